@@ -155,7 +155,7 @@ def import_all() -> None:
         "alembic.command",
     ):
         import_module(module)
-    for noun in ("batch", "campaign", "run", "unknown", "link", "receipts", "report", "database"):
+    for noun in ("batch", "campaign", "run", "unknown", "receipts", "report", "database"):
         import_module(f"app.cli.{noun}_commands")
     for engine in ("sqlite", "postgresql"):
         import_module(f"app.ledger.engines.{engine}")

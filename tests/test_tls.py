@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from app.core.config import EndpointSettings, MailSettings
-from app.notifications import mail, webhook
+from app.notifications import sender
 from app.notifications.outbox import Later
 from tests.app.notifications.test_mail import NOTICE as LETTER
 from tests.app.notifications.test_webhook import NOTICE as EVENT
@@ -83,12 +83,12 @@ async def by_smpp(port: int) -> None:
 
 async def by_webhook(port: int) -> None:
     endpoint = EndpointSettings(url=f"https://127.0.0.1:{port}/", secret=SECRET)
-    await webhook.post(endpoint, EVENT, private=True)
+    await sender.post(endpoint, EVENT, private=True)
 
 
 async def by_mail(port: int) -> None:
     base = {"host": "127.0.0.1", "port": port, "security": "tls", "sender": "loa@x.example", "timeout_s": 5}
-    await asyncio.to_thread(mail.send, MailSettings.model_validate(base), LETTER)
+    await asyncio.to_thread(sender.send, MailSettings.model_validate(base), LETTER)
 
 
 async def lax(port: int) -> None:
@@ -133,7 +133,7 @@ async def test_tls_1_2_is_spoken(client: Client, certificate: Path) -> None:
 async def test_an_endpoint_whose_certificate_nobody_vouches_for_is_told_nothing(certificate: Path) -> None:
     async with serving(only(NEW, certificate)) as server:
         url = f"https://127.0.0.1:{server.port}/"
-        outcome = await webhook.post(EndpointSettings(url=url, secret=SECRET), EVENT, private=True)
+        outcome = await sender.post(EndpointSettings(url=url, secret=SECRET), EVENT, private=True)
     assert isinstance(outcome, Later)
     assert "the certificate is not trusted" in outcome.reason
 

@@ -1,4 +1,4 @@
-"""API routes of users and keys, for admins."""
+"""API routes of users, keys and the audit."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from fastapi import Path, Response
 from app.accounts import service
 from app.accounts.schemas import KeyBody, NewPasswordBody, PersonBody, RotationBody, ShownKey
 from app.accounts.service import NewKey, NewPerson
-from app.api.dependencies import Config, Db, Routes, Who
+from app.api.dependencies import Config, Db, Page, Paging, Routes, Who, page_of
 from app.api.idempotent_route import Acts, shows_secret, unkeyed
 from app.api.if_match import keys_version, people_version
 from app.core.carrier_check import check_own
-from app.security import ApiKeyView, keys, users
+from app.security import ApiKeyView, audit, keys, users
+from app.security.audit import Act, Chain
 from app.security.passwords import hash_password
 from app.security.users import Person
 
@@ -95,3 +96,21 @@ def rotate_key(name: Name, db: Db, who: Who, body: RotationBody | None = None) -
 def revoke_key(name: Name, db: Db, who: Who) -> None:
     """Revoke a key at once. Repeating it changes nothing."""
     db.write(service.revoke_key, name, who.name)
+
+
+audit_router = Routes(prefix="/v1/audit", tags=["audit"])
+
+
+@audit_router.get("")
+def list_acts(db: Db, who: Who, paging: Paging) -> Page[Act]:
+    """List what people did, in order; each act's hash covers its content and the hash of the act before."""
+    return page_of(db.read(audit.listed, paging.after, paging.limit).items, paging)
+
+
+@audit_router.get("/verification")
+def verify_audit(db: Db, who: Who, settings: Config) -> Chain:
+    """Recompute the whole chain: how many acts there are, the last one's hash, and the first fault if any.
+
+    With a secret_key each row's seal is checked too; heads kept outside the database are compared.
+    """
+    return db.read(audit.verify, audit.kept(settings))

@@ -190,7 +190,10 @@ class Hub(Generic[Target]):
             asked, joined, self._joined = asyncio.get_running_loop().time(), self._joined, False
             found = await outcome(self._db.aread(self._look, list(self._watchers)))
             if isinstance(found, Mapping):
-                self._polled(found, asked, joined)
+                self._polled_at, self._asked_at = clock.now(), asked
+                if joined or found != self._snapshots:
+                    self._snapshots = found
+                    self._notify()
             elif not isinstance(found, Exception):
                 raise found
             elif not isinstance(found, DatabaseUnavailable):
@@ -198,13 +201,6 @@ class Hub(Generic[Target]):
             await asyncio.sleep(self.pace.at_least)
             await _wait(self._due, self.pace.every - self.pace.at_least)
         self._snapshots = {}
-
-    def _polled(self, snapshots: Mapping[Target, StateSnapshot], asked: float, joined: bool) -> None:
-        """Keep what was found. asked: when the query began; joined: somebody waits for the first one."""
-        self._polled_at, self._asked_at = clock.now(), asked
-        if joined or snapshots != self._snapshots:
-            self._snapshots = snapshots
-            self._notify()
 
     def _notify(self) -> None:
         waiting, self._changed = self._changed, asyncio.Event()

@@ -3,23 +3,93 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import re
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache, partial
+from typing import Any
 
+import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bind_contextvars, reset_contextvars
+from structlog.contextvars import bind_contextvars, merge_contextvars, reset_contextvars
 
 from app.api.rate_limit import Address, Refuse, peer
 from app.api.uploads import BODY_LIMIT, LIMIT
 from app.core import clock
 from app.core.errors import AppError
-from app.observability import request_line
-from app.observability.logs import REDACTED
+from app.observability.logs import READY, REDACTED, Lines, clean, lines
 from app.security import audit
+
+_NAME = "app.api.middleware"  # the lines' logger, as it has always been
+_log = logging.getLogger(_NAME)
+_usual = structlog.get_logger(_NAME)
+
+
+def write(fields: dict[str, Any]) -> None:
+    """Log "request" with these fields."""
+    configured = lines()
+    if configured is None:  # not by us: a test, or a command
+        _usual.info("request", **fields)
+        return
+    if not _log.isEnabledFor(logging.INFO):
+        return
+    event = merge_contextvars(_log, "info", {**fields, "event": "request"})
+    time = clock.now().isoformat().replace("+00:00", "Z")
+    text = _templates(configured).line(dict(event), time)
+    _log.handle(_log.makeRecord(_NAME, logging.INFO, "", 0, text, (), None, None, {READY: True}))
+
+
+@lru_cache(maxsize=1)
+def _templates(of: Lines) -> LineTemplates:
+    return LineTemplates(partial(_render, of))
+
+
+def _render(of: Lines, event: Event, time: str) -> str:
+    return of.render({**clean(_log, "info", event), "level": "info", "logger": _NAME, "timestamp": time})
+
+
+Event = dict[str, Any]
+
+# Stand-ins of the same kind: an id as each request has one, which is never masked, a number, and a time.
+_PATH_ID, _MS, _TIME = "f00dfeed" * 4, 987.654321, "2999-01-02T03:04:05.678901Z"
+_NAMES = {_PATH_ID: "%(id)s", repr(_MS): "%(ms)s", _TIME: "%(time)s"}
+_STAND_IN = re.compile("|".join(map(re.escape, _NAMES)))
+_USUAL_ID = re.compile("[0-9a-f]{32}")
+_MOST = 512  # kept; of the others the one that was used last goes first
+
+
+class LineTemplates:
+    """Render lines that differ only in their id, length and time once, and fill them in from then on.
+
+    They are events with the fields `ms` and `request_id`; `render` is given a time and a whole event.
+    """
+
+    def __init__(self, render: Callable[[Event, str], str]) -> None:
+        self._render = render
+        self._template = lru_cache(_MOST)(self._made)
+
+    def line(self, event: Event, time: str) -> str:
+        """Return what `render` returns, to a byte."""
+        request_id, ms = event.get("request_id"), event.get("ms")
+        if type(ms) is float and isinstance(request_id, str) and _USUAL_ID.fullmatch(request_id):
+            values = {**event, "request_id": _PATH_ID, "ms": _MS}
+            # By type as well: 200 and 200.0 are equal, and written otherwise.
+            template = self._template(tuple(values.items()), tuple(map(type, values.values())))
+            if template is not None:
+                return template % {"id": request_id, "ms": repr(ms), "time": time}
+        return self._render(event, time)
+
+    def _made(self, items: tuple[tuple[str, Any], ...], _types: tuple[type, ...]) -> str | None:
+        """Return the line with places to fill in; None if a field has the text of a stand-in itself."""
+        line = self._render(dict(items), _TIME).replace("%", "%%")
+        if sorted(_STAND_IN.findall(line)) != sorted(_NAMES):
+            return None
+        return _STAND_IN.sub(lambda found: _NAMES[found[0]], line)
+
 
 WEBHOOKS = "/webhooks/"
 _LINK = 3  # position of the link's name in a webhook's path
@@ -76,7 +146,7 @@ class RequestContext:
             path = _shown(scope["path"], status, self.names)
             whose = {"who": scope.get("caller", ""), "origin": audit.origin.get()}
             method = scope["method"] if scope["method"].isalpha() else "other"  # a number could stand in it
-            request_line.write({"method": method, "path": path, "status": status, "ms": taken, **whose})
+            write({"method": method, "path": path, "status": status, "ms": taken, **whose})
 
     def _add_headers(self, message: Message, request_id: str) -> None:
         given, ours = message["headers"], [(_OURS, request_id.encode("latin-1")), *self.headers]

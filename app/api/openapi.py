@@ -85,7 +85,10 @@ def _typed(schema: Schema, schemas: Mapping[str, Schema], name: str, depth: int)
         case "boolean":
             return False
         case "string":
-            return _string(schema, name)
+            if schema.get("format") in _FORMATS:
+                return _FORMATS[schema["format"]]
+            words = _NAMES.get(name) or name.replace("_", " ") or "text"
+            return str(words).ljust(int(schema.get("minLength", 1)), ".")
         case _:
             return None
 
@@ -97,13 +100,6 @@ def _array(schema: Schema, schemas: Mapping[str, Schema], name: str, depth: int)
 
 def _number(schema: Schema) -> int:
     return max(1, int(schema.get("minimum", 1)))
-
-
-def _string(schema: Schema, name: str) -> str:
-    if schema.get("format") in _FORMATS:
-        return _FORMATS[schema["format"]]
-    words = _NAMES.get(name) or name.replace("_", " ") or "text"
-    return str(words).ljust(int(schema.get("minLength", 1)), ".")
 
 
 Document = dict[str, Any]

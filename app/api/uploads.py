@@ -30,7 +30,6 @@ from app.core.errors import AppError, Invalid
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import attachments, batches, receipt_files, signed_papers
-from app.file_import.spool import folder_of
 from app.file_import.upload import Admit, NoRoom, Upload, received, require_room
 from app.security import Caller, sessions
 from app.security.authorization import CSRF_FIELD, OWED, require_still
@@ -112,11 +111,6 @@ _LOOK_S = 10.0  # between two looks at a sender's right while a file comes in
 _LINE = 40  # bytes of a line in the ledger
 FOLDER = "uploads"
 LIMIT = "loa_body_limit"  # key in a request's scope that raises the limit
-
-
-def small_files(settings: Settings) -> Path:
-    """Return the folder where files are received that are kept in the database; leftovers go at a start."""
-    return folder_of(settings.data, FOLDER)
 
 
 @asynccontextmanager

@@ -15,7 +15,7 @@ from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import batches, follow_ups
 from app.file_import.lease import is_waiting
-from app.ledger import batch_rows, erasure, unreached
+from app.ledger import batch_rows, unreached
 from app.ledger.unreached import Stretch
 from app.observability.faults import Aside
 
@@ -85,8 +85,10 @@ class _FollowUpImport(BatchImport):
         row = self._lease.row(connection)
         if row.lines > before.lines and row.owner == self._lease.owner:
             return int(row.lines - before.lines)
-        if erasure.of_campaign(connection, stretch.campaign_id) is not None:
-            raise Invalid(erasure.NO_SOURCE.format(campaign=stretch.campaign_id))
+        try:
+            unreached.require_rounds(connection, [stretch.campaign_id])
+        except Conflict as error:  # for good: not as where another process makes the batch
+            raise Invalid(error.detail) from error
         found = unreached.add_unreached(connection, self.batch_id, stretch, before.lines)
         after = before.lines + found
         self._lease.keep(connection, batches.c.lines == before.lines, lines=after, accepted=after)

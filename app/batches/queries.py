@@ -16,6 +16,7 @@ from app.core.errors import no_such
 from app.core.states import BatchState
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import bad_lines, batches
+from app.database.records import from_row
 from app.file_import.cells import csv_pieces, safe
 
 _PAGE = 1000
@@ -95,15 +96,8 @@ class BatchFilter:
         return query if self.since is None else query.where(batches.c.created_at >= clock.to_ms(self.since))
 
 
-def page(
-    connection: Connection, after: int, limit: int, wanted: BatchFilter = BatchFilter()
-) -> Sequence[Batch]:
-    query = wanted.query().where(batches.c.id > after).order_by(batches.c.id).limit(limit)
-    return [_batch(row) for row in connection.execute(query)]
-
-
 def listed(
-    connection: Connection, asked: ListRequest, limit: int, wanted: BatchFilter = BatchFilter()
+    connection: Connection, asked: ListRequest | int, limit: int, wanted: BatchFilter = BatchFilter()
 ) -> ListPart[Batch]:
     return part(connection, wanted.query(), COLUMNS, asked, limit).of(_batch)
 
@@ -128,24 +122,7 @@ def _visible(carrier: str | None) -> Any:
 
 
 def _batch(row: Row[Any]) -> Batch:
-    return Batch(
-        id=row.id,
-        carrier=row.carrier,
-        name=row.name,
-        sha256=row.sha256,
-        state=BatchState(row.state),
-        percent=_percent(row),
-        lines=row.lines,
-        accepted=row.accepted,
-        rejected=row.rejected,
-        repeated=row.repeated,
-        other_range=row.other_range,
-        bytes=row.bytes,
-        bytes_read=row.bytes_read,
-        error=row.error,
-        created_at=clock.local(clock.from_ms(row.created_at)),
-        created_by=row.created_by,
-    )
+    return from_row(Batch, row, percent=_percent(row))
 
 
 def _percent(row: Row[Any]) -> int:

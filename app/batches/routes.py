@@ -117,7 +117,7 @@ Wanted = Annotated[queries.BatchFilter, Depends(get_wanted)]
 @router.get("")
 def list_batches(db: Db, who: Who, settings: Config, paging: Paging, wanted: Wanted) -> Page[queries.Batch]:
     """List batches in order of arrival."""
-    found = db.read(queries.page, paging.after, paging.limit, wanted)
+    found = db.read(queries.listed, paging.after, paging.limit, wanted).items
     check_filter(settings, None if who.carrier else wanted.carrier, found, paging.after)
     return page_of(found, paging)
 

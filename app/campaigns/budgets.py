@@ -77,7 +77,7 @@ def orders(connection: Connection, campaign_id: int) -> list[BudgetOrder]:
             budget_segments=each.wanted["budget_segments"],
             because=each.reason,
             asked_by=each.asked_by,
-            asked_at=clock.local(clock.from_ms(each.asked_at)),
+            asked_at=clock.moment(each.asked_at),
             approved_by=each.approved_by,
             open=each.state == RequestState.OPEN,
         )

@@ -88,7 +88,7 @@ def order(connection: Connection, run_id: int) -> CarrierOrder:
         campaign=campaign.name,
         carrier=run.carrier,
         directive=f"{letter.number} ({letter.issued_on})" if letter else None,
-        report_deadline=_time(letter.report_deadline) if letter else None,
+        report_deadline=clock.moment(letter.report_deadline) if letter else None,
         sender=campaign.sender,
         purpose=campaign.purpose,
         texts=_texts(campaign),
@@ -101,7 +101,7 @@ def order(connection: Connection, run_id: int) -> CarrierOrder:
         day_ends=campaign.day_ends,
         digest=decision.digest,
         approved_by=decision.by,
-        approved_at=clock.local(clock.from_ms(decision.at)),
+        approved_at=clock.moment(decision.at),
     )
 
 
@@ -177,7 +177,3 @@ def _areas(held: carrier_audience.Audience, campaign: Record) -> list[OrderedAre
 
 def _letter(connection: Connection, directive_id: int | None) -> Record | None:
     return connection.execute(select(directives).where(directives.c.id == directive_id)).first()
-
-
-def _time(ms: int | None) -> datetime | None:
-    return None if ms is None else clock.local(clock.from_ms(ms))

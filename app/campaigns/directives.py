@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.words import has_letters
+from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import directives
+from app.database.records import from_row
 from app.ledger import directive_deadline
 from app.ledger.directive_deadline import DeadlineChange
 from app.security import audit
@@ -136,31 +138,36 @@ def get(connection: Connection, directive_id: int) -> Directive:
     return _with_changes(connection, [row])[0]
 
 
-def page(connection: Connection, after: int, limit: int, operator: str | None = None) -> Sequence[Directive]:
-    """Return up to `limit` letters with IDs above `after`; operator: only for runs of this carrier."""
-    query = select(directives).where(directives.c.id > after).order_by(directives.c.id).limit(limit)
-    query = query if operator is None else query.where(own_directives(operator))
-    return _with_changes(connection, connection.execute(query).all())
+_NEVER = 2**53  # after any deadline
+COLUMNS = ListColumns(
+    directives.c.id,
+    directives.c.created_at,
+    names=[directives.c.number, directives.c.issuer, directives.c.subject],
+    orders={
+        "number": without_marks(directives.c.number),
+        "issuer": without_marks(directives.c.issuer),
+        "due": func.coalesce(directives.c.report_deadline, _NEVER),
+    },
+)
+
+
+def listed(
+    connection: Connection, asked: ListRequest | int, limit: int, operator: str | None = None
+) -> ListPart[Directive]:
+    """Return letters; operator: only for runs of this carrier."""
+    query = select(directives) if operator is None else select(directives).where(own_directives(operator))
+    rows = part(connection, query, COLUMNS, asked, limit)
+    return ListPart(_with_changes(connection, rows.items), rows.total, rows.next)
 
 
 def _with_changes(connection: Connection, rows: Sequence[Row[Any]]) -> list[Directive]:
     changes = directive_deadline.changes(connection, [row.id for row in rows])
-    return [_directive(row, changes.get(row.id, [])) for row in rows]
-
-
-def _directive(row: Row[Any], changes: list[DeadlineChange]) -> Directive:
-    deadline = row.report_deadline
-    return Directive(
-        id=row.id,
-        number=row.number,
-        issued_on=date.fromisoformat(row.issued_on),
-        issuer=row.issuer,
-        subject=row.subject,
-        report_deadline=None if deadline is None else clock.local(clock.from_ms(deadline)),
-        addressees=row.addressees,
-        legal_basis=row.legal_basis,
-        contact=row.contact,
-        created_at=clock.local(clock.from_ms(row.created_at)),
-        created_by=row.created_by,
-        deadline_changes=changes,
-    )
+    return [
+        from_row(
+            Directive,
+            row,
+            issued_on=date.fromisoformat(row.issued_on),
+            deadline_changes=changes.get(row.id, []),
+        )
+        for row in rows
+    ]

@@ -17,6 +17,7 @@ from app.core.errors import Invalid
 from app.core.masking import NO_MOBILE, holds_mobile
 from app.core.phone import normalise
 from app.core.words import has_letters
+from app.database.records import from_row
 from carriers import text as sms
 
 MAX_SEGMENTS = 10
@@ -72,19 +73,11 @@ def amended(draft: Draft, changes: Mapping[str, Any]) -> Draft:
 def of_row(row: Any) -> Draft:
     """Return the draft that a campaign's row was made of, with the form that its text has."""
     wording = row.texts[""]
-    return Draft(
-        name=row.name,
-        purpose=row.purpose,
-        sender=row.sender,
+    return from_row(
+        Draft,
+        row,
         form=TextForm.UNACCENTED if sms.unaccent(wording) == wording else TextForm.ACCENTED,
-        text_key=row.text_key,
         text=None if row.text_key else row.wording or wording,
-        directive_id=row.directive_id,
-        window_start=None if row.window_start is None else clock.from_ms(row.window_start),
-        window_end=None if row.window_end is None else clock.from_ms(row.window_end),
-        day_starts=row.day_starts,
-        day_ends=row.day_ends,
-        budget_segments=row.budget_segments,
     )
 
 

@@ -79,6 +79,7 @@ def create(connection: Connection, wanted: FollowUpRequest, default: DayHours, w
         raise Invalid("Choose at least one outcome, such as undelivered.", field="outcomes")
     areas = _areas(wanted.areas)
     ids = tuple(row.id for row in sources)
+    unreached.require_rounds(connection, ids, field="campaign_ids")
     for row in sources:
         approval_digest.refuse_answers(row, field="campaign_ids")
         _require_finished(connection, row)
@@ -120,7 +121,6 @@ def _require_finished(connection: Connection, source: Row[Any]) -> None:
 
     While a run sends or waits for receipts, "no receipt" says nothing: most of those will still be reached.
     """
-    erasure.require_sources(connection, [source.id], field="campaign_ids")
     erasure.require_totals(connection, source.id)
     held = select(audiences.c.run_id)
     own = select(runs).where(runs.c.campaign_id == source.id, runs.c.id.not_in(held)).order_by(runs.c.id)
@@ -139,7 +139,7 @@ def _require_finished(connection: Connection, source: Row[Any]) -> None:
 
 def _unfinished(run: Row[Any]) -> str:
     if run.state == RunState.CANCELLED:
-        until = clock.local(clock.from_ms((run.ended_at or run.created_at) + VALIDITY_MS))
+        until = clock.moment((run.ended_at or run.created_at) + VALIDITY_MS)
         return (
             f"Run {run.id} ({run.carrier}) is cancelled, and receipts of what it had sent may still come; "
             f"follow it up after {until.isoformat(timespec='minutes')}."

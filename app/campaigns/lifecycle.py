@@ -292,5 +292,5 @@ def _check_made(connection: Connection, campaign_id: int) -> None:
 def check_window_ahead(campaign: Record, at_ms: int) -> None:
     """Raise Conflict if the window is over at that instant: nothing would be sent."""
     if campaign.window_end is not None and campaign.window_end <= at_ms:
-        ended = clock.local(clock.from_ms(campaign.window_end)).isoformat(timespec="minutes")
+        ended = clock.moment(campaign.window_end).isoformat(timespec="minutes")
         raise Conflict(f"The sending window ended at {ended}; edit the campaign to give it a later end.")

@@ -15,17 +15,66 @@ from app.campaigns.budgets import BudgetStatus
 from app.campaigns.carrier_audience import Audience
 from app.campaigns.follow_ups import FollowUp
 from app.campaigns.optimistic_lock import Record
-from app.campaigns.suspensions import Suspension, suspension
 from app.campaigns.text_cost import Advice, advice
 from app.core import clock
 from app.core.errors import no_such
-from app.core.states import CampaignState, DeliveryState, NotSent, RunState
+from app.core.states import (
+    OF_BUDGET,
+    CampaignState,
+    DeliveryState,
+    NotSent,
+    RunState,
+    SuspendCause,
+    suspended_because,
+)
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import approvals, audiences, batches, campaigns, run_batches, runs, tallies
+from app.database.records import from_row
 from app.ledger import approval_digest, erasure, money
 from app.ledger.money import SentCost
 from app.security.tenant_scope import own_campaigns
 from carriers import text as sms
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """Why a run has paused itself: `bad` of the last `of` messages; daily: `bad` today, and `of` is the most;
+    budget, budget_dong: `bad` SMS parts, or đồng, are spent, and `of` is the campaign's budget.
+
+    reasons: the most frequent reasons of the run's failures, and how many of each. sentence: all of it.
+    """
+
+    cause: SuspendCause
+    bad: int
+    of: int
+    reasons: dict[str, int]
+    at: datetime
+    sentence: str
+
+    def why(self, language: str) -> str:
+        """Say it as a sentence of a page."""
+        said = suspended_because(self.cause, self.bad, self.of, language)
+        return f"{said[0].upper()}{said[1:]}."
+
+
+_LOOK = "Look for the cause, then resume or cancel it."
+_RAISE = "Ask for a higher budget, which another person approves, or cancel the run."
+
+
+def suspension(value: Mapping[str, Any] | None) -> Suspension | None:
+    if value is None:
+        return None
+    cause, bad, of = SuspendCause(value["cause"]), int(value["bad"]), int(value["of"])
+    reasons = {str(name): int(n) for name, n in value["reasons"].items()}
+    at = clock.moment(value["at"])
+    return Suspension(cause, bad, of, reasons, at, _sentence(cause, bad, of, reasons))
+
+
+def _sentence(cause: SuspendCause, bad: int, of: int, reasons: Mapping[str, int]) -> str:
+    why = suspended_because(cause, bad, of)
+    by = ", ".join(f"{name} {n:,}" for name, n in reasons.items())
+    shown = f" (reasons of the run's failures: {by})" if by else ""
+    return f"The run has paused itself: {why}{shown}. {_RAISE if cause in OF_BUDGET else _LOOK}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +206,7 @@ def dossier(connection: Connection, campaign_id: int, operator: str | None = Non
     return Dossier(
         campaign=_campaign(row),
         digest=_digest(connection, row),
-        decisions=[
-            Decision(each.decision, each.by, _time(each.at), each.digest, each.reason)
-            for each in connection.execute(_DECISIONS, given)
-        ],
+        decisions=[from_row(Decision, row) for row in connection.execute(_DECISIONS, given)],
         runs=_with_costs(connection, own),
         advice={language: found for language, text in row.texts.items() if (found := advice(text))},
         follow_up=follow_ups.of_campaign(connection, campaign_id, operator),
@@ -211,13 +257,6 @@ class WantedCampaigns:
         return query if self.since is None else query.where(c.created_at >= clock.to_ms(self.since))
 
 
-def campaigns_page(
-    connection: Connection, after: int, limit: int, wanted: WantedCampaigns = WantedCampaigns()
-) -> Sequence[Campaign]:
-    query = select(campaigns).where(campaigns.c.id > after).order_by(campaigns.c.id).limit(limit)
-    return [_campaign(row) for row in connection.execute(wanted.of(query))]
-
-
 COLUMNS = ListColumns(
     campaigns.c.id,
     campaigns.c.created_at,
@@ -231,7 +270,7 @@ COLUMNS = ListColumns(
 
 
 def campaigns_listed(
-    connection: Connection, asked: ListRequest, limit: int, wanted: WantedCampaigns = WantedCampaigns()
+    connection: Connection, asked: ListRequest | int, limit: int, wanted: WantedCampaigns = WantedCampaigns()
 ) -> ListPart[Campaign]:
     return part(connection, wanted.of(select(campaigns)), COLUMNS, asked, limit).of(_campaign)
 
@@ -267,12 +306,7 @@ def runs_of(
         return []
     ids = [row.id for row in rows]
     members, counts = _batches(connection, ids), _progress(connection, ids)
-    found = []
-    for row in rows:
-        run = _run(row, members.get(row.id, {}), counts.get(row.id, {}))
-        run = replace(run, audience=carrier_audience.of_row(row))
-        found.append(replace(run, not_queued=0, totals_erased=True) if row.gone else run)
-    return found
+    return [_run(row, members.get(row.id, {}), counts.get(row.id, {})) for row in rows]
 
 
 @lru_cache(maxsize=32)  # by the query itself: what asks often gives the same one
@@ -319,54 +353,27 @@ def _progress(connection: Connection, run_ids: Iterable[int]) -> dict[int, dict[
 
 def _run(row: Record, members: dict[int, tuple[int, int]], progress: dict[str, MessageCount]) -> RunSummary:
     subscribers = sum(accepted for accepted, _ in members.values())
-    return RunSummary(
-        id=row.id,
-        campaign_id=row.campaign_id,
-        carrier=row.carrier,
-        state=RunState(row.state),
-        priority=row.priority,
-        segments_per_second=row.segments_per_second,
+    queued = sum(count.messages for count in progress.values())
+    return from_row(
+        RunSummary,
+        row,
         suspended=suspension(row.suspended),
         closing=None if row.closing is None else NotSent(row.closing).name.lower(),
         batch_ids=list(members),
         subscribers=subscribers,
         other_range=sum(elsewhere for _, elsewhere in members.values()),
-        not_queued=subscribers - sum(count.messages for count in progress.values()),
+        not_queued=0 if row.gone else subscribers - queued,
         progress=progress,
-        created_at=_time(row.created_at),
-        started_at=_time_or_none(row.started_at),
-        ended_at=_time_or_none(row.ended_at),
+        audience=carrier_audience.of_row(row),
+        totals_erased=bool(row.gone),
+        cost=None,
     )
 
 
 def _campaign(row: Record) -> Campaign:
-    return Campaign(
-        id=row.id,
-        directive_id=row.directive_id,
-        name=row.name,
-        purpose=row.purpose,
-        sender=row.sender,
-        text_key=row.text_key,
+    return from_row(
+        Campaign,
+        row,
         wording=row.wording or (None if row.text_key else row.texts[""]),
-        texts=row.texts,
         segments={language: sms.segments(wording) for language, wording in row.texts.items()},
-        window_start=_time_or_none(row.window_start),
-        window_end=_time_or_none(row.window_end),
-        day_starts=row.day_starts,
-        day_ends=row.day_ends,
-        state=CampaignState(row.state),
-        version=row.version,
-        created_at=_time(row.created_at),
-        created_by=row.created_by,
-        submitted_by=row.submitted_by,
-        budget_segments=row.budget_segments,
-        budget_of=row.budget_of,
     )
-
-
-def _time(ms: int) -> datetime:
-    return clock.local(clock.from_ms(ms))
-
-
-def _time_or_none(ms: int | None) -> datetime | None:
-    return None if ms is None else _time(ms)

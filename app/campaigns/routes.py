@@ -101,7 +101,7 @@ def create_directive(body: DirectiveBody, db: Db, who: Who, response: Response) 
 @router.get("/directives")
 def list_directives(db: Db, who: Who, paging: Paging) -> Page[directives.Directive]:
     """List letters in order of creation; an operator sees those behind its carrier's runs."""
-    return page_of(db.read(directives.page, paging.after, paging.limit, who.carrier), paging)
+    return page_of(db.read(directives.listed, paging.after, paging.limit, who.carrier).items, paging)
 
 
 @router.get("/directives/{directive_id}")
@@ -182,7 +182,7 @@ def list_campaigns(
 ) -> Page[queries.Campaign]:
     """List campaigns in order of creation; an operator sees those with a run of its carrier."""
     wanted = replace(sought, operator=who.carrier)
-    found = db.read(queries.campaigns_page, paging.after, paging.limit, wanted)
+    found = db.read(queries.campaigns_listed, paging.after, paging.limit, wanted).items
     check_filter(settings, None if who.carrier else sought.carrier, found, paging.after)
     return page_of(found, paging)
 

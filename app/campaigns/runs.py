@@ -24,9 +24,8 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import NotSent, RunState, SuspendCause, move_run
 from app.database.connection import Database, shared_ms
 from app.database.models import daily_counts, runs
-from app.ledger import erasure, restore_acknowledgement
+from app.ledger import erasure, restore_acknowledgement, unreached
 from app.ledger.contract import SLOWEST
-from app.ledger.unreached import sources_of
 from app.security import audit
 
 PRIORITIES = range(-100, 101)
@@ -128,7 +127,7 @@ def _along_with(connection: Connection, verb: Verb, run: Record, at_ms: int, sta
             campaign = optimistic_lock.campaign(connection, run.campaign_id)
             optimistic_lock.hold_campaign(connection, campaign)
             erasure.require_rows(connection, campaign.id)
-            erasure.require_sources(connection, sources_of(connection, campaign.id))
+            unreached.require_rounds(connection, [campaign.id])
             decision = approval.require_approved(connection, campaign)
             if stated:
                 _check_begun(at_ms, decision.at)
@@ -159,7 +158,7 @@ def _count_day_anew(connection: Connection, carrier: str) -> None:
 def _check_begun(at_ms: int, approved_ms: int) -> None:
     """Raise Invalid for a start before the approval; people state times to the minute."""
     if at_ms // 60_000 < approved_ms // 60_000:
-        approved = clock.local(clock.from_ms(approved_ms)).isoformat(timespec="minutes")
+        approved = clock.moment(approved_ms).isoformat(timespec="minutes")
         raise Invalid(
             f"The run can't have started before its campaign was approved, at {approved}; state when the "
             "carrier began.",

@@ -47,16 +47,7 @@ class DirectiveBody(StrictBody):
     contact: Contact = Field("", description="whom addressees may ask, in reminders")
 
     def letter(self) -> DirectiveFields:
-        return DirectiveFields(
-            number=self.number,
-            issued_on=self.issued_on,
-            issuer=self.issuer,
-            subject=self.subject,
-            report_deadline=self.report_deadline,
-            addressees=tuple(self.addressees),
-            legal_basis=self.legal_basis,
-            contact=self.contact,
-        )
+        return DirectiveFields(**dict(self) | {"addressees": tuple(self.addressees)})
 
 
 class DeadlineBody(StrictBody):

@@ -106,7 +106,7 @@ def _hash_of(connection: Connection, row: int) -> str | None:
     begin = audit.anchor(connection)
     if row == begin.row:
         return begin.hash
-    then = audit.acts(connection, row - 1, 1)
+    then = audit.listed(connection, row - 1, 1).items
     return then[0].hash if then and then[0].id == row else None
 
 
@@ -137,6 +137,6 @@ def export(
 
 
 def _all(db: Database, after: int) -> Iterator[Act]:
-    while piece := db.read(audit.acts, after, _PIECE):
+    while piece := db.read(audit.listed, after, _PIECE).items:
         yield from piece
         after = piece[-1].id

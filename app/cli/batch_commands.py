@@ -82,7 +82,7 @@ def _send(file: Path, carrier: str, name: str | None, as_json: bool) -> None:
 def list_(as_json: Json = False) -> None:
     """Show the batches."""
     found = remote.asked(
-        lambda api: list(api.list_batches(limit=1000)), lambda db: list(db.read(queries.page, 0, 1000))
+        lambda api: list(api.list_batches(limit=1000)), lambda db: db.read(queries.listed, 0, 1000).items
     )
     listing(found, _COLUMNS, as_json)
 

@@ -9,7 +9,7 @@ import typer
 from app.api.bodies import filled
 from app.campaigns import budget_orders, queries
 from app.campaigns.schemas import BudgetBody
-from app.cli.current_user import decider
+from app.cli.common import decider
 from app.cli.output import Json, Number, done, listing, say, whoami, whole
 from app.cli.remote import asked
 from app.core.errors import Conflict

@@ -19,8 +19,7 @@ from app.campaigns.forecast import Forecast, forecast
 from app.campaigns.quiet_hours import DayHours
 from app.campaigns.schemas import CampaignBody, FollowUpBody, HeldRunBody, ReasonBody
 from app.cli import common
-from app.cli.common import open_db
-from app.cli.current_user import decider
+from app.cli.common import decider, open_db
 from app.cli.files import replace_whole
 from app.cli.output import Json, Number, done, instant, listing, say, shown, whoami, whole
 from app.cli.remote import asked, at_server
@@ -236,7 +235,7 @@ def list_(as_json: Json = False) -> None:
     """Show the campaigns."""
     found = asked(
         lambda api: list(api.list_campaigns(limit=1000)),
-        lambda db: list(db.read(queries.campaigns_page, 0, 1000)),
+        lambda db: db.read(queries.campaigns_listed, 0, 1000).items,
     )
     listing(found, ("id", "name", "purpose", "sender", "state", "window_start", "window_end"), as_json)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.current_user import decider
+from app.cli.common import decider
 from app.cli.output import Json, listing, say
 from app.cli.remote import asked
 from app.dispatch.find_person import find_person

@@ -77,7 +77,8 @@ def deadline(
 def list_(as_json: Json = False) -> None:
     """Show the directives."""
     found = asked(
-        lambda api: list(api.list_directives(limit=1000)), lambda db: db.read(directives.page, 0, 1000)
+        lambda api: list(api.list_directives(limit=1000)),
+        lambda db: db.read(directives.listed, 0, 1000).items,
     )
     listing(found, ("id", "number", "issued_on", "issuer", "report_deadline"), as_json)
 
@@ -160,5 +161,7 @@ def replay(
 @app.command()
 def notices(as_json: Json = False) -> None:
     """Show the reminders: sent, waiting, or failed with the reason."""
-    found = asked(lambda api: list(api.list_notices(limit=1000)), lambda db: db.read(outbox.page, 0, 1000))
+    found = asked(
+        lambda api: list(api.list_notices(limit=1000)), lambda db: db.read(outbox.listed, 0, 1000).items
+    )
     listing(found, ("id", "kind", "channel", "target", "state", "tries", "sent_at", "error"), as_json)

@@ -13,8 +13,7 @@ import typer
 from sqlalchemy import Connection
 
 from app.batches.row_parser import open_rows
-from app.cli.common import open_db
-from app.cli.current_user import decider
+from app.cli.common import decider, open_db
 from app.cli.files import as_file, read_twice
 from app.cli.output import After, Json, Most, done, listing, say
 from app.cli.remote import RequestRefused, asked
@@ -92,7 +91,7 @@ def list_(
     """Show the list, numbers masked."""
     found = asked(
         lambda api: list(islice(api.list_do_not_send(carrier=carrier, after=after), limit)),
-        lambda db: db.read(do_not_send.page, after, limit, carrier),
+        lambda db: db.read(do_not_send.listed, after, limit, carrier).items,
         listed=None if after else carrier,
     )
     listing(found, ("id", "carrier", "phone", "added_at", "added_by"), as_json)

@@ -57,7 +57,7 @@ def list_(
         lambda api: list(
             islice(api.list_inbound_messages(carrier=carrier, kind=of_kind, after=after), limit)
         ),
-        lambda db: db.read(queries.page, after, limit, carrier, kind),
+        lambda db: db.read(queries.listed, after, limit, carrier, kind).items,
         listed=None if after else carrier,
     )
     columns = tuple(_Line.__dataclass_fields__)

@@ -11,8 +11,7 @@ import typer
 
 from app.api.bodies import filled
 from app.cli import common
-from app.cli.common import ledger_for, open_db
-from app.cli.current_user import decider
+from app.cli.common import decider, ledger_for, open_db
 from app.cli.files import replace_lines
 from app.cli.output import After, Json, Most, Number, day, listing, say, shown
 from app.cli.remote import asked, at_server
@@ -104,7 +103,7 @@ def requests_(
     """Show what persons have asked, by when it is to be answered, and by whom it was."""
     found = asked(
         lambda api: list(islice(api.list_person_requests(after=after, open_only=open_only), limit)),
-        lambda db: db.read(person_requests.page, after, limit, open_only=open_only),
+        lambda db: db.read(person_requests.listed, after, limit, open_only=open_only).items,
     )
     listing(found, ("id", "kind", "phone", "came_on", "due_on", "overdue", "outcome", "answered_by"), as_json)
 

@@ -8,8 +8,7 @@ import typer
 
 from app.api.bodies import filled
 from app.cli import common
-from app.cli.common import ledger_for, open_db
-from app.cli.current_user import decider
+from app.cli.common import decider, ledger_for, open_db
 from app.cli.output import Json, Number, counted, done, listing, say, whoami, whole
 from app.cli.remote import asked, at_server
 from app.core.errors import Invalid, meant

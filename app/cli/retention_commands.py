@@ -119,11 +119,11 @@ def _everything(connection: Connection, terms: RetentionTerms) -> list[_Shown]:
 
 
 def _ended(connection: Connection) -> dict[int, certificates.Certificate]:
-    return {each.id: each for each in certificates.page(connection, 0, 10**6) if each.ended_at}
+    return {each.id: each for each in certificates.listed(connection, 0, 10**6).items if each.ended_at}
 
 
 def _made(connection: Connection) -> Iterator[_Shown]:
-    yield from map(_made_of, certificates.page(connection, 0, 10**6))
+    yield from map(_made_of, certificates.listed(connection, 0, 10**6).items)
 
 
 def _made_of(each: Any) -> _Shown:
@@ -133,5 +133,5 @@ def _made_of(each: Any) -> _Shown:
 
 
 def _waiting(of: Erasable) -> _Shown:
-    at = None if of.due_at is None else clock.local(clock.from_ms(of.due_at))
+    at = clock.moment(of.due_at)
     return _Shown(of.kind.value, of.id, of.name, at, of.held or of.rule)

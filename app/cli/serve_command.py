@@ -165,7 +165,8 @@ async def _api(settings: Settings, db: Database) -> None:
 
     listener = web.listen(settings.host, settings.port)
     metrics = Metrics(db)
-    inbox = _inbox(settings, db, metrics)
+    wait_s = settings.receipts_wait_ms / 1000
+    inbox = Inbox(db, ledger_for(db, settings.chunk_size), metrics, settings.receipts_group, wait_s)
     server = web.server(settings, db, metrics, inbox)
     gc_tuning.exempt_loaded()
     resuming = web.resume(settings, db)
@@ -234,8 +235,3 @@ MAINS: dict[str, Main] = {
     "serve": _api,
     "worker": lambda settings, db: _links(settings, db, None),
 }
-
-
-def _inbox(settings: Settings, db: Database, metrics: Metrics) -> Inbox:
-    wait_s = settings.receipts_wait_ms / 1000
-    return Inbox(db, ledger_for(db, settings.chunk_size), metrics, settings.receipts_group, wait_s)

@@ -110,7 +110,7 @@ def _decided(verb: str, decide: _Decide, run_id: int, chosen: list[tuple[int, in
 
 
 def _shown(row: Row[Any]) -> _Shown:
-    since = clock.local(clock.from_ms(row.since))
+    since = clock.moment(row.since)
     return _Shown(f"{row.batch_id}:{row.seq}", mask(row.phone), since, row.why, row.written_off_by)
 
 

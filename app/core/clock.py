@@ -6,6 +6,7 @@ import re
 import time
 from datetime import UTC, date, datetime, timedelta, timezone
 from datetime import time as time_of_day
+from typing import overload
 
 from carriers.contract import since_boot
 
@@ -86,6 +87,19 @@ def from_ms(ms: int) -> datetime:
 def local(at: datetime) -> datetime:
     """Convert to Viet Nam's time zone."""
     return at.astimezone(VIETNAM)
+
+
+@overload
+def moment(ms: int) -> datetime: ...
+
+
+@overload
+def moment(ms: int | None) -> datetime | None: ...
+
+
+def moment(ms: int | None) -> datetime | None:
+    """Return the time in Viet Nam of these milliseconds since 1970; None of None."""
+    return None if ms is None else local(from_ms(ms))
 
 
 def plus_months(ms: int, months: int) -> int:

@@ -194,3 +194,17 @@ class SetupError(AppError):
     """Loa can't start with these settings; the sentence says which and what to write instead."""
 
     status, slug, title = 500, "set-up", "Loa can't start"
+
+
+class Impossible(Exception):
+    """A fault of Loa itself: two things that belong together do not agree, and nothing of it was written.
+
+    The sentence is ours and bears no number of a subscriber, so that pages and logs may show it;
+    observability/faults.py counts it, and shows it red until it is over.
+    """
+
+
+def require(holds: bool, sentence: str) -> None:
+    """Raise Impossible with this sentence unless it holds."""
+    if not holds:
+        raise Impossible(sentence)

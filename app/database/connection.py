@@ -32,7 +32,7 @@ from app.core.logger import get_logger
 from app.database import audit_memory, engines, server_waits
 from app.database.audit_heads import AuditHead
 from app.database.audit_memory import ChainMemory
-from app.database.driver_errors import STOPPED, driver_error, is_lost, translated
+from app.database.engines import STOPPED, driver_error, is_lost, translated
 from app.database.sqlite_file import Soundness, lock_folder
 from app.database.write_watch import WriteWatch
 

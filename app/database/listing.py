@@ -1,7 +1,8 @@
 """A part of a list: rows with certain words in their names, of certain days, in an order, after a row.
 
-The next part begins after a row's key, so a far one costs what the first does, and rows that come meanwhile
-move nothing. Rows are counted up to COUNTED, so that nobody waits until millions are counted.
+One declaration serves the pages, their files and the API. The next part begins after a row's key, so a far
+one costs what the first does, and rows that come meanwhile move nothing. Rows are counted up to COUNTED, so
+that nobody waits until millions are counted; the API, which follows a list in order of id, counts none.
 """
 
 from __future__ import annotations
@@ -90,10 +91,16 @@ def part(
     connection: Connection,
     query: Select[Any],
     columns: ListColumns,
-    wanted: ListRequest,
+    wanted: ListRequest | int,
     limit: int,
 ) -> ListPart[Row[Any]]:
-    """Return the wanted part of the query's rows; the query itself has no order."""
+    """Return the wanted part of the query's rows; the query itself has no order.
+
+    wanted: an int is the API's cursor: the rows after this id in order of id, uncounted.
+    """
+    if isinstance(wanted, int):
+        after = query.where(columns.id > wanted).order_by(columns.id).limit(limit)
+        return ListPart(connection.execute(after).all(), 0)
     query = _matching(query, columns, wanted)
     key, down = _order(columns, wanted)
     ordered = query.add_columns(columns.id.label("key_id"), key.label("key_value"))

@@ -13,8 +13,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from app.core.errors import NotFound, SetupError
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import Database
-from app.database.models import metadata
-from app.database.models.base import ONLY_ON
+from app.database.models import ONLY_ON, metadata
 
 if TYPE_CHECKING:  # imported late, because most commands migrate nothing
     from alembic.config import Config
@@ -103,7 +102,8 @@ def upgrade(db: Database, adopt: Callable[[Connection, str], None] | None = None
     before = db.read(current)
     if before == newest():
         return
-    _refuse_newer(before)
+    if before is not None and before > newest():
+        raise SetupError(fault(before) or "")
 
     def work(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
@@ -182,12 +182,6 @@ def _may_hand_over(connection: Connection, account: str) -> None:
         raise SetupError(
             f"{own} may not give tables to {account}: run GRANT {account} TO {own} as the server's admin."
         )
-
-
-def _refuse_newer(found: str | None) -> None:
-    """Raise SetupError if a newer program made the schema; revisions are numbers."""
-    if found is not None and found > newest():
-        raise SetupError(fault(found) or "")
 
 
 def fault(found: str | None) -> str | None:

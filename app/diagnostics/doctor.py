@@ -6,12 +6,15 @@ import grp
 import json
 import os
 import shutil
+import ssl
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cryptography import x509
 from sqlalchemy import Connection, func, select
 
 from app.core import clock, setting_sources
@@ -23,7 +26,6 @@ from app.database.connection import Database
 from app.database.models import audit as acts
 from app.database.models import links, notices, quarantine, runs, unknowns
 from app.database.sqlite_file import damaged, faults, is_shared
-from app.diagnostics import certificate
 from app.diagnostics.link_checks import check, check_endpoints
 from app.dispatch import link_store
 from app.dispatch.link_store import RESTORED, all_links
@@ -32,8 +34,59 @@ from app.ledger.ledger import Ledger, ledger_for
 from app.notifications.outbox import NoticeState
 from app.observability import link_status
 from app.runtime import transport_security, webhooks, worker
+from app.runtime.transport_security import server_tls
 from app.security import account_stamps, audit, totp, users
 from app.security.secret_encryption import NO_KEY, signing_keys, vault_of
+
+_ENDS_SOON = timedelta(days=30)
+
+
+class CertificateCheck(NamedTuple):
+    """One finding: `good`, or what is wrong and what to do."""
+
+    good: bool
+    what: str
+
+
+def judged(settings: Settings) -> Iterator[CertificateCheck]:
+    """Yield the findings; none if others terminate TLS for us. Raises SetupError for unusable files."""
+    ours = server_tls(settings)
+    if ours is None or settings.tls_certificate is None:
+        return
+    yield _end(x509.load_pem_x509_certificates(settings.tls_certificate.read_bytes())[0])
+    for name in settings.public_hosts:
+        refused = _refused(ours, name)
+        why = f"Who asks for {name} does not believe the certificate: {refused}. Get one from an authority."
+        yield CertificateCheck(not refused, why if refused else f"The certificate is good for {name}.")
+
+
+def _end(certificate: x509.Certificate) -> CertificateCheck:
+    end = certificate.not_valid_after_utc
+    good = end - clock.now() > _ENDS_SOON
+    what = f"The certificate ends on {clock.local(end):%d/%m/%Y}"
+    return CertificateCheck(good, f"{what}." if good else f"{what}: renew it, then restart Loa.")
+
+
+def _refused(ours: ssl.SSLContext, name: str) -> str:
+    """Return why a caller with this machine's authorities rejects us under that name, or "".
+
+    A handshake in memory, so that OpenSSL itself checks name, time and issuer.
+    """
+    to_us, to_caller = ssl.MemoryBIO(), ssl.MemoryBIO()
+    us = ours.wrap_bio(to_us, to_caller, server_side=True)
+    caller = ssl.create_default_context().wrap_bio(to_caller, to_us, server_hostname=name)
+    for _ in range(3):  # enough flights for a whole handshake
+        for side in (caller, us):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLCertVerificationError as error:
+                return str(error.verify_message)
+            except ssl.SSLError as error:
+                return str(error.reason)
+    return ""
+
 
 _LEAST_FREE = 2 * 1024**3  # bytes: a campaign of a million takes about one
 _CLOCKS_MS = 2000
@@ -116,7 +169,7 @@ def connections(settings: Settings) -> Iterator[Symptom]:
             "lines", bool(line.why), f"{line.what} is plain: {line.why}" if line.why else line.fault
         )
     try:
-        yield from (Symptom("certificate", *worth) for worth in certificate.judged(settings))
+        yield from (Symptom("certificate", *worth) for worth in judged(settings))
     except AppError as error:
         yield Symptom("certificate", False, error.detail)
     yield from (Symptom("settings", False, fault) for fault in transport_security.exposed(settings))
@@ -433,7 +486,7 @@ def _stopped(connection: Connection) -> Iterator[str]:
         last = approval_digest.last_order(connection, number)
         if last is not None and last.action == approval_digest.STOPPED:
             why = _STOPPED.get(json.loads(last.stored).get("why"), _NOT_AS_APPROVED)
-            when = f"{clock.local(clock.from_ms(last.at)):%d/%m/%Y %H:%M}"
+            when = f"{clock.moment(last.at):%d/%m/%Y %H:%M}"
             yield f"Run {number} was stopped on {when} (act {last.id} of the audit): {why}"
 
 

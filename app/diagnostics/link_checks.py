@@ -10,7 +10,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from app.core.config import EndpointSettings, LinkSettings, Settings
 from app.core.errors import Conflict, NotFound, SetupError
-from app.notifications import webhook
+from app.notifications import sender
 from app.runtime.worker import build
 from carriers.contract import (
     Carrier,
@@ -171,8 +171,8 @@ async def check_endpoints(endpoints: Mapping[str, EndpointSettings], private: bo
 
 async def _endpoint(name: str, url: SplitResult, private: bool) -> CheckResult:
     try:
-        await webhook.resolve(url.hostname or "", url.port or 443, private=private)
-    except webhook.AddressRefused as error:
+        await sender.resolve(url.hostname or "", url.port or 443, private=private)
+    except sender.AddressRefused as error:
         return CheckResult(name, False, str(error))
     except OSError:
         return CheckResult(name, False, f"{url.hostname} has no address: correct endpoints.{name}.url.")

@@ -26,7 +26,6 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Conflict
 from app.database.models import directives
-from app.directives import kit_words as words
 from app.ledger.approval_digest import digest
 from app.reports.export.formats import PAPERS, Format
 from app.reports.export.pdf_text import flowing
@@ -46,6 +45,30 @@ from app.reports.papers.model import (
     Title,
 )
 from carriers import text as sms
+
+TITLES = {"tuyen_truyen": "Thông tin tuyên truyền", "canh_bao_khan": "Cảnh báo khẩn"}
+VERIFY = "Kiểm tra tin nhắn thật hay giả tại:"
+SOURCE = "Nguồn:"
+APPROVED = "Nội dung được phê duyệt ngày"
+DIGEST = "Mã phê duyệt:"
+# The SMS forms
+SMS_TITLE = "NỘI DUNG TIN NHẮN SMS"
+PLAIN, ACCENTED = "Không dấu", "Có dấu"
+SENT, PARTS, PART = "dạng được gửi", "bản tin", "Phần"
+# Poster
+SCAN = "Quét mã để kiểm tra tin nhắn thật hay giả"
+# Official letter
+LETTER_SUBJECT = "đăng tải, phát thông tin tuyên truyền"
+LETTER_TO = "Các cơ quan, đơn vị, địa phương"
+LETTER_ASK = (
+    "đề nghị các cơ quan, đơn vị, địa phương đăng tải, niêm yết và phát nguyên văn nội dung dưới đây; không "
+    "thêm, bớt, sửa chữ hoặc dấu."
+)
+LETTER_UNDER = "Theo"
+LETTER_REPORT = (
+    "Sau khi đăng tải, đề nghị cơ quan, đơn vị báo địa chỉ trang đã đăng và kết quả thực hiện để tổng hợp."
+)
+
 
 MANIFEST = "manifest.json"
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
@@ -117,7 +140,7 @@ def read(connection: Connection, campaign_id: int, settings: Settings) -> KitSou
     """Return what is approved. Raises NotFound, and Conflict for a campaign that is not as approved."""
     campaign = optimistic_lock.campaign(connection, campaign_id)
     decision = approval.require_approved(connection, campaign)
-    approved_at = clock.local(clock.from_ms(decision.at))
+    approved_at = clock.moment(decision.at)
     hosts = settings.public_hosts
     return KitSource(
         campaign_id=campaign_id,
@@ -172,7 +195,7 @@ class SmsForm:
 
 
 def _title(of: KitSource) -> str:
-    return words.TITLES[of.purpose]
+    return TITLES[of.purpose]
 
 
 def _day(at: datetime) -> str:
@@ -182,21 +205,21 @@ def _day(at: datetime) -> str:
 def sms_forms(of: KitSource) -> list[SmsForm]:
     """Return the text without and with its diacritics."""
     plain = sms.unaccent(of.original)
-    forms = [SmsForm("khong-dau", words.PLAIN, plain, plain == of.sent)]
+    forms = [SmsForm("khong-dau", PLAIN, plain, plain == of.sent)]
     if of.original != plain:
-        forms.append(SmsForm("co-dau", words.ACCENTED, of.original, of.original == of.sent))
+        forms.append(SmsForm("co-dau", ACCENTED, of.original, of.original == of.sent))
     return forms
 
 
 def sms_sheet(of: KitSource) -> str:
     """List each form with its SMS parts."""
-    approved = f"{words.APPROVED} {_day(of.approved_at)}"
-    lines = [words.SMS_TITLE, approved, f"{words.DIGEST} {of.digest}"]
+    approved = f"{APPROVED} {_day(of.approved_at)}"
+    lines = [SMS_TITLE, approved, f"{DIGEST} {of.digest}"]
     for form in sms_forms(of):
         cut = sms.split(form.text).parts
-        sent = f" ({words.SENT})" if form.sent else ""
-        lines += ["", f"{form.name}{sent}: {len(cut)} {words.PARTS}", form.text]
-        lines += [f"{words.PART} {n}/{len(cut)}: {part}" for n, part in enumerate(cut, 1) if len(cut) > 1]
+        sent = f" ({SENT})" if form.sent else ""
+        lines += ["", f"{form.name}{sent}: {len(cut)} {PARTS}", form.text]
+        lines += [f"{PART} {n}/{len(cut)}: {part}" for n, part in enumerate(cut, 1) if len(cut) > 1]
     return "\n".join(lines) + "\n"
 
 
@@ -206,16 +229,16 @@ def sms_sheet(of: KitSource) -> str:
 def _page(of: KitSource) -> str:
     """Return the file; its `article` alone can be put into another page too."""
     link = escape(of.verify)
-    check = f'<p>{escape(words.VERIFY)} <a href="{link}" rel="noopener">{link}</a></p>\n' if link else ""
+    check = f'<p>{escape(VERIFY)} <a href="{link}" rel="noopener">{link}</a></p>\n' if link else ""
     return _template().substitute(
         title=escape(_title(of)),
         agency=escape(of.head.name),
         text="<br>\n".join(escape(line) for line in of.original.splitlines()),
         check=check,
-        source=escape(words.SOURCE),
-        approved=escape(words.APPROVED),
+        source=escape(SOURCE),
+        approved=escape(APPROVED),
         day=_day(of.approved_at),
-        digest_name=escape(words.DIGEST),
+        digest_name=escape(DIGEST),
         digest=of.digest,
     )
 
@@ -247,15 +270,15 @@ def _poster(of: KitSource) -> bytes:
 
 
 def _said(of: KitSource) -> dict[str, object]:
-    about = (f"{words.SOURCE} {of.head.name}", f"{words.APPROVED} {_day(of.approved_at)}")
+    about = (f"{SOURCE} {of.head.name}", f"{APPROVED} {_day(of.approved_at)}")
     return {
         "title": flowing(_title(of)),
         "agency": flowing(of.head.name),
         "text": flowing(of.original),
-        "scan": words.SCAN,
+        "scan": SCAN,
         "address": flowing(of.verify),
-        "alt": f"{words.SCAN}: {of.verify}",
-        "about": [flowing(each) for each in (*about, f"{words.DIGEST} {of.digest}")],
+        "alt": f"{SCAN}: {of.verify}",
+        "about": [flowing(each) for each in (*about, f"{DIGEST} {of.digest}")],
     }
 
 
@@ -269,7 +292,7 @@ def _qr(address: str) -> bytes:
 
 # ---- The official letter to units that publish the text, as a draft to number and sign
 
-_ABOUT = f"V/v {words.LETTER_SUBJECT}"
+_ABOUT = f"V/v {LETTER_SUBJECT}"
 
 
 def _letter(of: KitSource) -> PaperDocument:
@@ -283,12 +306,12 @@ def _blocks(of: KitSource) -> Iterator[Block]:
     dated = f"{head.place}, ngày …… tháng …… năm {of.approved_at.year}"
     number = f"Số:{BLANK_NUMBER}/{head.symbol.removeprefix('BC-')}"
     yield PaperHead(head.superior, head.agency, number, dated, _ABOUT)
-    yield Title("", "", (), f"Kính gửi: {words.LETTER_TO}")
-    under = f"{words.LETTER_UNDER} {named_as_stored(of.directive)}, " if of.directive else ""
-    yield Paragraph(f"{under}{head.name} {words.LETTER_ASK}")
+    yield Title("", "", (), f"Kính gửi: {LETTER_TO}")
+    under = f"{LETTER_UNDER} {named_as_stored(of.directive)}, " if of.directive else ""
+    yield Paragraph(f"{under}{head.name} {LETTER_ASK}")
     yield Paragraph(of.original, Style.QUOTED)
     if of.verify:
-        yield Paragraph(f"{words.VERIFY} {of.verify}")
-    yield Paragraph(words.LETTER_REPORT)
-    yield Paragraph(f"{words.APPROVED} {_day(of.approved_at)}. {words.DIGEST} {of.digest}", Style.NOTE)
+        yield Paragraph(f"{VERIFY} {of.verify}")
+    yield Paragraph(LETTER_REPORT)
+    yield Paragraph(f"{APPROVED} {_day(of.approved_at)}. {DIGEST} {of.digest}", Style.NOTE)
     yield Signature(head.recipients, head.post, head.signer)

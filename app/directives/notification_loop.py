@@ -96,7 +96,7 @@ def _events(connection: Connection, now: datetime) -> Iterator[NotificationEvent
 def _event(run: RunDeadlineStatus, directive_id: int, deadline: int, now: datetime) -> NotificationEvent:
     data = {
         "directive_id": directive_id,
-        "report_deadline": clock.local(clock.from_ms(deadline)).isoformat(),
+        "report_deadline": clock.moment(deadline).isoformat(),
         "run_id": run.run_id,
         "campaign_id": run.campaign_id,
         "carrier": run.carrier,

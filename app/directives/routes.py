@@ -47,7 +47,7 @@ def get_order_paper(run_id: Id, db: Db, settings: Config, who: Who, form: PaperF
 @router.get("/notices")
 def list_notices(db: Db, who: Who, paging: Paging, state: NoticeState | None = None) -> Page[NoticeView]:
     """List reminders and events by e-mail and webhook: sent, waiting, or failed with the reason."""
-    return page_of(db.read(outbox.page, paging.after, paging.limit, state), paging)
+    return page_of(db.read(outbox.listed, paging.after, paging.limit, state).items, paging)
 
 
 class FailedNotices(StrictBody):

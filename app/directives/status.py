@@ -181,8 +181,8 @@ def _run(
     row: Row[Any], last: Statement | None, looked: Forecast | None, deadline: datetime | None, now: datetime
 ) -> RunDeadlineStatus:
     held, ended = row.held is not None, _ended(row, last)
-    done = looked.finishes_at if looked else _local(ended)
-    reported = _local(last.first_ms) if last else None
+    done = looked.finishes_at if looked else clock.moment(ended)
+    reported = clock.moment(last.first_ms) if last else None
     return RunDeadlineStatus(
         run_id=row.id,
         campaign_id=row.campaign_id,
@@ -197,10 +197,6 @@ def _run(
         missing=_lacking(row, held, last, done),
         warnings=looked.warnings if looked else [],
     )
-
-
-def _local(ms: int | None) -> datetime | None:
-    return None if ms is None else clock.local(clock.from_ms(ms))
 
 
 def _in_time(done: datetime | None, deadline: datetime | None, now: datetime) -> bool | None:

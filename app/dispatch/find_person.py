@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, exists, func, select
 
-from app.api.token_buckets import TooOften
+from app.api.rate_limit import TooOften
 from app.core import clock
 from app.core.phone import mask, one_mobile
 from app.core.states import REASON_NAMES, DeliveryState

@@ -29,8 +29,15 @@ from app.core import clock
 from app.core.states import LinkState
 from app.database.connection import Database, shared_ms
 from app.database.engines import insert_new
-from app.database.models import database_identity, link_health, link_levels, link_pace, links
-from app.database.models.sending_tables import LINK_FORGOTTEN_AFTER_MS, LINK_GONE_AFTER_MS
+from app.database.models import (
+    LINK_FORGOTTEN_AFTER_MS,
+    LINK_GONE_AFTER_MS,
+    database_identity,
+    link_health,
+    link_levels,
+    link_pace,
+    links,
+)
 from app.ledger.contract import Link
 from app.ledger.ledger import Ledger
 from carriers.contract import Carrier, Halted, LinkHealth, ReceiptLevel, ReportsHealth

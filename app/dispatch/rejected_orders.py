@@ -251,6 +251,7 @@ def _only(same: Sequence[Rejected]) -> Rejected:
 def _require_going(connection: Connection, run: Row[Any]) -> None:
     """Raise Conflict unless the run lives, its campaign is what was approved, and its window is not over."""
     erasure.require_rows(connection, run.campaign_id)
+    unreached.require_rounds(connection, [run.campaign_id])
     campaign = connection.execute(select(campaigns).where(campaigns.c.id == run.campaign_id)).one()
     if approval_digest.approved(connection, campaign) is None:
         raise Conflict("The campaign is not approved as it stands, so nothing of it is sent again.")

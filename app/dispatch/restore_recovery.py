@@ -14,9 +14,9 @@ from app.core import clock
 from app.core.errors import Conflict
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database, shared_ms
+from app.database.models import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 from app.database.models import audit as acts
 from app.database.models import campaigns, link_health, links, runs, tallies
-from app.database.models.sending_tables import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 from app.dispatch import link_store
 from app.dispatch.run_sweeps import fan_out, next_due
 from app.ledger import batch_rows

@@ -25,8 +25,7 @@ from sqlalchemy import (
 from app.core import clock
 from app.core.sending_window import Window, open_at
 from app.core.states import CampaignState, LinkState, RunState
-from app.database.models import campaigns, do_not_send, link_health, links, runs
-from app.database.models.sending_tables import LINK_GONE_AFTER_MS
+from app.database.models import LINK_GONE_AFTER_MS, campaigns, do_not_send, link_health, links, runs
 from app.dispatch import link_store
 from app.dispatch.run_sweeps import move
 from app.ledger import approval_digest, money

@@ -54,7 +54,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Why a run is to pause: `bad` of `of` messages, SMS parts or đồng, by app/campaigns/suspensions.py."""
+    """Why a run is to pause: `bad` of `of` messages, SMS parts or đồng, by app/campaigns/queries.py."""
 
     cause: SuspendCause
     bad: int

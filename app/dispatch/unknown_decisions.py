@@ -16,7 +16,7 @@ from app.database import listing
 from app.database.connection import Database
 from app.database.models import runs, unknowns
 from app.dispatch.run_sweeps import move
-from app.ledger import erasure, restore_acknowledgement
+from app.ledger import erasure, restore_acknowledgement, unreached
 from app.ledger.contract import DeliveryKey
 from app.ledger.ledger import Ledger
 from app.security import audit
@@ -97,7 +97,9 @@ def resend(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress = la
 
     def step(connection: Connection, keys: Sequence[DeliveryKey]) -> int:
         restore_acknowledgement.require_entered(connection)
-        erasure.require_rows(connection, find_run(connection, order.run_id).campaign_id)
+        campaign_id = find_run(connection, order.run_id).campaign_id
+        erasure.require_rows(connection, campaign_id)
+        unreached.require_rounds(connection, [campaign_id])
         done = ledger.resend(connection, keys)
         set_going(connection, order.run_id, done)
         audit.note(connection, order.who, "unknown.resend", f"run/{order.run_id}", n=done)

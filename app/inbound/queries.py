@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, select
 
-from app.core import clock
 from app.core.masking import mask_written
 from app.core.phone import mask
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import inbound_messages, links
+from app.database.records import from_row
 from app.inbound.reply_kinds import ReplyKind
 from app.observability.logs import masked
 
@@ -52,62 +52,38 @@ class InboundMessageView:
     kind: ReplyKind | None = None
 
 
-def page(
-    connection: Connection,
-    after: int,
-    limit: int,
-    carrier: str | None = None,
-    kind: ReplyKind | None = None,
-) -> list[InboundMessageView]:
-    """Return messages in commit order: whoever continues after the last ID it read misses none."""
-    return _read(connection, _query(carrier, kind).where(_M.id > after).order_by(_M.id).limit(limit))
-
-
 def listed(
     connection: Connection,
-    asked: ListRequest,
+    asked: ListRequest | int,
     limit: int,
     carrier: str | None = None,
     kind: ReplyKind | None = None,
 ) -> ListPart[InboundMessageView]:
-    """Return a part of the list. Ask for words without digits, since numbers are masked, of few days."""
-    columns = ListColumns(_M.id, _M.received_at, (_M.text,), {"came": _M.id})
-    return part(connection, _query(carrier, kind), columns, asked, limit).of(_shown)
+    """Return a part of the list. Ask for words without digits, since numbers are masked, of few days.
 
-
-def _query(carrier: str | None, kind: ReplyKind | None = None) -> Select[Any]:
+    IDs are in commit order: whoever continues after the last one it read misses none.
+    """
     query = select(inbound_messages, links.c.name.label("link"), links.c.carrier).join(
         links, links.c.id == _M.link_id
     )
     query = query if kind is None else query.where(_M.kind == kind.value)
-    return query if carrier is None else query.where(links.c.carrier == carrier)
-
-
-def _read(connection: Connection, query: Select[Any]) -> list[InboundMessageView]:
-    return [_shown(row) for row in connection.execute(query)]
+    query = query if carrier is None else query.where(links.c.carrier == carrier)
+    columns = ListColumns(_M.id, _M.received_at, (_M.text,), {"came": _M.id})
+    return part(connection, query, columns, asked, limit).of(_shown)
 
 
 def _shown(row: Row[Any]) -> InboundMessageView:
-    return InboundMessageView(
-        id=row.id,
-        received_at=clock.local(clock.from_ms(row.received_at)),
-        link=row.link,
-        carrier=row.carrier,
+    whole = row.part_total is None
+    return from_row(
+        InboundMessageView,
+        row,
         phone=mask(row.phone if row.phone is not None else row.source),
         destination=mask(row.destination),
         text=mask_written(masked(row.text, row.phone)),
         data_coding=row.coding,
         exact=row.octets is None,
-        part=_part(row),
-        repeat_of=row.repeat_of,
-        kind=None if row.kind is None else ReplyKind(row.kind),
+        part=None if whole else MessagePart(row.part_reference, row.part_number, row.part_total),
     )
-
-
-def _part(row: Row[Any]) -> MessagePart | None:
-    if row.part_total is None:
-        return None
-    return MessagePart(row.part_reference, row.part_number, row.part_total)
 
 
 def carriers_of(connection: Connection) -> Sequence[str]:

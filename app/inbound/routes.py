@@ -34,7 +34,7 @@ def list_inbound_messages(
     """
     if who.carrier is not None and carrier not in (None, who.carrier):
         raise Forbidden(f"Your key is for {who.carrier} only.", field="carrier")
-    found = db.read(queries.page, paging.after, paging.limit, who.carrier or carrier, kind)
+    found = db.read(queries.listed, paging.after, paging.limit, who.carrier or carrier, kind).items
     check_filter(settings, carrier, found, paging.after)
     return page_of(found, paging)
 

@@ -47,7 +47,7 @@ def counts(connection: Connection, carrier: str | None = None) -> list[ScamRepor
         for row in rows:
             scam = report(row.text)
             if scam is not None and row.repeat_of is None:
-                day = clock.local(clock.from_ms(row.received_at)).date().isoformat()
+                day = clock.moment(row.received_at).date().isoformat()
                 found[day, where.get(row.phone), scam.form] += 1
         after = rows[-1].id
     order = sorted(found, key=lambda key: (key[1] or "~", key[2]))
@@ -86,7 +86,7 @@ def _read(
 
 
 def _row(row: Row[Any], area: str | None, whole: bool) -> Sequence[object]:
-    scam, at = report(row.text), clock.local(clock.from_ms(row.received_at))
+    scam, at = report(row.text), clock.moment(row.received_at)
     sender = str(row.phone) if row.phone is not None else row.source or ""
     form, number, content = scam if scam is not None else ("", "", row.text)
     if not whole:

@@ -15,7 +15,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from app.core.clock import DAY_MS
-from app.core.invariants import require
+from app.core.errors import require
 from app.core.states import DeliveryState, DeliveryStatus
 from carriers.contract import Receipt, SubmitResult
 
@@ -345,6 +345,12 @@ class Recorded(NamedTuple):
     failed: int
     attempts: int
     faults: int
+
+
+SENT_BEFORE = (
+    "A message was queued again whose answer is recorded already, so the database was altered; no answer was "
+    "recorded. Cancel the run, and look at loa verify."
+)
 
 
 class Written(NamedTuple):

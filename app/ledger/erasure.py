@@ -6,7 +6,6 @@ The chunk table serves as the list of what is left to erase, so a killed process
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, delete, exists, select, tuple_
@@ -23,11 +22,6 @@ from app.database.models import (
     unknowns,
 )
 from app.ledger.contract import Engine
-
-NO_SOURCE = (
-    "The numbers of campaign {campaign} are erased, so nobody knows any more whom it did not reach; choose "
-    "another campaign."
-)
 
 # Built once: nearly every page of a campaign asks it.
 _FIRST = (
@@ -84,13 +78,6 @@ def require_rows(connection: Connection, campaign_id: int) -> None:
             "The numbers of this campaign are erased, so nothing can be sent or decided in it any more; "
             "make a new campaign."
         )
-
-
-def require_sources(connection: Connection, campaign_ids: Collection[int], field: str | None = None) -> None:
-    """Raise Conflict once the erasure of one of these campaigns has begun: no follow-up can be made of it."""
-    for campaign_id in campaign_ids:
-        if of_campaign(connection, campaign_id) is not None:
-            raise Conflict(NO_SOURCE.format(campaign=campaign_id), field=field)
 
 
 # Tables that hold the rows of all campaigns on both engines.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Connection, select, update
 
 from app.core import clock
-from app.core.invariants import require
+from app.core.errors import require
 from app.core.states import DeliveryState, DeliveryStatus, LinkState, RunState, apply_answer
 from app.database.models import deliveries, links, submissions, tallies
 from app.ledger import money

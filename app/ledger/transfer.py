@@ -32,7 +32,7 @@ from app.core import clock
 from app.core.errors import SetupError
 from app.database import schema
 from app.database.connection import Database
-from app.database.driver_errors import translated
+from app.database.engines import translated
 from app.database.models import (
     campaigns,
     deliveries,

@@ -7,7 +7,7 @@ queued, and again when a chunk of them is claimed, since receipts come late. Nob
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -30,6 +30,7 @@ from sqlalchemy import (
 
 from app.core import hashing
 from app.core.areas import AREAS, Area, old_districts, place
+from app.core.errors import Conflict
 from app.core.states import ChunkState, DeliveryState, NotSent, RunState
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import not_during, one_at_a_time, shared_ms
@@ -38,6 +39,7 @@ from app.database.models import (
     chunks,
     deliveries,
     do_not_send,
+    erasures,
     follow_up_sources,
     follow_ups,
     left_out,
@@ -332,9 +334,20 @@ def reached_since(connection: Connection, campaign_id: int, batch_id: int) -> Co
     return Rounds(connection, chosen).barred(deliveries.c, campaign_id, before=campaign_id)
 
 
-def sources_of(connection: Connection, campaign_id: int) -> Sequence[int]:
-    """Return the campaigns from which a campaign's batches are made."""
-    s, b = follow_up_sources.c, run_batches.c
-    query = select(s.campaign_id).join(run_batches, b.batch_id == s.batch_id)
-    own = query.where(b.campaign_id == campaign_id).distinct().order_by(s.campaign_id)
-    return connection.execute(own).scalars().all()
+def require_rounds(connection: Connection, campaign_ids: Collection[int], field: str | None = None) -> None:
+    """Raise Conflict once the erasure of a round of these campaigns has begun that was ever started.
+
+    No erasure of one begins until this transaction is committed.
+    """
+    not_during(connection, AdvisoryLock.ERASURE)
+    e, r = erasures.c, runs.c
+    sent = select(r.campaign_id).where(r.campaign_id.in_(rounds(connection, campaign_ids)))
+    gone = select(func.min(e.subject_id)).where(
+        e.kind == "campaign", e.subject_id.in_(sent.where(r.started_at.is_not(None)))
+    )
+    campaign = connection.execute(gone).scalar()
+    if campaign is not None:
+        raise Conflict(
+            f"Campaign {campaign} of these follow-ups has been erased, so Loa can't tell whom it reached.",
+            field=field,
+        )

@@ -56,7 +56,7 @@ def happened(connection: Connection, settings: Settings, now: datetime) -> list[
 
 def notices(settings: Settings, events: Iterable[NotificationEvent]) -> Iterator[Notice]:
     for event in events:
-        at = clock.local(clock.from_ms(event.at)).isoformat()
+        at = clock.moment(event.at).isoformat()
         payload = {"type": event.kind, "timestamp": at, "data": event.data}
         for name, endpoint in settings.endpoints.items():
             if wants(endpoint.events, event.kind):
@@ -74,7 +74,7 @@ def _mails(settings: Settings, event: NotificationEvent) -> Iterator[Notice]:
     data = event.data
     name = f"Đợt gửi {data['run_id']} (nhà mạng {network(data['carrier'])})"
     why = suspended_because(SuspendCause(data["cause"]), data["bad"], data["of"], "vi")
-    at = clock.local(clock.from_ms(event.at)).strftime("%H:%M ngày %d/%m/%Y")
+    at = clock.moment(event.at).strftime("%H:%M ngày %d/%m/%Y")
     todo = "kiểm tra nguyên nhân, sau đó gửi tiếp hoặc hủy"
     if data["cause"] in OF_BUDGET:
         todo = "xin hạn mức cao hơn để người khác duyệt, hoặc hủy"

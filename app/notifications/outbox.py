@@ -16,6 +16,7 @@ from app.database.connection import keys_of
 from app.database.engines import insert_new
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import notices
+from app.database.records import from_row
 from app.observability import faults
 from app.security import audit, row_stamps
 
@@ -240,35 +241,11 @@ def record_outcome(
     connection.execute(update(notices).where(own).values(values))
 
 
-def page(
-    connection: Connection, after: int, limit: int, state: NoticeState | None = None
-) -> Sequence[NoticeView]:
-    query = select(notices).where(notices.c.id > after).order_by(notices.c.id).limit(limit)
-    if state is not None:
-        query = query.where(notices.c.state == state.value)
-    return [_kept(row) for row in connection.execute(query)]
-
-
 def listed(
-    connection: Connection, asked: ListRequest, limit: int, state: NoticeState | None = None
+    connection: Connection, asked: ListRequest | int, limit: int, state: NoticeState | None = None
 ) -> ListPart[NoticeView]:
     """Return notices; words are looked for in what they are about and to whom."""
     n = notices.c
     query = select(notices) if state is None else select(notices).where(n.state == state.value)
     columns = ListColumns(n.id, n.created_at, names=[n.kind, n.target], orders={"made": n.id})
-    return part(connection, query, columns, asked, limit).of(_kept)
-
-
-def _kept(row: Any) -> NoticeView:
-    return NoticeView(
-        id=row.id,
-        kind=row.kind,
-        channel=row.channel,
-        target=row.target,
-        state=NoticeState(row.state),
-        tries=row.tries,
-        error=row.error,
-        created_at=clock.local(clock.from_ms(row.created_at)),
-        due_at=clock.local(clock.from_ms(row.due_at)),
-        sent_at=None if row.sent_at is None else clock.local(clock.from_ms(row.sent_at)),
-    )
+    return part(connection, query, columns, asked, limit).of(lambda row: from_row(NoticeView, row))

@@ -146,4 +146,4 @@ def _notice(key: str, kind: str, to: Staff, subject: str, text: str) -> Notice:
 
 
 def _moment(ms: int) -> str:
-    return f"{clock.local(clock.from_ms(ms)):%H:%M ngày %d/%m/%Y}"
+    return f"{clock.moment(ms):%H:%M ngày %d/%m/%Y}"

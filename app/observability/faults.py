@@ -13,8 +13,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 from sqlalchemy.exc import DBAPIError
 
 from app.core import clock
-from app.core.errors import DatabaseUnavailable
-from app.core.invariants import Impossible
+from app.core.errors import DatabaseUnavailable, Impossible
 from app.core.logger import get_logger
 from app.database.connection import Database, shared_ms
 from app.database.models import faults

@@ -11,8 +11,8 @@ from sqlalchemy import Connection, Row, and_, bindparam, or_, select
 
 from app.core.states import LinkState
 from app.database.connection import shared_ms
+from app.database.models import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 from app.database.models import link_health, links, webhook_clocks
-from app.database.models.sending_tables import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 
 
 class LinkHealthState(StrEnum):

@@ -18,8 +18,7 @@ from app.core import clock
 from app.core.errors import DatabaseUnavailable
 from app.core.states import DeliveryState, LinkState, RunState
 from app.database.connection import Database, shared_ms
-from app.database.models import link_health, links, quarantine, runs, tallies, unknowns
-from app.database.models.sending_tables import LINK_GONE_AFTER_MS
+from app.database.models import LINK_GONE_AFTER_MS, link_health, links, quarantine, runs, tallies, unknowns
 from app.database.server_waits import takes_changes
 
 KEPT_S = 1.0  # how long a database reading is reused

@@ -5,21 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from app.core import clock
 from app.core.errors import Conflict, no_such
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time, shared_ms
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import erasures, kept_reach, runs, snapshots
+from app.database.records import from_row
 from app.ledger.ledger import Ledger
-from app.privacy import rules
+from app.privacy import erasable
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
 from app.privacy.retention_due import due, together
 from app.reports.build.snapshots import SnapshotCause
@@ -227,14 +227,8 @@ def get(connection: Connection, number: int) -> Certificate:
     return _certificate(row)
 
 
-def page(connection: Connection, after: int, limit: int) -> Sequence[Certificate]:
-    e = erasures.c
-    rows = connection.execute(select(erasures).where(e.id > after).order_by(e.id).limit(limit)).all()
-    return [_certificate(row) for row in rows]
-
-
 def listed(
-    connection: Connection, asked: ListRequest, limit: int, kind: ErasureKind | None = None
+    connection: Connection, asked: ListRequest | int, limit: int, kind: ErasureKind | None = None
 ) -> ListPart[Certificate]:
     e = erasures.c
     query = select(erasures) if kind is None else select(erasures).where(e.kind == kind.value)
@@ -243,31 +237,8 @@ def listed(
 
 
 def _certificate(row: Row[Any]) -> Certificate:
-    return Certificate(
-        id=row.id,
-        kind=ErasureKind(row.kind),
-        subject_id=row.subject_id,
-        name=row.name,
-        rule=row.rule,
-        days=row.days,
-        due_at=clock.local(clock.from_ms(row.due_at)),
-        first_at=_time(row.first_at),
-        last_at=_time(row.last_at),
-        rows=dict(row.counts),
-        totals=row.totals,
-        kept_reports=row.kept,
-        by=row.by,
-        started_at=clock.local(clock.from_ms(row.started_at)),
-        ended_at=_time(row.ended_at),
-        sha256=row.sha256,
-        intact=row.ended_at is None or _digest(row) == row.sha256,
-        months=row.months,
-        anchor=row.anchor,
-    )
-
-
-def _time(ms: int | None) -> datetime | None:
-    return None if ms is None else clock.local(clock.from_ms(ms))
+    intact = row.ended_at is None or _digest(row) == row.sha256
+    return from_row(Certificate, row, rows=dict(row.counts), kept_reports=row.kept, intact=intact)
 
 
 def text(of: Certificate) -> str:
@@ -279,9 +250,9 @@ def _lines(of: Certificate) -> Iterator[str]:
     what = "DỮ LIỆU CÁ NHÂN" if of.months is None else "SỐ TỔNG HỢP, THÔNG BÁO, NHẬT KÝ"
     term = f"retention_days = {of.days}" if of.months is None else f"records_months = {of.months}"
     yield f"CHỨNG NHẬN XÓA {what} số {of.id}"
-    name = rules.vietnamese(of.name) if of.subject_id is None else of.name
+    name = erasable.vietnamese(of.name) if of.subject_id is None else of.name
     yield f"Đối tượng ({of.kind}{which}): {name}"
-    yield f"Quy tắc: {rules.vietnamese(of.rule)} ({term}); đến hạn {_said(of.due_at)}"
+    yield f"Quy tắc: {erasable.vietnamese(of.rule)} ({term}); đến hạn {_said(of.due_at)}"
     yield f"Thời gian của dữ liệu: {_said(of.first_at)} - {_said(of.last_at)}"
     yield f"Bắt đầu xóa {_said(of.started_at)}, xong {_said(of.ended_at)}, bởi {of.by}"
     yield "Đã xóa:"

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, text
+from sqlalchemy import Connection, delete, select, text
 
-from app.core import clock
 from app.core.phone import HOLDERS, REASONS, mask, normalise
 from app.database.connection import shared_ms
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import batches, do_not_send, links
+from app.database.records import from_row
 from app.ledger import opt_out_seal
 from app.security import audit
 
@@ -104,25 +103,15 @@ def remove(connection: Connection, carrier: str, numbers: Iterable[str], who: st
     return _noted(connection, (who, "do-not-send.remove", carrier), done, sealed)
 
 
-def page(connection: Connection, after: int, limit: int, carrier: str | None = None) -> list[DoNotSendEntry]:
-    c = do_not_send.c
-    query = select(do_not_send).where(c.id > after).order_by(c.id).limit(limit)
-    query = query if carrier is None else query.where(c.carrier == carrier)
-    return [_entry(row) for row in connection.execute(query)]
-
-
 def listed(
-    connection: Connection, asked: ListRequest, limit: int, carrier: str | None = None
+    connection: Connection, asked: ListRequest | int, limit: int, carrier: str | None = None
 ) -> ListPart[DoNotSendEntry]:
     c = do_not_send.c
     query = select(do_not_send) if carrier is None else select(do_not_send).where(c.carrier == carrier)
     columns = ListColumns(c.id, c.added_at, orders={"since": c.id})
-    return part(connection, query, columns, asked, limit).of(_entry)
-
-
-def _entry(row: Row[Any]) -> DoNotSendEntry:
-    added_at = clock.local(clock.from_ms(row.added_at))
-    return DoNotSendEntry(row.id, row.carrier, mask(row.phone), added_at, row.added_by)
+    return part(connection, query, columns, asked, limit).of(
+        lambda row: from_row(DoNotSendEntry, row, phone=mask(row.phone))
+    )
 
 
 def _read(numbers: Iterable[str]) -> tuple[list[int], list[RefusedEntry]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,7 +10,60 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from app.core.phone import Sentence
 from app.database.models import erasures
+
+FROZEN = Sentence("{days} days after report {report} was frozen", "{days} ngày sau khi chốt báo cáo {report}")
+DEADLINE = Sentence(
+    "{days} days after the deadline of its directive, since no report was frozen",
+    "{days} ngày sau hạn báo cáo của công văn, vì chưa chốt báo cáo",
+)
+END = Sentence(
+    "{days} days after its end, since no report was frozen",
+    "{days} ngày sau khi kết thúc, vì chưa chốt báo cáo",
+)
+TOGETHER = Sentence(
+    "with the last campaign of the same directive, {days} days after its own term at the latest",
+    "cùng chiến dịch cuối của cùng công văn, chậm nhất {days} ngày sau hạn riêng",
+)
+LAST_USE = Sentence("with the last campaign that used it", "cùng chiến dịch cuối cùng dùng lô này")
+UNUSED = Sentence(
+    "{days} days after its import, since no campaign uses it",
+    "{days} ngày sau khi nhập, vì không chiến dịch nào dùng",
+)
+APPLIED = Sentence("{days} days after it was applied", "{days} ngày sau khi áp dụng")
+QUARANTINE = Sentence(
+    "{days} days after they came, since they belong to no message",
+    "{days} ngày sau khi đến, vì không khớp tin nào",
+)
+INBOUND = Sentence("{days} days after they came", "{days} ngày sau khi đến")
+TOTALS = Sentence(
+    "{months} months after the report or the end, with the last campaign of the same directive",
+    "{months} tháng sau báo cáo hoặc sau khi kết thúc, cùng chiến dịch cuối của cùng công văn",
+)
+WRITTEN = Sentence(
+    "{months} months after they were written, once a month", "{months} tháng sau khi ghi, mỗi tháng một lần"
+)
+# Names of what is erased without an ID of its own.
+RECEIPTS = Sentence("receipts without a message", "biên nhận không khớp tin nào")
+MESSAGES = Sentence("messages to us", "tin nhắn đến")
+NOTICES = Sentence("notices that went outside", "thông báo đã gửi ra ngoài")
+ACTS = Sentence("acts of the audit", "các dòng nhật ký")
+ALL = (
+    *(FROZEN, DEADLINE, END, TOGETHER, LAST_USE, UNUSED, APPLIED, QUARANTINE, INBOUND, TOTALS, WRITTEN),
+    *(RECEIPTS, MESSAGES, NOTICES, ACTS),
+)
+_PLACE = re.compile(r"\\\{(\w+)\\\}")
+_KNOWN = [(re.compile(_PLACE.sub(r"(?P<\1>\\d+)", re.escape(each.en))), each.vi) for each in ALL]
+
+
+def vietnamese(said: str) -> str:
+    """Return a rule or name in Vietnamese; unchanged if it is none of these."""
+    for english, words in _KNOWN:
+        if found := english.fullmatch(said):
+            return words.format(**found.groupdict())
+    return said
+
 
 _AT_ONCE = 100
 

@@ -79,7 +79,9 @@ class Eraser:
 
     async def one(self, stopping: asyncio.Event) -> bool:
         """Complete one erasure; False if there is none, or `stopping` came before."""
-        terms = await self._terms_in_force()
+        if not await self.db.aread(terms_in_force.noted, self.terms):
+            await self.db.write_with_retry(terms_in_force.note, self.terms)
+        terms = (await self.db.aread(terms_in_force.in_force, self.terms)).terms
         unsound = await self._unsound(terms)
         identity = EraserIdentity(new_owner(), self.by, self.lease_ms, terms, unsound)
         if not await self.db.aread(certificates.waiting, identity):
@@ -96,12 +98,6 @@ class Eraser:
                 return True
             await asyncio.sleep(max(_LEAST_PAUSE_S, clock.monotonic() - started))
         return False
-
-    async def _terms_in_force(self) -> RetentionTerms:
-        """Return by which terms to erase, having noted those of the settings."""
-        if not await self.db.aread(terms_in_force.noted, self.terms):
-            await self.db.write_with_retry(terms_in_force.note, self.terms)
-        return (await self.db.aread(terms_in_force.in_force, self.terms)).terms
 
     async def _unsound(self, terms: RetentionTerms) -> frozenset[tuple[ErasureKind, int | None]]:
         """Return due campaigns whose figures do not balance: their rows are needed to find out why.

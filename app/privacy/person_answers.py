@@ -2,28 +2,187 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, update
+from sqlalchemy import Connection, Row, Table, exists, func, or_, select, update
+from sqlalchemy import delete as delete_from
 
 from app.campaigns.approval import FourEyes
 from app.core import clock
 from app.core.errors import Conflict
 from app.core.masking import mask_written
 from app.core.phone import mask
+from app.core.states import BatchState
 from app.database.connection import Database
-from app.database.models import person_requests
+from app.database.models import (
+    batches,
+    follow_ups,
+    inbound_messages,
+    person_requests,
+    quarantine,
+    receipt_files,
+    run_batches,
+    subscribers,
+)
+from app.inbound.reply_kinds import ReplyKind
+from app.ledger import batch_rows
 from app.ledger.ledger import Ledger
-from app.privacy import certificates, do_not_send, person_erasure
+from app.ledger.row_locking import lock_batches
+from app.privacy import certificates, do_not_send
 from app.privacy import person_requests as requests
-from app.privacy.person_data import WHYS, HeldData, HeldKind, asked, person_data, place_name
+from app.privacy.person_data import WHYS, HeldData, HeldKind, asked, held_on, person_data, place_name
 from app.privacy.person_requests import PersonRequest, RequestKind, RequestOutcome
 from app.security import Caller, audit
 from app.security.credential_provenance import behind, shared
 from app.security.principal import base_name
+
+_AT_ONCE = 500
+_STAY = (HeldKind.MESSAGE, HeldKind.RECEIPTS, HeldKind.RESULT_FILE, HeldKind.NAMED, HeldKind.WRITTEN)
+
+
+@dataclass(frozen=True, slots=True)
+class UnusedLine:
+    """The number's line in a batch that no campaign uses, with the rows' digest before and without it."""
+
+    batch_id: int
+    seq: int
+    before: str | None
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class ErasablePerson:
+    """What can be erased of a number, by key, and what has to be kept."""
+
+    phone: int
+    inbound: Sequence[int]
+    quarantine: Sequence[int]
+    lines: Sequence[UnusedLine]
+    kept: Sequence[HeldData]
+    imported: frozenset[tuple[str, int]]  # the files that were looked through
+
+
+def find(connection: Connection, phone: int) -> ErasablePerson:
+    """Find what can be erased of this number, and what has to be kept.
+
+    Raises Conflict while a file is imported, which may have the number.
+    """
+    imported = _imported(connection)  # first: what comes in during the look is missing here
+    m, q = inbound_messages.c, quarantine.c
+    mine = or_(m.kind.is_(None), m.kind != ReplyKind.REPORT.value)
+    came = connection.execute(select(m.id).where(m.phone == phone, mine)).scalars().all()
+    waits = connection.execute(select(q.id).where(q.phone == phone)).scalars().all()
+    lines = _unused(connection, phone)
+    return ErasablePerson(phone, came, waits, lines, _kept_places(connection, phone, lines), imported)
+
+
+def _imported(connection: Connection) -> frozenset[tuple[str, int]]:
+    """Return the files whose import is over. Raises Conflict for one that is at work or was broken off."""
+    _require_none_importing(connection)
+    return frozenset(
+        (table.name, row_id)
+        for table in (batches, receipt_files)
+        for row_id in connection.execute(
+            select(table.c.id).where(table.c.state == BatchState.READY)
+        ).scalars()
+    )
+
+
+def _require_none_importing(connection: Connection) -> None:
+    if (batch := _first_importing(connection, batches)) is not None:
+        raise Conflict(
+            f"Batch {batch} is being imported and may have the number: answer once more when that is over; "
+            "if it stands still, upload the same file again."
+        )
+    if (file := _first_importing(connection, receipt_files)) is not None:
+        raise Conflict(
+            f"Receipt file {file} is being imported and may have the number: answer once more when that is "
+            "over; if it stands still, upload the same file again."
+        )
+
+
+def _first_importing(connection: Connection, table: Table) -> int | None:
+    query = select(table.c.id).where(table.c.state == BatchState.IMPORTING).order_by(table.c.id).limit(1)
+    return connection.execute(query).scalar()
+
+
+def _unused(connection: Connection, phone: int) -> list[UnusedLine]:
+    """Return its lines in batches of files that no run uses, whose rows no approval has bound.
+
+    Not in one whose rows were altered past Loa: another digest would hide that.
+    """
+    s, b = subscribers.c, batches.c
+    used = exists().where(run_batches.c.batch_id == b.id) | exists().where(follow_ups.c.batch_id == b.id)
+    query = select(s.batch_id, s.seq, b.rows_sha256).join(batches, b.id == s.batch_id)
+    mine = query.where(s.phone == phone, b.state == BatchState.READY.value, ~used).order_by(b.id)
+    return [
+        UnusedLine(row.batch_id, row.seq, row.rows_sha256, _without(connection, row.batch_id, row.seq))
+        for row in connection.execute(mine).all()
+        if not batch_rows.rows_altered(connection, row.batch_id)
+    ]
+
+
+def _without(connection: Connection, batch_id: int, seq: int) -> str:
+    return batch_rows.hash_rows(connection, batch_id, {seq})[1]
+
+
+def _kept_places(connection: Connection, phone: int, lines: Sequence[UnusedLine]) -> list[HeldData]:
+    """Return the places that stay: what was sent or bound, proofs, reports of scams, and the lists."""
+    b, m = batches.c, inbound_messages.c
+    of = select(b.name, b.carrier).where(b.id.in_([each.batch_id for each in lines]))
+    unused = Counter((row.name, row.carrier) for row in connection.execute(of))
+    reports = connection.scalar(
+        select(func.count()).where(m.phone == phone, m.kind == ReplyKind.REPORT.value)
+    )
+    found = []
+    for each in held_on(connection, phone):
+        if each.kind is HeldKind.INBOUND and reports:
+            found.append(replace(each, n=reports))
+        elif each.kind is HeldKind.LIST and unused[each.name, each.carrier]:
+            unused[each.name, each.carrier] -= 1  # of two lists of one name the other one may stay
+        elif each.kind in _STAY or each.kind is HeldKind.LIST:
+            found.append(each)
+    return found
+
+
+def erase(connection: Connection, ledger: Ledger, found: ErasablePerson) -> dict[str, int]:
+    """Erase what was found; return the rows by table.
+
+    Raises Conflict if a list was changed or used since, or a file has come in.
+    """
+    if _imported(connection) - found.imported:
+        raise Conflict("A file has come in while the number was looked for; answer once more.")
+    ledger.forget_for_good(connection)
+    counts: Counter[str] = Counter()
+    for table, ids in ((inbound_messages, found.inbound), (quarantine, found.quarantine)):
+        for start in range(0, len(ids), _AT_ONCE):
+            some = table.c.id.in_(ids[start : start + _AT_ONCE])
+            gone = connection.execute(delete_from(table).where(some, table.c.phone == found.phone))
+            counts[table.name] += gone.rowcount
+    lock_batches(connection, [line.batch_id for line in found.lines])
+    for line in found.lines:
+        counts[subscribers.name] += _erase_line(connection, found.phone, line)
+    return {name: n for name, n in sorted(counts.items()) if n}
+
+
+def _erase_line(connection: Connection, phone: int, line: UnusedLine) -> int:
+    b, s = batches.c, subscribers.c
+    unused = ~exists().where(run_batches.c.batch_id == b.id)
+    after = None if line.before is None else line.after
+    values = {"accepted": b.accepted - 1, "lines": b.lines - 1, "rows_sha256": after}
+    same = b.rows_sha256.is_(None) if line.before is None else b.rows_sha256 == line.before
+    held = update(batches).where(b.id == line.batch_id, b.state == BatchState.READY.value, unused, same)
+    if connection.execute(held.values(values)).rowcount != 1:
+        raise Conflict(
+            f"Batch {line.batch_id} was used or changed while the number was looked for; answer once more."
+        )
+    own = (s.batch_id == line.batch_id, s.seq == line.seq, s.phone == phone)
+    return connection.execute(delete_from(subscribers).where(*own)).rowcount
+
 
 _R = person_requests.c
 _LISTED_BY = "request"
@@ -80,17 +239,17 @@ class PersonAnswers:
                 return self.db.write(self._close, number, said, done)
             case RequestKind.ERASE:
                 self.db.read(_check_second, row, self.who)
-                found = self.db.read(person_erasure.find, row.phone)
+                found = self.db.read(find, row.phone)
                 return self.db.write(self._erase, number, said, found)
             case RequestKind.RESTRICT | RequestKind.OBJECT:
                 return self.db.write(self._stop, number, said)
 
     def _erase(
-        self, connection: Connection, number: int, said: PersonAnswer, found: person_erasure.ErasablePerson
+        self, connection: Connection, number: int, said: PersonAnswer, found: ErasablePerson
     ) -> PersonRequest:
         if (row := requests.held(connection, number)).outcome is not None:
             return _known(connection, row, said)
-        rows = person_erasure.erase(connection, self.ledger, found)
+        rows = erase(connection, self.ledger, found)
         lists = do_not_send.add_everywhere(connection, found.phone, _by(number))
         kept = [*found.kept, *asked(connection, found.phone, but=number)]
         return self._close(connection, number, said, _Done(rows, lists, kept))
@@ -169,7 +328,7 @@ def _paper(row: Row[Any], why: str, done: _Done | None, by: tuple[str, int, int]
         lines += ["", "Số này nằm trong danh sách không gửi của mọi nhà mạng; không gửi tin nào nữa."]
     if done is not None and done.paper:
         lines += ["", done.paper.rstrip()]
-    return [*lines, "", f"Người trả lời: {who}, lúc {clock.local(clock.from_ms(at)):%H:%M:%S %d/%m/%Y}"]
+    return [*lines, "", f"Người trả lời: {who}, lúc {clock.moment(at):%H:%M:%S %d/%m/%Y}"]
 
 
 def _erased(rows: Mapping[str, int]) -> list[str]:

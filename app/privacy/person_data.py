@@ -6,38 +6,132 @@ Lists are searched row by row, since no index has their numbers: seconds for mil
 from __future__ import annotations
 
 import hashlib
+import io
+import re
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, or_, select
 
 from app.core import areas, clock
 from app.core.masking import mask_written, names
 from app.core.phone import mask, one_mobile
 from app.database.connection import Database
 from app.database.models import (
+    addressees,
+    api_keys,
+    approvals,
     audit,
     batches,
     campaigns,
     deliveries,
+    directives,
     do_not_send,
     inbound_messages,
+    issued_reports,
     links,
+    outreach,
+    people,
     person_requests,
     quarantine,
     receipt_files,
     receipt_lines,
     receipts,
+    report_files,
     runs,
+    statements,
     subscribers,
 )
 from app.dispatch.find_person import ACTION, READ, number_tag, require_few
-from app.privacy import written_places
+from app.reports.frozen.freeze_record import ISSUED
 from app.security import Caller, row_stamps
 from app.security import audit as acts
+
+_WORDS_OF_PAPER, _END = "word/document.xml", "</w:p>"
+_MARKUP = re.compile("<[^<>]*>")
+
+
+class WrittenPlace(NamedTuple):
+    """A record that names the number. name: as acts of the audit call it; n: rows."""
+
+    name: str
+    n: int
+    since: int
+
+
+def find(connection: Connection, phone: int) -> Iterator[WrittenPlace]:
+    """Yield each record whose words have the number, once."""
+    for noun, of, number, since, columns in _records():
+        found: dict[Any, list[int]] = {}
+        for row in connection.execute(select(number, since, *columns).select_from(of).order_by(number)):
+            if any(names(said, phone) for said in _texts(row[2:])):
+                found.setdefault(row[0], []).append(row[1])
+        for key, times in found.items():
+            yield WrittenPlace(f"{noun}/{key}", len(times), min(times))
+    yield from _papers(connection, phone)
+    yield from _accounts(connection, phone)
+
+
+def _records() -> Iterator[tuple[str, FromClause, ColumnElement[Any], ColumnElement[int], tuple[Any, ...]]]:
+    """Yield noun, rows, the record's number, since when, and the columns of words."""
+    c, d, o, s = campaigns.c, directives.c, outreach.c, statements.c
+    yield "campaign", campaigns, c.id, c.created_at, (c.name, c.wording, c.texts)
+    a = approvals.c
+    yield "approval", approvals, a.id, a.at, (a.reason,)
+    words = (d.number, d.issuer, d.subject, d.addressees, d.legal_basis, d.contact)
+    yield "directive", directives, d.id, d.created_at, words
+    own = addressees.join(directives, addressees.c.directive_id == d.id)
+    yield "addressee", own, addressees.c.id, d.created_at, (addressees.c.name,)
+    for noun, table, of in (("statement", statements, s), ("outreach", outreach, o)):
+        yield noun, table, of.id, of.at, (of.number, of.reason, of.note)
+
+
+def _texts(values: Any) -> Iterator[str]:
+    """Yield each text in columns, of which some are lists or have texts by language."""
+    for value in values:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            yield from _texts(value.values())
+        elif isinstance(value, list):
+            yield from _texts(value)
+
+
+def _papers(connection: Connection, phone: int) -> Iterator[WrittenPlace]:
+    """Yield issued reports: their remarks stand in the papers alone."""
+    f, i = report_files.c, issued_reports.c
+    query = select(f.report_id, i.at, f.content).join(issued_reports, i.report_id == f.report_id)
+    query = query.where(f.format == f"{ISSUED}docx").order_by(f.report_id)
+    for row in connection.execute(query).yield_per(1):
+        with zipfile.ZipFile(io.BytesIO(row.content)) as paper:
+            if any(names(said, phone) for said in _paragraphs(paper.read(_WORDS_OF_PAPER).decode())):
+                yield WrittenPlace(f"report/{row.report_id}", 1, row.at)
+
+
+def _paragraphs(paper: str) -> Iterator[str]:
+    """Yield the words of each paragraph, so that figures of two are not read as one number."""
+    for each in paper.split(_END):
+        yield _MARKUP.sub("", each)
+
+
+def _accounts(connection: Connection, phone: int) -> Iterator[WrittenPlace]:
+    """Yield keys and persons who are named by the number, and the acts that name them so."""
+    a, called = audit.c, list[str]()
+    for noun, table in (("key", api_keys), ("person", people)):
+        for row in connection.execute(select(table.c.name, table.c.created_at).order_by(table.c.name)):
+            if names(row.name, phone):
+                called += (row.name, f"{noun}/{row.name}")
+                yield WrittenPlace(f"{noun}/{mask_written(row.name)}", 1, row.created_at)
+    if called:
+        mine = or_(a.who.in_(called), a.subject.in_(called))
+        n, first = connection.execute(select(func.count(), func.min(a.at)).where(mine)).one()
+        if n:
+            yield WrittenPlace("audit", n, first)
+
 
 _SLICE = 10_000  # texts of one query
 
@@ -150,7 +244,7 @@ def _seen(connection: Connection, phone: int) -> list[NumberSighting] | None:
     query = select(a.who, a.at, a.action, a.detail).where(a.action.in_((ACTION, READ)))
     masked = query.where(a.subject == f"phone/{mask(phone)}").order_by(a.id)
     return [
-        NumberSighting(row.who, _moment(row.at), row.action)
+        NumberSighting(row.who, clock.moment(row.at), row.action)
         for row in connection.execute(masked)
         if row.detail.get("tag") == tag
     ]
@@ -168,7 +262,7 @@ def _held(connection: Connection, phone: int) -> Iterator[HeldData]:
         for row in connection.execute(query):
             yield _place(kind, row.name, row.carrier, row.n, row.since)
     yield from _named(connection, phone)
-    for record in written_places.find(connection, phone):
+    for record in find(connection, phone):
         yield _place(HeldKind.WRITTEN, record.name, "", record.n, record.since)
     n = do_not_send.c
     for row in connection.execute(select(do_not_send).where(n.phone == phone).order_by(n.carrier)):
@@ -185,7 +279,7 @@ def asked(connection: Connection, phone: int, but: int | None = None) -> Iterato
 
 
 def _place(kind: HeldKind, name: str, carrier: str, n: int, since: int, **more: str | None) -> HeldData:
-    return HeldData(kind, _WHY[kind], name, carrier, n, _moment(since), **more)
+    return HeldData(kind, _WHY[kind], name, carrier, n, clock.moment(since), **more)
 
 
 def _lists(connection: Connection, phone: int) -> Iterator[HeldData]:
@@ -302,7 +396,3 @@ def whole_paper(of: PersonData) -> str:
     """Return the paper with its digest and seal."""
     end = [f"SHA-256: {of.sha256}", f"Dấu xác nhận: {of.seal or 'không có khóa'}"]
     return "\n".join([of.paper, *end]) + "\n"
-
-
-def _moment(ms: int) -> datetime:
-    return clock.local(clock.from_ms(ms))

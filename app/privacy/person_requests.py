@@ -19,6 +19,7 @@ from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import person_requests
+from app.database.records import from_row
 from app.security import audit, audit_chain, row_stamps
 
 ANSWER_DAYS = 2  # working days for an answer (Nghị định 356/2025/NĐ-CP)
@@ -86,7 +87,11 @@ def record(
 ) -> PersonRequest:
     """Record a request. The same again, while it is open, is the one that is there."""
     phone = one_mobile(wanted.phone)
-    _check_day(wanted.came_on)
+    today = clock.local(clock.now()).date()
+    if wanted.came_on > today:
+        raise Invalid("The request can't have come after today; look at the date.", field="came_on")
+    if wanted.came_on < today - OLDEST:
+        raise Invalid("The request came more than a year ago; look at the date.", field="came_on")
     one_at_a_time(connection, AdvisoryLock.PERSON_REQUEST)
     same = (_R.phone == phone, _R.kind == wanted.kind.value, _R.outcome.is_(None))
     known = connection.execute(select(person_requests).where(*same)).first()
@@ -108,14 +113,6 @@ def record(
     return get(connection, made)
 
 
-def _check_day(came_on: date) -> None:
-    today = clock.local(clock.now()).date()
-    if came_on > today:
-        raise Invalid("The request can't have come after today; look at the date.", field="came_on")
-    if came_on < today - OLDEST:
-        raise Invalid("The request came more than a year ago; look at the date.", field="came_on")
-
-
 def held(connection: Connection, number: int) -> Row[Any]:
     """Return the row to answer, which nobody else answers meanwhile."""
     one_at_a_time(connection, AdvisoryLock.PERSON_REQUEST)
@@ -134,16 +131,11 @@ def get(connection: Connection, number: int) -> PersonRequest:
     return _shown(connection, row_of(connection, number), paper=True)
 
 
-def page(connection: Connection, after: int, limit: int, *, open_only: bool = False) -> list[PersonRequest]:
-    query = _query(open_only).where(_R.id > after).order_by(_R.id).limit(limit)
-    return [_shown(connection, row) for row in connection.execute(query)]
-
-
 ORDERS = {"came": _R.came_on, "due": _R.due_on}
 
 
 def listed(
-    connection: Connection, asked: ListRequest, limit: int, *, open_only: bool = False
+    connection: Connection, asked: ListRequest | int, limit: int, *, open_only: bool = False
 ) -> ListPart[PersonRequest]:
     columns = ListColumns(_R.id, _R.recorded_at, names=[_R.reference], orders=ORDERS)
     found = part(connection, _query(open_only), columns, asked, limit)
@@ -172,23 +164,14 @@ def _query(open_only: bool) -> Select[Any]:
 
 
 def _shown(connection: Connection, row: Row[Any], *, paper: bool = False) -> PersonRequest:
-    due, today = date.fromordinal(row.due_on), clock.local(clock.now()).date()
-    return PersonRequest(
-        id=row.id,
-        kind=RequestKind(row.kind),
+    due = date.fromordinal(row.due_on)
+    return from_row(
+        PersonRequest,
+        row,
         phone=row.masked,
         came_on=date.fromordinal(row.came_on),
         due_on=due,
-        overdue=row.outcome is None and due < today,
-        reference=row.reference,
-        recorded_at=clock.local(clock.from_ms(row.recorded_at)),
-        recorded_by=row.recorded_by,
-        outcome=None if row.outcome is None else RequestOutcome(row.outcome),
-        answered_at=None if row.answered_at is None else clock.local(clock.from_ms(row.answered_at)),
-        answered_by=row.answered_by,
-        answer=row.answer,
-        sha256=row.sha256,
-        seal=row.seal,
+        overdue=row.outcome is None and due < clock.local(clock.now()).date(),
         intact=row.paper is None or _is_intact(connection, row),
         paper=(row.paper or "") if paper else "",
     )

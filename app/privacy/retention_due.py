@@ -27,7 +27,8 @@ from app.database.models import (
     runs,
 )
 from app.file_import.lease import came_at, is_free
-from app.privacy import rules, totals_retention
+from app.ledger import unreached
+from app.privacy import erasable, totals_retention
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms, erased, in_pieces
 
 _HOLDING = (BatchState.READY.value, BatchState.IMPORTING.value)
@@ -140,18 +141,18 @@ def _with_last(found: Erasable, last_at: int | None, days: int) -> Erasable:
     longest = _MOST_TERMS * days
     latest = found.due_at + longest * DAY_MS
     at = latest if last_at is None else min(last_at, latest)
-    return _with(found, due_at=at, rule=rules.TOGETHER.en.format(days=longest))
+    return _with(found, due_at=at, rule=erasable.TOGETHER.en.format(days=longest))
 
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """Of several campaigns: runs with numbers, follow-ups at work, reports and deadlines.
+    """Of several campaigns: runs with numbers, other rounds at work, reports and deadlines.
 
     reports: (kind, subject) -> rows in the order in which they were frozen.
     """
 
     runs: dict[int, list[Row[Any]]]
-    followed_by: dict[int, Row[Any]]
+    rounds: dict[int, Row[Any]]
     reports: dict[tuple[str, int], list[Row[Any]]]
     deadlines: dict[int, int | None]
 
@@ -176,8 +177,12 @@ def _past(connection: Connection, some: Sequence[Row[Any]]) -> _Past:
     for report in connection.execute(frozen):
         reports.setdefault((report.kind, report.subject_id), []).append(report)
     due = select(directives.c.id, directives.c.report_deadline).where(directives.c.id.in_(letters))
-    followed = {row.source: row for row in reversed(connection.execute(_followed_by(ids)).all())}
-    return _Past(own, followed, reports, {row.id: row.report_deadline for row in connection.execute(due)})
+    return _Past(
+        own,
+        _rounds_at_work(connection),
+        reports,
+        {row.id: row.report_deadline for row in connection.execute(due)},
+    )
 
 
 def _campaign(campaign: Row[Any], past: _Past, days: int) -> Erasable:
@@ -189,11 +194,9 @@ def _campaign(campaign: Row[Any], past: _Past, days: int) -> Erasable:
             return _with(found, held=f"Run {run.id} ({run.carrier}) is {run.state}.")
     if not own:
         return _with(found, held=_NO_RUN)
-    following = past.followed_by.get(campaign.id)
-    if following is not None:
-        reason = (
-            f"Run {following.id} of campaign {following.campaign_id} sends to those whom it did not reach."
-        )
+    sending = past.rounds.get(campaign.id)
+    if sending is not None:
+        reason = f"Run {sending.id} of campaign {sending.campaign_id} of the same follow-ups is not over."
         return _with(found, held=reason)
     end = max(each for each in ends if each is not None)
     at, rule = _reported(campaign, past, end, days)
@@ -201,13 +204,15 @@ def _campaign(campaign: Row[Any], past: _Past, days: int) -> Erasable:
     return _with(found, rule=rule, due_at=at + days * DAY_MS, first_at=min(starts, default=None), last_at=end)
 
 
-def _followed_by(ids: Sequence[int]) -> Select[Any]:
-    """Select follow-ups' runs at work, which look up who has been reached since."""
+def _rounds_at_work(connection: Connection) -> dict[int, Row[Any]]:
+    """Return, by campaign, the first run at work among its rounds, which looks up whom they have reached."""
     s, b, r = follow_up_sources.c, run_batches.c, runs.c
     at_work = r.state.in_([RunState.RUNNING.value, RunState.PAUSED.value, RunState.CANCELLING.value])
-    joined = select(r.id, r.campaign_id, s.campaign_id.label("source")).join(run_batches, b.run_id == r.id)
-    joined = joined.join(follow_up_sources, s.batch_id == b.batch_id)
-    return joined.where(s.campaign_id.in_(ids), at_work).order_by(r.id)
+    follows = exists().where(b.run_id == r.id, s.batch_id == b.batch_id)
+    followed = exists().where(s.campaign_id == r.campaign_id)
+    query = select(runs).where(at_work, follows | followed).order_by(r.id.desc())
+    found = connection.execute(query).all()
+    return {campaign: run for run in found for campaign in unreached.rounds(connection, [run.campaign_id])}
 
 
 def _with(subject: Erasable, **values: Any) -> Erasable:
@@ -233,11 +238,11 @@ def _reported(campaign: Row[Any], past: _Past, end: int, days: int) -> tuple[int
         over_all = past.reports.get(("directive", campaign.directive_id), ())
         report = next((each for each in over_all if each.created_at >= end), None)
     if report is not None:
-        return report.created_at, rules.FROZEN.en.format(days=days, report=report.id)
+        return report.created_at, erasable.FROZEN.en.format(days=days, report=report.id)
     asked = past.deadlines.get(campaign.directive_id)
     if asked is not None and asked > end:
-        return asked, rules.DEADLINE.en.format(days=days)
-    return end, rules.END.en.format(days=days)
+        return asked, erasable.DEADLINE.en.format(days=days)
+    return end, erasable.END.en.format(days=days)
 
 
 # ---- Batches, files and records that campaigns share
@@ -275,9 +280,9 @@ def _idle_batches(
         if open_:
             yield _with(found, held=f"Campaign {open_[0]} uses it.")
         elif using and batch.id not in gone:
-            yield _with(found, rule=rules.LAST_USE.en, due_at=imported)
+            yield _with(found, rule=erasable.LAST_USE.en, due_at=imported)
         else:
-            rule = rules.UNUSED.en.format(days=days)
+            rule = erasable.UNUSED.en.format(days=days)
             yield _with(found, rule=rule, due_at=imported + days * DAY_MS)
 
 
@@ -314,13 +319,13 @@ def _file(file: Row[Any], open_: Sequence[int], days: int) -> Erasable:
     )
     if open_:
         return _with(found, held=f"It speaks of campaign {open_[0]}.")
-    return _with(found, rule=rules.APPLIED.en.format(days=days), due_at=ended + days * DAY_MS)
+    return _with(found, rule=erasable.APPLIED.en.format(days=days), due_at=ended + days * DAY_MS)
 
 
 def _came(connection: Connection, days: int) -> Iterator[Erasable]:
     by_age = (
-        (ErasureKind.QUARANTINE, quarantine, rules.RECEIPTS, rules.QUARANTINE),
-        (ErasureKind.INBOUND, inbound_messages, rules.MESSAGES, rules.INBOUND),
+        (ErasureKind.QUARANTINE, quarantine, erasable.RECEIPTS, erasable.QUARANTINE),
+        (ErasureKind.INBOUND, inbound_messages, erasable.MESSAGES, erasable.INBOUND),
     )
     for kind, table, name, rule in by_age:
         oldest = connection.execute(select(table.c.received_at).order_by(table.c.id).limit(1)).scalar()

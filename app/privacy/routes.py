@@ -81,7 +81,7 @@ def list_person_requests(
     db: Db, paging: Paging, open_only: Annotated[bool, Query(description="only those that are open")] = False
 ) -> Page[PersonRequest]:
     """List what persons have asked about their own data, numbers masked, without the papers."""
-    found = db.read(person_requests.page, paging.after, paging.limit, open_only=open_only)
+    found = db.read(person_requests.listed, paging.after, paging.limit, open_only=open_only).items
     return page_of(found, paging)
 
 
@@ -108,7 +108,7 @@ def list_do_not_send(
     db: Db, who: Who, settings: Config, paging: Paging, carrier: Carrier = None
 ) -> Page[DoNotSendEntry]:
     """List who is not written to, masked, in order of creation."""
-    found = db.read(do_not_send.page, paging.after, paging.limit, _own(who, carrier))
+    found = db.read(do_not_send.listed, paging.after, paging.limit, _own(who, carrier)).items
     check_filter(settings, carrier, found, paging.after)
     return page_of(found, paging)
 
@@ -133,7 +133,7 @@ def remove_do_not_send(body: Numbers, db: Db, settings: Config, who: Who) -> Cha
 @router.get("/erasures")
 def list_erasures(db: Db, paging: Paging) -> Page[Certificate]:
     """List what was erased, in order: for each, rows by table, the rule, the times and the hash."""
-    return page_of(db.read(certificates.page, paging.after, paging.limit), paging)
+    return page_of(db.read(certificates.listed, paging.after, paging.limit).items, paging)
 
 
 @router.get("/erasures/{erasure_id}")

@@ -26,7 +26,7 @@ from app.database.models import (
     snapshots,
     tallies,
 )
-from app.privacy import rules
+from app.privacy import erasable
 from app.privacy.erasable import Erasable, ErasureKind, erased, in_pieces
 
 _ROWS = 2000
@@ -94,7 +94,7 @@ def _totals(numbers: Row[Any], under: set[int], since: dict[int, int], months: i
     )
     if open_ := sorted(together - since.keys()):
         return _with(found, held=f"The numbers of campaign {open_[0]} of the same directive are still there.")
-    rule = rules.TOTALS.en.format(months=months)
+    rule = erasable.TOTALS.en.format(months=months)
     return _with(found, rule=rule, due_at=clock.plus_months(max(since[each] for each in together), months))
 
 
@@ -107,7 +107,7 @@ def _notices(connection: Connection, months: int) -> Iterator[Erasable]:
     n = notices.c
     oldest: int | None = connection.execute(select(n.created_at).order_by(n.id).limit(1)).scalar()
     if oldest is not None:
-        found = Erasable(ErasureKind.NOTICES, None, rules.NOTICES.en, "", first_at=oldest, months=months)
+        found = Erasable(ErasureKind.NOTICES, None, erasable.NOTICES.en, "", first_at=oldest, months=months)
         yield _monthly(connection, found, oldest)
 
 
@@ -115,7 +115,7 @@ def _monthly(connection: Connection, of: Erasable, oldest: int) -> Erasable:
     """Make it due with the oldest row, but not within a month of the last time."""
     ended = select(func.max(erasures.c.ended_at)).where(erasures.c.kind == of.kind.value)
     again = (connection.execute(ended).scalar() or 0) + _PAUSE_MS
-    rule = rules.WRITTEN.en.format(months=of.months)
+    rule = erasable.WRITTEN.en.format(months=of.months)
     return _with(of, rule=rule, due_at=max(clock.plus_months(oldest, of.months or 0), again))
 
 
@@ -126,7 +126,7 @@ def _acts(connection: Connection, months: int) -> Iterator[Erasable]:
     oldest = connection.execute(_oldest().limit(1)).first()
     if oldest is None:
         return
-    found = Erasable(ErasureKind.AUDIT, None, rules.ACTS.en, "", first_at=oldest.at, months=months)
+    found = Erasable(ErasureKind.AUDIT, None, erasable.ACTS.en, "", first_at=oldest.at, months=months)
     begun = _open_since(connection)
     if begun is not None and oldest.at >= begun:
         yield _with(found, held="Reports of a campaign whose numbers are still there are told from them.")

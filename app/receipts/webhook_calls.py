@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from app.api.client_address import peer_of
-from app.api.token_buckets import TooOften
+from app.api.rate_limit import TooOften
 from app.core import clock
 from app.core.errors import DatabaseUnavailable, Encoded, Forbidden, Invalid, TooLarge
 from app.observability.metrics import Metrics

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Connection, func, insert, select, update
 
 from app.api.client_address import Networks
-from app.api.token_buckets import Buckets, subscriber
+from app.api.rate_limit import Buckets, subscriber
 from app.core import clock
 from app.core.errors import DatabaseUnavailable
 from app.database.connection import Database, shared_ms

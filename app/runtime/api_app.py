@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.telemetry import TelemetryConfig
 
-from app.accounts import admin_routes, audit_routes, session_routes
+from app.accounts import admin_routes, session_routes
 from app.api import api_docs, health, problems, security_headers
 from app.api.client_address import peer_of
 from app.api.dependencies import Routes
@@ -18,9 +18,8 @@ from app.api.middleware import BodyLimit, Hosts, RequestContext, Tags
 from app.api.openapi import describe
 from app.api.rate_limit import Limits, Rates
 from app.batches import routes as batches
-from app.campaigns import event_routes as events
-from app.campaigns import live_status
 from app.campaigns import routes as campaigns
+from app.campaigns import run_routes
 from app.campaigns import run_routes as runs
 from app.core.config import Settings
 from app.database.connection import Database
@@ -51,11 +50,11 @@ ROUTERS: list[Routes] = [
     health.router,
     problems.router,
     api_docs.router,
-    audit_routes.router,
+    admin_routes.audit_router,
     batches.router,
     campaigns.router,
     runs.router,
-    events.router,
+    runs.events,
     dispatch.router,
     operation_routes.routes(links.TAG),
     reports.router,
@@ -121,7 +120,7 @@ def create_app(
     app.state.metrics = metrics or Metrics(db)
     app.state.webhook_handler = webhook_handler or WebhookHandler(db)
     app.state.ready = health.Ready()
-    app.state.hub = Hub(db, live_status.look)
+    app.state.hub = Hub(db, run_routes.look)
     whose = partial(peer_of, trusted=settings.trusted_proxies)
     app.state.genuine = VerificationService(db, settings.share(settings.verify_per_minute), whose)
     problems.install(app)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import structlog
 from pydantic import SecretStr
 
-from app.api.token_buckets import Buckets
+from app.api.rate_limit import Buckets
 from app.core.config import LinkSettings, Settings, WebhookSettings
 from app.core.errors import SetupError
 from app.database.connection import Database

@@ -28,6 +28,7 @@ from app.database.audit_memory import note_after_commit
 from app.database.connection import keys_of, one_at_a_time, shared_ms
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import audit, erasures
+from app.database.records import from_row
 from app.security import audit_chain, row_stamps
 from app.security.audit_chain import SAID, START, content, is_sealed, sealed_content
 from app.security.audit_chain import head as head
@@ -233,7 +234,7 @@ def _erased_early(begin: Anchor, kept: KeptHeads, term: int) -> str | None:
 
 
 def _day(ms: int) -> str:
-    return f"{clock.local(clock.from_ms(ms)):%d/%m/%Y}"
+    return f"{clock.moment(ms):%d/%m/%Y}"
 
 
 def seal_all(connection: Connection, who: str, said: str) -> int:
@@ -324,18 +325,13 @@ class AuditFilter:
 
 
 def listed(
-    connection: Connection, asked: ListRequest, limit: int, wanted: AuditFilter = AuditFilter()
+    connection: Connection, asked: ListRequest | int, limit: int, wanted: AuditFilter = AuditFilter()
 ) -> ListPart[Act]:
-    """Return rows, the newest first."""
+    """Return rows, the newest first; for a cursor the oldest."""
     columns = ListColumns(audit.c.id, audit.c.at, orders={"at": audit.c.id})
     return part(connection, wanted.of(select(audit)), columns, asked, limit).of(_act)
 
 
-def acts(connection: Connection, after: int, limit: int, wanted: AuditFilter = AuditFilter()) -> list[Act]:
-    query = wanted.of(select(audit).where(audit.c.id > after))
-    return [_act(row) for row in connection.execute(query.order_by(audit.c.id).limit(limit))]
-
-
 def _act(row: Row[Any]) -> Act:
-    at, detail = clock.from_ms(row.at), mask_values(row.detail)  # older rows hold names as people wrote them
-    return Act(row.id, at, row.who, row.origin, row.action, row.subject, detail, row.hash)
+    # Older rows hold names as people wrote them.
+    return from_row(Act, row, at=clock.from_ms(row.at), detail=mask_values(row.detail))

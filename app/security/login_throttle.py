@@ -67,7 +67,7 @@ def begin(connection: Connection, attempt: Attempt) -> int:
     """Count the attempt as failed for now; or return the seconds to wait if it comes too early."""
     one_at_a_time(connection, AdvisoryLock.LOGIN_ATTEMPTS)
     now = clock.now_ms()
-    _forget(connection, now)
+    connection.execute(delete(login_attempts).where(login_attempts.c.at < now - _FORGOTTEN_MS))
     kinds = ["address"] if _is_known(connection, attempt) else ["name", "address"]
     wait = max(_until(connection, attempt.key(kind)) for kind in kinds) - now
     if wait > 0:
@@ -110,10 +110,6 @@ def _count(connection: Connection, key: str, rule: Rule, now: int) -> None:
         connection.execute(insert(login_attempts).values(key=key, **values))
     else:
         connection.execute(update(login_attempts).where(c.key == key).values(values))
-
-
-def _forget(connection: Connection, now: int) -> None:
-    connection.execute(delete(login_attempts).where(login_attempts.c.at < now - _FORGOTTEN_MS))
 
 
 def _network(address: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from difflib import SequenceMatcher
 from enum import StrEnum
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from app.text_verification.tokens import Word, words
 
@@ -18,6 +18,8 @@ _ALIKE = 0.4  # least share of common word pairs, of those of the shorter text
 _PREFIXES = (("tb",), ("qc",), ("thong", "bao"))  # what carriers put before a text
 _MOST_PREFIXES = 2  # a carrier's and the sender's name
 # A word that a telephone may dial, or that may be an account; a day is neither.
+_NUMBER = re.compile(r"[0-9]+(?:[.,-][0-9]+)*")
+_SHORTEST = 8  # digits of a telephone number, however they are spaced
 _DIALLED = re.compile(r"(?![0-9]{1,2}([/.-])[0-9]{1,2}\1(?:20)?[0-9]{2}$).*[0-9](?:[.,-]?[0-9]){2}")
 
 
@@ -213,8 +215,21 @@ def _altered(known: Known, pasted: Sequence[Word]) -> TextComparison:
         for word in mine:
             _add(parts, WordChange.ADDED, word)
         different += (*original, *mine)
-    dangerous = any(word.is_address or _DIALLED.match(word.raw) for word in different)
+    odd = dict(_numbers(known.words)).items() ^ dict(_numbers(pasted)).items()
+    dangerous = any(word.is_address for word in different) or any(dialled for _, dialled in odd)
     return TextComparison(TextVerdict.ALTERED, known.uses, tuple(parts), dangerous)
+
+
+def _numbers(some: Sequence[Word]) -> Iterator[tuple[str, bool]]:
+    """Yield numbers, however they are spaced or dotted, and whether a telephone may dial them."""
+    for numeric, group in groupby(some, lambda word: _NUMBER.fullmatch(word.raw) is not None):
+        written = [word.raw for word in group]
+        dialled = any(map(_DIALLED.match, written))
+        digits = re.sub("[^0-9]", "", "".join(written))
+        if numeric:
+            yield digits, dialled or (len(written) > 1 and len(digits) >= _SHORTEST)
+        else:
+            yield from ((raw, True) for raw in written if _DIALLED.match(raw))
 
 
 def _add(parts: list[TextPart], change: WordChange, word: Word) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Subquery, case, exists, func, literal_column, or_, select
 
-from app.api.token_buckets import Buckets, TooOften, subscriber
+from app.api.rate_limit import Buckets, TooOften, subscriber
 from app.core import clock
 from app.core.states import SENT, ChunkState, NotSent
 from app.database.connection import Database
@@ -187,4 +187,4 @@ def _begun() -> Subquery:
 
 
 def _day(ms: int) -> date:
-    return clock.local(clock.from_ms(ms)).date()
+    return clock.moment(ms).date()

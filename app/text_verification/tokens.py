@@ -17,6 +17,9 @@ _DIALLED = r"(?<![\w*#])\*[0-9][0-9*]*#"  # a code that a telephone dials: *101#
 _PIECE = re.compile(rf"{_DIALLED}|(?:[^\s{_SIGNS}]|(?<=\d)[{_SIGNS}]+(?=\d))+")
 _DASHES = re.compile("[\u2010-\u2015\u2212\u00ad\ufe58\ufe63\uff0d]")
 _EDGES = ".:-_/"
+_DISGUISED = re.compile(
+    r"\s?[\[({]\.[\])}]\s?"
+)  # evil[.]top, which people are asked to type without brackets
 _SPACE = re.compile("[\\s\\x00-\\x1f\\x7f]+")
 # What stands before the path of a link: a scheme and a host, or a host alone.
 _HOST = re.compile(
@@ -100,7 +103,8 @@ class Word(NamedTuple):
 
 def words(text: str) -> list[Word]:
     """Return the words of a text in order; whatever is visible and no separator belongs to one."""
-    return [word for written in _SPACE.split(text.translate(_TURNING)) for word in _between_spaces(written)]
+    shown = _DISGUISED.sub(".", text.translate(_TURNING))
+    return [word for written in _SPACE.split(shown) for word in _between_spaces(written)]
 
 
 def _between_spaces(written: str) -> Iterator[Word]:

@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 
 from app.batches import row_parser
 from app.core.phone import Sentence
-from app.privacy import rules
+from app.privacy import erasable
 from app.receipts.result_files import line_parser
 from app.web import display_names
 from app.web.translations import Speaker, read, say
@@ -25,7 +25,7 @@ from app.web.translations import Speaker, read, say
 FOLDER = Path(__file__).with_name("refusals")
 PLACE = re.compile(r"\{(\w+)\}")
 # Defined in the code in both languages.
-BOTH: tuple[Sentence, ...] = (*row_parser.REASONS.values(), *line_parser.REASONS.values(), *rules.ALL)
+BOTH: tuple[Sentence, ...] = (*row_parser.REASONS.values(), *line_parser.REASONS.values(), *erasable.ALL)
 _BETWEEN = re.compile(r"(,\s|\sor\s|\sand\s)")  # separators between several states or columns
 _PATH = re.compile(r"[a-z]\w*(\.\w+)*\.(?P<last>[a-z]\w*)")  # body.items.0.reach
 _ROW = re.compile(r"(\w+\.)*(?P<list>[a-z]\w*)\.(?P<row>\d{1,6})")  # body.addressees.0

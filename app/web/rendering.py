@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from datetime import date, datetime, timedelta
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any, cast
 from urllib.parse import urlencode
 
+from babel.dates import format_date
+from babel.numbers import format_decimal
 from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -25,13 +29,91 @@ from app.core.config import Settings
 from app.core.errors import AppError, Unauthorised
 from app.database import listing
 from app.database.connection import Database
+from app.reports.figures import numbers
 from app.security import sessions
 from app.security.authorization import CSRF_FIELD, cookie_name, permit
 from app.security.principal import Caller
 from app.security.roles import OPEN, PAGE, may
 from app.security.totp import FactorWanted
-from app.web import assets, display_names, error_translation, formatting, nav
+from app.web import assets, display_names, error_translation, nav
 from app.web.translations import DEFAULT, LANGUAGES, Said, Speaker, catalogue
+
+NOTHING = numbers.NOTHING
+_DATE = {"vi": "dd/MM/yyyy", "en": "d MMM yyyy"}
+
+
+# A page has hundreds of numbers, most of them small and the same; formatting one takes 50 µs.
+_KNOWN = 4096
+
+
+@lru_cache(_KNOWN)
+def count(number: float | None, language: str) -> str:
+    """1234567 -> 1.234.567; a dash for None."""
+    return NOTHING if number is None else str(format_decimal(number, "#,##0", language))
+
+
+@lru_cache(_KNOWN)
+def rate(number: float | None, language: str) -> str:
+    """1234.56 -> 1.234,6; a dash for None."""
+    return NOTHING if number is None else str(format_decimal(number, "#,##0.0", language))
+
+
+def percent(ratio: float | None, language: str) -> str:
+    """0.925 -> 92,5 %; never rounded to 100 % or 0 %, which would claim all or nothing."""
+    said = numbers.percent(ratio)
+    return said if language == "vi" else said.replace(",", ".").replace(" ", "")
+
+
+def day(at: date | datetime | None, language: str) -> str:
+    """29/01/2024; a dash for None."""
+    if at is None:
+        return NOTHING
+    on = clock.local(at).date() if isinstance(at, datetime) else at
+    return _date(on, language)
+
+
+@lru_cache(_KNOWN)
+def _date(on: date, language: str) -> str:
+    return str(format_date(on, _DATE[language], language))
+
+
+def moment(at: datetime | None, language: str) -> str:
+    """16:40 29/01/2024; a dash for None."""
+    return NOTHING if at is None else f"{clock.local(at):%H:%M} {day(at, language)}"
+
+
+def second(at: datetime | None, language: str) -> str:
+    """16:40:05 29/01/2024; a dash for None."""
+    return NOTHING if at is None else f"{clock.local(at):%H:%M:%S} {day(at, language)}"
+
+
+def hour(at: datetime | None, language: str) -> str:
+    """16:40:05; a dash for None."""
+    return NOTHING if at is None else f"{clock.local(at):%H:%M:%S}"
+
+
+def iso(at: datetime | None) -> str:
+    """ISO 8601 with Viet Nam's offset."""
+    return "" if at is None else clock.local(at).isoformat(timespec="seconds")
+
+
+_WRITTEN = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d:\d\d).*)?")
+
+
+def typed(said: object) -> str:
+    """Return a day or moment as it is typed: 05/02/2024, 08:00 05/02/2024; anything else as it is."""
+    found = _WRITTEN.fullmatch(str(said))
+    if found is None:
+        return str(said)
+    year, month, day_of, time = found.groups()
+    return f"{time} {day_of}/{month}/{year}" if time else f"{day_of}/{month}/{year}"
+
+
+def whole(span: timedelta) -> tuple[int, int, int]:
+    """Split a span into days, hours and minutes, ignoring its sign."""
+    minutes = abs(int(span.total_seconds())) // 60
+    return minutes // 1440, minutes // 60 % 24, minutes % 60
+
 
 FOLDER = Path(__file__).with_name("templates")
 LANGUAGE = "loa_lang"
@@ -240,7 +322,7 @@ def _templates(language: str) -> Environment:
         "language": speaker.language,
         "languages": LANGUAGES,
         "asset": assets.address,
-        "whole": formatting.whole,
+        "whole": whole,
         "names": display_names,
         "nav": nav.groups,
         "may": may,
@@ -249,18 +331,18 @@ def _templates(language: str) -> Environment:
         "named": lambda states: {each: _state(speaker, each) for each in states},
     }
     for each in (
-        formatting.hour,
-        formatting.count,
-        formatting.rate,
-        formatting.percent,
-        formatting.day,
-        formatting.moment,
-        formatting.second,
+        hour,
+        count,
+        rate,
+        percent,
+        day,
+        moment,
+        second,
     ):
         made.filters[each.__name__] = partial(each, language=speaker.language)
     made.filters |= {
-        "iso": formatting.iso,
-        "typed": formatting.typed,
+        "iso": iso,
+        "typed": typed,
         "places": display_names.places,
         "state": partial(_state, speaker),
         "translated": partial(error_translation.translate_error, speaker),

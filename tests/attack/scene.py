@@ -58,7 +58,7 @@ class Scene:
             if not isinstance(work, ClaimedChunk):
                 break
             items = list(work.lease.items)
-            out += [(each.phone, work.content.text(each.area), work.content.sender) for each in items]
+            out += [(each.phone, work.content.text, work.content.sender) for each in items]
             self.db.write(self.world.ledger.record, self.world.link, work.lease, accepted(items), None, 8.0)
             self.db.write(self.world.ledger.release, work.lease, 0.0)
         return out

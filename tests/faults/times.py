@@ -25,7 +25,7 @@ from app.privacy import certificates
 from app.security import audit as chain
 from app.security.audit_chain import SAID
 
-# Columns of eight bytes that hold no time; all others do (app/database/models/base.py: Ms).
+# Columns of eight bytes that hold no time; all others do (app/database/models.py: Ms).
 NO_TIMES = frozenset(
     {
         *("id", "applied_upto", "phone", "bytes", "bytes_read", "digest", "repeat_of", "segments"),

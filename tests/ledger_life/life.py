@@ -34,7 +34,6 @@ from app.database.models import (
     subscribers,
 )
 from app.dispatch import (
-    link_store,
     rejected_orders,
     restore_recovery,
     run_content,
@@ -81,6 +80,7 @@ from tests.ledger_life.rules import (
     Row,
     Run,
 )
+from tests.operations import carry_out
 
 LEASE_S, GRACE_S = 8.0, 10
 PATIENCE_DAYS = 5  # after which a run waits for receipts no more
@@ -169,7 +169,7 @@ class Life:
     # ---- A step
 
     def step(self, kind: str, dice: int) -> None:
-        chance, before = random.Random(dice), self.db.asked
+        chance, db, before = random.Random(dice), self.db, self.db.asked
         self.db.locks, self.db.opened = set(), set()
         try:
             said = getattr(self, "do_" + kind)(chance)
@@ -177,7 +177,7 @@ class Life:
             self.trace.append(f"{kind} {dice}")
         if said:
             self.trace[-1] += f": {said}"
-        self.costs.append(self.db.asked - before)
+        self.costs.append(self.db.asked - before if self.db is db else 0)  # a copy is another database
         if kind not in ("erase", "copy"):
             self.opened |= self.db.opened
         self.locks.setdefault(kind, set()).update(self.db.locks)
@@ -938,7 +938,7 @@ class Life:
         return f"campaign {campaign}: {wanted} {done if isinstance(done, AppError) else ''}"
 
     def do_link(self, _: random.Random) -> str:
-        said = [self._try(self.db.write, link_store.resume, link.id, "operator") for link in self.links]
+        said = [self._try(carry_out, self.db, "resume_link", link_id=link.id) for link in self.links]
         return f"{sum(not isinstance(each, AppError) for each in said)} resumed"
 
     def do_person(self, chance: random.Random) -> str:

@@ -149,7 +149,7 @@ def past(db: Database) -> None:
             sent = {"attempt": 1, "part": 0, "at": at, "link_id": 1, "group_id": 1, "result": 1}
             names = ("campaign_id", "batch_id", "seq", *sent, "reference", "code", "network")
             values = (*own.values(), *sent.values(), f"p{number}-{n}", None, None)
-            ledger.append(c, submissions, names, [values])  # type: ignore[attr-defined]
+            ledger.engine.append(c, submissions, names, [values])
             told = {
                 "part": 0,
                 "changed": True,

@@ -74,7 +74,7 @@ def _check(db: Database, acknowledged: list[int]) -> None:
     assert {f"strange{number}" for number in acknowledged} <= strange
     of_today = select(func.count()).select_from(m.receipts).where(m.receipts.c.campaign_id == 2)
     assert int(db.read(lambda c: c.execute(of_today).scalar_one())) >= len(acknowledged)
-    made = {each.kind: each for each in db.read(certificates.page, 0, 10)}[ErasureKind.CAMPAIGN]
+    made = {each.kind: each for each in db.read(certificates.listed, 0, 10).items}[ErasureKind.CAMPAIGN]
     assert made.rows["deliveries"] == made.totals[0][2] == OLD
     assert made.intact
     assert db.read(snapshots.intact, 1)

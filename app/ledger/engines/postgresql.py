@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Table, func, select, update
 from sqlalchemy.dialects import postgresql
 
 from app.core.clock import DAY_MS
-from app.core.errors import DatabaseUnavailable
+from app.core.errors import DatabaseUnavailable, require
 from app.core.states import DeliveryState
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time
@@ -24,6 +24,7 @@ from app.ledger.contract import (
     EVER,
     FURTHEST_US,
     JOURNAL,
+    SENT_BEFORE,
     SUBMISSION,
     TAKEN,
     TALLY,
@@ -397,11 +398,12 @@ _OUTCOME = f"""
     whole AS (SELECT 1 FROM written HAVING count(*) = %(n)s),
     submitted AS (
       INSERT INTO submissions ({", ".join(SUBMISSION)})
-      SELECT new.* FROM whole, ({{submissions}}) AS new ON CONFLICT DO NOTHING),
+      SELECT new.* FROM whole, ({{submissions}}) AS new ON CONFLICT DO NOTHING RETURNING 1),
     tallied AS (
       INSERT INTO tallies ({", ".join(TALLY)}) SELECT new.* FROM whole, ({{tallies}}) AS new)
     SELECT CASE WHEN EXISTS (SELECT 1 FROM whole) THEN NULL ELSE ARRAY(SELECT seq FROM written) END,
-           EXISTS (SELECT 1 FROM quarantine WHERE reference = ANY(%(references)s::text[]) AND {EARLY})
+           EXISTS (SELECT 1 FROM quarantine WHERE reference = ANY(%(references)s::text[]) AND {EARLY}),
+           (SELECT count(*) FROM submitted)
 """  # noqa: S608 - constants of ours; values are bound
 _WITH_AREA, _WITHOUT_AREA = folds("came")
 _FOLD = f"""
@@ -583,7 +585,9 @@ class PostgresqlEngine:
         submitted, names = spread("s", shape(submissions, SUBMISSION), side_writes.submissions)
         tallied, counts = spread("t", shape(tallies, TALLY), side_writes.tallies)
         sql = _OUTCOME.format(outcomes=outcomes, submissions=submitted, tallies=tallied)
-        written, early = _execute(connection, sql, values | more | names | counts)[0]
+        written, early, added = _execute(connection, sql, values | more | names | counts)[0]
+        fresh = added == len(side_writes.submissions)
+        require(old != DeliveryState.QUEUED or written is not None or fresh, SENT_BEFORE)
         if old != DeliveryState.QUEUED:
             _raise_last(connection, side_writes.submissions)
         return Written(set(seqs if written is None else written), early)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from sqlalchemy import ColumnElement, Connection, Table, func, select, update
 
 from app.core import clock
+from app.core.errors import require
 from app.core.states import CampaignState, DeliveryState, LinkState, RunState
 from app.database.models import deliveries, receipts, submissions, tallies
 from app.ledger.contract import (
@@ -17,6 +18,7 @@ from app.ledger.contract import (
     EARLY_MS,
     FURTHEST_US,
     JOURNAL,
+    SENT_BEFORE,
     SUBMISSION,
     TALLY,
     TO_SEND,
@@ -281,7 +283,10 @@ class SqliteEngine:
             raw.executemany(_OUTCOME.format(which="= ?"), values)
         if len(there) == len(rows):
             self.append(connection, tallies, TALLY, side_writes.tallies)
+            before = raw.total_changes
             self.add_missing(connection, submissions, SUBMISSION, side_writes.submissions)
+            added = raw.total_changes - before
+            require(old != DeliveryState.QUEUED or added == len(side_writes.submissions), SENT_BEFORE)
         return Written(there, early=bool(side_writes.references))
 
     def find(

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from app.core import child_processes, clock
+from app.core import clock
+from app.file_import import isolated_reader
 
 _MEMORY, _SECONDS, _PATIENCE_S = 2 << 30, 30, 60
 _MOST_FIELDS = 1000  # of a form; a signed paper has a few
@@ -40,7 +41,7 @@ def check(pdf: Path, roots: Path | None, papers: Mapping[str, tuple[int, str]]) 
                 capture_output=True,
                 timeout=_PATIENCE_S,
                 check=True,
-                env=child_processes.environment(),
+                env=isolated_reader.environment(),
             )
     except (subprocess.TimeoutExpired, subprocess.CalledProcessError):
         return {"error": "unreadable"}
@@ -274,5 +275,5 @@ def _digest(value: Any, parts_left: Iterator[int], above: tuple[Any, ...] = ()) 
 
 
 if __name__ == "__main__":
-    child_processes.limit(_MEMORY, _SECONDS)
+    isolated_reader.limit(_MEMORY, _SECONDS)
     sys.stdout.write(json.dumps(_checked(Path(sys.argv[1]).read_bytes(), **json.load(sys.stdin))))

@@ -16,7 +16,7 @@ from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import FigureSource, Statement
 from app.reports.intake import attachments, statement_rules
 from app.reports.intake.statement_input import Circumstances, PaperClaim, StatementInput, refusal
-from app.security import audit
+from app.security import audit, kept_rows
 from carriers import text as sms
 
 
@@ -85,8 +85,9 @@ def state(
         "cutoff_at": claim.cutoff_ms,
         **paper_columns(connection, claim.paper, version, who, carrier),
     }
-    connection.execute(insert(statements).values(row))
+    made = connection.execute(insert(statements).values(row).returning(statements.c.id)).scalar_one()
     detail = {"version": version, "kind": str(claim.kind), "sent": claim.figures.general.sent}
+    detail["sha256"] = kept_rows.sha256(connection, statements, made)
     reason = {"reason": claim.paper.reason} if version > 1 else {}
     audit.note(connection, who, "run.stated", f"run/{run_id}", **detail, **reason)
     return carrier_statement.versions(connection, run_id)[-1]

@@ -27,12 +27,13 @@ from app.database.models import (
     receipts,
     run_batches,
     runs,
+    statements,
     submissions,
     subscribers,
     unknowns,
 )
 from app.ledger import approval_digest, batch_rows, erasure, money, opt_out_seal
-from app.ledger.contract import TallyCount
+from app.ledger.contract import ResultKind, TallyCount
 from app.ledger.ledger import Ledger
 from app.reports.build import carrier_report, clock_check, unique_reach
 from app.reports.figures import carrier_statement, tally
@@ -44,6 +45,7 @@ from app.reports.intake.statement_input import Circumstances, PaperClaim, Statem
 from app.reports.verification import erasure_checks as erased
 from app.reports.verification import snapshot_recount
 from app.reports.verification.state_recount import recount_states
+from app.security import kept_rows
 
 # Stored statements and attachments
 
@@ -57,6 +59,9 @@ def statements_add_up(connection: Connection, campaign_id: int) -> Iterator[str]
         except Conflict as altered:
             yield f"Run {run_id}: {altered.detail}"
             continue
+        rows = connection.execute(select(statements).where(statements.c.run_id == run_id)).all()
+        for version in kept_rows.altered(connection, "run.stated", f"run/{run_id}", rows):
+            yield f"Run {run_id}, statement {version} was changed outside Loa: it is not what was stated."
         for each in versions:
             around = Circumstances(shared_ms(connection), correcting=each.paper.version > 1)
             for fault in statement_rules.faults(_claim(each), around):
@@ -235,6 +240,7 @@ def contradictions(connection: Connection, campaign_id: int) -> tuple[list[str],
         *subscribers_kept(connection, campaign_id),
         *chunks_cover(connection, campaign_id),
         *runs_complete(connection, campaign_id),
+        *sent_once(connection, campaign_id),
     ]
     states = list(_states(connection, campaign_id))
     messages = Counter[int]()
@@ -470,6 +476,20 @@ def runs_complete(connection: Connection, campaign_id: int) -> Iterator[OddRows]
     open_end = (*over, runs.c.closing.is_(None), runs.c.state != RunState.CANCELLED)
     for run_id, n in connection.execute(left.where(*open_end).group_by(runs.c.id)):
         yield OddRows(run_id, n, f"Run {run_id} is over, and {n} of its subscribers were never queued.")
+
+
+def sent_once(connection: Connection, campaign_id: int) -> Iterator[OddRows]:
+    """Check that the carrier has taken nothing twice that no order sent again."""
+    d, s = deliveries.c, submissions.c
+    times = func.count(s.attempt.distinct())
+    taken = (s.campaign_id == campaign_id, s.attempt > 0, s.result == ResultKind.ACCEPTED)
+    several = select(s.batch_id, s.seq, times.label("n")).where(*taken).group_by(s.batch_id, s.seq)
+    one = several.having(times > 1).subquery().c
+    same = (d.campaign_id == campaign_id, d.batch_id == one.batch_id, d.seq == one.seq)
+    again = _first(d.run_id, d.batch_id, d.seq).where(*same, one.n > d.resends + 1)
+    for run_id, batch_id, n, seq in connection.execute(again.group_by(d.run_id, d.batch_id)):
+        said = f"Batch {batch_id}: {n} messages (the first: line {seq}) were taken twice without an order."
+        yield OddRows(run_id, n, said)
 
 
 def reports_add_up(connection: Connection, campaign_id: int) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Annotated
@@ -15,12 +15,153 @@ from pydantic_core import to_json
 
 from app.api.dependencies import Routes
 from app.database.connection import Database
+from app.operations import OPERATIONS
 from app.security import audit
+from app.security.audit import Act
 from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.rendering import Visit, render
-from app.web.translations import Speaker, say
-from app.web.view_models import audit_sentences
+from app.web.translations import Said, Speaker, say
+
+# The sentence after the person's name; {subject} is what it was done to.
+SENTENCES: Mapping[str, Said] = {
+    "addressee.set": say("entered or changed an addressee of {subject}"),
+    "advice.acknowledge": say("made sure of what is marked in the text of {subject}"),
+    "approval.signed": say("signed older approvals again"),
+    "attachment.keep": say("kept {subject}"),
+    "audit.algorithm": say("changed the algorithm of the audit's hashes"),
+    "audit.sealed": say("sealed older rows of the audit"),
+    "batch.again": say("uploaded the file of {subject} again"),
+    "batch.discard": say("threw {subject} away"),
+    "batch.import": say("had {subject} imported"),
+    "batch.register": say("uploaded {subject}"),
+    "budget.ask": say("asked for another budget of {subject}"),
+    "budget.raise": say("approved another budget of {subject}"),
+    "campaign.answers": say("made {subject} for this week's answers"),
+    "campaign.approved": say("approved {subject}"),
+    "campaign.create": say("wrote {subject}"),
+    "campaign.edit": say("changed {subject}"),
+    "campaign.follow_up": say("made {subject} for those whom earlier ones did not reach"),
+    "campaign.rejected": say("rejected {subject}"),
+    "campaign.returned": say("returned {subject} to its author"),
+    "campaign.submit": say("submitted {subject}"),
+    "campaign.voided": say("voided the approval of {subject} by an edit"),
+    "campaign.withdraw": say("withdrew {subject}"),
+    "database.restored": say("said that the database was put back from a backup"),
+    "database.entered-again": say("said that lists and requests since the backup were entered again"),
+    "database.trusted": say("took the database of another host over"),
+    "directive.create": say("entered {subject}"),
+    "directive.deadline": say("changed the deadline of {subject}"),
+    "do-not-send.add": say("put numbers on the do-not-send list of {subject}"),
+    "do-not-send.seal": say("sealed the do-not-send list of {subject} anew"),
+    "do-not-send.reply": say("put numbers on the do-not-send list of {subject}, whose holders asked for it"),
+    "do-not-send.remove": say("took numbers off the do-not-send list of {subject}"),
+    "erasure": say("erased by the rules of retention: {subject}"),
+    "key.add": say("made {subject}"),
+    "key.revoke": say("revoked {subject}"),
+    "key.rotate": say("replaced {subject}"),
+    "link.test": say("had a test message sent by {subject}"),
+    "link.test_answer": say("got the answer to a test message by {subject}"),
+    "notice.replay": say("sent {subject} once more"),
+    "numbers.shown": say("was shown whole numbers of {subject}"),
+    "outreach.reported": say("entered a report of an addressee of {subject}"),
+    "person.add": say("let {subject} in"),
+    "person.data": say("read what is held on {subject}"),
+    "person.disable": say("shut {subject} out"),
+    "person.factor.ask": say("began to set a second factor"),
+    "person.factor.remove": say("took the second factor of {subject} away"),
+    "person.factor.reseal": say("sealed second factors by the new key"),
+    "person.factor.set": say("set a second factor"),
+    "person.find": say("looked for {subject}"),
+    "person.password": say("changed the password of {subject}"),
+    "person.sessions.end": say("ended sessions of {subject}"),
+    "person.sign": say("signed older accounts again"),
+    "person-request.answer": say("answered {subject}"),
+    "person-request.record": say("recorded {subject}"),
+    "plan.create": say("made {subject}"),
+    "plan.round": say("changed a round of {subject}"),
+    "publication.report": say("entered where the text was published, for {subject}"),
+    "publication.withdraw": say("took back where the text was published, for {subject}"),
+    "receipts.failure_list": say("had numbers on a failure list of {subject} counted"),
+    "receipts.import": say("had {subject} read"),
+    "receipts.register": say("uploaded {subject}"),
+    "recording.add": say("added a recording to {subject}"),
+    "recording.remove": say("removed a recording of {subject}"),
+    "rejected.approve": say("approved an order to send refused messages of {subject} again"),
+    "rejected.ask": say("ordered that refused messages of {subject} be sent again"),
+    "rejected.end": say("ended an order about refused messages of {subject}"),
+    "rejected.resend": say("queued refused messages of {subject} again"),
+    "report.freeze": say("froze {subject}"),
+    "report.issue": say("issued {subject} with its number, day and signer"),
+    "report.signed": say("handed in a signed PDF of {subject}"),
+    "retention.shorten": say("confirmed shorter retention terms"),
+    "run.add": say("added {subject}"),
+    "run.cancel": say("cancelled {subject}"),
+    "run.end": say("said that {subject} has ended"),
+    "run.pause": say("paused {subject}"),
+    "run.priority": say("changed the turn of {subject}"),
+    "run.rate": say("changed the rate of {subject}"),
+    "run.remove": say("removed {subject}"),
+    "run.resume": say("resumed {subject} after a pause"),
+    "run.start": say("started {subject}"),
+    "run.stated": say("entered figures of the carrier for {subject}"),
+    "run.stopped": say("stopped {subject}, because it differs from what was approved"),
+    "run.suspended": say(
+        "paused {subject}, because too many messages failed or were sent today, or its budget is spent"
+    ),
+    "tallies.repaired": say("counted {subject} anew"),
+    "submissions.repaired": say("recorded messages of {subject} as taken, as their receipts say"),
+    "unknown.resend": say("sent messages of unknown outcome of {subject} again"),
+    "unknown.write_off": say("wrote messages of unknown outcome of {subject} off"),
+}
+# Kinds of acts to choose from, by the beginning of their names.
+KINDS: Mapping[str, Said] = {
+    "campaign.": say("campaigns and approvals"),
+    "budget.": say("budgets"),
+    "run.": say("runs"),
+    "batch.": say("batches"),
+    "unknown.": say("unknown outcomes"),
+    "rejected.": say("refused messages"),
+    "report.": say("reports"),
+    "directive.": say("directives"),
+    "link.": say("links"),
+    "person.": say("people"),
+    "person-request.": say("requests of persons"),
+    "key.": say("keys"),
+    "numbers.shown": say("numbers that were shown"),
+}
+_SUBJECTS: Mapping[str, tuple[Said, str]] = {
+    "attachment": (say("attachment {name}"), ""),
+    "batch": (say("batch {name}"), "/batches/"),
+    "campaign": (say("campaign {name}"), "/campaigns/"),
+    "carrier": (say("carrier {name}"), ""),
+    "directive": (say("directive {name}"), "/directives/"),
+    "key": (say("key {name}"), ""),
+    "link": (say("link {name}"), ""),
+    "notice": (say("notice {name}"), ""),
+    "person": (say("person {name}"), ""),
+    "person-request": (say("request {name} of a person"), "/person-requests/"),
+    "phone": (say("number {name}"), ""),
+    "receipt-file": (say("result file {name}"), "/receipt-files/"),
+    "report": (say("report {name}"), "/reports/"),
+    "run": (say("run {name}"), "/runs/"),
+}
+
+
+def sentence_of(action: str) -> Said | None:
+    """Return what is said of an act after the person's name; None if there is no sentence."""
+    declared = (Said(each.audit) for each in OPERATIONS.values() if each.audit and each.action == action)
+    return SENTENCES.get(action) or next(declared, None)
+
+
+def subject_of(act: Act) -> tuple[Said | None, str, str]:
+    """Return what the act was done to: its sentence (None: none known), its name, and its page ("": none)."""
+    kind, _, name = act.subject.partition("/")
+    if not name or kind not in _SUBJECTS:
+        return None, act.subject, ""
+    said, page = _SUBJECTS[kind]
+    return said, name, page and page + name
+
 
 router = Routes(include_in_schema=False)
 
@@ -44,9 +185,9 @@ class Asked(BaseModel):
 
 
 def _happened(act: audit.Act, speaker: Speaker) -> str:
-    said, name, _ = audit_sentences.subject_of(act)
+    said, name, _ = subject_of(act)
     subject = speaker.say(said, name=name).unescape() if said else name
-    sentence = audit_sentences.sentence_of(act.action)
+    sentence = sentence_of(act.action)
     return speaker.say(sentence, subject=subject).unescape() if sentence else f"{act.action} {subject}"
 
 
@@ -75,7 +216,9 @@ def page_audit(
         return list_file(visit, FILE, query.request(["at"]), partial(audit.listed, wanted=own.wanted()))
     found = visit.db.read(audit.listed, query.request(["at"]), _PIECE, own.wanted())
     shown = list_view(visit, query, found.of(_with_detail), said)
-    return render(visit, "audit.html", list=shown, sentences=audit_sentences)
+    return render(
+        visit, "audit.html", list=shown, sentence_of=sentence_of, subject_of=subject_of, kinds=KINDS
+    )
 
 
 def _with_detail(act: audit.Act) -> tuple[audit.Act, str]:
@@ -101,6 +244,6 @@ def page_audit_export(
 
 def _lines(db: Database, wanted: audit.AuditFilter) -> Iterator[bytes]:
     after = 0
-    while piece := db.read(audit.acts, after, _EXPORTED, wanted):
+    while piece := db.read(audit.listed, after, _EXPORTED, wanted).items:
         yield b"".join(to_json(act) + b"\n" for act in piece)
         after = piece[-1].id

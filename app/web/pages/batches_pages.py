@@ -160,7 +160,10 @@ def read_batch(
     connection: Connection, batch_id: int, carrier: str | None, asked: DeliveryFilter
 ) -> BatchPageView:
     batch = queries.get(connection, batch_id, carrier)
-    uses = _uses(connection, batch_id)
+    r, c = runs.c, campaigns.c
+    query = select(c.id, c.name, r.id, r.carrier).join(runs, r.campaign_id == c.id)
+    query = query.join(run_batches, run_batches.c.run_id == r.id).where(run_batches.c.batch_id == batch_id)
+    uses = [BatchUse(*row) for row in connection.execute(query.order_by(c.id.desc()))]
     use = next((each for each in uses if each.campaign_id == asked.campaign), uses[0] if uses else None)
     part = DeliveryPage([], None)
     if use is not None:
@@ -168,13 +171,6 @@ def read_batch(
         part = deliveries.listed(connection, of, asked.after, ON_A_PAGE, states)
     bad = queries.bad_lines_page(connection, batch_id, 0, FIRST_BAD)
     return BatchPageView(batch, bad, uses, use, _counts(connection, batch_id, use), part)
-
-
-def _uses(connection: Connection, batch_id: int) -> list[BatchUse]:
-    r, c = runs.c, campaigns.c
-    query = select(c.id, c.name, r.id, r.carrier).join(runs, r.campaign_id == c.id)
-    query = query.join(run_batches, run_batches.c.run_id == r.id).where(run_batches.c.batch_id == batch_id)
-    return [BatchUse(*row) for row in connection.execute(query.order_by(c.id.desc()))]
 
 
 def _counts(connection: Connection, batch_id: int, use: BatchUse | None) -> dict[DeliveryState, int]:

@@ -1,9 +1,9 @@
-"""Campaigns: the list by state, carrier and directive; a campaign's page, live; its withdrawal and budget."""
+"""Campaigns: the list, a campaign's page, live; its withdrawal, budget and follow-ups."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
@@ -13,25 +13,231 @@ from sqlalchemy import Connection, select
 
 from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
-from app.campaigns import budget_orders, lifecycle, queries
-from app.campaigns.queries import Campaign, WantedCampaigns
-from app.campaigns.schemas import BudgetBody
-from app.core.errors import AppError
-from app.core.states import CampaignState, RunState
+from app.campaigns import budget_orders, follow_ups, lifecycle, optimistic_lock, queries, text_cost
+from app.campaigns.queries import Campaign, Dossier, WantedCampaigns
+from app.campaigns.quiet_hours import DayHours
+from app.campaigns.schemas import BudgetBody, FollowUpBody
+from app.campaigns.text_cost import Preview
+from app.core import clock
+from app.core.errors import AppError, Conflict, Invalid, NotFound
+from app.core.states import FAILED, CampaignState, RunState
 from app.database.listing import ListPart, ListRequest
-from app.database.models import directives, links, runs
+from app.database.models import directives, links, runs, tallies
+from app.ledger import erasure
+from app.ledger.contract import TallyCount
+from app.ledger.unreached import USUAL
+from app.reports.build import comparison, latency_sample
+from app.reports.build.comparison import NormVerdict
+from app.reports.build.latency_sample import Latency, LatencySample
+from app.reports.figures import tally
+from app.reports.figures.by_area import MixedRow
+from app.reports.figures.figures import Figures
 from app.security import tenant_scope
+from app.security.principal import Caller
 from app.web import display_names, query_params
-from app.web.forms import read_fields
+from app.web.forms import area_choice, read_fields
 from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.forms.purposes import OUTCOMES
-from app.web.rendering import Fields, FormState, PageRequest, Visit, redirect_with_flash, refused, render
+from app.web.rendering import (
+    Fields,
+    FormData,
+    FormState,
+    PageRequest,
+    Visit,
+    redirect_with_flash,
+    refused,
+    render,
+)
 from app.web.translations import Speaker, say
-from app.web.view_models import campaign_stream
-from app.web.view_models.campaign_page import read_campaign
+from app.web.view_models import campaign_stream, run_page, run_status, svg_charts
 from app.web.view_models.campaign_stream import Followed
+from app.web.view_models.estimate import Hint, hints
+from app.web.view_models.run_page import ReasonCount
 from app.web.view_models.run_status import RunView
+from app.web.view_models.svg_charts import SvgChart
+from app.web.view_models.traffic_light import MISSED, Judged, Light
+from carriers import text as sms
+from carriers.contract import ReceiptLevel
+
+_STEPS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignText:
+    """One language's text: as sent, its other form, and hints."""
+
+    language: str
+    sent: Preview
+    other: Preview | None
+    hints: list[Hint]
+
+
+@dataclass(frozen=True, slots=True)
+class Waited:
+    carrier: str
+    latency: Latency
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Received messages per carrier over time; points: the same values as rows of a table."""
+
+    chart: SvgChart
+    begin: datetime
+    end: datetime
+    top: float
+    points: list[tuple[datetime, dict[str, float]]]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignPageView:
+    """Everything this caller may see of a campaign."""
+
+    dossier: Dossier
+    letter: str | None
+    words: list[CampaignText]
+    runs: list[RunView]
+    areas: list[AreaView] = field(default_factory=list)
+    failed: list[ReasonCount] = field(default_factory=list)
+    waits: list[Waited] = field(default_factory=list)
+    curve: Curve | None = None
+    totals_erased: bool = False
+
+
+def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> CampaignPageView:
+    dossier = queries.dossier(connection, campaign_id, who.carrier)
+    row = optimistic_lock.campaign(connection, campaign_id)
+    views = run_status.views(connection, [row], dossier.runs)
+    letter = select(directives.c.number).where(directives.c.id == row.directive_id)
+    words = [_wording(language, text) for language, text in sorted(row.texts.items())]
+    base = CampaignPageView(dossier, connection.scalar(letter), words, views, totals_erased=_gone(dossier))
+    if base.totals_erased or not any(run.figures.sent for run in views):
+        return base
+    ids = [run.id for run in views]
+    counts = tally.sums(connection, tallies.c.campaign_id == campaign_id, tallies.c.run_id.in_(ids))
+    samples = _samples(connection, campaign_id, views)
+    return CampaignPageView(
+        dossier=dossier,
+        letter=base.letter,
+        words=words,
+        runs=views,
+        areas=by_area(connection, campaign_id, who.carrier, counts),
+        failed=run_page.whys((c.reason, c.n) for c in counts if c.state in FAILED),
+        waits=_waits(samples),
+        curve=_curve(views, samples),
+    )
+
+
+def _gone(dossier: Dossier) -> bool:
+    return any(run.totals_erased for run in dossier.runs)
+
+
+def _wording(language: str, text: str) -> CampaignText:
+    sent, plain = text_cost.preview(text), text_cost.preview(sms.unaccent(text))
+    return CampaignText(language, sent, None if plain.wording == sent.wording else plain, hints(text))
+
+
+# Time
+
+
+def _samples(connection: Connection, campaign_id: int, views: Iterable[RunView]) -> dict[str, LatencySample]:
+    """Sample each carrier's messages; nothing once the rows are erased."""
+    if erasure.of_campaign(connection, campaign_id) is not None:
+        return {}
+    own = [run for run in views if not run.held and run.figures.sent]
+    return {run.carrier: latency_sample.sample(connection, run.id) for run in own}
+
+
+def _waits(samples: Mapping[str, LatencySample]) -> list[Waited]:
+    found = ((carrier, latency_sample.latency(each)) for carrier, each in samples.items())
+    return [Waited(carrier, latency) for carrier, latency in found if latency is not None]
+
+
+def _curve(views: Sequence[RunView], samples: Mapping[str, LatencySample]) -> Curve | None:
+    """Scale the sampled times to the tallies' totals, one line per carrier."""
+    samples = {carrier: each for carrier, each in samples.items() if _ends(each)}
+    done = {carrier: _ends(each) for carrier, each in samples.items()}
+    every = [at for each in done.values() for at in each]
+    begins = [sent for each in samples.values() for sent, _ in each.times]
+    if not every or max(every) <= min(begins):
+        return None
+    first, last = min(begins), max(every)
+    ends = [first + (last - first) * n // _STEPS for n in range(_STEPS + 1)]
+    totals = {run.carrier: run.figures.delivered + run.figures.relayed for run in views}
+    lines = {carrier: latency_sample.curve(done[carrier], ends, totals[carrier]) for carrier in samples}
+    chart = svg_charts.course(lines)
+    points = [
+        (clock.from_ms(end), {carrier: line[n] for carrier, line in lines.items()})
+        for n, end in enumerate(ends)
+        if n % 4 == 0
+    ]
+    whole = all(each.whole for each in samples.values())
+    return Curve(chart, clock.from_ms(first), clock.from_ms(last), chart.ticks[-1][1], points, whole)
+
+
+def _ends(of: LatencySample) -> list[int]:
+    return [done for _, done in of.times if done is not None]
+
+
+OPEN = Judged(Light.OFF, say("receipts are still to come"))
+ABOVE = Judged(Light.GOOD, say("at or above the norm of 92 %"))
+NO_PROOF = Judged(Light.WAIT, say("receipts do not reach the telephone"))
+_JUDGED = {
+    NormVerdict.MET: ABOVE,
+    NormVerdict.MISSED: MISSED,
+    NormVerdict.UNPROVED: NO_PROOF,
+    NormVerdict.OPEN: OPEN,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AreaView:
+    """One area; figures: measured; stated: (sent, received) by carriers, never added to it.
+
+    ratio: over messages of links with handset receipts; part: their number, where others were sent as well.
+    """
+
+    code: str | None
+    name: str
+    figures: Figures | None
+    stated: tuple[int, int | None] | None
+    ratio: float | None
+    judged: Judged
+    part: int | None = None
+
+
+def by_area(
+    connection: Connection, campaign_id: int, carrier: str | None, counts: Sequence[TallyCount] | None = None
+) -> list[AreaView]:
+    """Return the areas, the smallest share first; those without one last.
+
+    counts: of the runs that this carrier may see, for a caller that has read them.
+    """
+    found = [_area(each) for each in comparison.areas_of(connection, campaign_id, carrier, counts)]
+    return sorted(found, key=lambda each: (each.ratio is None, each.ratio or 0.0))
+
+
+def _area(of: MixedRow) -> AreaView:
+    said = [each for each in (of.figures.stated, of.figures.manual) if each is not None]
+    stated = (said[0].sent, said[0].received) if said else None
+    measured = of.figures.measured
+    if measured is None:
+        ratio = said[0].received_ratio if said else None
+        return AreaView(of.code, of.name, None, stated, ratio, OPEN)
+    proved = of.figures.handset
+    if proved is None or not proved.sent:  # without handset receipts there is no received share
+        return AreaView(of.code, of.name, measured, stated, None, _JUDGED[_unproved(measured)])
+    waiting = proved.no_receipt + proved.unknown + proved.relayed
+    judged = _JUDGED[comparison.judge(ReceiptLevel.HANDSET, proved.sent, proved.delivered, waiting)]
+    part = None if proved.sent == measured.sent else proved.sent
+    return AreaView(of.code, of.name, measured, stated, proved.delivered / proved.sent, judged, part)
+
+
+def _unproved(measured: Figures) -> comparison.NormVerdict:
+    return comparison.judge(ReceiptLevel.OPERATOR, measured.sent, measured.relayed, 0)
+
 
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 30
@@ -41,13 +247,8 @@ ON_A_PAGE = 30
 class CampaignRow:
     """A row of the list. runs: (run, carrier, state) of those the caller may see."""
 
-    id: int
-    name: str
-    sender: str
-    state: CampaignState
+    campaign: Campaign
     letter: str | None
-    created_at: datetime
-    created_by: str
     runs: Sequence[tuple[int, str, str]]
 
 
@@ -63,7 +264,8 @@ class CampaignList:
 def listing(
     connection: Connection, wanted: WantedCampaigns, asked: ListRequest, operator: str | None
 ) -> CampaignList:
-    letters = _letters(connection)
+    query = select(directives.c.id, directives.c.number).order_by(directives.c.id.desc()).limit(100)
+    letters = {row.id: row.number for row in connection.execute(query)}
     found = _part(connection, asked, ON_A_PAGE, wanted)
     offered = _carriers(connection) if operator is None else {}
     return CampaignList(found, offered, letters if operator is None else {})
@@ -75,20 +277,9 @@ def _part(
     found = queries.campaigns_listed(connection, asked, limit, wanted)
     members = _runs(connection, [each.id for each in found.items], wanted.operator)
     letters = _numbers(connection, {each.directive_id for each in found.items})
-
-    def shown(each: Campaign) -> CampaignRow:
-        return CampaignRow(
-            each.id,
-            each.name,
-            each.sender,
-            each.state,
-            letters.get(each.directive_id or 0),
-            each.created_at,
-            each.created_by,
-            members.get(each.id, []),
-        )
-
-    return found.of(shown)
+    return found.of(
+        lambda each: CampaignRow(each, letters.get(each.directive_id or 0), members.get(each.id, []))
+    )
 
 
 def _runs(
@@ -101,11 +292,6 @@ def _runs(
     for campaign_id, *run in connection.execute(query):
         found.setdefault(campaign_id, []).append((run[0], run[1], run[2]))
     return found
-
-
-def _letters(connection: Connection) -> dict[int, str]:
-    query = select(directives.c.id, directives.c.number).order_by(directives.c.id.desc()).limit(100)
-    return {row.id: row.number for row in connection.execute(query)}
 
 
 def _numbers(connection: Connection, ids: Collection[int | None]) -> dict[int, str]:
@@ -128,14 +314,14 @@ def _shares(row: CampaignRow, speaker: Speaker) -> str:
 FILE = ListFile(
     "campaigns",
     {
-        say("No."): "id",
-        say("Campaign"): "name",
-        say("State"): "state",
+        say("No."): "campaign.id",
+        say("Campaign"): "campaign.name",
+        say("State"): "campaign.state",
         say("Directive"): "letter",
-        say("Sender ID"): "sender",
+        say("Sender ID"): "campaign.sender",
         say("Runs"): _shares,
-        say("Made"): "created_at",
-        say("Made by"): "created_by",
+        say("Made"): "campaign.created_at",
+        say("Made by"): "campaign.created_by",
     },
 )
 
@@ -234,3 +420,40 @@ async def page_do_approve_budget(campaign_id: Id, order_id: Id, visit: Visit, fi
         return await _page(visit, campaign_id, refused(error, fields))
     place = f"/campaigns/{campaign_id}#budget"
     return redirect_with_flash(visit, place, say("The budget is approved."))
+
+
+@router.get("/campaigns/{campaign_id}/follow-up")
+async def page_follow_up(campaign_id: Id, visit: Visit) -> Response:
+    """Show the form, with the usual outcomes chosen."""
+    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
+    return await _form(visit, campaign_id, FormState(), FormData({"outcomes": [str(each) for each in USUAL]}))
+
+
+@router.post("/campaigns/{campaign_id}/follow-up")
+async def page_do_follow_up(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
+    """Make the draft; its audience is made then by a worker."""
+    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
+    try:
+        wanted = filled(FollowUpBody, _said(fields, campaign_id)).request()
+        hours = DayHours(visit.settings.day_starts, visit.settings.day_ends)
+        made = await visit.db.awrite(follow_ups.create_waking, visit.db, wanted, hours, visit.who.name)
+    except (Conflict, Invalid, NotFound) as error:
+        return await _form(visit, campaign_id, refused(error, fields), fields)
+    return redirect_with_flash(
+        visit, f"/campaigns/{made}", say("The follow-up is a draft; its audience is being made.")
+    )
+
+
+def _said(fields: FormData, campaign_id: int) -> dict[str, Any]:
+    others = fields.get("campaign_ids").replace(",", " ").split()
+    said: dict[str, Any] = {name: fields.get(name) or None for name in ("name", "text")}
+    said |= {name: read_fields.moment(fields, name) for name in ("window_start", "window_end")}
+    said |= {"campaign_ids": [campaign_id, *others], "outcomes": fields.all("outcomes")}
+    return said | {"areas": area_choice.chosen_or_named(fields)}
+
+
+async def _form(visit: PageRequest, campaign_id: int, entered: FormState, fields: FormData) -> Response:
+    source = await visit.db.aread(optimistic_lock.campaign, campaign_id)
+    values = {"source": source, "outcomes": OUTCOMES, "ticked": set(fields.all("outcomes"))}
+    values |= {"groups": area_choice.offered(), "picked": set(fields.all("area"))}
+    return render(visit, "follow_up.html", entered.status, entered=entered, **values)

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Response
+from sqlalchemy import Connection, Select, func, select
 
 from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
 from app.campaigns import directives
+from app.campaigns.directives import Directive
 from app.campaigns.schemas import DeadlineBody, DirectiveBody
 from app.core import clock
 from app.core.carrier_check import check_own
-from app.core.errors import AppError, Conflict, Invalid
-from app.reports.figures.addressees import Addressee
+from app.core.errors import AppError, Conflict, Invalid, NotFound
+from app.core.states import CampaignState, DeliveryState
+from app.database.listing import ListPart, ListRequest, counted
+from app.database.models import addressees as registered
+from app.database.models import campaigns, outreach, runs, tallies
+from app.directives import status
+from app.directives.status import RunDeadlineStatus, Status
+from app.reports.build import snapshots, unique_reach
+from app.reports.build.scope import levels_proved
+from app.reports.figures import addressees
+from app.reports.figures.addressees import Addressee, AddresseeKind, AddresseeStatus, Outreach
 from app.reports.figures.document_meta import EntrySource
+from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.intake import external_activity
 from app.reports.intake.schemas import AddresseeBody
 from app.security import tenant_scope
 from app.security.roles import may
+from app.security.tenant_scope import own_campaigns
 from app.web.forms import outreach_fields, purposes, read_fields
 from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
@@ -34,15 +50,202 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import say
-from app.web.view_models import directive_view
+from carriers.contract import ReceiptLevel
+
+ON_A_PAGE, NEWEST = 30, 5
+AT_ONCE = 50_000  # messages of a directive that a page counts
+
+
+@dataclass(frozen=True, slots=True)
+class DirectiveRow:
+    """A row of the list; left: negative once overdue; reported: addressees that have reported."""
+
+    letter: Directive
+    left: timedelta | None
+    addressees: int
+    reported: int
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignRound:
+    """One campaign under a directive. reached: subscribers whose telephone has proved its message."""
+
+    id: int
+    name: str
+    state: CampaignState
+    window_start: datetime | None
+    window_end: datetime | None
+    reached: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReachedShare:
+    """Subscribers that a telephone has proved to be reached, each once, of those to be written to.
+
+    at: of a snapshot, where counting all of them now would take too long.
+    """
+
+    reached: int
+    addressed: int
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DirectivePage:
+    """One directive. status, statuses, reach: for the office only.
+
+    rounds: its newest campaigns in order of time; under: how many there are, listing.COUNTED + 1 for more.
+    """
+
+    directive: Directive
+    left: timedelta | None
+    status: Status | None
+    statuses: Sequence[AddresseeStatus]
+    rounds: Sequence[CampaignRound]
+    under: int
+    reach: ReachedShare | None = None
+
+    @property
+    def pressing(self) -> Sequence[RunDeadlineStatus]:
+        """The runs, late ones first, then those whose end nobody knows yet."""
+        runs = self.status.runs if self.status else []
+        return sorted(runs, key=lambda each: (each.in_time is not False, each.in_time is not None))
+
+    def received_at(self, of: AddresseeStatus) -> datetime | None:
+        return None if of.first_ms is None else clock.from_ms(of.first_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportForm:
+    """Whose report is entered, and the version before."""
+
+    directive: Directive
+    addressee: Addressee
+    last: Outreach | None
+
+
+def listing(
+    connection: Connection, asked_of: ListRequest, limit: int, operator: str | None
+) -> ListPart[DirectiveRow]:
+    """List directives; an operator sees those behind its carrier's runs."""
+    found = directives.listed(connection, asked_of, limit, operator)
+    ids = [letter.id for letter in found.items]
+    asked = _asked(connection, ids) if operator is None else {}
+    reported = _reported(connection, ids) if operator is None else {}
+    return found.of(
+        lambda letter: DirectiveRow(
+            letter, _left(letter.report_deadline), asked.get(letter.id, 0), reported.get(letter.id, 0)
+        )
+    )
+
+
+def directive_page(
+    connection: Connection, directive_id: int, office: bool, operator: str | None
+) -> DirectivePage:
+    found, now = directives.get(connection, directive_id), clock.now()
+    query = select(campaigns).order_by(campaigns.c.id.desc())
+    query = query.where(campaigns.c.directive_id == directive_id)
+    query = query if operator is None else query.where(own_campaigns(operator))
+    return DirectivePage(
+        directive=found,
+        left=_left(found.report_deadline),
+        status=status.status(connection, directive_id, now) if office else None,
+        statuses=addressees.addressee_statuses(connection, directive_id, clock.to_ms(now)) if office else (),
+        rounds=_rounds(connection, query),
+        under=counted(connection, query),
+        reach=_reach(connection, directive_id, clock.to_ms(now)) if office else None,
+    )
+
+
+def _reach(connection: Connection, directive_id: int, now_ms: int) -> ReachedShare | None:
+    """Return the share over carriers with receipts of telephones; None where nobody can tell it."""
+    own = campaigns.c.directive_id == directive_id
+    n = select(func.sum(tallies.c.n)).join(campaigns, campaigns.c.id == tallies.c.campaign_id).where(own)
+    at = (
+        None if (connection.execute(n).scalar() or 0) <= AT_ONCE else _last_snapshot(connection, directive_id)
+    )
+    if at == 0:
+        return None
+    found = unique_reach.of_directive(connection, directive_id, now_ms if at is None else at)
+    rows = connection.execute(
+        select(runs).join(campaigns, campaigns.c.id == runs.c.campaign_id).where(own)
+    ).all()
+    levels = levels_proved(connection, rows, now_ms)
+    proved = {row.carrier for row in rows if levels[row.id] == ReceiptLevel.HANDSET}
+    counts = [each.figures for each in (found and found.subscribers) or () if each.carrier in proved]
+    addressed = sum(each.eligible for each in counts)
+    shown = None if at is None else clock.from_ms(at)
+    return ReachedShare(sum(each.delivered for each in counts), addressed, shown) if addressed else None
+
+
+def _last_snapshot(connection: Connection, directive_id: int) -> int:
+    """Return the moment of the directive's last snapshot; 0 without one."""
+    rows = snapshots.moments(connection, ReportSubject(SubjectKind.DIRECTIVE, directive_id))
+    return int(rows[0].cutoff_at) if rows else 0
+
+
+def _rounds(connection: Connection, query: Select[Any]) -> list[CampaignRound]:
+    """Return the newest campaigns, the one that sends first at the top; one without a window is last."""
+    t, rows = tallies.c, connection.execute(query.limit(NEWEST)).all()
+    own = (t.campaign_id.in_([row.id for row in rows]), t.state == DeliveryState.DELIVERED)
+    counts = connection.execute(select(t.campaign_id, func.sum(t.n)).where(*own).group_by(t.campaign_id))
+    reached = {campaign_id: int(n) for campaign_id, n in counts}
+    return [
+        CampaignRound(
+            row.id,
+            row.name,
+            CampaignState(row.state),
+            None if row.window_start is None else clock.from_ms(row.window_start),
+            None if row.window_end is None else clock.from_ms(row.window_end),
+            reached.get(row.id, 0),
+        )
+        for row in sorted(rows, key=lambda row: (row.window_start is None, row.window_start, row.id))
+    ]
+
+
+def report_form(connection: Connection, directive_id: int, name: str) -> ReportForm:
+    """Return the addressee of that name and its last report; raises NotFound."""
+    found = directives.get(connection, directive_id)
+    asked = addressees.of_directive(connection, directive_id)
+    of = next((each for each in asked if each.name == name), None)
+    if of is None or of.kind is AddresseeKind.CARRIER:
+        raise NotFound(
+            "The directive has no such addressee that reports here; carriers report by their runs."
+        )
+    versions = addressees.reports(connection, directive_id).get(of.id or 0, [])
+    return ReportForm(found, of, versions[-1] if versions else None)
+
+
+def _asked(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
+    """Count those who are to report here; carriers report by their runs."""
+    c = registered.c
+    query = select(c.directive_id, func.count()).where(c.directive_id.in_(ids))
+    query = query.where(c.kind != AddresseeKind.CARRIER)
+    return {row[0]: row[1] for row in connection.execute(query.group_by(c.directive_id))}
+
+
+def _reported(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
+    c = registered.c
+    query = (
+        select(c.directive_id, func.count(c.id.distinct()))
+        .join(outreach, outreach.c.addressee_id == c.id)
+        .where(c.directive_id.in_(ids))
+        .group_by(c.directive_id)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def _left(due: datetime | None) -> timedelta | None:
+    return None if due is None else due - clock.now()
+
 
 router = Routes(include_in_schema=False)
 
 _LETTER = {
-    say("Number"): "number",
-    say("Issued by"): "issuer",
-    say("Subject"): "subject",
-    say("Report due"): "deadline",
+    say("Number"): "letter.number",
+    say("Issued by"): "letter.issuer",
+    say("Subject"): "letter.subject",
+    say("Report due"): "letter.report_deadline",
 }
 _OFFICE = {say("Addressees"): "addressees", say("Addressees that have reported"): "reported"}
 _PLAIN = ("number", "issued_on", "issuer", "subject", "legal_basis", "contact")
@@ -51,11 +254,11 @@ _PLAIN = ("number", "issued_on", "issuer", "subject", "legal_basis", "contact")
 @router.get("/directives")
 async def page_directives(visit: Visit, query: Annotated[ListQuery, Depends()]) -> Response:
     """List directives, newest first, with the addressees' progress."""
-    asked = query.request(directive_view.COLUMNS.orders)
+    asked = query.request(directives.COLUMNS.orders)
     if wants_file(query):
         file = ListFile("directives", _LETTER if visit.who.carrier else _LETTER | _OFFICE)
-        return list_file(visit, file, asked, partial(directive_view.listing, operator=visit.who.carrier))
-    found = await visit.db.aread(directive_view.listing, asked, directive_view.ON_A_PAGE, visit.who.carrier)
+        return list_file(visit, file, asked, partial(listing, operator=visit.who.carrier))
+    found = await visit.db.aread(listing, asked, ON_A_PAGE, visit.who.carrier)
     writes = may(visit.who.role, "create_directive")
     return render(visit, "directives.html", list=list_view(visit, query, found), writes=writes)
 
@@ -118,7 +321,7 @@ async def page_outreach(directive_id: Id, visit: Visit, addressee: str = "") -> 
     await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
     if not addressee:
         return redirect_with_flash(visit, f"/directives/{directive_id}")
-    form = await visit.db.aread(directive_view.report_form, directive_id, addressee[:200])
+    form = await visit.db.aread(report_form, directive_id, addressee[:200])
     begun = outreach_fields.begun(form.last) if form.last else {}
     return _report(visit, form, FormState(begun | {"addressee": addressee}))
 
@@ -133,7 +336,7 @@ async def page_do_report_outreach(directive_id: Id, visit: Visit, fields: Fields
     except AppError as error:
         if not fields.get("addressee"):
             raise
-        form = await visit.db.aread(directive_view.report_form, directive_id, fields.get("addressee"))
+        form = await visit.db.aread(report_form, directive_id, fields.get("addressee"))
         return _report(visit, form, outreach_fields.refused(error, fields))
     return redirect_with_flash(visit, f"/directives/{directive_id}", say("The report is kept."))
 
@@ -153,13 +356,13 @@ def _new(visit: PageRequest, entered: FormState) -> Response:
 
 async def _one(visit: PageRequest, directive_id: int, entered: FormState) -> Response:
     office, writes = may(visit.who.role, "get_status"), may(visit.who.role, "set_addressee")
-    found = await visit.db.aread(directive_view.directive_page, directive_id, office, visit.who.carrier)
+    found = await visit.db.aread(directive_page, directive_id, office, visit.who.carrier)
     kinds = {key: visit.speaker.say(each) for key, each in purposes.KINDS.items()}
     values = {"found": found, "writes": writes, "kinds": kinds, "channels": purposes.CHANNELS}
     return render(visit, "directive.html", entered.status, entered=entered, **values)
 
 
-def _report(visit: PageRequest, form: directive_view.ReportForm, entered: FormState) -> Response:
+def _report(visit: PageRequest, form: ReportForm, entered: FormState) -> Response:
     rows = outreach_fields.rows(entered)
     channels = {key: visit.speaker.say(each) for key, each in purposes.CHANNELS.items()}
     values = {"form_of": form, "rows": rows, "channels": channels}

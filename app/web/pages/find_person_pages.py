@@ -1,19 +1,26 @@
-"""Look one exact number up and list its deliveries; the number is never part of an address."""
+"""Look one exact number up, never as part of an address; list its deliveries, show one of them."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any
 
-from fastapi import Response
+from fastapi import Path, Response
+from sqlalchemy import Connection, select
 
-from app.api.dependencies import Routes
-from app.api.token_buckets import TooOften
+from app.api.dependencies import Id, Routes
+from app.api.rate_limit import TooOften
+from app.core import areas, clock
 from app.core.errors import Invalid
+from app.core.ids import LARGEST, Exact
 from app.core.states import REASON_NAMES, DeliveryState
+from app.database.models import campaigns
 from app.dispatch import find_person
 from app.privacy import person_data
 from app.privacy.person_data import HeldKind, HeldWhy, PersonData
+from app.receipts import delivery_history
+from app.security import tenant_scope
 from app.security.roles import may
 from app.web.rendering import Fields, FormState, PageRequest, Visit, refused, render
 from app.web.translations import Said, say
@@ -82,3 +89,31 @@ def _page(
     of["sheet"] = person_data.whole_paper(data) if data else ""
     of |= {"kinds": KINDS, "whys": WHYS, "reads": may(visit.who.role, "read_person_data")}
     return render(visit, "find_person.html", entered.status, entered=entered, **of)
+
+
+Line = Annotated[int, Path(ge=0, le=LARGEST), Exact]
+
+
+@router.get("/deliveries/{campaign_id}/{batch_id}/{line}")
+async def page_delivery(campaign_id: Id, batch_id: Id, line: Line, visit: Visit) -> Response:
+    """Show the delivery of this line of the batch in this campaign."""
+    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id, batch_id=batch_id)
+
+    def work(connection: Connection) -> tuple[delivery_history.DeliveryHistory, str]:
+        found = delivery_history.read_history(connection, campaign_id, batch_id, line)
+        name = connection.execute(select(campaigns.c.name).where(campaigns.c.id == campaign_id)).scalar_one()
+        return found, name
+
+    found, name = await visit.db.aread(work)
+    return render(
+        visit,
+        "delivery.html",
+        of=found,
+        campaign=name,
+        labels=delivery_labels,
+        area=_area(found.area, found.submitted_at),
+    )
+
+
+def _area(code: str | None, at: datetime | None) -> str | None:
+    return None if code is None else areas.name(code, clock.local(at or clock.now()).date())

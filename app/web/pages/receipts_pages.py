@@ -1,21 +1,36 @@
-"""The receipt log: matched receipts and quarantined ones, as received, numbers masked."""
+"""The receipt log, numbers masked; result files of carriers: upload, reconciliation, lines."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Response
-from sqlalchemy import Connection
+from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import Connection, select
 
-from app.api.dependencies import Routes
-from app.database.listing import ListPart, ListRequest
+from app.api import uploads
+from app.api.dependencies import Id, Routes
+from app.core.errors import Conflict, Forbidden, Invalid, SetupError, TooLarge
+from app.database.listing import COUNTED, ListPart, ListRequest
+from app.database.models import campaigns, runs
+from app.file_import.spool import in_turn, spool_path
+from app.file_import.upload import Upload
 from app.receipts import receipt_log
 from app.receipts.receipt_log import Before, QuarantineReason
+from app.receipts.result_file_routes import claim_of
+from app.receipts.result_files import queries
+from app.receipts.result_files.register import RegisteredFile, register
+from app.receipts.result_files.result_importer import folder_of, import_spooled
+from app.receipts.result_files.status_words import words_of
+from app.receipts.result_files.verdicts import WORDS, ResultVerdict
+from app.security.roles import may
 from app.web import display_names, query_params
-from app.web.forms.list_export import Column, ListFile, list_file, wants_file
+from app.web.forms.list_export import Column, ListFile, carrier_name, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
-from app.web.rendering import Visit, render
+from app.web.rendering import FormData, FormState, PageRequest, Visit, redirect_with_flash, refused, render
 from app.web.translations import Said, say
 from app.web.view_models import delivery_labels
 
@@ -120,3 +135,130 @@ def _last(asked: ListRequest) -> int:
 def _number(said: str) -> int:
     """Parse a number that may exceed an id; 0 for anything else."""
     return min(int(said), receipt_log.LATEST) if said.isascii() and said.isdecimal() and len(said) < 17 else 0
+
+
+_CAMPAIGNS = 100  # newest campaigns offered
+
+LEVELS: Mapping[str, Said] = {
+    "": say("as much as the link's own receipts"),
+    "operator": say("that the carrier's centre has taken it"),
+    "handset": say("that the telephone has received it"),
+}
+# Short names of verdicts; the full sentence stands beside each.
+VERDICTS: Mapping[str, Said] = {
+    ResultVerdict.AGREED: say("agrees"),
+    ResultVerdict.SETTLED: say("told something new"),
+    ResultVerdict.SAYS_DELIVERED: say("contradicts: delivered"),
+    ResultVerdict.SAYS_UNDELIVERED: say("contradicts: not delivered"),
+    ResultVerdict.OPEN: say("still open"),
+    ResultVerdict.REPEATED: say("repeated"),
+    ResultVerdict.UNSENT: say("was not sent"),
+    ResultVerdict.UNKNOWN: say("of no message of ours"),
+    ResultVerdict.AMBIGUOUS: say("ambiguous"),
+    ResultVerdict.BAD: say("can't be read"),
+}
+
+
+FILE = ListFile(
+    "result-files",
+    {
+        say("No."): "id",
+        say("File"): "name",
+        say("Carrier"): carrier_name,
+        say("State"): "state",
+        say("Lines"): "lines",
+        **{words: f"reconciliation.{verdict}" for verdict, words in VERDICTS.items()},
+        say("Came at"): "created_at",
+        say("Entered by"): "created_by",
+    },
+)
+
+
+@router.get("/receipt-files")
+async def page_receipt_files(visit: Visit, query: Annotated[ListQuery, Depends()]) -> Response:
+    asked = query.request(queries.ORDERS)
+    if wants_file(query):
+        return list_file(visit, FILE, asked, partial(queries.listed, carrier=visit.who.carrier))
+    found = await visit.db.aread(queries.listed, asked, ON_A_PAGE, visit.who.carrier)
+    sends = may(visit.who.role, "upload_receipt_file")
+    return render(visit, "receipt_files.html", list=list_view(visit, query, found), sends=sends)
+
+
+@router.get("/receipt-files/new")
+def page_new_receipt_file(visit: Visit) -> Response:
+    return _form(visit, FormState())
+
+
+@router.post("/receipt-files/new")
+async def page_do_upload_receipt_file(visit: Visit) -> Response:
+    """Accept a file as POST /v1/receipt-files does; its page shows the verdicts."""
+    request, settings = visit.request, visit.settings
+    folder = await run_in_threadpool(folder_of, settings.data)
+    limit = settings.upload_limit_mb * 1_048_576
+    entered = FormData()
+    try:
+        async with uploads.taken(request, settings, folder, limit) as upload:
+            entered = FormData({name: [value] for name, value in upload.fields.items()})
+            found = await _take(visit, upload)
+    except (Conflict, Forbidden, Invalid, SetupError, TooLarge) as error:
+        return await run_in_threadpool(_form, visit, refused(error, entered))
+    flash = (
+        say("The file has come; it is being applied.") if found.created else say("This file has come before.")
+    )
+    return redirect_with_flash(visit, f"/receipt-files/{found.id}", flash)
+
+
+async def _take(visit: PageRequest, upload: Upload) -> RegisteredFile:
+    """Register the upload, and start applying it in the background."""
+    settings, who = visit.settings, visit.who
+    if not upload.file.size:
+        raise Invalid("Choose a file that is not empty.", field="file")
+    claim = claim_of(who, upload)
+    words_of(settings.links.values(), claim.carrier)  # report wrong settings at once
+    found = await visit.db.awrite(register, claim, upload.named, who.name)
+    if found.waiting:
+        path = upload.path.replace(spool_path(folder_of(settings.data), claim.carrier, upload.file.sha256))
+        ledger = visit.request.app.state.ledger
+        work = partial(import_spooled, visit.db, ledger, settings, found.id, path)
+        in_turn(work)
+    return found
+
+
+@router.get("/receipt-files/{file_id}")
+async def page_receipt_file(
+    file_id: Id, visit: Visit, verdict: str = "", after: str = "", nth: str = ""
+) -> Response:
+    """Show the reconciliation and lines, of one verdict or all; invalid parameters are ignored."""
+    asked = verdict if verdict in VERDICTS else ""
+
+    def work(connection: Connection) -> tuple[queries.ReceiptFile, list[queries.ResultLineView]]:
+        file = queries.get(connection, file_id, visit.who.carrier)
+        only = ResultVerdict(asked) if asked else None
+        lines = queries.lines_page(connection, file_id, query_params.number(after), ON_A_PAGE, only)
+        return file, list(lines)
+
+    file, lines = await visit.db.aread(work)
+    counts = {each.name: getattr(file.reconciliation, each.name) for each in fields(file.reconciliation)}
+    following = str(lines[-1].line) if len(lines) == ON_A_PAGE else ""
+    part = ListPart(lines, min(counts[asked] if asked else file.lines, COUNTED + 1), following)
+    shown = list_view(visit, ListQuery(after=after, nth=nth), part, {"verdict": asked})
+    values: dict[str, Any] = {"verdicts": VERDICTS, "words": WORDS, "levels": LEVELS, "asked": asked}
+    return render(visit, "receipt_file.html", file=file, counts=counts, list=shown, **values)
+
+
+def _form(visit: PageRequest, entered: FormState) -> Response:
+    named = visit.db.read(_campaigns, visit.who.carrier)
+    values = {"carriers": query_params.carriers(visit.settings), "campaigns": named, "levels": LEVELS}
+    limit = visit.settings.upload_limit_mb
+    return render(visit, "new_receipt_file.html", entered.status, entered=entered, limit=limit, **values)
+
+
+def _campaigns(connection: Connection, carrier: str | None) -> dict[int, str]:
+    own = (
+        select(runs.c.campaign_id)
+        if carrier is None
+        else select(runs.c.campaign_id).where(runs.c.carrier == carrier)
+    )
+    query = select(campaigns.c.id, campaigns.c.name).where(campaigns.c.id.in_(own))
+    newest = query.order_by(campaigns.c.id.desc()).limit(_CAMPAIGNS)
+    return {row.id: row.name for row in connection.execute(newest)}

@@ -9,8 +9,7 @@ from urllib.parse import parse_qs
 from fastapi import Response
 
 from app.api.dependencies import Routes
-from app.api.rate_limit import admit_stranger
-from app.api.token_buckets import TooOften
+from app.api.rate_limit import TooOften, admit_stranger
 from app.core import clock
 from app.core.errors import AppError, Invalid, NotFound
 from app.reports.forms import letterhead

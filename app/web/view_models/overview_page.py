@@ -17,20 +17,117 @@ from app.campaigns import forecast, queries
 from app.campaigns.forecast import LinkUse
 from app.core import clock
 from app.core.states import CampaignState, LinkState, RunState
-from app.database.models import campaigns, quarantine, runs, unknowns
+from app.database.models import audiences, batches, campaigns, quarantine, run_batches, runs, unknowns
 from app.database.models import links as links_table
 from app.database.server_waits import takes_changes
 from app.observability import faults
 from app.observability import link_status as links
 from app.observability.link_status import LinkStatus
-from app.privacy.person_requests import PersonRequest
+from app.privacy.person_requests import PersonRequest, open_ones
 from app.security.tenant_scope import own_campaigns
-from app.web.view_models import chief_panel, run_status, todo, traffic_light
+from app.web.nav import planned
+from app.web.view_models import chief_panel, run_status, traffic_light
 from app.web.view_models.chief_panel import ChiefPanel
 from app.web.view_models.deadlines import SHOWN_MS, DirectiveDeadline, deadlines, due_directives
 from app.web.view_models.run_status import RunView
 from app.web.view_models.svg_charts import Span
 from app.web.view_models.traffic_light import Judged
+
+_MOST_LISTED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class ToStart:
+    """An approved run that nobody has started. people: who will get the text; of: the number of such runs."""
+
+    run_id: int
+    carrier: str
+    campaign: str
+    people: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendedRun:
+    """A run that has paused itself, and that a person must look at; of: how many such runs there are."""
+
+    run_id: int
+    carrier: str
+    campaign: str
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Awaiting:
+    """A campaign that waits for approval."""
+
+    id: int
+    name: str
+    submitted_by: str
+
+
+def awaiting(connection: Connection, carrier: str | None) -> tuple[int, list[Awaiting]]:
+    """Return how many campaigns wait for approval, and the oldest of them."""
+    rows = connection.execute(_awaiting(carrier)).all()
+    return (rows[0][3] if rows else 0), [Awaiting(*row[:3]) for row in rows]
+
+
+# Each poll of an open page asks these, and to build one costs as much as to ask it: they are built once.
+
+
+@cache
+def _awaiting(carrier: str | None) -> Select[Any]:
+    c = campaigns.c
+    by, all_of_them = func.coalesce(c.submitted_by, c.created_by), func.count().over()
+    query = select(c.id, c.name, by, all_of_them).where(c.state == CampaignState.SUBMITTED)
+    query = query if carrier is None else query.where(own_campaigns(carrier))
+    return query.order_by(c.id).limit(3)
+
+
+def suspended(connection: Connection, carrier: str | None) -> list[SuspendedRun]:
+    return [SuspendedRun(*row) for row in connection.execute(_suspended(carrier))]
+
+
+@cache
+def _suspended(carrier: str | None) -> Select[Any]:
+    r = runs.c
+    query = select(r.id, r.carrier, campaigns.c.name, func.count().over())
+    query = query.join(campaigns, campaigns.c.id == r.campaign_id)
+    query = query.where(r.state == RunState.PAUSED.value, r.suspended.is_not(None))
+    query = query if carrier is None else query.where(r.carrier == carrier)
+    return query.order_by(r.id).limit(_MOST_LISTED)
+
+
+def person_requests(connection: Connection, carrier: str | None) -> list[PersonRequest]:
+    """Return the first open requests; an operator answers none."""
+    return [] if carrier is not None else list(open_ones(connection, _MOST_LISTED))
+
+
+def to_start(connection: Connection, carrier: str | None) -> list[ToStart]:
+    return [ToStart(*row) for row in connection.execute(_to_start(carrier))]
+
+
+@cache
+def _to_start(carrier: str | None) -> Select[Any]:
+    r = runs.c
+    accepted = (
+        select(func.coalesce(func.sum(batches.c.accepted), 0))
+        .join(run_batches, run_batches.c.batch_id == batches.c.id)
+        .where(run_batches.c.run_id == r.id)
+        .scalar_subquery()
+    )
+    query = (
+        select(
+            *(r.id, r.carrier, campaigns.c.name),
+            func.coalesce(audiences.c.estimated, accepted),
+            func.count().over(),
+        )
+        .join(campaigns, campaigns.c.id == r.campaign_id)
+        .outerjoin(audiences, audiences.c.run_id == r.id)
+        .where(planned(carrier))
+    )
+    return query.order_by(r.id).limit(_MOST_LISTED)
+
 
 MOST = 10  # campaigns shown; all that are under way count in the totals
 MANY = 10_000  # counting stops here
@@ -118,9 +215,9 @@ class OverviewView:
     unknown: list[Unknown]
     quarantine: int
     waiting: int  # campaigns waiting for approval
-    awaiting: list[todo.Awaiting]  # the oldest of them
-    to_start: list[todo.ToStart]
-    suspended: list[todo.SuspendedRun]
+    awaiting: list[Awaiting]  # the oldest of them
+    to_start: list[ToStart]
+    suspended: list[SuspendedRun]
     requests: list[PersonRequest]  # of persons, open; the page shows them to who may answer
     more: int
     any: bool  # whether any campaign exists, drafts included
@@ -170,7 +267,7 @@ def read_overview(connection: Connection, carrier: str | None) -> OverviewView:
     every = [_campaign(row, views) for row in rows]
     own_links, known = [row for row in use.links.rows if carrier in (None, row.carrier)], use.links.status
     approved = [run for each in every if each.state is CampaignState.APPROVED for run in each.runs]
-    waiting, awaiting = todo.awaiting(connection, carrier)
+    waiting, oldest = awaiting(connection, carrier)
     return OverviewView(
         panel=chief_panel.panel(connection, approved, use.links.at),
         letters=deadlines(connection, due, views),
@@ -191,10 +288,10 @@ def read_overview(connection: Connection, carrier: str | None) -> OverviewView:
         unknown=[Unknown(*row) for row in connection.execute(_unknown_of(carrier))],
         quarantine=int(connection.scalar(_quarantined_of(carrier)) or 0),
         waiting=waiting,
-        awaiting=awaiting,
-        to_start=todo.to_start(connection, carrier),
-        suspended=todo.suspended(connection, carrier),
-        requests=todo.person_requests(connection, carrier),
+        awaiting=oldest,
+        to_start=to_start(connection, carrier),
+        suspended=suspended(connection, carrier),
+        requests=person_requests(connection, carrier),
         more=found_in_all - len(every[:MOST]),
         any=bool(rows) or connection.execute(select(campaigns.c.id).limit(1)).first() is not None,
         links=links_shape(own_links, known),

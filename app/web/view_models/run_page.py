@@ -140,7 +140,7 @@ def _typed(n: int | None) -> str:
 
 
 def _moment(ms: int | None) -> str:
-    return "" if ms is None else f"{clock.local(clock.from_ms(ms)):%Y-%m-%dT%H:%M}"
+    return "" if ms is None else f"{clock.moment(ms):%Y-%m-%dT%H:%M}"
 
 
 def read_run(connection: Connection, run_id: int, who: Caller, settings: Settings) -> RunPageView:

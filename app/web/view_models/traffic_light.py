@@ -120,7 +120,9 @@ def judge(
     if state is RunState.CANCELLED:
         return CANCELLED
     if state is RunState.PLANNED:
-        return _not_begun(due, now)
+        if due.deadline is not None and now > due.deadline:
+            return PASSED
+        return AFTER_WINDOW if due.window_end is not None and now >= due.window_end else NOT_BEGUN
     has_begun = state in (RunState.RUNNING, RunState.SENT, RunState.FINISHED)
     if has_begun and stops is not None and stops.light is Light.BAD:
         return stops
@@ -142,12 +144,6 @@ def _late(state: RunState, done: datetime, due: Due) -> Judged | None:
         return LATE
     outside = state in UNDER_WAY and due.window_end is not None and done > due.window_end
     return AFTER_WINDOW if outside else None
-
-
-def _not_begun(due: Due, now: datetime) -> Judged:
-    if due.deadline is not None and now > due.deadline:
-        return PASSED
-    return AFTER_WINDOW if due.window_end is not None and now >= due.window_end else NOT_BEGUN
 
 
 def judge_held(

@@ -38,7 +38,7 @@ def test_the_record_says_the_address_that_a_trusted_proxy_says_and_no_other(
     logs.configure(settings, stream)
     with Client(create_app(settings, db), db.write(create_key, "lan")) as client:
         assert client.post("/v1/directives", json=LETTER, headers=FORGED).status_code == 201
-    assert db.read(audit.acts, 0, 10)[-1].origin == origin
+    assert db.read(audit.listed, 0, 10).items[-1].origin == origin
     assert [(line["who"], line["origin"]) for line in lines(stream)] == [("lan", origin)]
 
 

@@ -44,13 +44,13 @@ def test_a_failed_batch_is_discarded_and_its_file_may_come_again(db: Database, t
     with pytest.raises(NotFound):
         db.write(discard, batch.id, "lan", "another carrier")
     db.write(discard, batch.id, "lan")
-    assert db.read(queries.page, 0, 10) == []
+    assert db.read(queries.listed, 0, 10).items == []
     assert db.read(queries.get, batch.id).state == "erased"
     again = registered(db, file)
     assert (again.id, again.waiting) == (batch.id, True)
     with pytest.raises(Invalid):
         import_batch(db, batch.id, path)
-    assert [each.state for each in db.read(queries.page, 0, 10)] == ["failed"]
+    assert [each.state for each in db.read(queries.listed, 0, 10).items] == ["failed"]
 
 
 @pytest.mark.parametrize("state", ["failed", "erased"])

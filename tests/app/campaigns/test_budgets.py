@@ -123,7 +123,7 @@ def test_two_persons_raise_it_and_the_run_goes_on(db: Database) -> None:
     assert (dossier.budget.segments, dossier.budget.spent_segments) == (30, 20)
     assert [each.decision for each in dossier.decisions][-1] == "approved"
     assert dossier.digest == dossier.decisions[-1].digest != dossier.decisions[-2].digest
-    acts = [each.action for each in db.read(audit.acts, 0, 100)]
+    acts = [each.action for each in db.read(audit.listed, 0, 100).items]
     assert acts[-4:] == ["budget.ask", "campaign.approved", "budget.raise", "run.resume"]
     lease = held(world, "b")
     assert record(world, lease, [], 31, 10).go

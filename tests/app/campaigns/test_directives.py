@@ -35,7 +35,7 @@ def test_a_wrong_letter_is_refused(db: Database, change: dict[str, Any], field: 
     with pytest.raises(Invalid, match=words) as caught:
         db.write(directives.create, replace(LETTER, **change), "author")
     assert caught.value.field == field
-    assert db.read(directives.page, 0, 10) == []
+    assert db.read(directives.listed, 0, 10).items == []
 
 
 def test_a_letter_without_a_deadline_is_kept(db: Database) -> None:
@@ -57,7 +57,7 @@ def test_a_deadline_is_put_off_and_the_one_before_is_kept_with_the_reason(db: Da
         (then, None, "By letter 312", "mai"),
     ]
     assert found.report_deadline is None
-    assert db.read(directives.page, 0, 10) == [found]
+    assert db.read(directives.listed, 0, 10).items == [found]
 
 
 @pytest.mark.parametrize(
@@ -92,4 +92,4 @@ def test_what_shows_nothing_is_refused_with_its_field(
     with pytest.raises(Invalid, match=words) as refused:
         db.write(directives.create, replace(LETTER, **changes), "author")
     assert refused.value.field == next(iter(changes))
-    assert db.read(directives.page, 0, 10) == []
+    assert db.read(directives.listed, 0, 10).items == []

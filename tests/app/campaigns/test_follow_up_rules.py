@@ -120,14 +120,14 @@ def test_an_erased_campaign_is_no_source_before_making_nor_before_the_start(db: 
     asked = db.write(follow_ups.create, FollowUpRequest((two,)), HOURS, "lan")
     erase(db, one)
     erase(db, two)
-    with pytest.raises(Conflict, match=f"The numbers of campaign {one} are erased"):
+    with pytest.raises(Conflict, match=f"Campaign {one} of these follow-ups has been erased"):
         follow(db, one)
-    with pytest.raises(Conflict, match=f"The numbers of campaign {one} are erased"):
+    with pytest.raises(Conflict, match=f"Campaign {one} of these follow-ups has been erased"):
         start(db, made)
     past.fill(db)
     found = db.read(queries.dossier, asked).follow_up
     assert found is not None
-    assert f"campaign {two} are erased" in (found.batches[0].error or "")
+    assert f"Campaign {two} of these follow-ups has been erased" in (found.batches[0].error or "")
 
 
 @pytest.mark.longer

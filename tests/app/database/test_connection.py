@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from app.core import clock
 from app.core.errors import DatabaseUnavailable, SetupError
 from app.database.connection import Database, connect_patiently
-from app.database.driver_errors import translated
+from app.database.engines import translated
 from app.database.models import audit as audit_table
 from app.database.models import links
 from app.security import audit

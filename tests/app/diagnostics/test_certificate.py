@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from app.core.config import Settings
-from app.diagnostics.certificate import judged
-from app.diagnostics.doctor import connections
+from app.diagnostics.doctor import connections, judged
 from tests.certificates import self_signed
 
 NAME = "loa.example.vn"

@@ -25,7 +25,7 @@ from app.core.config import Settings
 from app.core.errors import Conflict
 from app.database.connection import Database
 from app.database.models import campaigns
-from app.directives import kit, kit_words
+from app.directives import kit
 from app.directives.kit import KitSource
 from app.ledger import approval_digest
 from app.security import Caller, create_key
@@ -73,7 +73,7 @@ def files(db: Database, settings: Settings) -> dict[str, bytes]:
 
 def everything() -> frozenset[str]:
     """Every word of the forms, in small letters, as `words_of` splits them."""
-    said = [*kit_words.TITLES.values(), *(v for v in vars(kit_words).values() if isinstance(v, str))]
+    said = [*kit.TITLES.values(), *(v for v in vars(kit).values() if isinstance(v, str))]
     return frozenset(word for text in said for word in words_of(text))
 
 

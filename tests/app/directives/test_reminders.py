@@ -205,7 +205,7 @@ async def test_planning_twice_says_it_once(db: Database) -> None:
     herald = NotificationLoop(db, settings())
     await herald.plan()
     await NotificationLoop(db, settings()).plan()
-    assert len(db.read(outbox.page, 0, 100)) == 4
+    assert len(db.read(outbox.listed, 0, 100).items) == 4
 
 
 async def test_a_worker_with_nobody_to_tell_waits_for_its_end(db: Database) -> None:

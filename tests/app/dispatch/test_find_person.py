@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, func, insert, select, update
 
-from app.api.token_buckets import TooOften
+from app.api.rate_limit import TooOften
 from app.core import clock
 from app.core.errors import Invalid, NotFound
 from app.core.states import DeliveryState, NotSent

@@ -196,7 +196,7 @@ def test_a_delivery_that_is_altered_after_the_queueing_stops_its_run(db: Databas
         db.write(lambda c: c.execute(update(chunks).values(last_seq=31)))
     assert not hasattr(db.write(claim, world.ledger, world.link, "link", 8.0), "lease")
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.PAUSED
-    said = db.read(record.acts, 0, 100)[-1]
+    said = db.read(record.listed, 0, 100).items[-1]
     assert (said.action, said.detail["why"], said.detail["batch"]) == (
         "run.stopped",
         "tampering",

@@ -86,7 +86,7 @@ class Running:
         return str(self.db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()))
 
     def acts(self) -> list[audit.Act]:
-        return [each for each in self.db.read(audit.acts, 0, 100) if each.action == "run.suspended"]
+        return [each for each in self.db.read(audit.listed, 0, 100).items if each.action == "run.suspended"]
 
 
 def failing(

@@ -55,7 +55,7 @@ def test_one_that_says_something_else_stops_the_run(db: Database) -> None:
     world.link = db.write(link_store.register, replace(FACTS, content_hash="b" * 64))
     assert not sends(world)
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == "paused"
-    assert db.read(audit.acts, 0, 100)[-1].detail["why"] == "link"
+    assert db.read(audit.listed, 0, 100).items[-1].detail["why"] == "link"
 
 
 @pytest.mark.longer

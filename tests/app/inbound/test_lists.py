@@ -142,7 +142,7 @@ def test_they_are_erased_so_many_days_after_they_came_with_a_certificate(kept: D
     kept.write(lambda c: c.execute(old.values(received_at=T0)))
     assert erase(kept) == 1
     assert rows(kept, inbound_messages) == 2
-    (made,) = kept.read(certificates.page, 0, 10)
+    (made,) = kept.read(certificates.listed, 0, 10).items
     assert (made.kind, made.rows, made.intact) == ("inbound", {"inbound_messages": 3}, True)
     paper = certificates.text(made)
     assert "tin nhắn đến" in paper

@@ -39,7 +39,7 @@ def test_who_opts_out_is_on_the_carriers_list_once(db: Database) -> None:
     write(world, message("TU CHOI"), name="b")  # the commit's answer was lost
     assert listed(db) == [("viettel", int(PHONE), "reply")]
     assert kinds(db) == ["opt_out", "opt_out", "other", "opt_out"]
-    acts = [each for each in db.read(audit.acts, 0, 100) if each.action == "do-not-send.reply"]
+    acts = [each for each in db.read(audit.listed, 0, 100).items if each.action == "do-not-send.reply"]
     assert [(each.who, each.subject, each.detail) for each in acts] == [
         ("loa", "carrier/viettel", {"changed": 1})
     ]
@@ -121,7 +121,7 @@ def test_reports_are_counted_by_day_and_area_and_what_came_twice_once(db: Databa
     assert [(each.area, each.form, each.reports) for each in found] == [("03646", "LD", 1), (None, "S", 1)]
     assert found[0].area_name
     assert db.read(scam_reports.counts, "vnpt") == []
-    shown = db.read(queries.page, 0, 10, None, ReplyKind.REPORT)
+    shown = db.read(queries.listed, 0, 10, None, ReplyKind.REPORT).items
     assert len(shown) == 3
     assert "0987654321" not in repr(shown)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection, select
 
-from app.core.invariants import Impossible, require
+from app.core.errors import Impossible, require
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import chunks, submissions

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.core.config import MailSettings
-from app.notifications import mail
+from app.notifications import sender
 from app.notifications.outbox import Later, Never, Notice, NotificationChannel, Sent
 from tests.app.notifications.servers import smtp_server
 from tests.certificates import self_signed, server_context
@@ -44,7 +44,7 @@ def settings(port: int, **more: object) -> MailSettings:
 @pytest.mark.longer
 def test_a_message_arrives_as_it_was_written() -> None:
     with smtp_server() as (post, port):
-        assert mail.send(settings(port), NOTICE) == Sent()
+        assert sender.send(settings(port), NOTICE) == Sent()
     [envelope] = post.messages
     assert (envelope.mail_from, envelope.rcpt_tos) == ("loa@congan.example", ["vp@sotuphap.example"])
     assert isinstance(envelope.content, bytes)
@@ -62,7 +62,9 @@ def test_a_message_arrives_as_it_was_written() -> None:
 )
 def test_no_blank_of_a_subject_is_lost(number: str) -> None:
     subject = f"Nhắc báo cáo theo văn bản {number}, hạn 17:00 ngày 24/02/2024"
-    raw = mail.compose(replace(NOTICE, payload=NOTICE.payload | {"subject": subject}), "loa@x.vn").as_bytes()
+    raw = sender.compose(
+        replace(NOTICE, payload=NOTICE.payload | {"subject": subject}), "loa@x.vn"
+    ).as_bytes()
     assert email.message_from_bytes(raw, policy=email.policy.default)["Subject"] == subject
     words = decode_header(email.message_from_bytes(raw)["Subject"])
     assert "".join(part.decode(kind or "ascii") for part, kind in words) == subject
@@ -73,14 +75,14 @@ def test_no_blank_of_a_subject_is_lost(number: str) -> None:
 def test_what_the_server_says_is_told_without_numbers_and_with_the_id_of_its_journal() -> None:
     with smtp_server() as (post, port):
         post.data = "550 5.7.1 4f0143856475b77: 0912 345 678 is blocked " + "x" * 270 + " 0912345678"
-        refused = mail.send(settings(port), NOTICE)
+        refused = sender.send(settings(port), NOTICE)
     assert isinstance(refused, Never)
     assert "550 5.7.1 4f0143856475b77: 8491*****78 is blocked" in refused.reason
     assert "0912" not in refused.reason
 
 
 def test_a_copy_bears_the_same_message_id() -> None:
-    first, again = mail.compose(NOTICE, "loa@x.example"), mail.compose(NOTICE, "loa@x.example")
+    first, again = sender.compose(NOTICE, "loa@x.example"), sender.compose(NOTICE, "loa@x.example")
     assert first["Message-ID"] == again["Message-ID"]
     assert first["Message-ID"].endswith("@x.example>")
 
@@ -97,7 +99,7 @@ def test_a_copy_bears_the_same_message_id() -> None:
 def test_what_the_server_answers_decides(where: str, answer: str, outcome: type) -> None:
     with smtp_server() as (post, port):
         setattr(post, where, answer)
-        found = mail.send(settings(port), NOTICE)
+        found = sender.send(settings(port), NOTICE)
     assert isinstance(found, outcome)
     assert answer[:3] in str(found)
     assert "0912345678" not in str(found)
@@ -107,8 +109,8 @@ def test_what_the_server_answers_decides(where: str, answer: str, outcome: type)
 def test_a_login_is_made_and_a_refused_one_is_tried_again_later() -> None:
     with smtp_server(auth=True) as (post, port):
         right = settings(port, username="loa", password="right")
-        assert mail.send(right, NOTICE) == Sent()
-        wrong = mail.send(settings(port, username="loa", password="hunter2"), NOTICE)
+        assert sender.send(right, NOTICE) == Sent()
+        wrong = sender.send(settings(port, username="loa", password="hunter2"), NOTICE)
     assert set(post.logins) == {("loa", "right"), ("loa", "hunter2")}
     assert isinstance(wrong, Later)
     assert "refuses the login" in wrong.reason
@@ -118,7 +120,7 @@ def test_a_login_is_made_and_a_refused_one_is_tried_again_later() -> None:
 @pytest.mark.longer
 def test_a_server_without_encryption_gets_nothing_when_it_is_asked_for() -> None:
     with smtp_server() as (post, port):
-        found = mail.send(settings(port, security="starttls"), NOTICE)
+        found = sender.send(settings(port, security="starttls"), NOTICE)
     assert isinstance(found, Later)
     assert "STARTTLS" in found.reason
     assert post.messages == []
@@ -134,27 +136,27 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_encrypted_server_must_be_vouched_for(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     context = server_context(certificate)
     with smtp_server(tls_context=context, require_starttls=True) as (post, port):
-        strange = mail.send(settings(port, security="starttls"), NOTICE)
+        strange = sender.send(settings(port, security="starttls"), NOTICE)
         assert isinstance(strange, Later)
         assert "the certificate is not trusted" in strange.reason
         assert post.messages == []
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
-        assert mail.send(settings(port, security="starttls"), NOTICE) == Sent()
+        assert sender.send(settings(port, security="starttls"), NOTICE) == Sent()
     assert len(post.messages) == 1
 
 
 def test_a_server_that_is_away_or_silent_is_tried_again_later() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        assert isinstance(mail.send(settings(port, timeout_s=1), NOTICE), Later)
+        assert isinstance(sender.send(settings(port, timeout_s=1), NOTICE), Later)
     with refusing() as port:
-        assert isinstance(mail.send(settings(port), NOTICE), Later)
+        assert isinstance(sender.send(settings(port), NOTICE), Later)
 
 
 @pytest.mark.parametrize("target", ["a@b.example\r\nBcc: c@d.example", "a@b.example\nX: y"])
 def test_an_address_that_no_message_can_bear_is_given_up_and_stops_no_other(target: str) -> None:
     with smtp_server() as (post, port):
-        found = mail.send(settings(port), replace(NOTICE, target=target))
+        found = sender.send(settings(port), replace(NOTICE, target=target))
         assert isinstance(found, Never)
-        assert mail.send(settings(port), NOTICE) == Sent()
+        assert sender.send(settings(port), NOTICE) == Sent()
     assert [envelope.rcpt_tos for envelope in post.messages] == [["vp@sotuphap.example"]]

@@ -149,7 +149,7 @@ async def test_the_sender_sends_by_both_ways(db: Database) -> None:
         assert await Sender(db, settings, "one").sweep() == 2
         assert await Sender(db, settings, "one").sweep() == 0
     assert (len(post.messages), len(told.requests)) == (1, 1)
-    kept = db.read(outbox.page, 0, 10, NoticeState.SENT)
+    kept = db.read(outbox.listed, 0, 10, NoticeState.SENT).items
     assert [(each.channel, each.tries) for each in kept] == [("email", 0), ("webhook", 0)]
 
 

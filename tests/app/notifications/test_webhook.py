@@ -10,9 +10,9 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from app.core.config import EndpointSettings
-from app.notifications import webhook
+from app.notifications import sender
 from app.notifications.outbox import Later, Never, Notice, NotificationChannel, Outcome, Sent
-from app.notifications.webhook import AddressRefused, is_open, resolve
+from app.notifications.sender import AddressRefused, is_open, resolve
 from tests.app.notifications.servers import endpoint
 from tests.ports import refusing
 
@@ -28,7 +28,7 @@ NOTICE = Notice(
 
 
 async def posted(url: str, *, private: bool = True) -> Outcome:
-    return await webhook.post(EndpointSettings(url=url, secret=SECRET), NOTICE, private=private)
+    return await sender.post(EndpointSettings(url=url, secret=SECRET), NOTICE, private=private)
 
 
 async def test_the_specifications_own_library_takes_the_signature() -> None:

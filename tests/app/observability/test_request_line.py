@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from structlog.contextvars import bound_contextvars
 from structlog.testing import capture_logs
 
+from app.api import middleware
 from app.core.config import Settings
-from app.observability import logs, request_line
+from app.observability import logs
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+Z")
 FIELDS = [
@@ -54,18 +55,18 @@ def test_both_write_the_same(log_format: str, request_id: str) -> None:
         with bound_contextvars(request_id=request_id):
             structlog.get_logger("app.api.middleware").info("request", **fields)
             usual = written(stream)
-            request_line.write(dict(fields))
+            middleware.write(dict(fields))
         assert written(stream) == usual
         assert "91234" not in usual
         if log_format == "json":
             assert json.loads(usual)["logger"] == "app.api.middleware"
 
 
-OWN = request_line._ID
+OWN = middleware._PATH_ID
 
 
 @pytest.mark.parametrize("log_format", ["json", "text"])
-@pytest.mark.parametrize("path", ["/a", "/100%s%(id)s%%", f"/{OWN}", "/987.654321", request_line._TIME])
+@pytest.mark.parametrize("path", ["/a", "/100%s%(id)s%%", f"/{OWN}", "/987.654321", middleware._TIME])
 def test_a_line_like_one_before_is_the_same_to_a_byte(log_format: str, path: str) -> None:
     stream = io.StringIO()
     logs.configure(Settings(log_format=log_format), stream)
@@ -81,7 +82,7 @@ def test_a_line_like_one_before_is_the_same_to_a_byte(log_format: str, path: str
         with bound_contextvars(request_id=request_id):
             structlog.get_logger("app.api.middleware").info("request", **fields)
             usual = written(stream)
-            request_line.write(dict(fields))
+            middleware.write(dict(fields))
         assert written(stream) == usual
 
 
@@ -89,21 +90,21 @@ def test_another_format_begins_with_lines_of_its_own() -> None:
     for log_format in ("json", "text", "json"):
         stream = io.StringIO()
         logs.configure(Settings(log_format=log_format), stream)
-        request_line.write(dict(FIELDS[0]))
+        middleware.write(dict(FIELDS[0]))
         assert stream.getvalue().startswith("{") == (log_format == "json")
 
 
 def test_below_the_level_nothing_is_written() -> None:
     stream = io.StringIO()
     logs.configure(Settings(log_level="warning"), stream)
-    request_line.write(dict(FIELDS[0]))
+    middleware.write(dict(FIELDS[0]))
     assert stream.getvalue() == ""
 
 
 def test_who_captures_logs_gets_the_line_too() -> None:
     logs.configure(Settings(), io.StringIO())
     with capture_logs() as found:
-        request_line.write(dict(FIELDS[0]))
+        middleware.write(dict(FIELDS[0]))
     assert found == [{**FIELDS[0], "event": "request", "log_level": "info"}]
 
 

@@ -20,7 +20,7 @@ import structlog
 from app.core.config import Settings
 from app.core.errors import SetupError
 from app.database.connection import Database
-from app.observability import logs, syslog
+from app.observability import logs
 from app.security import audit
 from tests.certificates import self_signed, server_context
 from tests.engines import sqlite_alone
@@ -84,7 +84,7 @@ def restored() -> Iterator[None]:
     """No thread of ours still sends."""
     yield
     for each in logging.getLogger().handlers:
-        if isinstance(each, syslog.Syslog):
+        if isinstance(each, logs.Syslog):
             each.close()
 
 
@@ -119,13 +119,13 @@ def test_a_server_whose_certificate_nobody_vouches_for_is_told_nothing(tmp_path:
     server.stop()
 
 
-def handler(port: int) -> syslog.Syslog:
-    found = syslog.Syslog(syslog.place_of(f"tcp://127.0.0.1:{port}"))
+def handler(port: int) -> logs.Syslog:
+    found = logs.Syslog(logs.place_of(f"tcp://127.0.0.1:{port}"))
     found.setFormatter(logging.Formatter("%(message)s"))
     return found
 
 
-def say(to: syslog.Syslog, text: str) -> None:
+def say(to: logs.Syslog, text: str) -> None:
     to.handle(logging.makeLogRecord({"msg": text, "levelno": logging.INFO}))
 
 
@@ -136,19 +136,19 @@ def test_while_the_server_is_away_lines_are_kept_and_nobody_waits() -> None:
     away.bind(("127.0.0.1", 0))  # nobody listens yet, and nobody else gets the port
     to = handler(away.getsockname()[1])
     began = time.monotonic()
-    for number in range(syslog._KEPT + 500):
+    for number in range(logs._KEPT + 500):
         say(to, str(number))
     assert time.monotonic() - began < 10  # thousands of times less than waiting for a server would take
     away.listen()
     server = Server(door=away)
-    kept = len(server.texts(syslog._KEPT))
+    kept = len(server.texts(logs._KEPT))
     say(to, "the end")
     while (texts := server.texts(kept))[-1] != "the end":
         kept += 1
     lost = json.loads(texts[0])
     assert lost["event"] == "lines of log were dropped"
     assert texts[1:-1] == [str(number) for number in range(len(texts) - 2)]
-    assert lost["count"] + len(texts) - 2 == syslog._KEPT + 500
+    assert lost["count"] + len(texts) - 2 == logs._KEPT + 500
     to.close()
     server.stop()
 
@@ -185,7 +185,7 @@ def test_an_authority_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_a_name_that_is_none_is_a_server_that_is_away_and_ends_no_thread(tls: bool) -> None:
-    to = syslog.Syslog(syslog.SyslogTarget("a..b", 601, tls))
+    to = logs.Syslog(logs.SyslogTarget("a..b", 601, tls))
     assert not to._sent(b"x")
     to.close()
 

@@ -48,7 +48,7 @@ def test_a_number_in_what_people_wrote_is_kept_and_shown_masked(db: Database) ->
     assert "345" not in kept.replace("84912345678}", "")
     older = ("Lan", "campaign.create", "campaign/2")  # as acts were written before
     db.write(audit._add, older, {"name": "Goi 0912345678"})
-    first, second = db.read(audit.acts, 0, 10)
+    first, second = db.read(audit.listed, 0, 10).items
     assert first.detail == {
         "name": "Goi 8491*****78",
         "before": {"why": ["8491*****78", 7]},
@@ -134,7 +134,7 @@ def test_a_chain_that_once_went_over_to_sha3_verifies_and_goes_on(db: Database, 
     written(db, 2)
     found = db.read(audit.verify)
     assert (found.rows, found.fault) == (6, None)
-    hashes = [act.hash for act in db.read(audit.acts, 0, 10)]
+    hashes = [act.hash for act in db.read(audit.listed, 0, 10).items]
     assert [each.startswith("sha3-256:") for each in hashes] == [False] * 2 + [True] * 2 + [False] * 2
     every_byte_counts(db, column)
 
@@ -216,7 +216,7 @@ def test_an_act_says_where_it_came_from(db: Database) -> None:
         written(db, 1)
     finally:
         audit.origin.reset(token)
-    assert db.read(audit.acts, 0, 1)[0].origin == "10.1.2.3"
+    assert db.read(audit.listed, 0, 1).items[0].origin == "10.1.2.3"
 
 
 @pytest.mark.longer

@@ -181,13 +181,26 @@ def test_a_time_before_a_text_that_begins_with_one_is_another_time() -> None:
         ("kẻ gian", "kẻ xấu", False),
         ("gần nhất.", "gần nhất 0912345678.", True),
         ("gần nhất.", "gần nhất 0912.345.678.", True),
+        ("gần nhất.", "gần nhất 0 9 1 2 3 4 5 6 7 8.", True),
         ("gần nhất.", "gần nhất a.vn", True),
+        ("gần nhất.", "gần nhất evil[.]top", True),
+        ("gần nhất.", "gần nhất evil (.) top", True),
         ("báo công an", "báo 113", True),
         ("Công an tỉnh", "13:11 Công an tỉnh", False),
     ],
 )
 def test_a_different_link_or_number_is_named(old: str, new: str, dangerous: bool) -> None:
     found = known(ACCENTED).look(ACCENTED.replace(old, new))
+    assert (found.verdict, found.link_or_number) == (TextVerdict.ALTERED, dangerous)
+
+
+@pytest.mark.parametrize(
+    ("written", "dangerous"),
+    [("0212.3852.113", False), ("02123852113", False), ("0212 38 52 113", False), ("0212.3852.114", True)],
+)
+def test_the_same_number_with_other_gaps_is_not_called_another_one(written: str, dangerous: bool) -> None:
+    sent = "Bà con gọi ngay số 0212 3852 113 nếu có người lạ đòi chuyển tiền"
+    found = known(sent).look(sent.replace("0212 3852 113", written))
     assert (found.verdict, found.link_or_number) == (TextVerdict.ALTERED, dangerous)
 
 

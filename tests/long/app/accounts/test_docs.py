@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from app.runtime import api_app
 from app.security.roles import OPEN, PERMISSIONS, Role
+
+__all__ = ["api_app"]  # it declares the operations
 
 PAGE = Path(__file__).parents[4] / "docs" / "access.md"
 BEGIN, END = "<!-- roles -->\n", "<!-- /roles -->"

@@ -198,7 +198,7 @@ def test_where_there_are_others_one_of_them_stands_beside_it(add: Add, db: Datab
         with pytest.raises(Invalid, match="--witness"):
             db.write(remove_factor, "lan", at_keyboard("chief"), RECOGNISED, witness)
     db.write(remove_factor, "lan", at_keyboard("chief"), f" {RECOGNISED} ", "mai")
-    (act,) = [each for each in db.read(audit.acts, 0, 100) if each.action == "person.factor.remove"]
+    (act,) = [each for each in db.read(audit.listed, 0, 100).items if each.action == "person.factor.remove"]
     assert (act.who, act.subject) == (at_keyboard("chief"), "person/lan")
     assert act.detail == {"recognised": RECOGNISED, "witness": "mai"}
 

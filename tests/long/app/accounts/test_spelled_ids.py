@@ -37,6 +37,7 @@ from app.web.rendering import FormData, visiting
 from tests.app.described import described
 from tests.attack.spelling import FORM, SPELLED, rows, spell, with_ids, without_id
 from tests.long.app.accounts.scene import NOWHERE, OTHER, Asker, build
+from tests.operations import OPERATIONS
 
 OFTEN = {"requests_per_minute": 1_000_000, "stranger_requests_per_minute": 1_000_000}
 
@@ -202,6 +203,13 @@ def body_of(endpoint: Callable[..., Any]) -> Any:
     return adapter.validate_python(made)
 
 
+def _taking(model: Any) -> Callable[..., Any]:
+    def endpoint(body: Any) -> None: ...
+
+    endpoint.__annotations__["body"] = model
+    return endpoint
+
+
 class Hall:
     """An application, and what its operations are called with for one caller."""
 
@@ -232,6 +240,9 @@ class Hall:
         known |= {"campaign": str(number) if "page" in route.name else number, "edited": Edition(number, 1)}
         known |= {"paging": Cursor(0, 10, request.url, MutableHeaders()), "form": "json", "addressee": "x"}
         known |= {"sha256": "0" * 64, "kept": PositionUnderKey()}
+        if (done := OPERATIONS.get(route.name.removeprefix(PAGE_DOES))) and "fields" in known:
+            given = body_of(_taking(done.body[1])).model_dump() if done.body else {}
+            known["fields"] = FormData({name: [str(value)] for name, value in given.items()})
         wanted = inspect.signature(endpoint).parameters
         known |= {"body": body_of(endpoint)} if "body" in wanted else {}
         return {name: known[name] for name, of in wanted.items() if name in known or of.default is of.empty}

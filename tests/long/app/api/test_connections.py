@@ -216,7 +216,7 @@ def test_tls_that_is_never_agreed_on_is_cut_off(
 _SERVER = """
 import asyncio
 from fastapi import FastAPI
-from app.api.connections import Bounds
+from app.runtime.http_server import Bounds
 from app.runtime.http_server import listen, server_of
 app = FastAPI()
 app.get("/healthz")(lambda: {"status": "alive"})

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, event, insert, update
 
 from app.accounts.service import NewPerson, add_person, disable_person, end_sessions, revoke_key
 from app.api.event_streams import Hub, StateSnapshot, StreamTiming
-from app.campaigns import live_status
+from app.campaigns import run_routes
 from app.core.errors import DatabaseUnavailable
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
@@ -43,7 +43,7 @@ def run_id(db: Database) -> int:
 
 @pytest.fixture
 def address(application: FastAPI, db: Database, run_id: int) -> Iterator[str]:
-    application.state.hub = Hub(db, live_status.look, StreamTiming(every=0.1, at_least=0.02, heartbeat=0.3))
+    application.state.hub = Hub(db, run_routes.look, StreamTiming(every=0.1, at_least=0.02, heartbeat=0.3))
     with served(application) as address:
         yield address
 
@@ -184,7 +184,7 @@ async def test_a_stream_for_pages_says_when_the_last_look_was_and_falls_silent_w
     def look(connection: Connection, targets: Any) -> Any:
         if not looks[0]:
             raise DatabaseUnavailable("The database is away.")
-        return live_status.look(connection, targets)
+        return run_routes.look(connection, targets)
 
     pace = StreamTiming(every=0.1, at_least=0.02, heartbeat=0.3, stamped=True)
     application.state.hub = Hub(db, look, pace)
@@ -222,7 +222,7 @@ async def test_a_look_that_fails_for_a_reason_nobody_foresaw_is_not_the_last(
         if broken:
             failed += 1
             raise ZeroDivisionError
-        return live_status.look(connection, targets)
+        return run_routes.look(connection, targets)
 
     application.state.hub = Hub(db, look, StreamTiming(every=0.05, at_least=0.02, heartbeat=0.3))
     with served(application) as address:
@@ -239,7 +239,7 @@ async def test_a_look_that_fails_for_a_reason_nobody_foresaw_is_not_the_last(
 async def test_a_stream_ends_after_its_time_so_that_rights_are_looked_at_anew(
     application: FastAPI, db: Database, run_id: int
 ) -> None:
-    application.state.hub = Hub(db, live_status.look, StreamTiming(longest=0.5))
+    application.state.hub = Hub(db, run_routes.look, StreamTiming(longest=0.5))
     began = time.monotonic()
     with served(application) as address:
         async with watcher(address, db, f"/v1/runs/{run_id}/events") as (_, lines):

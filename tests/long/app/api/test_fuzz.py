@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from app.api.event_streams import Hub, StreamTiming
-from app.campaigns import live_status
+from app.campaigns import run_routes
 from app.core.config import LinkSettings, Settings
 from app.database.connection import Database
 from app.runtime.api_app import create_app
@@ -55,7 +55,7 @@ def address(sqlite_url: str, tmp_path: Any) -> Iterator[tuple[str, Database]]:
         ),
         db,
     )
-    app.state.hub = Hub(db, live_status.look, StreamTiming(longest=0.05))
+    app.state.hub = Hub(db, run_routes.look, StreamTiming(longest=0.05))
     for carrier in ("vnpt", "viettel"):
         db.write(whole_run, carrier)
     db.write(new_link)

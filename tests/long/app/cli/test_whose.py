@@ -21,7 +21,7 @@ MAPPED = ("unshare", "--user", "--map-user=1")
 _WHO = "from app.cli.output import whoami; print(whoami())"
 _DECIDES = """
 import sys
-from app.cli.current_user import decider
+from app.cli.common import decider
 from app.database.connection import Database
 from app.core.errors import Forbidden
 db = Database(sys.argv[1])

@@ -1,6 +1,5 @@
 """What tests of this folder find, as those beside which they stood."""
 
-from tests.app.dispatch.conftest import *
 from tests.engines import by_default
 
 # The SQL is shown on each engine beside the modules themselves: here whole lives are gone through.

@@ -95,7 +95,7 @@ def test_the_copy_verifies_and_goes_on_with_new_ids(source: Database, target: Da
     assert new is not None
     assert new[0] == 42
     target.write(audit.note, "an", "x", "y")
-    assert [act.id for act in target.read(audit.acts, 40, 10)] == [41, 42]
+    assert [act.id for act in target.read(audit.listed, 40, 10).items] == [41, 42]
 
 
 @pytest.mark.prove

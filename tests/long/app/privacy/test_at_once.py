@@ -12,7 +12,7 @@ from app.core.errors import Conflict
 from app.core.states import BatchState, CampaignState
 from app.database.connection import Database
 from app.database.models import batches, campaigns, run_batches, subscribers
-from app.privacy import person_erasure
+from app.privacy import person_answers
 from tests.app.at_once import while_open
 from tests.app.world import FIRST_PHONE, World, add_batch, build
 from tests.long.app.privacy.past import eraser
@@ -54,11 +54,11 @@ def test_a_file_over_which_a_run_is_just_being_planned_is_not_erased(
 
 def test_nor_is_the_line_of_a_person_who_asks_for_it(db: Database, planned: tuple[World, int, int]) -> None:
     world, campaign, batch = planned
-    found = db.read(person_erasure.find, NUMBER)
+    found = db.read(person_answers.find, NUMBER)
 
     def erase() -> None:
         with pytest.raises(Conflict, match="used or changed"):
-            db.write(person_erasure.erase, world.ledger, found)
+            db.write(person_answers.erase, world.ledger, found)
 
     while_open(db, lambda c: lifecycle.add_run(c, campaign, "viettel", [batch], "Lan"), erase)
     assert whole(db, batch)

@@ -100,7 +100,7 @@ def test_the_writer_is_shared_slice_by_slice(db: Database) -> None:
     assert rows(db, m.deliveries) == _NEW
     assert world.states()[DeliveryState.SUBMITTED] > 0
     assert verify(db, world.ledger) == []
-    made = {each.kind: each for each in db.read(certificates.page, 0, 10)}
+    made = {each.kind: each for each in db.read(certificates.listed, 0, 10).items}
     assert made[ErasureKind.CAMPAIGN].rows["deliveries"] == _OLD
     assert made[ErasureKind.BATCH].rows["subscribers"] == _OLD
 

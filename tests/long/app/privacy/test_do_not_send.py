@@ -136,7 +136,7 @@ def test_an_order_again_changes_nothing_and_what_is_no_number_is_not_repeated(db
     assert (again.changed, again.unchanged) == (0, 1)
     gone = db.write(do_not_send.remove, "vnpt", ["0912345678", "0912345679"], "an")
     assert (gone.changed, gone.unchanged) == (1, 1)
-    acts = db.read(audit.acts, 0, 10)
+    acts = db.read(audit.listed, 0, 10).items
     assert [each.action for each in acts] == ["do-not-send.add", "do-not-send.add", "do-not-send.remove"]
     assert "345" not in str([each.detail for each in acts])
 

@@ -214,7 +214,7 @@ def test_every_disclosure_is_an_act_that_names_who_what_and_how_many(
     assert numbers
     with Client(application, db.write(create_key, "lan", "operator", "vnpt")) as operator:
         whole = operator.get("/v1/receipt-files/1/lines.csv").text
-    shown = [act for act in db.read(audit.acts, 0, 100) if act.action == phone_disclosure.ACTION]
+    shown = [act for act in db.read(audit.listed, 0, 100).items if act.action == phone_disclosure.ACTION]
     given = len(re.findall(r"(?<!\d)84\d{9}(?!\d)", whole))
     assert given == 10  # two lines, and eight messages that the file does not name
     assert [(act.who, act.subject, act.detail) for act in shown] == [

@@ -43,7 +43,7 @@ def test_additions_removals_and_repetitions_keep_the_seal_right(keyed: Database)
         keyed.write(do_not_send.remove, "viettel", numbers(20, 20), "an")
     keyed.write(do_not_send.add_everywhere, 84_912_000_099, "an")
     assert keyed.read(opt_out_seal.problems) == []
-    acts = [each for each in keyed.read(audit.acts, 0, 100) if each.subject == "carrier/viettel"]
+    acts = [each for each in keyed.read(audit.listed, 0, 100).items if each.subject == "carrier/viettel"]
     assert [each.detail["seal"] for each in acts] == [1, 2, 3, 4, 5]
 
 

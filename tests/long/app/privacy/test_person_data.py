@@ -49,10 +49,10 @@ def test_each_place_is_said_with_its_reason_and_nothing_of_anybody_else(db: Data
 def test_no_answer_paper_or_act_has_the_number(db: Database) -> None:
     filled(db)
     found = person_data(db, NUMBER, ADMIN)
-    said = repr(found) + whole_paper(found) + repr(db.read(audit.acts, 0, 100))
+    said = repr(found) + whole_paper(found) + repr(db.read(audit.listed, 0, 100).items)
     assert not any(number in said for number in (NUMBER, NUMBER[1:], str(FIRST_PHONE)))
     assert "Đang lưu ở 5 nơi:" in found.paper
-    (act,) = [each for each in db.read(audit.acts, 0, 100) if each.action == READ]
+    (act,) = [each for each in db.read(audit.listed, 0, 100).items if each.action == READ]
     assert (act.who, act.detail["places"]) == ("lan", 5)
 
 
@@ -90,7 +90,7 @@ def test_who_has_looked_is_known_by_the_key(database_url: str) -> None:
 def test_what_is_no_number_is_refused_and_leaves_no_act(db: Database) -> None:
     with pytest.raises(Invalid, match="Enter one mobile number of Viet Nam"):
         person_data(db, "0912", ADMIN)
-    assert not [each for each in db.read(audit.acts, 0, 10) if each.action == READ]
+    assert not [each for each in db.read(audit.listed, 0, 10).items if each.action == READ]
 
 
 def test_a_list_that_no_campaign_has_sent_to_is_found_as_well(db: Database) -> None:

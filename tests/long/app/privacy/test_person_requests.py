@@ -27,7 +27,7 @@ from app.database.models import (
     subscribers,
 )
 from app.ledger import batch_rows
-from app.privacy import person_erasure
+from app.privacy import person_answers
 from app.privacy import person_requests as requests
 from app.privacy.person_answers import PersonAnswer, PersonAnswers
 from app.privacy.person_data import HeldKind, HeldWhy, person_data
@@ -167,12 +167,12 @@ def test_a_list_that_was_altered_is_left_so_that_it_is_found(world: World) -> No
 def test_a_list_that_a_run_takes_meanwhile_is_not_touched(world: World) -> None:
     """Between the look and the erasure: all of it is refused, and nothing is gone."""
     db = world.db
-    found = db.read(person_erasure.find, FIRST_PHONE)
+    found = db.read(person_answers.find, FIRST_PHONE)
     batch = found.lines[0].batch_id
     taken = {"run_id": world.run, "batch_id": batch, "campaign_id": world.campaign}
     db.write(lambda c: c.execute(insert(run_batches).values(taken)))
     with pytest.raises(Conflict, match=f"Batch {batch}"):
-        db.write(person_erasure.erase, world.ledger, found)
+        db.write(person_answers.erase, world.ledger, found)
     assert count(db, inbound_messages, phone=FIRST_PHONE) == 2
 
 
@@ -186,7 +186,9 @@ def test_who_recorded_a_request_does_not_erase_and_a_second_answer_changes_nothi
     assert answering(world).answer(number, DONE) == first
     with pytest.raises(Conflict, match="answered before"):
         answering(world).answer(number, REFUSED)
-    acts = [each for each in world.db.read(audit.acts, 0, 100) if each.action == "person-request.answer"]
+    acts = [
+        each for each in world.db.read(audit.listed, 0, 100).items if each.action == "person-request.answer"
+    ]
     assert len(acts) == 1
     assert acts[0].detail["rows"] == {"inbound_messages": 1, "subscribers": 1}
 
@@ -210,7 +212,7 @@ def test_who_objects_is_on_every_carriers_list(world: World, kind: RequestKind) 
 def test_who_asks_to_see_gets_the_paper_of_what_is_held(world: World) -> None:
     found = answering(world, LAN).answer(ask(world.db, RequestKind.SEE).id, DONE)
     assert "DỮ LIỆU CÁ NHÂN ĐANG LƯU" in found.paper
-    assert "person.data" in [each.action for each in world.db.read(audit.acts, 0, 100)]
+    assert "person.data" in [each.action for each in world.db.read(audit.listed, 0, 100).items]
 
 
 def test_an_open_request_holds_the_number_and_an_answered_one_does_not(world: World) -> None:
@@ -220,7 +222,7 @@ def test_an_open_request_holds_the_number_and_an_answered_one_does_not(world: Wo
     answering(world).answer(number, DONE)
     assert count(world.db, person_requests, phone=FIRST_PHONE) == 0
     found = world.db.read(requests.get, number)
-    said = repr(found) + repr(world.db.read(audit.acts, 0, 100))
+    said = repr(found) + repr(world.db.read(audit.listed, 0, 100).items)
     assert not any(each in said for each in (NUMBER, NUMBER[1:], str(FIRST_PHONE)))
 
 
@@ -312,10 +314,10 @@ def test_an_erasure_waits_for_a_file_that_is_being_imported(world: World, table:
 
 @pytest.mark.parametrize("state", ["importing", "ready"])
 def test_a_file_that_comes_in_during_the_look_is_looked_through_as_well(world: World, state: str) -> None:
-    found = world.db.read(person_erasure.find, FIRST_PHONE)
+    found = world.db.read(person_answers.find, FIRST_PHONE)
     _importing(world.db, batches, state=state)
     with pytest.raises(Conflict, match="answer once more"):
-        world.db.write(person_erasure.erase, world.ledger, found)
+        world.db.write(person_answers.erase, world.ledger, found)
     assert count(world.db, inbound_messages, phone=FIRST_PHONE) == 2
 
 

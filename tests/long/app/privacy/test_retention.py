@@ -55,7 +55,7 @@ def _refer(db: Database, reference: str) -> None:
 
 
 def certified(db: Database) -> dict[str, certificates.Certificate]:
-    return {each.kind.value: each for each in db.read(certificates.page, 0, 100)}
+    return {each.kind.value: each for each in db.read(certificates.listed, 0, 100).items}
 
 
 def held(db: Database) -> dict[tuple[str, int | None], str | None]:
@@ -70,7 +70,7 @@ def test_everything_that_speaks_of_a_number_is_erased_counted_and_certified(db: 
     assert set(before) == {table.name for table in PERSONAL} - {"left_out"}
     assert erase(db) == 4  # the campaign, its two batches, the result file
     assert counted(db) == {}
-    found = db.read(certificates.page, 0, 100)
+    found = db.read(certificates.listed, 0, 100).items
     assert [(each.kind, each.subject_id) for each in found] == [
         (ErasureKind.CAMPAIGN, 1),
         (ErasureKind.BATCH, 1),
@@ -269,7 +269,7 @@ def test_a_killed_erasure_is_gone_on_with_by_another(db: Database) -> None:
     assert erase(db) >= 1
     assert counted(db) == {}
     total: dict[str, int] = {}
-    for each in db.read(certificates.page, 0, 100):
+    for each in db.read(certificates.listed, 0, 100).items:
         total |= {name: total.get(name, 0) + n for name, n in each.rows.items() if name != "partitions"}
     assert total == before  # nothing counted twice, nothing forgotten
 
@@ -299,7 +299,7 @@ def test_again_there_is_nothing_to_do(db: Database) -> None:
     over(db)
     assert erase(db) == 4
     assert erase(db) == 0
-    assert len(db.read(certificates.page, 0, 100)) == 4
+    assert len(db.read(certificates.listed, 0, 100).items) == 4
 
 
 @other_by_hand
@@ -322,9 +322,9 @@ def test_a_certificate_prints_and_every_change_of_it_shows(db: Database) -> None
     assert "Quy tắc: 90 ngày sau khi kết thúc, vì chưa chốt báo cáo" in said
     assert "11  deliveries" in said
     assert f"SHA-256 {found.sha256}" in said
-    noted = [each for each in db.read(audit.acts, 0, 1000) if each.action == "erasure"]
+    noted = [each for each in db.read(audit.listed, 0, 1000).items if each.action == "erasure"]
     assert {each.detail["sha256"] for each in noted} == {
-        each.sha256 for each in db.read(certificates.page, 0, 100)
+        each.sha256 for each in db.read(certificates.listed, 0, 100).items
     }
     counts = json.loads(json.dumps(found.rows)) | {"deliveries": 12}
     db.write(lambda c: c.execute(update(m.erasures).where(m.erasures.c.id == 1).values(counts=counts)))
@@ -383,7 +383,7 @@ def test_a_worker_erases_by_itself(db: Database, settings: Settings) -> None:
 
     asyncio.run(work())
     assert counted(db) == {}
-    assert {each.by for each in db.read(certificates.page, 0, 10)} == {"retention"}
+    assert {each.by for each in db.read(certificates.listed, 0, 10).items} == {"retention"}
 
 
 @other_by_hand

@@ -5,17 +5,17 @@ from __future__ import annotations
 import pytest
 
 from app.core.phone import Sentence
-from app.privacy import rules
+from app.privacy import erasable
 
 VALUES = {"days": 90, "months": 24, "report": 7}
 
 
-@pytest.mark.parametrize("rule", rules.ALL, ids=lambda rule: rule.en)
+@pytest.mark.parametrize("rule", erasable.ALL, ids=lambda rule: rule.en)
 def test_each_rule_is_said_in_vietnamese_with_its_numbers(rule: Sentence) -> None:
-    said = rules.vietnamese(rule.en.format(**VALUES))
+    said = erasable.vietnamese(rule.en.format(**VALUES))
     assert said == rule.vi.format(**VALUES)
     assert "{" not in said
 
 
 def test_what_is_no_rule_stays_as_it_is() -> None:
-    assert rules.vietnamese("Cảnh báo Tết {0}") == "Cảnh báo Tết {0}"
+    assert erasable.vietnamese("Cảnh báo Tết {0}") == "Cảnh báo Tết {0}"

@@ -42,7 +42,7 @@ MONTH = 31 * DAY
 
 
 def certified(db: Database, kind: ErasureKind) -> list[Certificate]:
-    return [each for each in db.read(certificates.page, 0, 100) if each.kind is kind]
+    return [each for each in db.read(certificates.listed, 0, 100).items if each.kind is kind]
 
 
 def waiting(db: Database, terms: RetentionTerms, kind: ErasureKind) -> Erasable:
@@ -207,7 +207,8 @@ def test_old_acts_go_and_the_chain_is_whole_from_its_anchor_on(each_engine: str)
     cut(db)
     found = db.read(audit.verify)
     assert (found.rows, found.fault, found.erased, found.certificate) == (5, None, 2, 1)
-    assert [act.id for act in db.read(audit.acts, 0, 10)] == [3, 4, 5]  # the fifth names the certificate
+    left = [act.id for act in db.read(audit.listed, 0, 10).items]
+    assert left == [3, 4, 5]  # the fifth names the certificate
     (made,) = certified(db, ErasureKind.AUDIT)
     assert made.intact
     assert made.rows == {"audit": 2}
@@ -229,7 +230,7 @@ def test_what_is_changed_after_the_cut_is_found(db: Database, row: int) -> None:
 
 def test_more_cut_off_the_beginning_than_the_certificate_says_is_found(db: Database) -> None:
     cut(db)
-    third = db.read(audit.acts, 2, 1)[0]
+    third = db.read(audit.listed, 2, 1).items[0]
     db.write(lambda c: c.execute(delete(m.audit).where(m.audit.c.id == 3)))
     assert db.read(audit.verify).fault == "Row 3 is missing: the next one is 4."
     db.write(lambda c: c.execute(update(m.erasures).values(anchor=f"3:{third.hash}")))
@@ -242,7 +243,7 @@ def test_more_cut_off_the_beginning_than_the_certificate_says_is_found(db: Datab
 def test_the_last_act_stays_however_old_it_is(db: Database) -> None:
     acts(db, T0, T0 + DAY)
     assert erase(db, terms=SOON) == 1
-    assert [act.id for act in db.read(audit.acts, 0, 10)] == [2, 3]
+    assert [act.id for act in db.read(audit.listed, 0, 10).items] == [2, 3]
 
 
 def test_acts_from_which_a_report_is_still_told_stay(db: Database) -> None:
@@ -250,9 +251,9 @@ def test_acts_from_which_a_report_is_still_told_stay(db: Database) -> None:
     db.write(lambda c: c.execute(update(m.runs).values(state="running", started_at=T0)))
     db.write(lambda c: c.execute(delete(m.audit)))  # the scene's own approval is of today
     acts(db, T0 - DAY, T0 + 1, clock.now_ms())
-    first = db.read(audit.acts, 0, 10)[0].id
+    first = db.read(audit.listed, 0, 10).items[0].id
     assert erase(db, terms=SOON) == 1  # the one of before the run
-    assert [act.id - first for act in db.read(audit.acts, 0, 10)] == [1, 2, 3]
+    assert [act.id - first for act in db.read(audit.listed, 0, 10).items] == [1, 2, 3]
     said = waiting(db, SOON, ErasureKind.AUDIT)
     assert said.held == "Reports of a campaign whose numbers are still there are told from them."
 

@@ -25,7 +25,7 @@ from app.database.models import (
     tallies,
 )
 from app.ledger.ledger import ledger_for
-from app.privacy import retention_due, rules
+from app.privacy import erasable, retention_due
 from app.privacy.erasable import RetentionTerms
 from app.reports.build import consolidated, unique_reach
 from app.reports.verification.verify import verify
@@ -115,7 +115,7 @@ def test_a_campaign_waits_for_the_others_of_its_directive_and_each_person_counts
     assert (erased(db), persons(db)) == ([], 13)
     every = db.read(lambda c: list(retention_due.subjects(c, TERMS)))
     (rule,) = [each.rule for each in every if each.kind == "campaign" and each.rule]
-    assert rule == rules.TOGETHER.en.format(days=180)
+    assert rule == erasable.TOGETHER.en.format(days=180)
     third = another(first, [*OLD, *NEW], 3)
     assert (persons(db), checked(db)) == (20, [])
     ended(second, 150)

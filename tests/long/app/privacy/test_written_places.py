@@ -11,8 +11,7 @@ from sqlalchemy import Connection, insert, update
 from app.core import clock
 from app.database import models as m
 from app.database.connection import Database
-from app.privacy import written_places
-from app.privacy.person_data import HeldKind, HeldWhy, person_data
+from app.privacy.person_data import HeldKind, HeldWhy, find, person_data
 from app.privacy.person_requests import RequestKind
 from app.reports.papers.final_paper import Issue
 from app.reports.release.issue import issue
@@ -55,10 +54,10 @@ def test_each_record_that_names_the_number_is_a_place_of_its_own(db: Database, r
     build(db, 1)
     db.write(lambda c: c.execute(m.approvals.delete()))
     db.write(WRITTEN[record], NEIGHBOUR)
-    assert list(db.read(lambda c: list(written_places.find(c, FIRST_PHONE)))) == []
+    assert list(db.read(lambda c: list(find(c, FIRST_PHONE)))) == []
     db.write(lambda c: [c.execute(table.delete()) for table in (m.directives, m.approvals)])
     db.write(WRITTEN[record], SPELT)
-    (found,) = db.read(lambda c: list(written_places.find(c, FIRST_PHONE)))
+    (found,) = db.read(lambda c: list(find(c, FIRST_PHONE)))
     assert (found.name.split("/")[0], found.n) == (record.split("/")[0], 1)
 
 
@@ -89,6 +88,6 @@ def test_a_remark_in_an_issued_paper_is_found(db: Database, tmp_path: Path) -> N
     freezer, (first, _) = two_versions(db, tmp_path)
     today = clock.local(clock.now()).date()
     issue(freezer, first.id, None, Issue("125", today, "Đại tá A", {"strengths": SPELT}))
-    (found,) = db.read(lambda c: list(written_places.find(c, FIRST_PHONE)))
+    (found,) = db.read(lambda c: list(find(c, FIRST_PHONE)))
     assert (found.name, found.n) == (f"report/{first.id}", 1)
-    assert db.read(lambda c: list(written_places.find(c, FIRST_PHONE + 1))) == []
+    assert db.read(lambda c: list(find(c, FIRST_PHONE + 1))) == []

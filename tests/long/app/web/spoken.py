@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[4]
 # What a call with such a name takes is read by programs, or goes through the catalogue.
 _APART = {"say", "cast", "NewType", "compile", "DDL", "Routes", "note", "lock", "JobLease", "odd", "names"}
 # Both languages stand in it.
-_APART |= {"Sentence"}
+_APART |= {"Sentence", "operation"}
 # What is wrong with settings, and what reading an answer raises within an adapter: both end in the log.
 _APART |= {"ValueError", "LinkError", "ReadError", "PduError", "FrameError", "CheckFinding", "TextFinding"}
 _LOGS = {"log", "_log", "structlog"}

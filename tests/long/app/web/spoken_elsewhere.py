@@ -33,7 +33,7 @@ MODULES = {
     "app/api/openapi.py": _API,
     "app/api/api_docs.py": _API,
     "app/runtime/api_app.py": _API,
-    "app/campaigns/suspensions.py": _PROGRAMS,  # the run's page has its own words for the counts
+    "app/campaigns/queries.py": _PROGRAMS,  # the run's page has its own words for the counts
     "app/observability/metrics.py": _PROGRAMS,
     "app/receipts/routes.py": _PROGRAMS,
     "app/receipts/webhook_calls.py": _PROGRAMS,

@@ -18,7 +18,7 @@ from app.database.connection import Database
 from app.database.models import batches, subscribers
 from app.privacy import do_not_send
 from app.security.principal import Caller
-from app.web.view_models import approval_queue
+from app.web.pages import approvals_pages
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_link, whole_run
 from tests.long.app.web.conftest import Paper, text
 
@@ -208,7 +208,7 @@ def test_areas_and_money_are_said_before_anything_is_pressed(pages_db: Database,
     assert "Chưa tính được chi phí: cấu hình chưa có đơn giá" in page
     money = MoneySettings(prices={"a": PriceSettings(carrier="vnpt", dong=Decimal("250.5"))})
     settings = Settings(environment="development", money=money)
-    found = pages_db.read(approval_queue.case, 1, BOSS, settings)
+    found = pages_db.read(approvals_pages.case, 1, BOSS, settings)
     assert found.cost == 752  # 3 people, one part each
 
 

@@ -101,7 +101,7 @@ def test_a_file_that_can_t_be_used_says_why_and_leads_to_another(pages_db: Datab
 def test_an_operator_sends_for_its_own_carrier_only(pages_db: Database, signed_in: In) -> None:
     paper = signed_in("operator", "vnpt")
     assert sent(paper, carrier="viettel").status_code == 403
-    assert pages_db.read(queries.page, 0, 10) == []
+    assert pages_db.read(queries.listed, 0, 10).items == []
     assert sent(paper).headers["location"] == "/batches/1"
 
 
@@ -120,7 +120,7 @@ def test_a_refusal_stands_on_the_form_which_keeps_what_was_entered(
     assert answer.status_code == 422
     assert wanted in answer.text
     assert 'value="Đợt 1"' in answer.text
-    assert pages_db.read(queries.page, 0, 10) == []
+    assert pages_db.read(queries.listed, 0, 10).items == []
 
 
 def test_without_the_token_or_the_role_no_byte_of_the_file_is_kept(signed_in: In, tmp_path: Path) -> None:

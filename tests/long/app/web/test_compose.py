@@ -85,7 +85,7 @@ def test_the_preview_shows_both_forms_and_keeps_nothing(pages_db: Database, sign
     assert "07:16 02/02/2099" in said
     assert "07:33 02/02/2099" in said
     assert "khiến cảnh báo giống" in said or "https://example.net" in said
-    assert pages_db.read(queries.campaigns_page, 0, 10) == []
+    assert pages_db.read(queries.campaigns_listed, 0, 10).items == []
     assert "checked" in answer.text
     assert OWN in answer.text
 
@@ -125,7 +125,7 @@ def test_what_is_wrong_stands_at_its_field_and_nothing_is_lost(pages_db: Databas
     assert "<title>Lỗi: " in all_at_once.text
     both = paper.send("/compose", "/compose", **FORM | {"text_key": "gia-danh-cong-an"}, do="keep")
     assert "chọn một nội dung mẫu hoặc tự viết" in both.text
-    assert pages_db.read(queries.campaigns_page, 0, 10) == []
+    assert pages_db.read(queries.campaigns_listed, 0, 10).items == []
 
 
 def test_a_batch_that_can_t_be_taken_leaves_no_campaign_behind(pages_db: Database, signed_in: In) -> None:
@@ -133,7 +133,7 @@ def test_a_batch_that_can_t_be_taken_leaves_no_campaign_behind(pages_db: Databas
     answer = signed_in().send("/compose", "/compose", **FORM, do="keep", batch="1")
     assert answer.status_code == 409
     assert "Lô 1 bị lỗi; đợt gửi chỉ nhận lô sẵn sàng." in answer.text
-    assert pages_db.read(queries.campaigns_page, 0, 10) == []
+    assert pages_db.read(queries.campaigns_listed, 0, 10).items == []
 
 
 def test_an_edit_shows_what_there_is_and_refuses_an_old_version(pages_db: Database, signed_in: In) -> None:
@@ -258,7 +258,7 @@ def test_a_form_that_is_sent_twice_makes_one_campaign(pages_db: Database, signed
     other = paper.post("/compose", form | {"name": "Another"})
     assert other.status_code == 409
     assert "Biểu mẫu này đã được gửi" in text(other.text)
-    assert len(pages_db.read(queries.campaigns_page, 0, 100)) == 1
+    assert len(pages_db.read(queries.campaigns_listed, 0, 100).items) == 1
     assert paper.post("/compose", form | {"once": "b"}).headers["location"] == "/campaigns/2/edit"
 
 
@@ -285,7 +285,7 @@ def test_a_year_that_can_not_be_is_told_at_its_field(pages_db: Database, signed_
     wrong = paper.send("/compose", "/compose", **FORM | {"window_start": "0024-02-02T07:00", "do": "keep"})
     assert wrong.status_code == 422
     assert "từ năm 1970 đến năm 2199" in text(wrong.text)
-    assert pages_db.read(queries.campaigns_page, 0, 100) == []
+    assert pages_db.read(queries.campaigns_listed, 0, 100).items == []
 
 
 def test_what_has_begun_is_not_changed(pages_db: Database, signed_in: In) -> None:

@@ -13,7 +13,7 @@ from app.core.states import DeliveryState
 from app.database import models
 from app.database.connection import Database
 from app.reports.figures import addressees
-from app.web.view_models.directive_view import ON_A_PAGE
+from app.web.pages.directives_pages import ON_A_PAGE
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
 
@@ -67,7 +67,7 @@ def test_what_is_wrong_stands_at_its_field(pages_db: Database, signed_in: In) ->
     again = paper.send("/directives/new", "/directives/new", **LETTER)
     assert again.status_code == 409
     assert "Công văn 303/CAT-PA05 đã có." in again.text
-    assert len(pages_db.read(directives.page, 0, 10)) == 1
+    assert len(pages_db.read(directives.listed, 0, 10).items) == 1
 
 
 def test_a_report_is_entered_and_corrected_with_a_reason(pages_db: Database, signed_in: In) -> None:

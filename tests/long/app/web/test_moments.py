@@ -11,7 +11,7 @@ import pytest
 from app.core import clock
 from app.core.errors import Invalid
 from app.database.connection import Database
-from app.web import formatting
+from app.web import rendering
 from app.web.forms import read_fields
 from app.web.rendering import FormData
 from tests.app.campaigns.rows import new_campaign
@@ -47,7 +47,7 @@ def test_what_is_no_moment_is_refused_with_an_example(said: str) -> None:
     ],
 )
 def test_a_field_shows_what_is_kept_as_it_is_typed(stored: str, typed: str) -> None:
-    assert formatting.typed(stored) == typed
+    assert rendering.typed(stored) == typed
     assert read_fields.iso_moment(read_fields.iso_day(typed)) in (stored, "2026-03-02T08:05")
 
 

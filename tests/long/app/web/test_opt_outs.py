@@ -9,7 +9,7 @@ import pytest
 
 from app.database.connection import Database
 from app.privacy import do_not_send
-from app.web.pages.opt_outs_pages import ON_A_PAGE
+from app.web.pages.inbound_pages import NUMBERS_ON_A_PAGE as ON_A_PAGE
 from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]
@@ -17,7 +17,7 @@ NUMBERS = "0912 345 678\n+84912345679, 12\n84912345678"
 
 
 def entries(db: Database) -> list[tuple[str, str]]:
-    return [(each.carrier, each.phone) for each in db.read(do_not_send.page, 0, 1000)]
+    return [(each.carrier, each.phone) for each in db.read(do_not_send.listed, 0, 1000).items]
 
 
 def test_an_empty_list_says_what_to_do(signed_in: In) -> None:

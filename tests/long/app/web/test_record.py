@@ -14,7 +14,7 @@ from app.database.connection import Database
 from app.database.listing import ListRequest
 from app.database.models import audit as table
 from app.security import audit
-from app.web.view_models.audit_sentences import SENTENCES
+from app.web.pages.audit_pages import SENTENCES
 from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]
