@@ -1,29 +1,24 @@
-"""API routes of users, keys and the audit."""
+"""API routes of users and the audit."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Path, Response
 
 from app.accounts import service
-from app.accounts.schemas import KeyBody, NewPasswordBody, PersonBody, RotationBody, ShownKey
-from app.accounts.service import NewKey, NewPerson
+from app.accounts.schemas import TAG, NewPasswordBody, PersonBody
+from app.accounts.service import NewPerson
 from app.api.dependencies import Config, Db, Page, Paging, Routes, Who, page_of
-from app.api.idempotent_route import Acts, shows_secret, unkeyed
-from app.api.if_match import keys_version, people_version
+from app.api.idempotent_route import Acts, unkeyed
+from app.api.if_match import people_version
 from app.core.carrier_check import check_own
-from app.security import ApiKeyView, audit, keys, users
+from app.security import audit, users
 from app.security.audit import Act, Chain
 from app.security.passwords import hash_password
 from app.security.users import Person
 
-router = Routes(prefix="/v1", tags=["access"], route_class=Acts)
-_LOST = (
-    "The key “{0}” was {1} under this Idempotency-Key. Its secret was shown once and is stored nowhere; if "
-    "it never reached you, rotate the key (POST /v1/keys/{{name}}/rotate) under a new Idempotency-Key."
-)
+router = Routes(prefix="/v1", tags=[TAG], route_class=Acts)
 Name = Annotated[str, Path(max_length=80, examples=["lan"])]
 
 
@@ -57,45 +52,6 @@ def set_user_password(name: Name, body: NewPasswordBody, db: Db, settings: Confi
     """Set a new password for somebody who has lost the old one; ends every session of that user."""
     hashed = hash_password(body.password.get_secret_value(), name, settings.password_words)
     db.write(service.set_hashed, name, hashed, who.name)
-
-
-@router.get("/keys")
-def list_keys(db: Db, who: Who, response: Response) -> list[ApiKeyView]:
-    """List all keys, without their secrets; revoked ones too."""
-    response.headers["ETag"] = f'"{db.read(keys_version)}"'
-    return db.read(keys.list_keys)
-
-
-def _made(given: dict[str, Any]) -> str:
-    return _LOST.format(given["body"].name, "made")
-
-
-def _rotated(given: dict[str, Any]) -> str:
-    return _LOST.format(given["name"], "rotated")
-
-
-@router.post("/keys", status_code=201)
-@shows_secret(_made)
-def add_key(body: KeyBody, db: Db, settings: Config, who: Who, response: Response) -> ShownKey:
-    """Create a key. Its secret is shown only once, and stored as a hash."""
-    check_own(settings, body.carrier)
-    wanted = NewKey(body.name, body.role, body.carrier, body.expires_at)
-    response.headers["Location"] = "/v1/keys"
-    return ShownKey(name=body.name, key=db.write(service.add_key, wanted, who.name))
-
-
-@router.post("/keys/{name}/rotate")
-@shows_secret(_rotated)
-def rotate_key(name: Name, db: Db, who: Who, body: RotationBody | None = None) -> ShownKey:
-    """Give a key a new secret, shown only once; the old one stays valid for a while."""
-    overlap = timedelta(hours=(body or RotationBody(overlap_hours=24)).overlap_hours)
-    return ShownKey(name=name, key=db.write(service.rotate_key, name, overlap, who.name))
-
-
-@router.delete("/keys/{name}", status_code=204)
-def revoke_key(name: Name, db: Db, who: Who) -> None:
-    """Revoke a key at once. Repeating it changes nothing."""
-    db.write(service.revoke_key, name, who.name)
 
 
 audit_router = Routes(prefix="/v1/audit", tags=["audit"])

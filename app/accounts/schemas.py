@@ -1,17 +1,18 @@
-"""Request and response bodies of sessions, users and keys, with examples; every secret is shown once."""
+"""Request and response bodies of sessions and users, with examples; every secret is shown once."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, Field, SecretStr, StringConstraints
+from pydantic import BaseModel, Field, SecretStr, StringConstraints
 
 from app.api.bodies import Carrier, StrictBody
 from app.core.ids import Number
 from app.security.passwords import SHORTEST
 from app.security.roles import Role
 
+TAG = "access"
 Name = Annotated[str, StringConstraints(pattern=r"^[^\W_][\w .,'@-]{0,79}$", max_length=80)]
 Code = Annotated[str, StringConstraints(min_length=6, max_length=40)]
 AnyCode = Annotated[Annotated[str, StringConstraints(max_length=40)] | None, Field(examples=["123456"])]
@@ -97,25 +98,3 @@ class NewPasswordBody(StrictBody):
     """The new password of somebody who has lost the old one."""
 
     password: NewPassword
-
-
-class KeyBody(StrictBody):
-    """A key; `carrier` for an operator, and for nobody else."""
-
-    name: Name = Field(examples=["phone room"])
-    role: Role = Field(examples=["operator"])
-    carrier: Carrier | None = Field(None, examples=["viettel"])
-    expires_at: AwareDatetime | None = Field(None, examples=["2031-01-01T00:00:00+07:00"])
-
-
-class RotationBody(StrictBody):
-    """How long the old secret stays valid, so that nothing that uses it stops meanwhile."""
-
-    overlap_hours: float = Field(24, ge=0, le=720, examples=[24])
-
-
-class ShownKey(BaseModel):
-    """A key's secret. Shown only once."""
-
-    name: str = Field(examples=["phone room"])
-    key: str = Field(examples=["loa_0a1b2c3d_..."])

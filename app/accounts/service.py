@@ -1,17 +1,16 @@
-"""Change users and keys, each change with its audit row; for the API, the pages and the command line."""
+"""Change users, each change with its audit row; for the API, the pages and the command line."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from app.core.errors import Conflict, Invalid
 from app.database.connection import keys_of
 from app.ledger import approval_digest, opt_out_seal
-from app.security import account_stamps, approval_requests, audit, keys, totp, users
+from app.security import account_stamps, approval_requests, audit, totp, users
 from app.security.passwords import hash_password
 from app.security.principal import base_name
 from app.security.roles import OF_PEOPLE, Role
@@ -22,42 +21,6 @@ from app.security.users import Person
 # The first revisions with stamps on accounts, seals on opt-outs, and requests outside the audit.
 _STAMPED, _SEALED, _REQUESTS = "0025", "0058", "0064"
 _LEAST_SAID, _MOST_SAID = 10, 300
-
-
-@dataclass(frozen=True, slots=True)
-class NewKey:
-    """The key to create."""
-
-    name: str
-    role: str = "admin"
-    carrier: str | None = None
-    expires_at: datetime | None = None
-
-
-def add_key(connection: Connection, wanted: NewKey, who: str) -> str:
-    """Create a key and return it; it is shown only once."""
-    key = keys.create_key(
-        connection,
-        wanted.name,
-        wanted.role,
-        wanted.carrier,
-        expires_at=wanted.expires_at,
-        made_by=who,
-    )
-    audit.note(connection, who, "key.add", f"key/{wanted.name}", role=wanted.role, carrier=wanted.carrier)
-    return key
-
-
-def rotate_key(connection: Connection, name: str, overlap: timedelta, who: str) -> str:
-    key = keys.rotate_key(connection, name, overlap, who)
-    hours = round(overlap.total_seconds() / 3600, 2)
-    audit.note(connection, who, "key.rotate", f"key/{name}", overlap_hours=hours)
-    return key
-
-
-def revoke_key(connection: Connection, name: str, who: str) -> None:
-    keys.revoke_key(connection, name)
-    audit.note(connection, who, "key.revoke", f"key/{name}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,8 @@ _NOUNS = {
     "unknown": "Unknown deliveries: see them, send again, or write off.",
     "user": "People who sign in with a password and a second factor.",
 }
-# Noun -> the module that declares its operations; app/cli has a module as well for what is written out.
-_DECLARED = {"link": "app.dispatch.links"}
+# Noun -> the module that declares its operations; app/cli has one as well for what is written out.
+_DECLARED = {"key": "app.accounts.keys", "link": "app.dispatch.links"}
 
 # What pydantic says of a wrong value, and what we say.
 _RAW = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, is_dataclass
 from inspect import Parameter, Signature
 from typing import Annotated, Any, get_args
 
@@ -21,6 +20,7 @@ from app.operations import OPERATIONS, ByName, Operation
 from app.security.principal import Caller
 from app.security.roles import Role
 
+_AS_IT_IS: Mapping[str, Any] = {}
 _NAME = re.compile("[a-z0-9][a-z0-9_-]{0,39}")
 
 
@@ -39,10 +39,10 @@ def _command(operation: Operation) -> Callable[..., None]:
         as_json = arguments.pop("as_json", False)
         ids = {each.name: _id(arguments.pop(each.name), each.annotation) for each in operation.ids}
         options = {name: value for name, value in arguments.items() if value is not None}
-        _tell(operation, _carried_out(operation, ids, options), ids | options, as_json)
+        _tell(operation, carried_out(operation.name, ids, **options), ids | options, as_json)
 
     parameters = [
-        *(each.replace(annotation=_argument(each)) for each in operation.ids),
+        *(each.replace(annotation=_argument(operation, each)) for each in operation.ids),
         *(_option(each.name, each.annotation, each.default) for each in operation.filters),
         *(
             _option(name, field, Parameter.empty if field.is_required() else None)
@@ -55,8 +55,14 @@ def _command(operation: Operation) -> Callable[..., None]:
     return command
 
 
-def _carried_out(operation: Operation, ids: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
-    """Run it at the server of --server, or here as the account of this host, which may do everything."""
+def carried_out(
+    name: str, ids: Mapping[str, Any], /, *, opens: Mapping[str, Any] = _AS_IT_IS, **options: Any
+) -> Any:
+    """Run it at the server of --server, or here as the account of this host, which may do everything.
+
+    options: what its body and query have; opens: how the database here is opened.
+    """
+    operation = OPERATIONS[name]
     if common.server is not None:
         return at_server(lambda api: getattr(api, operation.name)(*ids.values(), **options))
     filters = {
@@ -64,26 +70,26 @@ def _carried_out(operation: Operation, ids: Mapping[str, Any], options: Mapping[
         for each in operation.filters
     }
     body = {operation.body[0]: filled(operation.body[1], options)} if operation.body else {}
-    with open_db(looks=operation.reads) as (db, settings):
+    with open_db(looks=operation.reads, **opens) as (db, settings):
         who = Caller(whoami(), Role.ADMIN, person=True)
         return operation.run(db, settings, who, **ids, **filters, **body)
 
 
-def _id(typed: str | int, kind: Any) -> int:
-    """Return the id that was typed, or the one of this name."""
-    if isinstance(typed, int):
+def _id(typed: str | int, kind: Any) -> str | int:
+    """Return what was typed, or the id of this name."""
+    lists = next((each.operation for each in _marks(kind) if isinstance(each, ByName)), None)
+    if lists is None or isinstance(typed, int):
         return typed
-    lists = next(each.operation for each in _marks(kind) if isinstance(each, ByName))
-    for record in _carried_out(OPERATIONS[lists], {}, {}):
+    for record in carried_out(lists, {}):
         if record.name == typed:
             return int(record.id)
     raise no_such(lists.removeprefix("list_").removesuffix("s"), typed)
 
 
-def _argument(parameter: Parameter) -> Any:
+def _argument(operation: Operation, parameter: Parameter) -> Any:
     noun = parameter.name.removesuffix("_id").replace("_", " ")
     if parameter.name == noun:  # a name
-        return Annotated[str, typer.Argument(help="")]
+        return Annotated[str, typer.Argument(help=f"The {operation.command.split()[0]}'s {noun}.")]
     if any(isinstance(each, ByName) for each in _marks(parameter.annotation)):
         words = f"The {noun}'s name, or its number."
         return Annotated[Any, typer.Argument(parser=_named, metavar=noun.upper(), help=words)]
@@ -117,8 +123,8 @@ def _option(name: str, kind: Any, default: Any) -> Parameter:
 
 def _tell(operation: Operation, answer: Any, arguments: Mapping[str, Any], as_json: bool) -> None:
     if not operation.reads:
-        facts = asdict(answer) if is_dataclass(answer) and not isinstance(answer, type) else {}
-        done(operation.done.format(**arguments, **facts), **arguments, **facts)
+        told = operation.told(arguments, answer)
+        done(operation.done.format(**told), **told, **operation.facts)
     elif isinstance(answer, list):
         listing(answer, operation.columns, as_json)
     else:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, is_dataclass
 from functools import cached_property
 from inspect import Parameter
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -20,6 +20,7 @@ from app.security.roles import PERMISSIONS, Role
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Keeps = Callable[[Any], Any]
+_NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Transaction:
     headers: dict[str, str] = field(default_factory=dict)
 
     def note(self, subject: str, **detail: Any) -> None:
-        """Write the act into the audit, as `noun.verb` of its command."""
+        """Write the act into the audit."""
         audit.note(self.connection, self.who.name, self.action, subject, **detail)
 
     def wake(self) -> None:
@@ -57,10 +58,12 @@ class Operation:
     """An act with its doors.
 
     function: gets a Transaction, ids of the path, and at most one body; its docstring is the help of every
-    door. command: noun and verb, "" for none. columns: of the command's table. done: said after a change,
+    door. command: noun and verb, "" for none or one that is written out. action: its name in the
+    audit, if not the command's. columns: of the command's table. done: said after a change,
     with the arguments and the answer's fields in it, by the command and, translated, by the page. audit: what
-    the audit's page says of it after the person's name. page: where its form leads, "" for no form. keeps:
-    marks its endpoint for what may be stored under an Idempotency-Key (app/api/idempotent_route.py).
+    the audit's page says of it after the person's name. page: where its form leads, "" for no form. form: the
+    address of that form, if it is not the path's. facts: what its command's JSON says beside the arguments.
+    keeps: marks its endpoint for what may be stored under an Idempotency-Key (app/api/idempotent_route.py).
     """
 
     function: Callable[..., Any]
@@ -69,20 +72,19 @@ class Operation:
     roles: Collection[Role]
     tag: str
     command: str
+    action: str
     columns: tuple[str, ...]
     done: str
     audit: str
     page: str
+    form: str
+    facts: Mapping[str, Any]
     status: int
     keeps: Keeps
 
     @property
     def name(self) -> str:
         return self.function.__name__
-
-    @property
-    def action(self) -> str:
-        return self.command.replace(" ", ".")
 
     @property
     def reads(self) -> bool:
@@ -117,6 +119,11 @@ class Operation:
         """The name and type of its body; None if it has none."""
         found = ((each.name, model) for each in self.parameters if (model := _model(each)))
         return next(found, None)
+
+    def told(self, arguments: Mapping[str, Any], answer: Any) -> dict[str, Any]:
+        """Return what `done` may name: the arguments, and the answer's fields."""
+        fields = asdict(answer) if is_dataclass(answer) and not isinstance(answer, type) else {}
+        return {**arguments, **fields}
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
@@ -158,10 +165,13 @@ def operation(
     roles: Collection[Role],
     tag: str,
     command: str = "",
+    action: str = "",
     columns: tuple[str, ...] = (),
     done: str = "",
     audit: str = "",
     page: str = "",
+    form: str = "",
+    facts: Mapping[str, Any] = _NOTHING,
     status: int | None = None,
     keeps: Keeps = lambda endpoint: endpoint,
 ) -> Callable[[Function], Function]:
@@ -171,7 +181,9 @@ def operation(
     def declared(function: Function) -> Function:
         answers = get_type_hints(function)["return"] is not type(None)
         code = status or (200 if answers else 204)
-        made = Operation(function, method, path, roles, tag, command, columns, done, audit, page, code, keeps)
+        told = (action or command.replace(" ", "."), columns, done, audit)
+        doors = (tag, command, *told, page, form or path.removeprefix("/v1"), facts, code, keeps)
+        made = Operation(function, method, path, roles, *doors)
         OPERATIONS[made.name] = made
         PERMISSIONS[made.name] = frozenset(roles)
         return function

@@ -25,7 +25,7 @@ _OFFICE = frozenset({Role.ADMIN, Role.APPROVER, Role.AUDITOR})
 _AUTHORS = frozenset({Role.ADMIN, Role.APPROVER})
 SENDERS = frozenset({Role.ADMIN, Role.OPERATOR})
 _WORKERS = frozenset({Role.ADMIN, Role.APPROVER, Role.OPERATOR})
-_ADMIN = frozenset({Role.ADMIN})
+ADMINS = frozenset({Role.ADMIN})
 
 # Operations by their operationId in /openapi.json.
 _MAY: tuple[tuple[frozenset[Role], str], ...] = (
@@ -75,9 +75,9 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     # Who looks for a person is in the audit: app/dispatch/find_person.py.
     (SENDERS, "find_person page_find_person"),
     (
-        _ADMIN,
-        """list_users add_user disable_user set_user_password sign_out_user list_keys add_key rotate_key
-        revoke_key replay_notice replay_failed_notices download_scam_reports read_person_data
+        ADMINS,
+        """list_users add_user disable_user set_user_password sign_out_user replay_notice
+        replay_failed_notices download_scam_reports read_person_data
         answer_person_request""",
     ),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "list_acts verify_audit"),
@@ -95,7 +95,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (_WORKERS, "page_new_batch page_new_receipt_file"),
     (_AUTHORS, "page_compose page_follow_up page_edit page_new_directive page_outreach"),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "page_audit page_audit_verification page_audit_export"),
-    (_ADMIN, "page_people page_person page_keys page_key"),
+    (ADMINS, "page_people page_person page_keys page_key"),
     (EVERYBODY, "page_account"),
 )
 PAGE = "page_"

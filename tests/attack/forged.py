@@ -8,14 +8,12 @@ import hmac
 import json
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any, NamedTuple
 
 import pyotp
 from sqlalchemy import NullPool, create_engine, func, select, update
 
-from app.accounts import service
-from app.accounts.service import NewKey
+from app.accounts.keys import RotationBody
 from app.database.models import people, quarantine, receipts
 from app.database.models import sessions as sessions_table
 from carriers.signature import sign
@@ -24,6 +22,7 @@ from tests.attack.host import COOKIE, Attacked, Stranger, host, stranger
 from tests.attack.outcome import Outcome
 from tests.attack.scene import FACTORS, HOST, KEYS, PASSWORD, accounts
 from tests.faults.processes import free_port, smpp_link
+from tests.operations import carry_out, new_key
 
 SECRET, OTHERS = "hmac-secret-0123456", "hmac-secret-of-another"
 _AGAIN = 20
@@ -120,8 +119,8 @@ async def attack(engine: str, short: bool) -> list[Outcome]:
         db = home.keyed()
         sent(db, 5)
         accounts(db)
-        made = {each: db.write(service.add_key, NewKey(each, "admin", None), HOST) for each in ("own", "old")}
-        db.write(service.rotate_key, "old", timedelta(0), HOST)
+        made = {each: new_key(db, each, who=HOST) for each in ("own", "old")}
+        carry_out(db, "rotate_key", HOST, name="old", body=RotationBody(overlap_hours=0))
         db.close()
         await home.up()
         async with stranger(home.base) as caller:

@@ -14,7 +14,7 @@ import pyotp
 from sqlalchemy import update
 
 from app.accounts import service
-from app.accounts.service import NewKey, NewPerson
+from app.accounts.service import NewPerson
 from app.database.models import people
 from app.security.secret_encryption import vault_of
 from carriers.simulators.smsc import Smsc
@@ -25,6 +25,7 @@ from tests.attack.packed import MB, squeezed
 from tests.attack.scene import HOST
 from tests.faults.processes import free_port, smpp_link
 from tests.faults.test_http_journey import VNPT_ACCOUNT
+from tests.operations import new_key
 
 _WORD = "quan ho nghin nam thang"  # of a person, and nobody else's
 _PLANTED = {
@@ -178,7 +179,7 @@ def _accounts(home: Attacked, found: Found) -> None:
         codes = db.write(service.confirm, "thu", pyotp.TOTP(secret).now(), "thu", vault)
         db.write(lambda c: c.execute(update(people).values(totp_step=0)))
         found.secrets |= {"password": _WORD, "second factor": secret, "recovery code": codes[0]}
-        found.secrets["key"] = db.write(service.add_key, NewKey("boss", "admin", None), HOST)
+        found.secrets["key"] = new_key(db, "boss", who=HOST)
     finally:
         db.close()
 

@@ -11,7 +11,7 @@ import pyotp
 from sqlalchemy import select, update
 
 from app.accounts import service
-from app.accounts.service import NewKey, NewPerson
+from app.accounts.service import NewPerson
 from app.campaigns.runs import Verb, act
 from app.core.config import Settings
 from app.database import audit_heads
@@ -22,10 +22,12 @@ from app.dispatch.run_content import ClaimedChunk, claim
 from app.reports.verification.verify import verify
 from app.security import account_stamps, audit
 from app.security.audit import KeptHeads
+from app.security.roles import Role
 from app.security.secret_encryption import vault_of
 from app.security.sessions import Lifetime
 from tests.app.world import World, accepted, aside, build
 from tests.attack import tamper
+from tests.operations import carry_out, new_key
 
 KEY = "K" * 43 + "="
 SETTINGS = Settings.model_validate({"secret_key": KEY})
@@ -96,12 +98,12 @@ def accounts(db: Database) -> str:
     FACTORS.update(lan=secret, chief=other)
     made_of = (("robot", "operator", "viettel"), ("boss", "approver", None), ("gone", "admin", None))
     for name, role, carrier in made_of:
-        KEYS[name] = db.write(service.add_key, NewKey(name, role, carrier), HOST)
+        KEYS[name] = new_key(db, name, Role(role), carrier, HOST)
     db.write(service.add_person, NewPerson("binh", "approver"), f"{PASSWORD} bon", HOST)
     for table, name in ((api_keys, "gone"), (people, "binh")):
         query = select(table).where(table.c.name == name)
         tamper.OLD[name] = dict(db.read(lambda c, q=query: c.execute(q).one())._mapping)
-    db.write(service.revoke_key, "gone", HOST)
+    carry_out(db, "revoke_key", HOST, name="gone")
     db.write(service.disable_person, "binh", HOST)
     return secret
 

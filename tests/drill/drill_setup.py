@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 from sqlalchemy import inspect
 
-from app.accounts.service import NewKey, add_key
 from app.core.config import normal_url
 from app.core.errors import SetupError
 from app.database import schema
 from app.database.connection import Database, connect_patiently
 from app.security.principal import at_keyboard
+from app.security.roles import Role
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.drill.cluster import Cluster, own_cluster
 from tests.drill.context import CARRIER, LEASE_S, RESPONSE_TIMEOUT_S, SUB_BATCH, DrillContext
@@ -23,6 +23,7 @@ from tests.drill.drill_client import CLIENTS, DrillClient
 from tests.drill.ledger_probe import LedgerProbe
 from tests.drill.plan import Engine
 from tests.drill.processes import ProcessGroup
+from tests.operations import new_key
 
 _CHUNK = 500
 _WHO = at_keyboard("root")
@@ -54,8 +55,8 @@ def _keys(url: str) -> tuple[str, str]:
                 "The database of LOA_DATABASE_URL is not empty, and the drill wants one that is."
             )
         schema.upgrade(db)
-        author = db.write(add_key, NewKey("drill"), _WHO)
-        return author, db.write(add_key, NewKey("drill chief", "approver"), _WHO)
+        author = new_key(db, "drill", who=_WHO)
+        return author, new_key(db, "drill chief", Role.APPROVER, who=_WHO)
     finally:
         db.close()
 

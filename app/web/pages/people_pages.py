@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Path, Response
 from pydantic import TypeAdapter, ValidationError
 
 from app.accounts import schemas, service
-from app.accounts.service import NewKey, NewPerson
-from app.api.bodies import Carrier
+from app.accounts.keys import KeyBody, ShownKey
+from app.accounts.schemas import TAG
+from app.accounts.service import NewPerson
+from app.api.bodies import Carrier, filled
 from app.api.dependencies import Routes
 from app.core.carrier_check import check_own
 from app.core.errors import Conflict, Invalid
+from app.operations import OPERATIONS
 from app.security import keys, sessions, users
 from app.security.authorization import WALL, cookie_name
 from app.security.passwords import hash_password
 from app.security.roles import OF_PEOPLE, Role
 from app.web import query_params
 from app.web.forms import read_fields
+from app.web.operation_forms import add_forms
 from app.web.rendering import (
     Fields,
     FormData,
@@ -141,19 +144,17 @@ def page_keys(visit: Visit) -> Response:
 @router.post("/keys")
 def page_do_add_key(visit: Visit, fields: Fields) -> Response:
     """Create a key as POST /v1/keys does; a repeated submission fails because the name is taken."""
+    wall = {"role": Role.WALL, "carrier": None} if fields.get("wall") else {}
     try:
-        name = name_of(fields)
-        expires = read_fields.moment(fields, "expires_at")
-        wanted = NewKey(name, Role.WALL, None, expires)
-        if not fields.get("wall"):
-            wanted = NewKey(name, role_of(fields, tuple(Role)), carrier_of(fields), expires)
-        check_own(visit.settings, wanted.carrier)
-        secret = visit.db.write(service.add_key, wanted, visit.who.name)
+        said: dict[str, Any] = {"role": fields.get("role"), "carrier": fields.get("carrier") or None} | wall
+        said |= {"name": fields.get("name"), "expires_at": read_fields.moment(fields, "expires_at")}
+        body = filled(KeyBody, said)
+        made = OPERATIONS["add_key"].run(visit.db, visit.settings, visit.who, body=body)
     except (Conflict, Invalid) as error:
         return _keys(visit, refused(error, fields))
-    if fields.get("wall"):
-        return _to_the_wall(visit, secret)
-    return render(visit, "shown_key.html", 201, name=name, secret=secret)
+    if wall:
+        return _to_the_wall(visit, made.key)
+    return render(visit, "shown_key.html", 201, name=made.name, secret=made.key)
 
 
 def _to_the_wall(visit: PageRequest, secret: str) -> Response:
@@ -167,24 +168,11 @@ def _to_the_wall(visit: PageRequest, secret: str) -> Response:
 
 @router.get("/keys/{name}")
 def page_key(name: Name, visit: Visit) -> Response:
-    return _key(visit, name, FormState())
+    return _key(visit, FormState(), name)
 
 
-@router.post("/keys/{name}/rotate")
-def page_do_rotate_key(name: Name, visit: Visit, fields: Fields) -> Response:
-    """Rotate the secret; the old one stays valid for the entered hours."""
-    try:
-        hours = read_fields.needed(fields, "overlap")
-        secret = visit.db.write(service.rotate_key, name, timedelta(hours=hours), visit.who.name)
-    except (Conflict, Invalid) as error:
-        return _key(visit, name, refused(error, fields))
-    return render(visit, "shown_key.html", name=name, secret=secret)
-
-
-@router.post("/keys/{name}/revoke")
-def page_do_revoke_key(name: Name, visit: Visit) -> Response:
-    visit.db.write(service.revoke_key, name, visit.who.name)
-    return redirect_with_flash(visit, "/keys", say("The key {name} is over."), name=name)
+def _shown(visit: PageRequest, made: ShownKey) -> Response:
+    return render(visit, "shown_key.html", name=made.name, secret=made.key)
 
 
 def _keys(visit: PageRequest, entered: FormState) -> Response:
@@ -192,5 +180,9 @@ def _keys(visit: PageRequest, entered: FormState) -> Response:
     return render(visit, "keys.html", entered.status, entered=entered, keys=found, carriers=carriers)
 
 
-def _key(visit: PageRequest, name: str, entered: FormState) -> Response:
-    return render(visit, "key.html", entered.status, entered=entered, key=visit.db.read(keys.get_key, name))
+def _key(visit: PageRequest, entered: FormState, name: str) -> Response:
+    key = visit.db.read(keys.get_key, name)
+    return render(visit, "key.html", entered.status, entered=entered, key=key)
+
+
+add_forms(router, TAG, again={"rotate_key": _key}, shows={"rotate_key": _shown})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ from fastapi import FastAPI
 from sqlalchemy import select, update
 
 from app.accounts import service as acts
-from app.accounts.service import NewKey, NewPerson
+from app.accounts.keys import RotationBody
+from app.accounts.service import NewPerson
 from app.batches.importer import register
 from app.campaigns import approval, lifecycle, optimistic_lock, queries
 from app.campaigns.approval import FourEyes
@@ -31,6 +31,7 @@ from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_run
 from tests.app.client import Client
 from tests.engines import sqlite_alone
 from tests.long.app.accounts.conftest import PASSWORD
+from tests.operations import carry_out, new_key
 
 database_url = sqlite_alone
 
@@ -114,7 +115,11 @@ def test_nobody_approves_what_a_key_of_the_own_making_has_written(db: Database) 
 
 
 def key(db: Database, name: str, who: str) -> None:
-    db.write(acts.add_key, NewKey(name, "admin"), who)
+    new_key(db, name, who=who)
+
+
+def rotated(db: Database, who: str, overlap_hours: float = 24) -> None:
+    carry_out(db, "rotate_key", who, name="chief", body=RotationBody(overlap_hours=overlap_hours))
 
 
 def person(db: Database, name: str, who: str) -> None:
@@ -202,12 +207,12 @@ def test_who_gives_a_password_anew_stands_behind_it(db: Database) -> None:
 @pytest.mark.longer
 def test_whoever_has_a_secret_of_a_key_that_is_good_stands_behind_it(db: Database) -> None:
     key(db, "chief", at_keyboard("root"))
-    db.write(acts.rotate_key, "chief", timedelta(hours=24), "lan")
-    db.write(acts.rotate_key, "chief", timedelta(hours=24), "thu")
+    rotated(db, "lan")
+    rotated(db, "thu")
     for writer in ("lan", "thu"):
         with pytest.raises(FourEyes):
             both(db, writer, "chief")
-    db.write(acts.rotate_key, "chief", timedelta(0), "tam")
+    rotated(db, "tam", 0)
     both(db, "thu", "chief")
     with pytest.raises(FourEyes):
         both(db, "tam", "chief")

@@ -15,11 +15,11 @@ from typer import Typer
 from typer.testing import CliRunner, Result
 
 from app.campaigns.approval import FourEyes
+from app.cli import app as loa
 from app.cli import (
     batch_commands,
     campaign_commands,
     directive_commands,
-    key_commands,
     report_commands,
     text_commands,
 )
@@ -269,15 +269,15 @@ def test_a_letter_needs_a_real_date(shell: Shell) -> None:
 
 @pytest.mark.longer
 def test_a_key_is_printed_once_and_can_be_revoked(shell: Shell) -> None:
-    secret = shell(key_commands.app, "add", "phone room")
+    secret = shell(loa, "key", "add", "phone room")
     assert secret.startswith("loa_")
     with pytest.raises(Conflict, match="exists already"):
-        shell(key_commands.app, "add", "phone room")
-    listed = shell(key_commands.app, "list", "--json")
+        shell(loa, "key", "add", "phone room")
+    listed = shell(loa, "key", "list", "--json")
     assert secret.split("_", 2)[2] not in listed
     assert json.loads(listed)[0]["revoked_at"] is None
-    assert shell(key_commands.app, "revoke", "phone room") == "The key of phone room is revoked."
-    assert json.loads(shell(key_commands.app, "list", "--json"))[0]["revoked_at"]
+    assert shell(loa, "key", "revoke", "phone room") == "The key of phone room is revoked."
+    assert json.loads(shell(loa, "key", "list", "--json"))[0]["revoked_at"]
 
 
 def test_an_instant_may_be_left_out() -> None:

@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 from app.accounts.service import NewPerson, add_person, disable_person
 from app.campaigns import lifecycle
 from app.campaigns.approval import FourEyes
-from app.cli import campaign_commands, key_commands, user_commands
+from app.cli import app as loa
+from app.cli import campaign_commands, user_commands
 from app.cli.key_commands import span
 from app.cli.output import account, whoami
 from app.core.config import Settings
@@ -253,20 +254,18 @@ def test_secrets_are_sealed_anew_at_the_command_line(shell: Shell, database_url:
 
 
 def test_keys_at_the_command_line(shell: Shell) -> None:
-    made = shell(
-        key_commands.app, "add", "desk", "--role", "operator", "--carrier", "vnpt", "--expires", "90d"
-    )
-    rotated = shell(key_commands.app, "rotate", "desk", "--overlap", "12h")
+    made = shell(loa, "key", "add", "desk", "--role", "operator", "--carrier", "vnpt", "--expires", "90d")
+    rotated = shell(loa, "key", "rotate", "desk", "--overlap", "12h")
     assert made.startswith("loa_")
     assert rotated.startswith("loa_")
     assert rotated != made
-    [listed] = json.loads(shell(key_commands.app, "list", "--json"))
+    [listed] = json.loads(shell(loa, "key", "list", "--json"))
     assert (listed["role"], listed["carrier"], listed["made_by"]) == ("operator", "vnpt", whoami())
     assert listed["expires_at"]
     assert listed["previous_until"]
-    assert shell(key_commands.app, "add", "boss").startswith("loa_")
+    assert shell(loa, "key", "add", "boss").startswith("loa_")
     with pytest.raises(Invalid, match="needs its carrier"):
-        shell(key_commands.app, "add", "other", "--role", "operator")
+        shell(loa, "key", "add", "other", "--role", "operator")
     with pytest.raises(Invalid, match="--overlap is a number of hours or days"):
         span("overlap", "1 week")
 

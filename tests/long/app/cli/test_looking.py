@@ -8,7 +8,7 @@ import pytest
 from typer import Typer
 
 from app.cli import app as loa
-from app.cli import batch_commands, key_commands, run_commands
+from app.cli import batch_commands, run_commands
 from app.core.errors import NotFound, SetupError
 from app.database import schema
 from app.database.connection import Database
@@ -19,7 +19,7 @@ from tests.app.cli.test_campaign_commands import Shell
 def shell(tmp_path: Path) -> Shell:
     """Over a SQLite ledger that one command has made."""
     found = Shell(f"sqlite:///{tmp_path / 'loa.sqlite3'}", tmp_path)
-    found(key_commands.app, "add", "lan")
+    found(loa, "key", "add", "lan")
     return found
 
 
@@ -40,7 +40,7 @@ def stamp(shell: Shell, revision: str | None = None) -> str:
     [
         (run_commands.app, ["list"]),
         (batch_commands.app, ["list"]),
-        (key_commands.app, ["list"]),
+        (loa, ["key", "list"]),
         (batch_commands.app, ["bad-lines", "1"]),
     ],
 )
@@ -68,4 +68,4 @@ def test_a_ledger_of_a_newer_program_is_not_touched(shell: Shell, words: list[st
 
 
 def test_who_looks_sees_a_ledger_of_this_program(shell: Shell) -> None:
-    assert "lan" in shell(key_commands.app, "list")
+    assert "lan" in shell(loa, "key", "list")

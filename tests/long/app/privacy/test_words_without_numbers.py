@@ -11,9 +11,10 @@ import pytest
 from pydantic import BaseModel
 
 from app.accounts import service
-from app.accounts.service import NewKey, NewPerson
+from app.accounts.service import NewPerson
 from app.api.bodies import filled
-from app.cli import campaign_commands, key_commands, report_commands
+from app.cli import app as loa
+from app.cli import campaign_commands, report_commands
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.dispatch.schemas import RejectedBody
@@ -28,6 +29,7 @@ from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
 from tests.engines import sqlite_alone
 from tests.long.app.web.fields import models
+from tests.operations import new_key
 
 database_url = sqlite_alone
 
@@ -142,7 +144,7 @@ def test_an_addressees_report_has_none_in_languages_and_addresses(field: str, sa
 
 def test_nobody_and_no_key_is_named_by_a_number(db: Database) -> None:
     with pytest.raises(Invalid, match="name has a mobile number"):
-        db.write(service.add_key, NewKey("lan 0912345678"), "an")
+        new_key(db, "lan 0912345678")
     with pytest.raises(Invalid, match="name has a mobile number"):
         db.write(service.add_hashed, NewPerson("0912.345.678", "auditor"), "x", "an")
 
@@ -150,7 +152,7 @@ def test_nobody_and_no_key_is_named_by_a_number(db: Database) -> None:
 def test_the_commands_say_the_same(shell: Shell) -> None:
     for app, arguments in (
         (campaign_commands.app, ("reject", "1", "--reason", WORDS)),
-        (key_commands.app, ("add", "key 0912345678")),
+        (loa, ("key", "add", "key 0912345678")),
         (report_commands.app, ("issue", "1", *PAPER, "--remark", f"proposals={WORDS}")),
     ):
         with pytest.raises(Invalid, match=r"has a mobile number.*take the number out"):

@@ -38,6 +38,7 @@ KINDS: dict[str, set[str]] = {
     "no-info": set(),  # app/core/ids.py alone
     "with-info": {"int_type", "float_type"},  # app/api/bodies.py: true for a number
     "int": {"int_type", "int_parsing", "int_parsing_size", "int_from_float", "finite_number"},
+    "float": {"float_type", "float_parsing", "finite_number"},
     "list": {"list_type"},
     "model": {"model_type"},
     "model-field": {"missing"},
@@ -65,9 +66,9 @@ QUIET = {
 
 
 def models() -> list[type[BaseModel]]:
-    """The bodies that forms are read into: those that filled(...) is asked for."""
-    found = {}
-    for file in modules():
+    """The bodies that forms are read into: those of operations, and those that filled(...) is asked for."""
+    found = {each.body[1].__name__: each.body[1] for each in OPERATIONS.values() if each.page and each.body}
+    for file in (each for each in modules() if each.name != "operation_forms.py"):
         for node in ast.walk(tree := parsed(file.read_text("utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "filled":
                 if file.name == "operation_forms.py":

@@ -87,14 +87,14 @@ def test_what_is_wrong_is_said_at_its_field(
 def test_another_secret_leaves_the_old_one_for_some_hours(signed_in: In, pages_app: FastAPI) -> None:
     paper = signed_in("admin")
     old, path = made(paper, name="a"), "/keys/a"
-    answer = paper.send(path, f"{path}/rotate", overlap="2")
+    answer = paper.send(path, f"{path}/rotate", overlap_hours="2")
     (new,) = SECRET.findall(answer.text)
     assert new != old
     assert works(pages_app, old)
     assert works(pages_app, new)
     assert "Mã bí mật cũ dùng được đến" in text(paper.get(path).text)
-    assert paper.send(path, f"{path}/rotate", overlap="x").status_code == 422
-    (last,) = SECRET.findall(paper.send(path, f"{path}/rotate", overlap="0").text)
+    assert paper.send(path, f"{path}/rotate", overlap_hours="x").status_code == 422
+    (last,) = SECRET.findall(paper.send(path, f"{path}/rotate", overlap_hours="0").text)
     assert not works(pages_app, old)
     assert not works(pages_app, new)
     assert works(pages_app, last)
