@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Row, cast, delete, exists, func, select, text, update
+from sqlalchemy import BigInteger, Connection, Delete, Row, cast, delete, exists, func, select, text, update
 
 from app.core import clock
 from app.core.clock import DAY_MS
@@ -161,10 +161,19 @@ def erase_totals(connection: Connection, campaign_id: int) -> dict[str, int]:
         some = delete(tallies).where(t.run_id == row.run_id, t.batch_id == row.batch_id)
         return {"tallies": connection.execute(some).rowcount}
     kept = delete(snapshots).where(snapshots.c.kind == "run", snapshots.c.subject_id.in_(run_ids))
-    if n := connection.execute(kept).rowcount:
+    if n := connection.execute(kept).rowcount + connection.execute(_of_letter(campaign_id)).rowcount:
         return {"snapshots": n}
     n = connection.execute(delete(kept_reach).where(kept_reach.c.campaign_id == campaign_id)).rowcount
     return {"kept_reach": n} if n else {}
+
+
+def _of_letter(campaign_id: int) -> Delete:
+    """Delete the snapshots of the campaign's directive once no campaign under it has totals."""
+    c = campaigns.c
+    letter = select(c.directive_id).where(c.id == campaign_id).scalar_subquery()
+    under = select(runs.c.id).join(campaigns, c.id == runs.c.campaign_id).where(c.directive_id == letter)
+    left = exists().where(tallies.c.run_id.in_(under))
+    return delete(snapshots).where(snapshots.c.kind == "directive", snapshots.c.subject_id == letter, ~left)
 
 
 def _note_sent(connection: Connection, campaign_id: int) -> None:

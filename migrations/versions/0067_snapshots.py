@@ -16,7 +16,7 @@ SELECT 'run', run_id, cutoff_at, cutoff_at, 'erasure', '', figures, sha256 FROM 
 """
 _BACK = """
 INSERT INTO kept_reports (run_id, cutoff_at, figures, sha256)
-SELECT subject_id, cutoff_at, figures, sha256 FROM snapshots WHERE cause = 'erasure'
+SELECT subject_id, cutoff_at, figures, sha256 FROM snapshots WHERE cause = 'erasure' AND kind = 'run'
 """
 
 

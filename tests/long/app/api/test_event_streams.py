@@ -14,7 +14,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, event, insert, update
 
-from app.accounts.service import NewPerson, add_person, disable_person, end_sessions, revoke_key
+from app.accounts.service import NewPerson, add_person, disable_person, end_sessions
 from app.api.event_streams import Hub, StateSnapshot, StreamTiming
 from app.campaigns import run_routes
 from app.core.errors import DatabaseUnavailable
@@ -29,6 +29,7 @@ from tests.app.campaigns.rows import new_run
 from tests.app.client import Client
 from tests.app.dispatch.paper import until
 from tests.engines import each_engine, on_sqlite, other_by_hand
+from tests.operations import carry_out
 
 database_url = each_engine
 
@@ -347,7 +348,7 @@ async def test_a_stream_tells_nothing_more_once_its_key_is_revoked(
 ) -> None:
     async with watcher(address, db, f"/v1/runs/{run_id}/events", name="leaver") as (_, lines):
         assert (await heard(lines))[0] == "progress"
-        db.write(revoke_key, "leaver", "admin")
+        carry_out(db, "revoke_key", "admin", name="leaver")
         await asyncio.sleep(1.1)
         move(db, RunState.CANCELLED)
         rest = [line async for line in lines]

@@ -110,6 +110,7 @@ def test_a_correction_by_the_page_says_which_sums_and_times_it_leaves_out(
     stated(pages_db)
     paper = signed_in("operator", "vnpt")
     fewer = FORM | {"level": "none", "received": "", "failed": "", "ended": "", "details": "out"}
+    fewer |= {"reason": "không có biên nhận"}
     assert paper.send("/runs/1", "/runs/1/statements", **fewer).status_code == 303
     shown = text(paper.get("/runs/1").text)
     for gone in ("số đã nhận được", "số không nhận được", "số chưa có biên nhận", "lúc kết thúc"):
