@@ -106,15 +106,16 @@ lint: $(VENV)/.ready  ## format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Beside the tests, which wait for part of their time: lint, one short drill, and simulated days at a low priority. The
-# drill uses a cluster of its own where PostgreSQL's programs are installed. A line with $(MAKE) in it is run by `make -n`
-# as well, so lint is called by its plain name.
-DRILL := $(if $(wildcard /usr/lib/postgresql/*/bin/initdb),postgresql,sqlite)
-check: $(VENV)/.ready  ## `make test`, beside it lint, simulated days, random histories and a short drill
+# Beside the tests, which wait for part of their time: lint, a short drill on each engine (the second has a cluster of its own,
+# from the programs of a server), and simulated days and random histories at a low priority. A line with $(MAKE) in it is run
+# by `make -n` as well, so lint is called by its plain name.
+DRILL  := $(BIN)/python -m tests.drill --messages 300 --seed 32 --faults 7 --engine
+INITDB := $(wildcard /usr/lib/postgresql/*/bin/initdb)
+check: $(VENV)/.ready  ## `make test`, beside it lint, simulated days, random histories and short drills
 	@.ci/beside '$(BIN)/python $(PYTEST) $(TESTS)' \
-		'make --no-print-directory lint && $(BIN)/python -m tests.drill --messages 300 --seed 32 --faults 7 --engine $(DRILL) && \
-		nice -n 5 $(BIN)/python -m tests.simulate --seeds 300 && \
-		nice -n 5 $(BIN)/python -m tests.ledger_life --engine sqlite --seeds 200'
+		'make --no-print-directory lint && $(DRILL) sqlite $(if $(INITDB),&& $(DRILL) postgresql) && \
+		nice -n 5 $(BIN)/python -m tests.simulate --seeds 1000 && \
+		nice -n 5 $(BIN)/python -m tests.ledger_life --seeds 200'
 
 coverage: $(VENV)/.ready  ## branch coverage of `make test`, in one process, since what xdist's workers see gets lost
 	$(BIN)/python -m slipcover --skip-covered --fail-under 94 -m pytest -n 0 $(TESTS)

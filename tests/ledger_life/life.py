@@ -968,7 +968,10 @@ class Life:
         return self._wait(-chance.choice((30, 600, 3600, 10_000)) * 1000)
 
     def _wait(self, ms: int) -> str:
+        """Let time pass beside a worker, which notes a campaign an hour after its end."""
         self.places.move(self.db, ms)
+        if ms > 0:
+            self.do_note(random.Random(0))
         return f"{ms / 1000:g} s"
 
     def do_sweep(self, _: random.Random) -> str:
