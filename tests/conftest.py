@@ -49,7 +49,7 @@ if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 2 * 1024**3:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
 
 _HERE = Path(__file__).parent
-_PATIENT = {"e2e": 120, "faults": 120, "prove": 1800}  # seconds a test may take
+_PATIENT = {"e2e": 120, "faults": 120, "ledger_life": 120, "prove": 1800}  # seconds a test may take
 _NAME = "name-of-a-database"  # a file that has it
 NO_SERVER = "LOA_TEST_DATABASE_URL names no PostgreSQL server, so this test runs on SQLite only"
 
@@ -69,7 +69,7 @@ def _folder(item: pytest.Item) -> str:
 
 
 def _rank(item: pytest.Item) -> int:
-    return {"faults": 0, "e2e": 0, "long": 1}.get(_folder(item), 2)
+    return {"faults": 0, "e2e": 0, "ledger_life": 0, "long": 1}.get(_folder(item), 2)
 
 
 def pytest_collection_finish() -> None:
