@@ -12,6 +12,8 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+from carriers.phrases import Phrase
+
 _LONGEST_CHAIN = 10  # causes of causes may lead in a circle
 # Precise errors: the first of these in the chain of causes is reported.
 _SURE = {
@@ -67,12 +69,16 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _sure(error: BaseException) -> str | None:
     match error:
         case ssl.SSLCertVerificationError():
-            return f"the certificate is not trusted ({error.verify_message})"
+            return Phrase("the certificate is not trusted ({why})", why=error.verify_message)
         case ssl.SSLError():  # its errno is OpenSSL's, not the system's
             reason = getattr(error, "reason", None)
-            return f"TLS: {reason.lower().replace('_', ' ')}" if reason else "the connection was cut"
+            return (
+                Phrase("TLS: {why}", why=reason.lower().replace("_", " "))
+                if reason
+                else "the connection was cut"
+            )
         case socket.gaierror():
-            return f"the host's name can't be looked up ({error.strerror})"
+            return Phrase("the host's name can't be looked up ({why})", why=error.strerror)
     if words := _named(error, _SURE):
         return words
     number = error.errno if isinstance(error, OSError) else None

@@ -28,6 +28,7 @@ from carriers.contract import (
     SubmitResult,
     since_boot,
 )
+from carriers.phrases import Phrase
 
 DEFAULT = 20  # tolerated refusals in a row
 FIRST_S, LONGEST_S = 1.0, 60.0  # pauses between probes, doubling
@@ -104,7 +105,7 @@ class RefusalStreak:
     @property
     def why_paused(self) -> str:
         """Why only single messages go; "" while nothing is wrong."""
-        return PUT_OFF.format(code=self._code) if self._trouble > self._most else ""
+        return Phrase(PUT_OFF, code=self._code) if self._trouble > self._most else ""
 
     @property
     def pause_left_s(self) -> float:
@@ -159,7 +160,7 @@ class RefusalStreak:
         return self._halt(NUMBERS, result) if too_many else result
 
     def _halt(self, why: str, result: Rejected) -> Halted:
-        return Halted(result.code[:40], f"{why} The last one: {result.code}")
+        return Halted(result.code[:40], Phrase("{why} The last one: {code}", why=why, code=result.code))
 
 
 def note_results(health: HealthRecord, results: Iterable[SubmitResult]) -> None:

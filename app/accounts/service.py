@@ -42,7 +42,9 @@ def add_person(
 def add_hashed(connection: Connection, wanted: NewPerson, hashed: str, who: str) -> Person:
     """Add a user whose password is hashed already, which takes too long for a transaction."""
     if wanted.role not in OF_PEOPLE and wanted.role in tuple(Role):
-        raise Invalid(f"The role {wanted.role} is for a key; nobody signs in with it.", field="role")
+        raise Invalid(
+            "The role {role} is for a key; nobody signs in with it.", role=wanted.role, field="role"
+        )
     person = users.add(connection, wanted.name, wanted.role, wanted.carrier, hashed, who)
     subject = f"person/{wanted.name}"
     audit.note(connection, who, "person.add", subject, role=wanted.role, carrier=wanted.carrier)
@@ -100,8 +102,11 @@ def remove_factor(
     recognised = recognised.strip()
     if not _LEAST_SAID <= len(recognised) <= _MOST_SAID:
         raise Invalid(
-            f"Say by --recognised in {_LEAST_SAID} to {_MOST_SAID} characters how you know that {name} "
-            "itself asks, such as: came in person, service card shown.",
+            "Say by --recognised in {least} to {most} characters how you know that {name} itself "
+            "asks, such as: came in person, service card shown.",
+            least=_LEAST_SAID,
+            most=_MOST_SAID,
+            name=name,
             field="recognised",
         )
     _check_witness(connection, name, who, witness)
@@ -117,8 +122,9 @@ def _check_witness(connection: Connection, name: str, who: str, witness: str | N
     others = here - {name, base_name(who)}
     if witness not in others and (witness is not None or others):
         raise Invalid(
-            f"Name by --witness a second person who has recognised {name} too: somebody who may sign in, "
-            f"neither {name} nor you.",
+            "Name by --witness a second person who has recognised {name} too: somebody who may "
+            "sign in, neither {name} nor you.",
+            name=name,
             field="witness",
         )
 

@@ -27,6 +27,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 from app.core import hashing
 from app.core.errors import GIVEN_TWICE, Invalid
 from app.core.masking import NO_MOBILE, holds_mobile
+from carriers.phrases import Phrase, join
 
 CARRIER = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 Carrier = Annotated[str, StringConstraints(pattern=CARRIER)]
@@ -144,15 +145,17 @@ PATTERNS = {
 }
 
 
-def sentence(item: Mapping[str, Any]) -> str:
+def sentence(item: Mapping[str, Any]) -> Phrase:
     """Say what is wrong with a field and what it needs; never repeats what was entered."""
     field = ".".join(str(step) for step in item["loc"])
     limits = item.get("ctx", {})
     said = PATTERNS.get(limits.get("pattern", "")) or SENTENCES.get(item["type"])
     named = {**limits, "field": field}
     if said is None or not {name for _, name, *_ in Formatter().parse(said) if name} <= named.keys():
-        return f"{field}: {item['msg'].removeprefix('Value error, ').rstrip('.')}."
-    return said.format_map(named)
+        why = item["msg"].removeprefix("Value error, ").rstrip(".")
+        return Phrase("{field}: {why}.", field=field, why=why)
+    places = {name: str(named[name]) for _, name, *_ in Formatter().parse(said) if name}
+    return Phrase(said, **places)
 
 
 def refuse_repeated(content: bytes) -> None:
@@ -169,7 +172,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = Counter(name for name, _ in pairs)
         name = next(name for name, times in names.items() if times > 1)[:40]
-        raise Invalid(GIVEN_TWICE.format(field=f"body.{name}"), field=f"body.{name}")
+        raise Invalid(GIVEN_TWICE, field=f"body.{name}")
     return found
 
 
@@ -182,7 +185,7 @@ def filled(kind: type[Body], values: Mapping[str, Any]) -> Body:
         return kind(**values)
     except ValidationError as error:
         faults = _faults(error)
-    raise Invalid(" ".join(said for _, said in faults), faults=faults)
+    raise Invalid(join(said for _, said in faults), faults=faults)
 
 
 def checked(kind: Any, field: str, value: object) -> Any:
@@ -191,7 +194,7 @@ def checked(kind: Any, field: str, value: object) -> Any:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         faults = _faults(error, field)
-    raise Invalid(" ".join(said for _, said in faults), faults=faults)
+    raise Invalid(join(said for _, said in faults), faults=faults)
 
 
 def _faults(error: ValidationError, *within: str) -> list[tuple[str, str]]:

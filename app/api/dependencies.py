@@ -65,14 +65,19 @@ async def known_parameters(request: Request) -> None:
         return
     for name in _ONCE:
         if len(request.headers.getlist(name)) > 1:
-            raise Invalid(GIVEN_TWICE.format(field=f"header.{name}"), field=f"header.{name}")
+            raise Invalid(GIVEN_TWICE, field=f"header.{name}")
     for name in request.query_params:
         known = _query_names(request.scope["route"])
         if name not in known:
             hint = hint_of(name, known)
-            raise Invalid(f"query.{name[:40]} is no parameter here; {hint}", field=f"query.{name[:40]}")
+            raise Invalid(
+                "query.{parameter} is no parameter here; {hint}",
+                parameter=name[:40],
+                hint=hint,
+                field=f"query.{name[:40]}",
+            )
         if len(request.query_params.getlist(name)) > 1:
-            raise Invalid(GIVEN_TWICE.format(field=f"query.{name}"), field=f"query.{name}")
+            raise Invalid(GIVEN_TWICE, field=f"query.{name}")
 
 
 def no_page() -> NotFound:

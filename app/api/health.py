@@ -88,7 +88,7 @@ def _require(db: Database) -> str:
         raise NoWrites("The database takes no changes now; Loa tries again by itself. Run `loa doctor`.")
     parts = ", ".join(sorted({fault.source for fault in db.read(faults.present)}))
     if parts:
-        raise Faulty(f"These parts of Loa have failed lately: {parts}. See the overview.")
+        raise Faulty("These parts of Loa have failed lately: {parts}. See the overview.", parts=parts)
     return schema.newest()
 
 

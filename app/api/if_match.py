@@ -36,7 +36,7 @@ def require(connection: Connection, if_match: str, now: str) -> None:
     wanted = {now} - {""} if if_match.strip() == "*" else versions_of(if_match)
     if now not in wanted:
         raise VersionChanged(
-            f"It has version {now or 'none'} now; read it again, and repeat what still fits."
+            "It has version {now} now; read it again, and repeat what still fits.", now=now or "none"
         )
 
 

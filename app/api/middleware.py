@@ -23,6 +23,7 @@ from app.core import clock
 from app.core.errors import AppError
 from app.observability.logs import READY, REDACTED, Lines, clean, lines
 from app.security import audit
+from carriers.phrases import Phrase
 
 _NAME = "app.api.middleware"  # the lines' logger, as it has always been
 _log = logging.getLogger(_NAME)
@@ -188,7 +189,7 @@ class BodyLimit:
             seen += len(message.get("body", b""))
             limit = scope.get(LIMIT, BODY_LIMIT)
             if seen > limit:
-                raise HTTPException(413, f"The body is larger than {limit} bytes.")
+                raise HTTPException(413, Phrase("The body is larger than {limit} bytes.", limit=limit))
             return message
 
         await self.app(scope, counted, send)

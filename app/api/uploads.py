@@ -141,7 +141,7 @@ def _require_known(request: Request, fields: Iterable[str]) -> None:
         for name in fields:
             if name not in known:
                 field, hint = f"body.{name[:40]}", hint_of(name, known)
-                raise Invalid(f"{field} is no field of this form; {hint}", field=field)
+                raise Invalid("{field} is no field of this form; {hint}", hint=hint, field=field)
 
 
 async def _require_room(request: Request, settings: Settings, folder: Path) -> None:
@@ -152,8 +152,10 @@ async def _require_room(request: Request, settings: Settings, folder: Path) -> N
     stored = await db.aread(stored_by, caller.name)
     if stored >= settings.account_limit_mb * 1024**2:
         raise NoRoom(
-            f"Your account has stored {stored // 1024**2} MB, which is all that one account may "
-            "(account_limit_mb). What it sent in is erased after its time; ask who keeps the server for more."
+            "Your account has stored {n} MB, which is all that one account may "
+            "(account_limit_mb). What it sent in is erased after its time; ask who keeps the "
+            "server for more.",
+            n=stored // 1024**2,
         )
 
 

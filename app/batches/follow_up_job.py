@@ -74,8 +74,10 @@ class _FollowUpImport(BatchImport):
             counts = replace(counts, lines=counts.lines + found, accepted=counts.accepted + found)
         if not counts.accepted:
             raise Invalid(
-                f"Nobody is left at {batch.carrier}: all of the chosen outcomes and areas are reached, "
-                "or perhaps, or on the do-not-send list. Remove this run, or withdraw the campaign."
+                "Nobody is left at {carrier}: all of the chosen outcomes and areas are reached, "
+                "or perhaps, or on the do-not-send list. Remove this run, or withdraw the "
+                "campaign.",
+                carrier=batch.carrier,
             )
         _, rows_sha256 = self.db.read(batch_rows.hash_rows, self.batch_id)
         self.finish(counts, rows_sha256)

@@ -81,8 +81,9 @@ def discard(connection: Connection, batch_id: int, who: str, carrier: str | None
     batch = queries.get(connection, batch_id, carrier)
     if batch.state != BatchState.FAILED:
         raise Conflict(
-            f"Batch {batch_id} is {batch.state}; only a failed one is discarded. Others are erased after "
-            "their time."
+            "Batch {batch} is {state}; only a failed one is discarded. Others are erased after their time.",
+            batch=batch_id,
+            state=batch.state,
         )
     failed = (batches.c.id == batch_id, batches.c.state == BatchState.FAILED)
     connection.execute(update(batches).where(*failed).values(state=BatchState.ERASED))

@@ -98,7 +98,7 @@ def carrier_of(who: Caller, upload: Upload) -> str:
     if not carrier:
         raise Invalid("Name the carrier in the field “carrier”.", field="carrier")
     if who.carrier not in (None, carrier):
-        raise Forbidden(f"Your key is for batches of {who.carrier} only.", field="carrier")
+        raise Forbidden("Your key is for batches of {carrier} only.", carrier=who.carrier, field="carrier")
     return carrier
 
 
@@ -107,7 +107,7 @@ async def get_wanted(
 ) -> queries.BatchFilter:
     """Return the filter of the list. Raises Forbidden for another's carrier."""
     if who.carrier and carrier not in (None, who.carrier):
-        raise Forbidden(f"Your key is for batches of {who.carrier} only.", field="carrier")
+        raise Forbidden("Your key is for batches of {carrier} only.", carrier=who.carrier, field="carrier")
     return queries.BatchFilter(carrier or who.carrier, state, since)
 
 

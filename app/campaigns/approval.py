@@ -29,10 +29,11 @@ from app.security import Caller, audit
 from app.security.credential_provenance import behind, shared
 from app.security.principal import base_name
 from app.security.roles import may
+from carriers.phrases import join
 
 _BOTH = (
-    "{} would be on both sides of this campaign: giving an account its key or password counts as a part in "
-    "what it does. Someone else must decide, or another administrator or another account of the host must "
+    "{name} would be on both sides of this campaign: giving an account its key or password counts as a part "
+    "in what it does. Someone else must decide, or another administrator or another account of the host must "
     "give you a new key or password (`loa key add`, `loa user password`)."
 )
 
@@ -53,7 +54,7 @@ def check_approver(connection: Connection, caller: Caller, campaign: Record) -> 
     stands behind it, so that nobody writes by one account and approves by another.
     """
     if not may(caller.role, "approve_campaign"):
-        raise Forbidden(f"Campaigns are decided on by approvers; your role is {caller.role}.")
+        raise Forbidden("Campaigns are decided on by approvers; your role is {role}.", role=caller.role)
     hands = {campaign.created_by, *campaign.editors} | {campaign.submitted_by or campaign.created_by}
     hands |= _suppliers(connection, campaign.id) | authors(connection, campaign.id)
     theirs = {base_name(name) for name in hands}.union(
@@ -66,7 +67,7 @@ def check_approver(connection: Connection, caller: Caller, campaign: Record) -> 
             "decide."
         )
     if both := shared(own | behind(connection, caller.name), theirs):
-        raise FourEyes(_BOTH.format(" and ".join(sorted(both))))
+        raise FourEyes(_BOTH, name=join(sorted(both), " and "))
 
 
 def _suppliers(connection: Connection, campaign_id: int) -> set[str]:
@@ -103,8 +104,9 @@ def approve(
     advice = text_cost.grave(campaign.texts.values())
     if advice and not acknowledged:
         raise Invalid(
-            f"The text must be looked at again: {advice[0]} Have it changed, or say that you have made sure "
-            "(acknowledged).",
+            "The text must be looked at again: {sentence} Have it changed, or say that you have "
+            "made sure (acknowledged).",
+            sentence=advice[0],
             field="acknowledged",
             faults=[("acknowledged", sentence) for sentence in advice],
         )
@@ -147,7 +149,9 @@ def _open_to(connection: Connection, campaign_id: int, caller: Caller) -> Record
     campaign = optimistic_lock.campaign(connection, campaign_id)
     check_approver(connection, caller, campaign)
     if campaign.state != CampaignState.SUBMITTED:
-        raise Conflict(f"The campaign is {campaign.state}; only a submitted one can be decided on.")
+        raise Conflict(
+            "The campaign is {state}; only a submitted one can be decided on.", state=campaign.state
+        )
     return campaign
 
 
@@ -203,7 +207,10 @@ def sign(connection: Connection, campaign_id: int, digest: str, who: str) -> Non
     now = link_contents(connection, campaign_id)
     waits = last is not None and (last.stamp is None or (is_stamped(connection, last) and last.links != now))
     if last is None or last.decision != "approved" or not waits or last.digest != digest:
-        raise Conflict(f"Campaign {campaign_id} has no approval of this digest that waits for its stamp.")
+        raise Conflict(
+            "Campaign {campaign} has no approval of this digest that waits for its stamp.",
+            campaign=campaign_id,
+        )
     fresh = stamp(connection, last._asdict() | {"links": now})
     if fresh is None:
         raise Conflict("There is no key to stamp with: set secret_key.")
@@ -222,13 +229,16 @@ def void(connection: Connection, campaign: Record, who: str) -> None:
 def require_approved(connection: Connection, campaign: Record) -> Record:
     """Return the decision by which exactly this content was approved. Raises Conflict."""
     if campaign.state != CampaignState.APPROVED:
-        raise Conflict(f"The campaign is {campaign.state}; a run starts once it is approved.")
+        raise Conflict("The campaign is {state}; a run starts once it is approved.", state=campaign.state)
     decision = approved(connection, campaign)
     last = last_decision(connection, campaign.id)
     if last is not None and last.stamp is None and not is_stamped(connection, last):
         raise Conflict(
-            f"The approval of campaign {campaign.id} is of before Loa had its secret_key, or was not given "
-            f"by it. Where it is right: `loa campaign sign {campaign.id} --digest DIGEST` on the host."
+            "The approval of campaign {number} is of before Loa had its secret_key, or was not "
+            "given by it. Where it is right: `loa campaign sign {campaign} --digest DIGEST` on "
+            "the host.",
+            number=campaign.id,
+            campaign=campaign.id,
         )
     if decision is None:
         raise Conflict("The campaign differs from what was approved; submit it again for approval.")

@@ -40,13 +40,15 @@ def approve(connection: Connection, campaign_id: int, number: int, caller: Calle
     campaign = _own(connection, campaign_id)
     order = next((each for each in budgets.orders(connection, campaign_id) if each.number == number), None)
     if order is None:
-        raise Invalid(f"Campaign {campaign_id} has no request {number} for a budget.", field="order_id")
+        raise Invalid(
+            "Campaign {n} has no request {order} for a budget.", n=campaign_id, order=number, field="order_id"
+        )
     if order.approved_by is not None:
         return order
     request = approval_requests.sealed(connection, number)
     _check_approver(connection, caller, campaign, request)
     if not order.open or order.budget_segments is None:
-        raise Conflict(f"Request {number} is not the newest one any more; look again.")
+        raise Conflict("Request {n} is not the newest one any more; look again.", n=number)
     wanted = {"budget_segments": order.budget_segments}
     _check(connection, campaign, order.budget_segments)
     before = approval.require_approved(connection, campaign)
@@ -89,12 +91,14 @@ def _own(connection: Connection, campaign_id: int) -> Record:
     campaign = optimistic_lock.campaign(connection, campaign_id)
     if campaign.budget_of is not None:
         raise Conflict(
-            f"Campaign {campaign_id} shares the budget of campaign {campaign.budget_of}; ask there."
+            "Campaign {n} shares the budget of campaign {other}; ask there.",
+            n=campaign_id,
+            other=campaign.budget_of,
         )
     if campaign.state != CampaignState.APPROVED:
-        raise Conflict(f"The campaign is {campaign.state}; edit it to give it another budget.")
+        raise Conflict("The campaign is {state}; edit it to give it another budget.", state=campaign.state)
     if money.account_of(campaign) is None:
-        raise Conflict(f"Campaign {campaign_id} has no budget, so nothing stops it but its size.")
+        raise Conflict("Campaign {n} has no budget, so nothing stops it but its size.", n=campaign_id)
     erasure.require_rows(connection, campaign_id)
     return campaign
 
@@ -106,7 +110,7 @@ def _check(connection: Connection, campaign: Record, segments: int) -> None:
     found = money.budget_of(connection, campaign)
     if found and segments < found.spent_segments:
         raise Invalid(
-            f"{found.spent_segments} are spent already; name at least as much.", field="budget_segments"
+            "{n} are spent already; name at least as much.", n=found.spent_segments, field="budget_segments"
         )
 
 

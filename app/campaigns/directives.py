@@ -60,10 +60,10 @@ def create(connection: Connection, letter: DirectiveFields, who: str) -> int:
     """Store a letter; return its ID. Raises Conflict if its number is known."""
     for name in ("number", "issuer", "subject"):
         if not has_letters(getattr(letter, name)):  # blanks and signs that show nothing are no subject
-            raise Invalid(f"The directive needs its {name}.", field=name)
+            raise Invalid("The directive needs its {field}.", field=name)
     _check_deadline(letter)
     if connection.execute(select(directives.c.id).where(directives.c.number == letter.number)).first():
-        raise Conflict(f"Directive {letter.number} is known already.", field="number")
+        raise Conflict("Directive {number} is known already.", number=letter.number, field="number")
     directive_id = _insert(connection, letter, who)
     audit.note(connection, who, "directive.create", f"directive/{directive_id}", number=letter.number)
     return directive_id
@@ -83,8 +83,8 @@ def _check_deadline(letter: DirectiveFields) -> None:
         return
     if day < letter.issued_on:
         raise Invalid(
-            f"The report deadline lies before {letter.issued_on.isoformat()}, the day of the letter; correct "
-            "one of them.",
+            "The report deadline lies before {issued_on}, the day of the letter; correct one of them.",
+            issued_on=letter.issued_on.isoformat(),
             field="report_deadline",
         )
 
@@ -106,7 +106,10 @@ def put_off(
     c = directives.c
     same = (c.id == directive_id, c.report_deadline.is_not_distinct_from(row.report_deadline))
     if connection.execute(update(directives).where(*same).values(report_deadline=after)).rowcount == 0:
-        raise Conflict(f"The deadline of directive {directive_id} has just been changed; read it again.")
+        raise Conflict(
+            "The deadline of directive {directive} has just been changed; read it again.",
+            directive=directive_id,
+        )
     directive_deadline.note(connection, directive_id, (row.report_deadline, after), reason.strip(), who)
 
 

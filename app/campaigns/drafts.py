@@ -19,6 +19,7 @@ from app.core.phone import normalise
 from app.core.words import has_letters
 from app.database.records import from_row
 from carriers import text as sms
+from carriers.phrases import join
 
 MAX_SEGMENTS = 10
 _NO_DIGITS = re.compile("[^0-9]+")
@@ -125,7 +126,7 @@ def _all_right(*checks: Callable[[], Any]) -> Any:
         raise wrong[0]
     if wrong:
         faults = [fault for error in wrong for fault in error.faults]
-        raise Invalid(" ".join(error.detail for error in wrong), faults=faults)
+        raise Invalid(join(error.detail for error in wrong), faults=faults)
     return found
 
 
@@ -153,13 +154,13 @@ def _check_sender(sender: str) -> None:
             field="sender",
         )
     if holds_mobile(sender) or isinstance(normalise(_NO_DIGITS.sub("", sender)), int):
-        raise Invalid(NO_MOBILE.format(field="sender"), field="sender")
+        raise Invalid(NO_MOBILE, field="sender")
 
 
 def _check_window(start: datetime | None, end: datetime | None) -> None:
     for name, at in (("window_start", start), ("window_end", end)):
         if at is not None and at.tzinfo is None:
-            raise Invalid(f"{name} needs its time zone, as in 2024-02-09T07:00:00+07:00.", field=name)
+            raise Invalid("{field} needs its time zone, as in 2024-02-09T07:00:00+07:00.", field=name)
     if start is not None and end is not None and end <= start:
         raise Invalid("The window ends before it starts; give a later window_end.", field="window_end")
 
@@ -178,7 +179,12 @@ def _wording(draft: Draft) -> str:
         raise Invalid("The text has a control character or half a character; type it again.", field="text")
     segments = sms.segments(wording)
     if segments > MAX_SEGMENTS:
-        raise Invalid(f"The text makes {segments} SMS parts; {MAX_SEGMENTS} is the most.", field="text")
+        raise Invalid(
+            "The text makes {segments} SMS parts; {most} is the most.",
+            segments=segments,
+            most=MAX_SEGMENTS,
+            field="text",
+        )
     return wording
 
 

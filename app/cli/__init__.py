@@ -82,7 +82,10 @@ def main() -> None:
     except OSError as error:  # such as a file for --out in a folder that is not there
         where = f"{error.filename} can't be read or written" if error.filename else "The system refuses"
         remedy = _REMEDIES.get(error.errno or 0, "name a file or folder that this account may use")
-        _fail(Invalid(f"{where} ({error.strerror}); {remedy}."), as_json)
+        _fail(
+            Invalid("{where} ({strerror}); {remedy}.", where=where, strerror=error.strerror, remedy=remedy),
+            as_json,
+        )
     except _WrongUse as error:
         _fail(Invalid(error.format_message()), as_json, error.exit_code)
 
@@ -92,8 +95,9 @@ def _check_encoding(words: list[str]) -> None:
     for number, word in enumerate(words, 1):
         if not word.isascii() and any("\ud800" <= each <= "\udfff" for each in word):
             raise Invalid(
-                f"Word {number} of the command line is not UTF-8; type it anew, or set a UTF-8 locale and "
-                "rename the file that it names."
+                "Word {number} of the command line is not UTF-8; type it anew, or set a UTF-8 "
+                "locale and rename the file that it names.",
+                number=number,
             )
 
 

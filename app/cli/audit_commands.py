@@ -53,7 +53,7 @@ def verify(
         said += f" Head: {found.rows}:{found.head}"
         say(found, as_json) if as_json else typer.echo(said)
     if found.fault:
-        raise Conflict(f"The audit is not as it was written. {found.fault}")
+        raise Conflict("The audit is not as it was written. {fault}", fault=found.fault)
 
 
 def _verified(earlier: tuple[int, str] | None) -> Chain:

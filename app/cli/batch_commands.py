@@ -21,6 +21,7 @@ from app.cli.files import as_file, read_twice, replace_lines
 from app.cli.output import Json, Number, bar, done, listing, say, whoami, whole
 from app.core.carrier_check import check_own
 from app.core.masking import escaped
+from carriers.phrases import Phrase
 
 app = typer.Typer(no_args_is_help=True, help="Batches: subscribers of one carrier, from one file.")
 
@@ -132,4 +133,4 @@ def _tell_bad(batch: Any, lines: Iterable[Any]) -> None:
     for line in lines:
         typer.echo(f"{line.line}\t{escaped(line.value)}\t{line.reason_en}")
     if (rest := batch.lines - batch.accepted - KEPT) > 0:
-        typer.echo(f"{rest} more bad lines are counted, and not kept one by one.")
+        typer.echo(Phrase("{n} more bad lines are counted, and not kept one by one.", n=rest))

@@ -24,7 +24,7 @@ def show(campaign_id: Number, as_json: Json = False) -> None:
         lambda api: api.get_campaign(campaign_id), lambda db: db.read(queries.dossier, campaign_id)
     ).budget
     if found is None:
-        raise Conflict(f"Campaign {campaign_id} has no budget.")
+        raise Conflict("Campaign {campaign_id} has no budget.", campaign_id=campaign_id)
     if as_json:
         say(found, as_json)
         return

@@ -163,5 +163,5 @@ def _quiet(settings: Settings) -> Settings:
 
 def _link(settings: Settings, name: str) -> LinkSettings:
     if name not in settings.links:
-        raise Invalid(f"There is no link {name}; `loa carrier list` shows those there are.")
+        raise Invalid("There is no link {name}; `loa carrier list` shows those there are.", name=name)
     return settings.links[name]

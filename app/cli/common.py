@@ -39,8 +39,9 @@ def decider(connection: Connection, operation: str) -> Caller:
     row = users.find_row(connection, account())
     if row is None or row.disabled_at is not None or not may(row.role, operation):
         raise Forbidden(
-            f"Your account {account()} is no person of Loa who may do this. Use the account of one who may; "
-            "`loa user list` shows them."
+            "Your account {account} is no person of Loa who may do this. Use the account of one "
+            "who may; `loa user list` shows them.",
+            account=account(),
         )
     users.genuine(connection, row)
     return Caller(whoami(), row.role, row.carrier, person=True)

@@ -44,7 +44,7 @@ def copy(
     try:
         database_url(to)
     except ValueError as error:
-        raise Invalid(f"--to {error}.") from None
+        raise Invalid("--to {error}.", error=error) from None
     with open_db(alone=True, working="Copying the ledger") as (source, settings):
         target = Database(normal_url(to))
         try:

@@ -112,7 +112,7 @@ def _carry_out(
     def here(db: Database) -> Changed:
         who = db.read(decider, "add_do_not_send")
         if who.carrier not in (None, carrier):
-            raise Forbidden(f"You are an operator of {who.carrier}.", field="carrier")
+            raise Forbidden("You are an operator of {carrier}.", carrier=who.carrier, field="carrier")
         return _in_parts(lambda part: db.write(order, carrier, part, who.name), numbers)
 
     try:
@@ -120,7 +120,9 @@ def _carry_out(
     except RequestRefused as error:
         if error.maybe_done:
             shown = f"`loa do-not-send list --carrier {carrier}` shows what is there"
-            raise Invalid(f"{error.detail} {shown}; repeating changes nothing.") from None
+            raise Invalid(
+                "{detail} {shown}; repeating changes nothing.", detail=error.detail, shown=shown
+            ) from None
         raise
     if places:
         refused = [RefusedEntry(places[each.place - 1], each.why) for each in done.refused]

@@ -133,7 +133,7 @@ def instant(option: str, value: str | None) -> datetime | None:
         at = None
     if at is None or at.tzinfo is None:
         named = option if option.isupper() else f"--{option}"
-        raise Invalid(f"{named} needs a date, a time and a zone, as in 2024-02-09T07:00+07:00.")
+        raise Invalid("{named} needs a date, a time and a zone, as in 2024-02-09T07:00+07:00.", named=named)
     return at
 
 
@@ -142,7 +142,7 @@ def day(option: str, value: str) -> date:
     try:
         return date.fromisoformat(value)
     except ValueError:
-        raise Invalid(f"--{option} needs a date, as in 2024-01-29.") from None
+        raise Invalid("--{option} needs a date, as in 2024-01-29.", option=option) from None
 
 
 def _ask_json(wanted: bool) -> None:

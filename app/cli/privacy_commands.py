@@ -144,9 +144,15 @@ def paper(
         lambda api: api.get_person_request(request_id), lambda db: db.read(person_requests.get, request_id)
     )
     if not found.paper:
-        raise Invalid(f"Request {request_id} is not answered yet; `loa privacy answer` answers it.")
+        raise Invalid(
+            "Request {request_id} is not answered yet; `loa privacy answer` answers it.",
+            request_id=request_id,
+        )
     if not found.intact:
-        raise Invalid(f"The paper of request {request_id} was altered; compare the database with a backup.")
+        raise Invalid(
+            "The paper of request {request_id} was altered; compare the database with a backup.",
+            request_id=request_id,
+        )
     seal = found.seal or "không có khóa"
     whole = f"{found.paper}SHA-256: {found.sha256}\nDấu xác nhận: {seal}\n"
     if out is None:

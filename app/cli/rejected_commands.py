@@ -61,7 +61,7 @@ def ask(
     if reason not in _REASONS:
         near = meant(reason, _REASONS)
         hint = f"do you mean {near}?" if near else f"name one of {', '.join(_REASONS)}."
-        raise Invalid(f"--reason {reason} is no reason of a refusal; {hint}")
+        raise Invalid("--reason {reason} is no reason of a refusal; {hint}", reason=reason, hint=hint)
     body = filled(RejectedBody, {"reason": reason, "code": code, "because": because})
     order = asked(
         lambda api: api.ask_rejected(run_id, reason=body.reason, code=body.code, because=body.because),

@@ -131,15 +131,17 @@ def _key() -> str:
     try:
         return _checked(Path(file).read_text(encoding="utf-8-sig").strip(), file)
     except UnicodeDecodeError:
-        raise Invalid(f"The key in {file} can't be read: the file is not text in UTF-8.") from None
+        raise Invalid("The key in {file} can't be read: the file is not text in UTF-8.", file=file) from None
     except OSError as error:
-        raise Invalid(f"The key in {file} can't be read: {error}.") from None
+        raise Invalid("The key in {file} can't be read: {error}.", file=file, error=error) from None
 
 
 def _checked(key: str, place: str) -> str:
     if not _VISIBLE.fullmatch(key):
         raise Invalid(
-            f"What {place} holds is no key: a key is one line of letters, digits, - and _, as `loa key add` "
-            "prints it. Copy it anew, without blanks, line ends or a mark before it."
+            "What {place} holds is no key: a key is one line of letters, digits, - and _, as "
+            "`loa key add` prints it. Copy it anew, without blanks, line ends or a mark before "
+            "it.",
+            place=place,
         )
     return key

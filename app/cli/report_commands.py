@@ -278,7 +278,11 @@ def _signed_here(report_id: int, file: Path | None) -> list[SignedPaper]:
 def _issue_there(report_id: int, wanted: Issue, folder: Path | None) -> None:
     places = {each for names in REMARKS.values() for each in names}
     if strange := wanted.remarks.keys() - places:
-        raise Invalid(f"--remark has no place {min(strange)[:40]}; there are {', '.join(sorted(places))}.")
+        raise Invalid(
+            "--remark has no place {strange}; there are {places}.",
+            strange=min(strange)[:40],
+            places=", ".join(sorted(places)),
+        )
     with remote.client() as api:
         signed = {"number": wanted.number, "dated_on": wanted.dated_on, "signer": wanted.signer}
         body: dict[str, Any] = signed | {**wanted.remarks} | {"compare_with": wanted.compare_with}
@@ -298,7 +302,9 @@ def _day(value: str) -> date:
 def _remark(said: str) -> tuple[str, str]:
     key, sign, text = said.partition("=")
     if not sign:
-        raise Invalid(f"--remark needs a key, = and a text, as in proposals=...; {key[:40]} has no =.")
+        raise Invalid(
+            "--remark needs a key, = and a text, as in proposals=...; {key} has no =.", key=key[:40]
+        )
     return key.strip(), text
 
 
@@ -451,7 +457,10 @@ def _stored(report_id: int, folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise Invalid(
-            f"Report {report_id} is stored, but {error.filename or folder} can't be written "
-            f"({error.strerror}). Make room there or take another folder, and write its files with "
-            f"`loa report save {report_id} --folder FOLDER`."
+            "Report {report_id} is stored, but {filename} can't be written ({strerror}). Make "
+            "room there or take another folder, and write its files with `loa report save "
+            "{report_id} --folder FOLDER`.",
+            report_id=report_id,
+            filename=error.filename or folder,
+            strerror=error.strerror,
         ) from None

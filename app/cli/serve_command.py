@@ -36,8 +36,8 @@ log = structlog.get_logger(__name__)
 
 _PATIENCE_S = 30.0
 _SEPARATE = (
-    "SQLite serves one process, so `loa {0}` can't run apart. Run `loa up`, which does all in one process, "
-    "or set LOA_DATABASE_URL to a PostgreSQL server."
+    "SQLite serves one process, so `loa {apart}` can't run apart. Run `loa up`, which does all in one "
+    "process, or set LOA_DATABASE_URL to a PostgreSQL server."
 )
 
 
@@ -67,7 +67,12 @@ def _require_links(settings: Settings, carrier: str) -> None:
         near = meant(carrier, linked)
         others = f"links go to {', '.join(linked)}." if linked else "add one under [links] of loa.toml."
         remedy = f"do you mean {near}?" if near else others
-        raise Invalid(f"No link goes to a carrier “{carrier[:40]}”; {remedy}", field="carrier")
+        raise Invalid(
+            "No link goes to a carrier “{carrier}”; {remedy}",
+            carrier=carrier[:40],
+            remedy=remedy,
+            field="carrier",
+        )
 
 
 def migrate() -> None:
@@ -109,7 +114,7 @@ def run(main: Main, apart: str | None = None, make: Callable[..., Database] = Da
     logs.configure(settings)
     gc_tuning.raise_descriptors()
     if apart and not settings.database_url:
-        raise SetupError(_SEPARATE.format(apart))
+        raise SetupError(_SEPARATE, apart=apart)
     said = partial(audit_heads.say, settings.audit_heads, of=settings.ledger_name)
     db = make(settings.url, keys=signing_keys(settings), price=settings.money.price, on_head=said)
     try:
@@ -195,8 +200,11 @@ async def _links(settings: Settings, db: Database, only: str | None) -> None:
             start_http_server(settings.metrics_port, settings.host, metrics.registry, certificate, key)
         except OSError as error:
             raise SetupError(
-                f"Metrics can't be served at {settings.host}:{settings.metrics_port} ({error.strerror}): "
-                "give each worker of a host a metrics_port of its own, or 0."
+                "Metrics can't be served at {host}:{metrics_port} ({strerror}): give each worker "
+                "of a host a metrics_port of its own, or 0.",
+                host=settings.host,
+                metrics_port=settings.metrics_port,
+                strerror=error.strerror,
             ) from None
     _on_signals(sender.stop)
     gc_tuning.exempt_loaded()

@@ -105,7 +105,11 @@ _OTHER_FILES = (".xls", ".xlsm", ".xlsb", ".csv", ".docx", ".pdf")
 
 def attach(db: Database, path: Path, limit_mb: int) -> str:
     if path.stat().st_size > limit_mb * 1_048_576:
-        raise Invalid(f"{path.name} is larger than {limit_mb} MB (attachment_limit_mb of the settings).")
+        raise Invalid(
+            "{name} is larger than {limit_mb} MB (attachment_limit_mb of the settings).",
+            name=path.name,
+            limit_mb=limit_mb,
+        )
     content = path.read_bytes()
     file = UploadedFile(shown_name(path.name), hashlib.sha256(content).hexdigest(), len(content))
     return db.write(attachments.keep, path, file, whoami()).sha256
@@ -124,8 +128,9 @@ def _json(file: Path) -> Path:
     """Return the file if it may be JSON; raise Invalid for one of an office."""
     if file.suffix.lower() in _OTHER_FILES:
         raise Invalid(
-            f"{file.name} is neither the form as .xlsx or .ods nor JSON; save it as .xlsx (Excel workbook) "
-            "and hand it in again.",
+            "{name} is neither the form as .xlsx or .ods nor JSON; save it as .xlsx (Excel "
+            "workbook) and hand it in again.",
+            name=file.name,
             field="file",
         )
     return file
@@ -158,12 +163,13 @@ def _body(file: Path) -> StatementBody:
 
         if any(item["type"] == "json_invalid" for item in error.errors()):
             raise Invalid(
-                f"{file} is no JSON; hand in the filled form (`loa statement form` writes an empty one) as "
-                ".xlsx or .ods, or JSON as the API takes it.",
+                "{file} is no JSON; hand in the filled form (`loa statement form` writes an "
+                "empty one) as .xlsx or .ods, or JSON as the API takes it.",
+                file=file,
                 field="file",
             ) from None
         sentences = [field_error(dict(item)).detail for item in error.errors()]
-        raise Invalid(f"{file.name}: {' '.join(sentences[:10])}") from None
+        raise Invalid("{name}: {sentences}", name=file.name, sentences=" ".join(sentences[:10])) from None
 
 
 def _versions(connection: Connection, run_id: int) -> list[views.StatementView]:

@@ -128,5 +128,5 @@ def _chosen(lines: list[str] | None, everything: bool) -> list[tuple[int, int]]:
 def _pair(line: str) -> tuple[int, int]:
     batch, seq = (ids.read(each) for each in line.partition(":")[::2])
     if not batch or not seq:
-        raise Invalid(f"--line {line} is not BATCH:LINE, two numbers as in 3:1042.")
+        raise Invalid("--line {line} is not BATCH:LINE, two numbers as in 3:1042.", line=line)
     return batch, seq

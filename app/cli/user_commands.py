@@ -147,5 +147,7 @@ def _typed(what: str) -> str:
         return str(typer.prompt(what))
     line = sys.stdin.readline().rstrip("\r\n")
     if not line:
-        raise Invalid(f"{what} is missing. Type it at a terminal, or give it as the first line of stdin.")
+        raise Invalid(
+            "{what} is missing. Type it at a terminal, or give it as the first line of stdin.", what=what
+        )
     return line

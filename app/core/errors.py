@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+from carriers.phrases import Phrase
+
 GIVEN_TWICE = "{field} is given twice: give it once."
 
 
@@ -26,24 +28,29 @@ class AppError(Exception):
 
     def __init__(
         self,
-        detail: str,
+        template: str,
+        /,
         *,
         field: str | None = None,
         faults: Sequence[tuple[str, str]] = (),
         retry_after_s: int | None = None,
         cause: str = "",
+        **values: object,
     ) -> None:
-        """Make an error of a sentence; field: the input that it is about.
+        """Make an error of a sentence with places such as {name}, and the values of these places.
 
-        faults: (field, sentence) of each, if several are wrong. retry_after_s: when to try again. cause:
-        internal reason for the log and for people at the host, never for callers.
+        field: the input that it is about, and the value of a place {field}. faults: (field, sentence) of
+        each, if several are wrong. retry_after_s: when to try again. cause: internal reason for the log and
+        for people at the host, never for callers.
         """
-        super().__init__(detail)
+        if field is not None and "{field}" in template and not isinstance(template, Phrase):
+            values["field"] = field
+        self.detail = Phrase(template, **values)
+        super().__init__(self.detail)
         self.cause = cause
         self.retry_after_s = retry_after_s
-        self.detail = detail
         self.field = field
-        self.faults = faults or ([(field, detail)] if field else [])
+        self.faults = faults or ([(field, self.detail)] if field else [])
 
     @property
     def said_here(self) -> str:
@@ -94,12 +101,19 @@ def no_such(what: str, which: object, field: str | None = None) -> NotFound:
     A number as long as a telephone number is not repeated: it may be one.
     """
     which = shown_id(which) if isinstance(which, int) else which
-    return NotFound(f"There is no {what} {which}; {_SHOWN[what]}.", field=field)
+    return NotFound(
+        "There is no {what} {which}; {where}.",
+        what=Phrase(what),
+        which=which,
+        where=_SHOWN[what],
+        field=field,
+    )
 
 
-def shown_id(number: int | None) -> str:
+def shown_id(number: int | None) -> Phrase:
     """Return how an id is repeated in a sentence; None: what was given is no id."""
-    return str(number) if number is not None and 0 <= number < _PHONE else "with this number"
+    is_shown = number is not None and 0 <= number < _PHONE
+    return Phrase(str(number)) if is_shown else Phrase("with this number")
 
 
 class Conflict(AppError):

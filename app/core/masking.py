@@ -107,7 +107,7 @@ def names_mobile(url: str) -> bool:
 def require_no_mobile(text: str, field: str) -> None:
     """Raise Invalid for a text with a mobile number in it."""
     if holds_mobile(text):
-        raise Invalid(NO_MOBILE.format(field=field), field=field)
+        raise Invalid(NO_MOBILE, field=field)
 
 
 def names(text: str, phone: int) -> bool:

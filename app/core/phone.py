@@ -141,7 +141,8 @@ def one_mobile(text: str) -> int:
         return found
     reason = REASONS[found].en
     raise Invalid(
-        f"{reason} Enter one mobile number of Viet Nam: ten digits with 0, or eleven with 84 in front.",
+        "{reason} Enter one mobile number of Viet Nam: ten digits with 0, or eleven with 84 in front.",
+        reason=reason,
         field="phone",
     )
 

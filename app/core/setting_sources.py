@@ -67,15 +67,21 @@ class SettingsFile(TomlConfigSettingsSource):
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
             raise SetupError(
-                f"The settings file {file_path} is not UTF-8 in line {line}; save it so."
+                "The settings file {file_path} is not UTF-8 in line {line}; save it so.",
+                file_path=file_path,
+                line=line,
             ) from None
         except OSError as error:
             why = error.strerror or "for no reason that the system gives"
-            raise SetupError(f"The settings file {file_path} can't be read ({why}).") from None
+            raise SetupError(
+                "The settings file {file_path} can't be read ({why}).", file_path=file_path, why=why
+            ) from None
         try:
             return tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise SetupError(f"The settings file {file_path} is not TOML: {error}.") from None
+            raise SetupError(
+                "The settings file {file_path} is not TOML: {error}.", file_path=file_path, error=error
+            ) from None
 
 
 def file() -> str:

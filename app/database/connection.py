@@ -196,7 +196,8 @@ class Database:
         """Raise DatabaseUnavailable for good if the process is stopping and has waited long enough."""
         if self._stop_order is not None and self._is_patience_over():
             gone = DatabaseUnavailable(
-                f"The database did not come back within {self._stop_order[1]:g} s of the order to stop."
+                "The database did not come back within {stop_order} s of the order to stop.",
+                stop_order=f"{self._stop_order[1]:g}",
             )
             gone.passes = False
             raise gone

@@ -77,7 +77,9 @@ def chosen(settings: Settings, name: str) -> dict[str, LinkSettings]:
     if not found:
         known = ", ".join(sorted(settings.links)) or "none"
         raise NotFound(
-            f"There is no link and no carrier “{name[:40]}” in the settings; the links are: {known}."
+            "There is no link and no carrier “{name}” in the settings; the links are: {known}.",
+            name=name[:40],
+            known=known,
         )
     return found
 
@@ -97,11 +99,11 @@ async def reading(carrier: Carrier) -> AsyncIterator[None]:
     async with opened(carrier):
         why = await came_up(carrier)
         if why:
-            raise Conflict(f"Link {carrier.name}: {why}.")
+            raise Conflict("Link {name}: {why}.", name=carrier.name, why=why)
         try:
             yield
         except ReadError as error:
-            raise Conflict(f"Link {carrier.name}: {error}") from None
+            raise Conflict("Link {name}: {error}", name=carrier.name, error=error) from None
 
 
 async def came_up(carrier: Carrier, patience_s: float = PATIENCE_S) -> str:

@@ -49,6 +49,7 @@ from carriers.contract import (
     SubmitResult,
     Unknown,
 )
+from carriers.phrases import Phrase
 from carriers.text import nfc, unaccent
 
 # ---- Text
@@ -122,11 +123,15 @@ def may_be_written_to(name: str, link: LinkSettings, number: str) -> str:
     """Return the number as carriers take it. Raises Invalid unless it is a test number of the link."""
     phone = normalise(number)
     if isinstance(phone, str):
-        raise Invalid(f"{mask(number)} is no mobile number: {REASONS[phone].en}", field="number")
+        raise Invalid(
+            "{number} is no mobile number: {en}", number=mask(number), en=REASONS[phone].en, field="number"
+        )
     if phone not in link.test_numbers:
         raise Invalid(
-            f"{mask(number)} is not a test number of link {name}. Test messages go to nobody else: list it "
-            f"first in test_numbers of [links.{name}], with its holder's consent.",
+            "{number} is not a test number of link {name}. Test messages go to nobody else: list "
+            "it first in test_numbers of [links.{name}], with its holder's consent.",
+            number=mask(number),
+            name=name,
             field="number",
         )
     return str(phone)
@@ -149,7 +154,7 @@ async def send(
         async with opened(carrier):
             why = await came_up(carrier)
             if why:
-                raise Conflict(f"{why}; nothing was sent.")
+                raise Conflict("{why}; nothing was sent.", why=why)
             result = await _submit(context, link, carrier, sms)
             following.know(getattr(result, "refs", ()))
             await following.until_final(wait_s)
@@ -175,7 +180,7 @@ async def _hand_over(carrier: Carrier, sms: OutboundSms) -> SubmitResult:
     """Return the result; Unknown after any fault of the adapter, since it may have sent the message."""
     (answer,) = await asyncio.gather(carrier.submit([sms]), return_exceptions=True)
     if isinstance(answer, BaseException):
-        return Unknown(f"the adapter failed: {cause_of(answer)}")
+        return Unknown(Phrase("the adapter failed: {error}", error=cause_of(answer)))
     return answer[0]
 
 

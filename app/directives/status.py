@@ -21,6 +21,7 @@ from app.reports.build.scope import counted
 from app.reports.figures import addressees, carrier_statement
 from app.reports.figures.addressees import Addressee, AddresseeKind, AddresseeStatus, ChannelTotal, is_late
 from app.reports.figures.carrier_statement import FigureSource, Statement
+from carriers.phrases import Phrase
 
 _UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 _ENDED = (RunState.SENT, RunState.FINISHED)
@@ -152,7 +153,10 @@ def _unsent(row: Row[Any], cut_off: int, nothing: bool, now_ms: int) -> str | No
     if row.state == RunState.PLANNED and row.window_end is not None and row.window_end <= now_ms:
         return "Its time ended before anybody started it; only another campaign can be sent now."
     if cut_off:
-        return f"Its time ended with {cut_off} subscribers not sent to; a follow-up reaches them."
+        return Phrase(
+            "Its time ended with {cut_off} subscribers not sent to; a follow-up reaches them.",
+            cut_off=cut_off,
+        )
     if nothing:
         return "No message of it is known to have arrived; a follow-up reaches who got none."
     return None

@@ -125,7 +125,10 @@ def require_few(connection: Connection, who: str) -> None:
         if at is not None:
             seconds = math.ceil((at + span_ms - now) / 1000)
             raise TooOften(
-                f"You may look up {A_MINUTE} people a minute and {A_DAY} a day; wait {seconds} seconds.",
+                "You may look up {a_minute} people a minute and {a_day} a day; wait {seconds} seconds.",
+                a_minute=A_MINUTE,
+                a_day=A_DAY,
+                seconds=seconds,
                 retry_after_s=seconds,
             )
 

@@ -48,6 +48,7 @@ from app.security import Caller, approval_requests, audit
 from app.security.approval_requests import ApprovalRequest, RequestKind, RequestState
 from app.security.roles import may
 from carriers.contract import Reason, ReceiptStatus
+from carriers.phrases import Phrase
 
 _ASKED, _APPROVED, _QUEUED, _ENDED = "rejected.ask", "rejected.approve", "rejected.resend", "rejected.end"
 # Words of a carrier that refuses what it has already taken.
@@ -184,7 +185,9 @@ def _order(connection: Connection, run_id: int, number: int) -> RejectedOrder:
     order = next((each for each in orders(connection, run_id) if each.number == number), None)
     if order is None:
         raise Invalid(
-            f"Run {run_id} has no order {number} about rejected messages; its list shows them.",
+            "Run {run} has no order {number} about rejected messages; its list shows them.",
+            run=run_id,
+            number=number,
             field="order_id",
         )
     return order
@@ -204,9 +207,15 @@ def ask(
     every = db.read(rejected, run_id)  # long for a run of millions: no writer waits
     same = [each for each in every if each.reason == name and code in (None, each.code)]
     if not same:
-        known = ", ".join(f"{each.reason} {each.code} ({each.messages})" for each in every[:_NAMED]) or "none"
+        known = ", ".join(f"{each.reason} {each.code} ({each.messages})" for each in every[:_NAMED])
+        known = known or Phrase("none")
         wanted = name if code is None else f"{name} {code}"
-        raise Conflict(f"Nothing of run {run_id} is rejected for the reason {wanted}; its reasons: {known}.")
+        raise Conflict(
+            "Nothing of run {run} is rejected for the reason {reason}; its reasons: {known}.",
+            run=run_id,
+            reason=wanted,
+            known=known,
+        )
     found = _only(same)
     said = {"reason": name, "code": found.code, "because": because.strip(), "messages": found.sendable}
     return db.write(_note, run_id, who, said | {"at": db.read(_latest, run_id)})
@@ -235,11 +244,14 @@ def _only(same: Sequence[Rejected]) -> Rejected:
     if can:
         codes = ", ".join(f"{each.code} ({each.sendable})" for each in can[:_NAMED])
         raise Invalid(
-            f"The carrier gave several codes; name the one whose cause is mended: {codes}.", field="code"
+            "The carrier gave several codes; name the one whose cause is mended: {codes}.",
+            codes=codes,
+            field="code",
         )
     if all(says_duplicate(each.code) for each in same):
         raise Conflict(
-            f"{same[0].code} may mean that the carrier has taken the message before: it is not sent again."
+            "{code} may mean that the carrier has taken the message before: it is not sent again.",
+            code=same[0].code,
         )
     raise Conflict(
         "None of these is sent again: a result file says that the carrier has them, another campaign of "
@@ -306,17 +318,23 @@ def approve(
 def _begin(connection: Connection, ledger: Ledger, run_id: int, number: int, caller: Caller) -> RejectedOrder:
     order = _order(connection, run_id, number)
     if not may(caller.role, "approve_campaign"):
-        raise Forbidden(f"Such orders are approved like campaigns; your role is {caller.role}.")
+        raise Forbidden("Such orders are approved like campaigns; your role is {role}.", role=caller.role)
     request = approval_requests.sealed(connection, number)
     if approval_requests.is_own(connection, caller, request):
         raise Forbidden("You have asked for this, or stand behind who did; somebody else must approve it.")
     if order.carried_out:
-        raise Conflict(f"Order {number} was carried out: {order.sent_again} messages were queued again.")
+        raise Conflict(
+            "Order {number} was carried out: {n} messages were queued again.",
+            number=number,
+            n=order.sent_again,
+        )
     if not _next(connection, ledger, order, (0, 0)) and not order.sent_again:
         raise Conflict(
-            f"Nothing of order {number} can be sent again any more: it was sent again by another order, a "
-            "result file says that the carrier has it, another campaign of these follow-ups has written to "
-            "the number or is about to, or it was rejected before the database was put back."
+            "Nothing of order {number} can be sent again any more: it was sent again by another "
+            "order, a result file says that the carrier has it, another campaign of these "
+            "follow-ups has written to the number or is about to, or it was rejected before the "
+            "database was put back.",
+            number=number,
         )
     if request.approved_by is None:
         approval_requests.approve(connection, request, caller.name)

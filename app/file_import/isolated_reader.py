@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from app.core.errors import Conflict, Invalid
+from carriers.phrases import Phrase, kept
 
 _ROOT = str(Path(__file__).parents[2])  # root of our own modules
 # An allowlist: passwords may be in any variable, such as PGPASSWORD or one of the host's own.
@@ -109,7 +110,7 @@ def _results(process: subprocess.Popen[bytes]) -> Iterator[Any]:
         except (EOFError, pickle.UnpicklingError):
             raise _exit_error(process.wait()) from None
         if kind == "refused":
-            raise Invalid(value)
+            raise Invalid(Phrase.from_json(value))
         if kind == "end":
             return
         yield value
@@ -120,7 +121,7 @@ def _exit_error(status: int) -> Invalid | ReaderEnded:
         return Invalid(_TOO_LONG)
     if status < 0:
         return ReaderEnded(
-            f"The process that reads the file was ended (signal {-status}); the import is put off."
+            "The process that reads the file was ended (signal {n}); the import is put off.", n=-status
         )
     return Invalid(_MISTAKE)
 
@@ -165,7 +166,7 @@ def _run_work(work: Callable[[], Iterator[Any]]) -> Iterator[tuple[str, Any]]:
             yield "item", item
         yield "end", None
     except Invalid as error:
-        yield "refused", error.detail
+        yield "refused", kept(error.detail)
 
 
 def _limit_resources(seconds: int) -> None:

@@ -114,8 +114,9 @@ def require_tries(row: Row[Any]) -> None:
     tries = tries_of(row.owner)
     if row.state == BatchState.IMPORTING and tries >= MOST_TRIES:
         raise Invalid(
-            f"The import was begun {tries} times and never came to an end: the program died of it, or "
-            "was ended each time. Look at the file, save it as “CSV UTF-8” and upload it again."
+            "The import was begun {n} times and never came to an end: the program died of it, or "
+            "was ended each time. Look at the file, save it as “CSV UTF-8” and upload it again.",
+            n=tries,
         )
 
 
@@ -170,7 +171,9 @@ class ImportLease:
         free = row.owner == self.owner or is_waiting(row)
         if not (free and connection.execute(taken).rowcount):
             raise Conflict(
-                f"{self.noun.capitalize()} {self.id} is being imported already; look at its progress instead."
+                "{what} {id} is being imported already; look at its progress instead.",
+                what=self.noun.capitalize(),
+                id=self.id,
             )
         return row
 
@@ -180,7 +183,9 @@ class ImportLease:
         if connection.execute(held.values(lease_until=clock.now_ms() + LEASE_MS, **values)).rowcount:
             return True
         if self.row(connection).owner != self.owner:
-            raise Conflict(f"{self.noun.capitalize()} {self.id} has been taken over by another import.")
+            raise Conflict(
+                "{what} {id} has been taken over by another import.", what=self.noun.capitalize(), id=self.id
+            )
         return False
 
     def end(self, connection: Connection, /, **values: Any) -> bool:

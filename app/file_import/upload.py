@@ -215,7 +215,7 @@ class Receiver:
         if b"filename" not in options:
             if name in self._fields:
                 field = f"body.{name[:40]}"
-                raise Invalid(GIVEN_TWICE.format(field=field), field=field)
+                raise Invalid(GIVEN_TWICE, field=field)
             self._field, self._fields[name] = name, b""
             return
         if self._file_name is not None:
@@ -234,8 +234,9 @@ class Receiver:
         self._size += len(piece)
         if self._size > self._limit:
             raise TooLarge(
-                f"The file is larger than {self._limit} bytes. Split a list, or send it as .csv.gz; scan a "
-                "paper at a lower resolution."
+                "The file is larger than {limit} bytes. Split a list, or send it as .csv.gz; "
+                "scan a paper at a lower resolution.",
+                limit=self._limit,
             )
         self._hash.update(piece)
         with _on_disk():

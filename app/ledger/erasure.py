@@ -66,8 +66,11 @@ def require_totals(connection: Connection, campaign_id: int) -> None:
     row = of_totals(connection, campaign_id)
     if row is not None:
         raise Conflict(
-            f"The totals of campaign {campaign_id} are erased by the rules of retention (certificate "
-            f"{row.id}); what is left of it is in its frozen reports: GET /v1/reports, or `loa report list`."
+            "The totals of campaign {campaign} are erased by the rules of retention (certificate "
+            "{certificate}); what is left of it is in its frozen reports: GET /v1/reports, or "
+            "`loa report list`.",
+            campaign=campaign_id,
+            certificate=row.id,
         )
 
 

@@ -57,18 +57,20 @@ def back_up(source: Path, target: Path, who: str) -> int:
     The copy, of whatever schema, gets its name only once it is marked as one.
     """
     if not source.is_file():
-        raise SetupError(f"There is no ledger at {source}: name its folder in LOA_DATA.")
+        raise SetupError("There is no ledger at {source}: name its folder in LOA_DATA.", source=source)
     if os.path.lexists(target):
-        raise SetupError(f"{target} is there already: name a new file.")
+        raise SetupError("{target} is there already: name a new file.", target=target)
     part = target.with_name(f"{target.name}.part")
     try:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
         raise SetupError(
-            f"{part} is left from a copy that was ended: delete it, or name a new file."
+            "{part} is left from a copy that was ended: delete it, or name a new file.", part=part
         ) from None
     except OSError as error:
-        raise SetupError(f"{target} can't be made ({error.strerror}): name a new file.") from None
+        raise SetupError(
+            "{target} can't be made ({strerror}): name a new file.", target=target, strerror=error.strerror
+        ) from None
     try:
         with translated(), closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as ledger:
             ledger.isolation_level = None
@@ -113,7 +115,7 @@ def copy_ledger(source: Database, target: Database, progress: Progress = lambda 
     try:
         schema.require(target)
     except SetupError as error:
-        raise SetupError(f"The target is not ready. {error.detail}") from None
+        raise SetupError("The target is not ready. {detail}", detail=error.detail) from None
     return source.read(lambda old: target.write(_copy, old, progress))
 
 
@@ -136,8 +138,9 @@ def _refuse_rows(new: Connection) -> None:
     for table in metadata.sorted_tables:
         if new.execute(select(func.count()).select_from(select(table).limit(1).subquery())).scalar_one():
             raise SetupError(
-                f"The target is not empty: its table {table.name} has rows. Two ledgers can't be put "
-                "together; make an empty database, run `loa migrate` on it, and copy there."
+                "The target is not empty: its table {name} has rows. Two ledgers can't be put "
+                "together; make an empty database, run `loa migrate` on it, and copy there.",
+                name=table.name,
             )
 
 
@@ -195,8 +198,12 @@ def _compare(old: Connection, new: Connection) -> None:
         for what in before:
             if before[what] != after[what]:
                 raise SetupError(
-                    f"The copy differs in table {table.name}, {what}: {before[what]} in SQLite, "
-                    f"{after[what]} in PostgreSQL. Nothing was kept there; the SQLite file is as it was."
+                    "The copy differs in table {name}, {what}: {before} in SQLite, {after} in "
+                    "PostgreSQL. Nothing was kept there; the SQLite file is as it was.",
+                    name=table.name,
+                    what=what,
+                    before=before[what],
+                    after=after[what],
                 )
     if _tallied(old) != _tallied(new):
         raise SetupError("The copy's tallies differ from the original's; nothing was kept.")

@@ -95,13 +95,15 @@ def _imported(connection: Connection) -> frozenset[tuple[str, int]]:
 def _require_none_importing(connection: Connection) -> None:
     if (batch := _first_importing(connection, batches)) is not None:
         raise Conflict(
-            f"Batch {batch} is being imported and may have the number: answer once more when that is over; "
-            "if it stands still, upload the same file again."
+            "Batch {batch} is being imported and may have the number: answer once more when that "
+            "is over; if it stands still, upload the same file again.",
+            batch=batch,
         )
     if (file := _first_importing(connection, receipt_files)) is not None:
         raise Conflict(
-            f"Receipt file {file} is being imported and may have the number: answer once more when that is "
-            "over; if it stands still, upload the same file again."
+            "Receipt file {file} is being imported and may have the number: answer once more "
+            "when that is over; if it stands still, upload the same file again.",
+            file=file,
         )
 
 
@@ -178,7 +180,8 @@ def _erase_line(connection: Connection, phone: int, line: UnusedLine) -> int:
     held = update(batches).where(b.id == line.batch_id, b.state == BatchState.READY.value, unused, same)
     if connection.execute(held.values(values)).rowcount != 1:
         raise Conflict(
-            f"Batch {line.batch_id} was used or changed while the number was looked for; answer once more."
+            "Batch {line} was used or changed while the number was looked for; answer once more.",
+            line=line.batch_id,
         )
     own = (s.batch_id == line.batch_id, s.seq == line.seq, s.phone == phone)
     return connection.execute(delete_from(subscribers).where(*own)).rowcount
@@ -292,8 +295,12 @@ def _known(connection: Connection, row: Row[Any], said: PersonAnswer) -> PersonR
     """Return what was answered before. Raises Conflict if that was something else, or in other words."""
     if (row.outcome, row.answer) != (said.outcome.value, _words(said)):
         raise Conflict(
-            f"Request {row.id} was answered before ({row.outcome}) by {row.answered_by}: “{row.answer}”. "
-            "To answer otherwise, record a new one."
+            "Request {row} was answered before ({outcome}) by {by}: “{answer}”. To answer "
+            "otherwise, record a new one.",
+            row=row.id,
+            outcome=row.outcome,
+            by=row.answered_by,
+            answer=row.answer,
         )
     return requests.get(connection, row.id)
 

@@ -100,8 +100,10 @@ def record(
         return _shown(connection, known)
     if known is not None:
         raise Conflict(
-            f"Request {known.id} of this number for the same is still open, by “{known.reference}”; answer "
-            "that one, and name what came since in the answer."
+            "Request {known} of this number for the same is still open, by “{reference}”; answer "
+            "that one, and name what came since in the answer.",
+            known=known.id,
+            reference=known.reference,
         )
     due = working_days_after(wanted.came_on, ANSWER_DAYS, holidays)
     row = {"kind": wanted.kind.value, "phone": phone, "masked": mask(phone), "recorded_by": who[:80]}

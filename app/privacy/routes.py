@@ -150,7 +150,7 @@ def print_erasure(erasure_id: Id, db: Db) -> PlainTextResponse:
 
 def _own(who: Caller, carrier: str | None) -> str | None:
     if who.carrier is not None and carrier not in (None, who.carrier):
-        raise Forbidden(f"Your key is for {who.carrier} only.", field="carrier")
+        raise Forbidden("Your key is for {carrier} only.", carrier=who.carrier, field="carrier")
     return who.carrier or carrier
 
 

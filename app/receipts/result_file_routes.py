@@ -101,7 +101,7 @@ def claim_of(who: Caller, upload: Upload) -> FileClaim:
     if not carrier:
         raise Invalid("Name the carrier in the field “carrier”.", field="carrier")
     if who.carrier not in (None, carrier):
-        raise Forbidden(f"Your key is for files of {who.carrier} only.", field="carrier")
+        raise Forbidden("Your key is for files of {carrier} only.", carrier=who.carrier, field="carrier")
     number = ids.read(campaign) if campaign else None
     if campaign and not number:
         raise Invalid("Name the campaign by its number, or leave it out.", field="campaign")
@@ -114,7 +114,7 @@ def list_receipt_files(
 ) -> Page[queries.ReceiptFile]:
     """List result files in order of arrival."""
     if who.carrier and carrier not in (None, who.carrier):
-        raise Forbidden(f"Your key is for files of {who.carrier} only.", field="carrier")
+        raise Forbidden("Your key is for files of {carrier} only.", carrier=who.carrier, field="carrier")
     found = db.read(queries.page, paging.after, paging.limit, carrier or who.carrier, state)
     check_filter(settings, carrier, found, paging.after)
     return page_of(found, paging)

@@ -21,6 +21,7 @@ from app.core.errors import DatabaseUnavailable, Encoded, Forbidden, Invalid, To
 from app.observability.metrics import Metrics
 from app.receipts.webhook_handler import WebhookHandler, sound
 from carriers.contract import Misread, WebhookAnswer, WebhookReceipts, WebhookRequest
+from carriers.phrases import Phrase, join
 
 _FAULTS_SHOWN = 20  # the rest is counted
 _PLAIN = ("", "identity")
@@ -130,8 +131,10 @@ def _wrong_clock(ahead_s: int) -> WrongClock:
     """Tell by how much the clocks differ; safe, since the caller has signed the call."""
     way = "after" if ahead_s > 0 else "before"
     return WrongClock(
-        f"This call's time is {abs(ahead_s)} seconds {way} ours: set the clocks right by NTP, and send it "
-        "again with a new time and signature.",
+        "This call's time is {ahead_s} seconds {way} ours: set the clocks right by NTP, and send "
+        "it again with a new time and signature.",
+        ahead_s=abs(ahead_s),
+        way=way,
         retry_after_s=60,
     )
 
@@ -150,7 +153,7 @@ def _unreadable(misread: Sequence[Misread], taken: int) -> Unreadable:
         words.append(f"{len(misread) - _FAULTS_SHOWN} more can't be read.")
     if taken:
         words.append(f"The other {taken} are taken.")
-    return Unreadable(" ".join(words), faults=[fault for fault in faults if fault[0]])
+    return Unreadable(join(words), faults=[fault for fault in faults if fault[0]])
 
 
 def _head(scope: Scope, webhook_handler: WebhookHandler, token: str) -> WebhookRequest:
@@ -171,7 +174,7 @@ def _head(scope: Scope, webhook_handler: WebhookHandler, token: str) -> WebhookR
 
 
 async def _body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
-    too_large = f"The body is larger than {limit} bytes."
+    too_large = Phrase("The body is larger than {limit} bytes.", limit=limit)
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise TooLarge(too_large)

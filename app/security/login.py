@@ -58,7 +58,9 @@ def _begin(db: Database, attempt: Attempt) -> None:
     wait_s = db.write(login_throttle.begin, attempt)
     if wait_s:
         log.warning("sign-ins come too fast", address=attempt.address)
-        raise TooManyAttempts(f"Too many failed attempts; wait {wait_s} seconds.", retry_after_s=wait_s)
+        raise TooManyAttempts(
+            "Too many failed attempts; wait {seconds} seconds.", seconds=wait_s, retry_after_s=wait_s
+        )
 
 
 def _check_and_open(

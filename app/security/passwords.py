@@ -44,7 +44,9 @@ def hash_password(password: str, name: str, words: Iterable[str] = ()) -> str:
     words: count for nothing in a password, like the name; the rest must be long and hard enough.
     """
     if not SHORTEST <= len(password) <= LONGEST:
-        raise Invalid(f"A password has {SHORTEST} to {LONGEST} characters.", field="password")
+        raise Invalid(
+            "A password has {least} to {most} characters.", least=SHORTEST, most=LONGEST, field="password"
+        )
     rest = _without(unaccent(password).casefold(), [name, *words])
     if len(rest) < SHORTEST or min(_guesses(password, name), _guesses(rest, name)) < HARDEST:
         raise Invalid(

@@ -12,6 +12,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.masking import require_no_mobile
 from app.database.models import api_keys, people
 from app.security.roles import Role
+from carriers.phrases import join
 
 _NAME = re.compile(r"[^\W_][\w .,'@-]{0,79}")
 AT_KEYBOARD = " (command line)"
@@ -44,7 +45,12 @@ def at_keyboard(account: str) -> str:
 def check_role(role: str, carrier: str | None) -> None:
     """Raise Invalid for an unknown role, an operator without a carrier, or another role with one."""
     if role not in list(Role):
-        raise Invalid(f"There is no role “{role[:20]}”; there are: {', '.join(Role)}.", field="role")
+        raise Invalid(
+            "There is no role “{role}”; there are: {known}.",
+            role=role[:20],
+            known=join(Role, ", "),
+            field="role",
+        )
     if (role == Role.OPERATOR) != (carrier is not None):
         raise Invalid("An operator needs its carrier, and nobody else has one.", field="carrier")
 
@@ -65,7 +71,10 @@ def check_name(connection: Connection, name: str, kind: str) -> None:
         for known in connection.execute(select(table.c.name)).scalars():
             if _folded(known) == _folded(name):
                 raise Conflict(
-                    f"A {what} named {known} exists already; choose another name for this {kind}.",
+                    "A {what} named {name} exists already; choose another name for this {kind}.",
+                    what=what,
+                    name=known,
+                    kind=kind,
                     field="name",
                 )
 

@@ -108,7 +108,9 @@ class VerificationService:
         headers = self._buckets.take(subscriber(self.address(connected, forwarded)))
         if _RETRY in headers:
             seconds = int(headers[_RETRY])
-            raise TooOften(f"Too many questions; wait {seconds} seconds.", retry_after_s=seconds)
+            raise TooOften(
+                "Too many questions; wait {seconds} seconds.", seconds=seconds, retry_after_s=seconds
+            )
 
     def look(self, text: str) -> TextComparison:
         return self._texts.look(text, self._read)

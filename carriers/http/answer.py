@@ -12,6 +12,7 @@ from typing import cast
 import httpx
 
 from carriers.contract import Deferred, Halted, Rejected, Unknown
+from carriers.phrases import Phrase
 
 # How long a throttled or absent carrier is left alone if it names no time.
 PAUSE_S = 1.0
@@ -75,13 +76,16 @@ def failure_of(answer: HttpAnswer) -> Failure | None:
         return Halted(f"http {status}", "The carrier knows no such address: check base_url.")
     if status in _FORM:
         return Halted(f"http {status}", "The carrier does not take our requests: check base_url.")
-    return Unknown(f"the carrier answered with HTTP {status}", throttled=status == 429)
+    return Unknown(Phrase("the carrier answered with HTTP {status}", status=status), throttled=status == 429)
 
 
 def _by_settings(answer: HttpAnswer) -> Failure:
     code = f"http {answer.status}"
     if answer.own == "unknown":
-        return Unknown(f"the carrier answered with HTTP {answer.status}", throttled=answer.status == 429)
+        return Unknown(
+            Phrase("the carrier answered with HTTP {status}", status=answer.status),
+            throttled=answer.status == 429,
+        )
     if answer.own == "halted":
         return Halted(code, "The link's setting http_statuses has this status halt the link.")
     throttled = answer.own == "throttled"
@@ -113,7 +117,7 @@ async def read_answer(
     if body is None:
         return Unknown("the answer is packed in a way that can't be read")
     if len(body) > longest:
-        return Unknown(f"the answer is longer than {longest_kb} kB")
+        return Unknown(Phrase("the answer is longer than {n} kB", n=longest_kb))
     retry_after_s = _seconds(headers.get("retry-after"))
     status = response.status_code
     return HttpAnswer(status, body, headers.get("content-type", ""), retry_after_s, own.get(status, ""))

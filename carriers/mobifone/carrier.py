@@ -142,7 +142,7 @@ class MobifoneCarrier(HttpCarrier):
 
     def _unsupported(self, text: str) -> Rejected | None:
         if self.segments(text) > self.settings.max_segments:
-            return Rejected(f"text: more than {self.settings.max_segments} parts", Reason.WRONG_REQUEST)
+            return Rejected("text: too many parts", Reason.WRONG_REQUEST)
         if not _is_plain(text) and not self.settings.ucs2:
             return Rejected("text: accents, which this link does not take", Reason.WRONG_REQUEST)
         return None

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from carriers.contract import Accepted, Deferred, Halted, Reason, Rejected, SubmitResult, Unknown
 from carriers.http import HttpAnswer, failure_of, quoted, redirected
 from carriers.mobifone.settings import Refusal
+from carriers.phrases import Phrase
 
 
 class SessionState(Enum):
@@ -87,7 +88,10 @@ def verdict(
         return own[words.status]
     shown = quoted(f"{words.status} {words.message}", *secrets)
     if _PERHAPS_TAKEN.fullmatch(words.status):
-        return Unknown(f"MobiFone answered with status {words.status}", throttled=words.status == "429")
+        return Unknown(
+            Phrase("MobiFone answered with status {status}", status=words.status),
+            throttled=words.status == "429",
+        )
     return _ROWS.get(words.status) or Rejected(shown, Reason.OTHER)
 
 
@@ -105,8 +109,13 @@ def login_verdict(answer: HttpAnswer, secrets: Sequence[str]) -> str | Deferred 
         return words.sid or Deferred("login: no sid in the answer", retry_after_s=5.0)
     shown = quoted(f"{words.status} {words.message}", *secrets)
     if _PERHAPS_TAKEN.fullmatch(words.status):
-        return Deferred(f"login {shown}", retry_after_s=5.0, throttled=words.status == "429")
+        return Deferred(
+            Phrase("login {said}", said=shown), retry_after_s=5.0, throttled=words.status == "429"
+        )
     return Halted(
         f"login {words.status}"[:40],
-        f"MobiFone refuses our login ({shown}): correct user and password, then resume the link.",
+        Phrase(
+            "MobiFone refuses our login ({said}): correct user and password, then resume the link.",
+            said=shown,
+        ),
     )

@@ -29,6 +29,7 @@ from carriers.contract import (
 )
 from carriers.http import Failure, HttpAnswer, HttpCarrier
 from carriers.options import Adapter
+from carriers.phrases import Phrase
 from carriers.viettel import soap
 from carriers.viettel.codes import DUPLICATE, TAKEN, CodeTable, Refusal, bare, of_all
 from carriers.viettel.queries import ViettelQueries
@@ -101,7 +102,11 @@ class ListAnswer:
 
     def _silent(self) -> str:
         item = self._book.quoted(self._top.message)
-        return f"the answer does not name this message: result {self._book.quoted(self._top.result)}, {item}"
+        return Phrase(
+            "the answer does not name this message: result {result}, {words}",
+            result=self._book.quoted(self._top.result),
+            words=item,
+        )
 
 
 STRANGE = "The carrier refuses message after message in words that we do not know (no balance? too fast?)."
@@ -141,9 +146,9 @@ class ViettelCarrier(HttpCarrier):
 
     def _unsupported(self, text: str) -> Rejected | None:
         if len(text.encode("utf-8", "surrogatepass")) > self.settings.max_bytes:
-            return Rejected(f"text: longer than {self.settings.max_bytes} bytes", Reason.WRONG_REQUEST)
+            return Rejected("text: too many bytes", Reason.WRONG_REQUEST)
         if self.segments(text) > self.settings.max_segments:
-            return Rejected(f"text: more than {self.settings.max_segments} parts", Reason.WRONG_REQUEST)
+            return Rejected("text: too many parts", Reason.WRONG_REQUEST)
         if not text.isascii() and not self.settings.accented:
             return Rejected("text: accents, which this link does not take", Reason.WRONG_REQUEST)
         return None
@@ -189,7 +194,11 @@ class ViettelCarrier(HttpCarrier):
         if not isinstance(answer, Element):
             return answer
         found = child(answer, "return")
-        return Unknown(f"the answer to {operation} is empty") if found is None else found
+        return (
+            Unknown(Phrase("the answer to {operation} is empty", operation=operation))
+            if found is None
+            else found
+        )
 
     async def _call(self, operation: str, *inside: Markup) -> Element | Failure:
         answer = await self.exchange("POST", content=soap.request(operation, *inside), headers=soap.HEADERS)

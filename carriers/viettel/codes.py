@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from carriers.contract import Accepted, Deferred, Halted, Reason, Rejected, SubmitResult, Unknown
 from carriers.http import quoted
+from carriers.phrases import Phrase
 
 Refusal = Rejected | Halted | Deferred
 
@@ -121,9 +122,11 @@ class CodeTable:
         refusal, taken = self.refusal(message), bare(TAKEN) in bare(message)
         shown = self.quoted(message)
         if result == "1":
-            return Accepted() if refusal is None else Unknown(f"result 1, but: {shown}")
+            return Accepted() if refusal is None else Unknown(Phrase("result 1, but: {words}", words=shown))
         if result != "0" or taken:
-            return Unknown(f"result {self.quoted(result) or 'missing'}: {shown}")
+            return Unknown(
+                Phrase("result {result}: {words}", result=self.quoted(result) or "missing", words=shown)
+            )
         if refusal == DUPLICATE and again:
             return Accepted()
         return refusal or Rejected(shown or "result 0 without a word", Reason.OTHER)
@@ -149,4 +152,7 @@ def _address(message: str, result: Refusal) -> Refusal | None:
     found = re.search(r"YOUR IP:\s*([0-9a-fA-F.:]{3,45})", message, re.IGNORECASE)
     if result.code != _IP_INVALID or found is None:
         return None
-    return Halted(_IP_INVALID, f"The carrier does not let {found[1]} in: have this address put on its list.")
+    return Halted(
+        _IP_INVALID,
+        Phrase("The carrier does not let {address} in: have this address put on its list.", address=found[1]),
+    )

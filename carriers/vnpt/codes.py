@@ -17,6 +17,7 @@ from carriers.contract import (
     SubmitResult,
     Unknown,
 )
+from carriers.phrases import Phrase
 
 
 class Wait(Enum):
@@ -37,11 +38,11 @@ class ReplyCode(NamedTuple):
 
 
 def _halt(code: str, what_to_do: str) -> Halted:
-    return Halted(code, f"{what_to_do} Then resume the link.")
+    return Halted(code, Phrase("{what} Then resume the link.", what=what_to_do))
 
 
 def _top_up(code: str, whose: str) -> Halted:
-    return _halt(code, f"The {whose} package is used up: have VNPT top it up.")
+    return _halt(code, Phrase("The {whose} package is used up: have VNPT top it up.", whose=whose))
 
 
 # Codes of send_sms_list. Sources: docs/carriers/vnpt.md; * was seen in recorded answers (V1). What would
@@ -153,7 +154,7 @@ _HOLDERS = {prefix: network for network, prefixes in RANGES.items() for prefix i
 def row_of(code: str) -> ReplyCode:
     """Return the code's row; an undocumented code is Unknown and kept as it came."""
     return _ROWS.get(code) or ReplyCode(
-        code, Unknown(f"VNPT answered with code {code}, which is not documented"), ""
+        code, Unknown(Phrase("VNPT answered with code {code}, which is not documented", code=code)), ""
     )
 
 

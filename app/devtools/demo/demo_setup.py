@@ -44,19 +44,25 @@ def claimed(folder: Path) -> Iterator[None]:
     """Create or empty the folder and lock it; raises SetupError unless it is a demo's."""
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MARKER).is_file():
         raise SetupError(
-            f"{folder} holds files that no demo made, so the demo does not empty it. "
-            "Name a new folder with --folder, or move those files away."
+            "{folder} holds files that no demo made, so the demo does not empty it. Name a new "
+            "folder with --folder, or move those files away.",
+            folder=folder,
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SetupError(f"{folder} can't be made ({error.strerror}). Name another with --folder.") from None
+        raise SetupError(
+            "{folder} can't be made ({strerror}). Name another with --folder.",
+            folder=folder,
+            strerror=error.strerror,
+        ) from None
     with (folder / MARKER).open("a", encoding="utf-8") as marker:
         try:
             fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise SetupError(
-                f"Another demo is at work in {folder}. Wait for its end, or name another with --folder."
+                "Another demo is at work in {folder}. Wait for its end, or name another with --folder.",
+                folder=folder,
             ) from None
         _empty(folder)
         marker.truncate(0)
@@ -127,8 +133,10 @@ def fresh_db(settings: Settings) -> Iterator[Database]:
         connect_patiently(db, _PATIENCE_S)
         if table := db.read(_filled_table):
             raise SetupError(
-                f"The database of LOA_DATABASE_URL holds data already (in {table}), and the demo writes only "
-                "into an empty one. Make a new database and name that, or unset LOA_DATABASE_URL."
+                "The database of LOA_DATABASE_URL holds data already (in {table}), and the demo "
+                "writes only into an empty one. Make a new database and name that, or unset "
+                "LOA_DATABASE_URL.",
+                table=table,
             )
         schema.upgrade(db)
         yield db

@@ -17,6 +17,7 @@ from app.file_import.reader import Reader
 from app.file_import.row_blocks import LINE_REASONS, Row, UnreadableLine
 from app.receipts.result_files.status_words import StatusWords
 from app.receipts.result_files.verdicts import ResultVerdict
+from carriers.phrases import join
 
 # ---- Reasons why a line can't be read
 
@@ -114,9 +115,9 @@ _REFERENCE_NAMES = (
 
 RESULTS = Columns(
     (
-        FileColumn("phone numbers", PHONE_NAMES, "“Số điện thoại” or “phone”", needed=True),
-        FileColumn("statuses", _STATUS_NAMES, "“Trạng thái” or “status”", needed=True),
-        FileColumn("times", _TIME_NAMES, "“Thời gian” or “time”", needed=True),
+        FileColumn("phone numbers", PHONE_NAMES, join(("“Số điện thoại”", "“phone”"), " or "), needed=True),
+        FileColumn("statuses", _STATUS_NAMES, join(("“Trạng thái”", "“status”"), " or "), needed=True),
+        FileColumn("times", _TIME_NAMES, join(("“Thời gian”", "“time”"), " or "), needed=True),
         FileColumn("codes", _CODE_NAMES),
         FileColumn("reasons", _REASON_NAMES),
         FileColumn("references", _REFERENCE_NAMES),

@@ -32,6 +32,7 @@ from app.receipts.result_files.match_deliveries import (
 from app.receipts.result_files.verdicts import OF_LINES, ResultVerdict
 from app.security import audit
 from carriers.contract import Reason, Receipt, ReceiptLevel, ReceiptStatus
+from carriers.phrases import Phrase
 
 PAGE = 1000  # lines of one transaction of receipts
 MOST = 500  # lines per number; a table with more is no result file
@@ -152,18 +153,24 @@ class ResultFileImport:
             raise Invalid("The file has no lines below its header.")
         if file.bad == file.lines:
             raise Invalid(
-                f"None of the {file.lines} lines can be read; the first: {self._first_bad(connection)}"
+                "None of the {n} lines can be read; the first: {first}",
+                n=file.lines,
+                first=self._first_bad(connection),
             )
         often = select(_C.phone, func.count()).where(_C.file_id == self.file_id, _C.phone.is_not(None))
         row = connection.execute(often.group_by(_C.phone).having(func.count() > MOST).limit(1)).first()
         if row is not None:
-            raise Invalid(f"The number {mask(row[0])} stands on {row[1]} lines: this is no result file.")
+            raise Invalid(
+                "The number {phone} stands on {n} lines: this is no result file.",
+                phone=mask(row[0]),
+                n=row[1],
+            )
         return int(file.bytes)
 
     def _first_bad(self, connection: Connection) -> str:
         query = select(_C.line, _C.why, _C.said).where(_C.file_id == self.file_id).order_by(_C.line).limit(1)
         row = connection.execute(query).one()
-        return f"line {row.line}, “{row.said}”. {REASONS[row.why].en}"
+        return Phrase("line {line}, “{said}”. {why}", line=row.line, said=row.said, why=REASONS[row.why].en)
 
     def _source(self, connection: Connection) -> ResultFile:
         file = self.row(connection)

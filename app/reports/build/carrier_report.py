@@ -171,8 +171,10 @@ def build_batch(connection: Connection, campaign_id: int, batch_id: int, cutoff_
     of = scope.of_batch(connection, campaign_id, batch_id)
     if snapshots.is_erased(connection, of.run.id):
         raise Conflict(
-            f"The rows of campaign {campaign_id} are erased, so no batch of it has a report any more; the "
-            f"report of run {of.run.id} is kept.",
+            "The rows of campaign {campaign} are erased, so no batch of it has a report any "
+            "more; the report of run {run} is kept.",
+            campaign=campaign_id,
+            run=of.run.id,
             field="batch_id",
         )
     return _build(connection, of, cutoff_ms)

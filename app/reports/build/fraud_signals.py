@@ -22,6 +22,7 @@ from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import Statement
 from app.reports.figures.figures import OVER
 from carriers.contract import ReceiptLevel
+from carriers.phrases import Phrase
 
 _ENOUGH = 1000  # below this an even result may be chance
 _EVEN = 0.99  # share within 1.5 s of each other: no network is so even
@@ -151,8 +152,9 @@ def _even(connection: Connection, of: Scope, delivered: int) -> FraudSignal | No
     if alike < _EVEN * delivered:
         return None
     seconds = middle * _HALF_S / 1000
-    detail = (
-        f"The delays are all alike, about {seconds:g} s: telephones answer when they can, not by a clock."
+    detail = Phrase(
+        "The delays are all alike, about {seconds} s: telephones answer when they can, not by a clock.",
+        seconds=f"{seconds:g}",
     )
     return FraudSignal(Sign.EVEN_DELAY, alike, delivered, detail)
 

@@ -22,6 +22,7 @@ from app.database.models import report_files, signed_papers
 from app.reports.frozen import archive, signature_check
 from app.reports.frozen.archive import Frozen
 from app.security import audit
+from carriers.phrases import Phrase
 
 _NAME_LENGTH = 200
 _PATIENCE_S = 60.0  # how long a file waits for its check
@@ -195,8 +196,10 @@ def fetch(connection: Connection, report: Frozen, sha256: str) -> tuple[str, byt
     query = select(s.name, s.content).where(s.report_id == report.id, s.sha256 == sha256)
     row = connection.execute(query).first()
     if row is None:
-        raise no_such("signed paper", "of this sha256", field="sha256")
-    archive.require_bytes(bytes(row.content), sha256, f"The signed paper of report {report.id}")
+        raise no_such("signed paper", Phrase("of this sha256"), field="sha256")
+    archive.require_bytes(
+        bytes(row.content), sha256, Phrase("The signed paper of report {report}", report=report.id)
+    )
     return row.name, bytes(row.content)
 
 
@@ -247,7 +250,12 @@ def _moment(text: str | None) -> datetime | None:
 
 def _words(one: PaperSignature, found: Mapping[str, Any]) -> Iterator[str]:
     of = f" ({one.organisation})" if one.organisation else ""
-    yield f"Signed in the name of {one.signer}{of}, with a certificate of {one.issuer}."
+    yield Phrase(
+        "Signed in the name of {signer}{of}, with a certificate of {issuer}.",
+        signer=one.signer,
+        of=of,
+        issuer=one.issuer,
+    )
     yield from _when(one, bool(found.get("timestamp_trusted")))
     if not one.intact:
         yield "The signature does not fit the file: the file was altered, or the signature is forged."
@@ -260,10 +268,16 @@ def _words(one: PaperSignature, found: Mapping[str, Any]) -> Iterator[str]:
 
 def _when(one: PaperSignature, trusted: bool) -> Iterator[str]:
     if one.timestamped_at and trusted:
-        yield f"A time stamp of an authority that you trust says {one.timestamped_at:%d/%m/%Y %H:%M:%S}."
+        yield Phrase(
+            "A time stamp of an authority that you trust says {at}.",
+            at=f"{one.timestamped_at:%d/%m/%Y %H:%M:%S}",
+        )
     elif one.signed_at or one.timestamped_at:
         at = one.signed_at or one.timestamped_at
-        yield f"By the signer's own clock it was signed at {at:%d/%m/%Y %H:%M:%S}; nobody vouches for that."
+        yield Phrase(
+            "By the signer's own clock it was signed at {at}; nobody vouches for that.",
+            at=f"{at:%d/%m/%Y %H:%M:%S}",
+        )
     else:
         yield "It does not say when it was signed."
 
@@ -288,10 +302,17 @@ def _content(found: Mapping[str, Any]) -> Iterator[str]:
             "code on its last page."
         )
     elif unchecked:
-        yield _UNCOMPARED.format(paper=paper)
+        yield Phrase(_UNCOMPARED, paper=paper)
     elif not found["same_pages"]:
         yield (
-            f"The file begins as the frozen paper {paper}, but its pages were changed since: compare by eye."
+            Phrase(
+                "The file begins as the frozen paper {paper}, but its pages were changed since: "
+                "compare by eye.",
+                paper=paper,
+            )
         )
     else:
-        yield f"Its pages are those of the frozen paper {paper}, but for what the signatures themselves show."
+        yield Phrase(
+            "Its pages are those of the frozen paper {paper}, but for what the signatures themselves show.",
+            paper=paper,
+        )

@@ -14,6 +14,7 @@ from app.database.models import attachments
 from app.file_import.upload import UploadedFile
 from app.reports.figures.document_meta import Attachment
 from app.security import audit, tenant_scope
+from carriers.phrases import Phrase
 
 _KINDS = ((b"%PDF-", "application/pdf"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
 _ENDINGS = {"application/pdf": (".pdf",), "image/png": (".png",), "image/jpeg": (".jpg", ".jpeg")}
@@ -85,7 +86,7 @@ def fetch(connection: Connection, sha256: str, who: str, carrier: str | None) ->
     """Return an attachment with its bytes; raises NotFound, also for another carrier's."""
     row: Row[Any] | None = connection.execute(_seen(select(attachments), sha256, who, carrier)).first()
     if row is None:
-        raise no_such("attachment", "of this sha256")
+        raise no_such("attachment", Phrase("of this sha256"))
     return Attachment(row.sha256, row.name, row.media_type, row.size), bytes(row.content)
 
 

@@ -64,7 +64,7 @@ def _check(of: Addressee) -> None:
         raise Invalid("A name has no control characters and no line breaks.", field="name")
     require_no_mobile(of.email or "", "email")
     if of.carrier is not None and isinstance(normalise(of.carrier), int):
-        raise Invalid(NO_MOBILE.format(field="carrier"), field="carrier")
+        raise Invalid(NO_MOBILE, field="carrier")
     if of.email is not None and not (len(of.email) <= _LONGEST_EMAIL and re.fullmatch(EMAIL, of.email)):
         raise Invalid("An e-mail address is one of the kind vanthu@example.gov.vn.", field="email")
 
@@ -84,7 +84,8 @@ def _need(connection: Connection, directive_id: int, name: str) -> Addressee:
     found = find(connection, directive_id, name)
     if found is None:
         raise NotFound(
-            f"The directive has no addressee “{name[:80]}”; spell it as in the letter, or add it first.",
+            "The directive has no addressee “{name}”; spell it as in the letter, or add it first.",
+            name=name[:80],
             field="addressee",
         )
     return found
@@ -98,7 +99,8 @@ def report(connection: Connection, directive_id: int, claim: OutreachClaim, who:
     of = _need(connection, directive_id, claim.addressee)
     if of.kind is AddresseeKind.CARRIER:
         raise Invalid(
-            f"{of.name} reports by its runs: state its figures there (POST /v1/runs/ID/statements).",
+            "{name} reports by its runs: state its figures there (POST /v1/runs/ID/statements).",
+            name=of.name,
             field="addressee",
         )
     of = of if of.id is not None else register(connection, of, who)

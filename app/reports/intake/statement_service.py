@@ -38,15 +38,17 @@ def require_source(kind: FigureSource, run_id: int, last: Statement | None, carr
     """
     if kind is FigureSource.MANUAL and carrier is not None:
         raise Forbidden(
-            f"Figures of {carrier} that come from {carrier} itself are stated, not entered by hand.",
+            "Figures of {carrier} that come from {carrier} itself are stated, not entered by hand.",
+            carrier=carrier,
             field="kind",
         )
     if kind is FigureSource.STATED and carrier is None and last and last.kind is FigureSource.MANUAL:
         raise Invalid(
-            "The version before was entered from a paper of the carrier, so that the correction comes from "
-            f"one too: enter it with its scan, by `loa statement add {run_id} FILE --manual --scan PAPER` or "
-            "by the API with the kind manual. What the carrier itself states comes by an account of the "
-            "carrier.",
+            "The version before was entered from a paper of the carrier, so that the correction "
+            "comes from one too: enter it with its scan, by `loa statement add {run} FILE "
+            "--manual --scan PAPER` or by the API with the kind manual. What the carrier itself "
+            "states comes by an account of the carrier.",
+            run=run_id,
             field="kind",
         )
 
@@ -68,7 +70,9 @@ def state(
     version = last.paper.version + 1 if last else 1
     if claim.corrects not in (None, version - 1):
         raise Conflict(
-            f"The figures have version {version - 1} now, not {claim.corrects}; read them and repeat.",
+            "The figures have version {now} now, not {version}; read them and repeat.",
+            now=version - 1,
+            version=claim.corrects,
             field="version",
         )
     require_source(claim.kind, run_id, last, carrier)

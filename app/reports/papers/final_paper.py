@@ -52,12 +52,12 @@ def require(wanted: Issue) -> None:
     if not words.has_letters(wanted.signer):
         raise Invalid("Write the rank and name of the person who signs.", field="signer")
     if len(wanted.signer.strip()) > SIGNER_LENGTH:
-        raise Invalid(f"Rank and name may have {SIGNER_LENGTH} characters at most.", field="signer")
+        raise Invalid("Rank and name may have {most} characters at most.", most=SIGNER_LENGTH, field="signer")
     for key, said in wanted.remarks.items():
         if not words.is_plain(said, "\n\r\t"):
             raise Invalid("A remark must be plain text, without control characters.", field=key)
         if len(said) > REMARK_LENGTH:
-            raise Invalid(f"A remark may have {REMARK_LENGTH} characters at most.", field=key)
+            raise Invalid("A remark may have {most} characters at most.", most=REMARK_LENGTH, field=key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,10 @@ def fill(paper: PaperDocument, issue: Issue, before: ReplacedPaper | None) -> Pa
     keys = {each.text for each in blanks} - {""}
     if unknown := sorted(issue.remarks.keys() - keys):
         raise Invalid(
-            f"This report has no place for {unknown[0]}; it has {', '.join(sorted(keys))}.", field=unknown[0]
+            "This report has no place for {key}; it has {keys}.",
+            key=unknown[0],
+            keys=", ".join(sorted(keys)),
+            field=unknown[0],
         )
     sections = tuple(
         replace(
@@ -99,7 +102,7 @@ def fill(paper: PaperDocument, issue: Issue, before: ReplacedPaper | None) -> Pa
     )
     final = replace(paper, mark="", sections=sections)
     for left in filter(None, (_left_blank(block) for block in final.blocks)):
-        raise Conflict(_DOTS_LEFT.format(left=left))
+        raise Conflict(_DOTS_LEFT, left=left)
     return final
 
 
@@ -117,7 +120,7 @@ def require_whole(head: Letterhead) -> None:
         said = getattr(head, each.name)
         for text in said if isinstance(said, tuple) else (said,):
             if isinstance(text, str) and _DOTS.search(text):
-                raise Conflict(_DOTS_LEFT.format(left=text[:80]))
+                raise Conflict(_DOTS_LEFT, left=text[:80])
 
 
 def _filled(block: Block, issue: Issue, before: ReplacedPaper | None) -> Iterator[Block]:

@@ -44,7 +44,9 @@ def find(
         )
     if other.cut_off_at >= report.cut_off_at:
         raise Invalid(
-            f"Report {other.id} has no earlier cut-off, so it is no earlier round.", field="compare_with"
+            "Report {other} has no earlier cut-off, so it is no earlier round.",
+            other=other.id,
+            field="compare_with",
         )
     return _beside(connection, other, report)
 

@@ -94,8 +94,9 @@ class Freezer:
             return same, False
         if last and clock.to_ms(last.cut_off_at) > until:
             raise Conflict(
-                f"Version {last.version} has a later cut-off ({last.cut_off_at:%d/%m/%Y %H:%M:%S}); "
-                "a new version can't go back behind it.",
+                "Version {version} has a later cut-off ({at}); a new version can't go back behind it.",
+                version=last.version,
+                at=f"{last.cut_off_at:%d/%m/%Y %H:%M:%S}",
                 field="cut_off_at",
             )
         self.db.read(_require_queued, subject)
@@ -105,8 +106,9 @@ class Freezer:
         report = naming(self.db.read(build, subject, until), unexplained)
         if isinstance(report, ConsolidatedReport) and not (report.lines or report.channels):
             raise Conflict(
-                f"Under directive {subject.id} nobody has sent or reported anything yet, so there is nothing "
-                "to freeze; approve a campaign or enter a report first."
+                "Under directive {id} nobody has sent or reported anything yet, so there is "
+                "nothing to freeze; approve a campaign or enter a report first.",
+                id=subject.id,
             )
         prepared = prepare(report)
         version, alike = self.next_version(prepared, last)
@@ -229,10 +231,14 @@ def _require_started(connection: Connection, run_id: int, cutoff_ms: int) -> Non
     if found is None or found.begun:
         return
     if found.started_at is None:
-        raise Conflict(f"Run {run_id} has not been started, so there is nothing to freeze; start it first.")
+        raise Conflict(
+            "Run {run_id} has not been started, so there is nothing to freeze; start it first.", run_id=run_id
+        )
     at = clock.local(clock.from_ms(found.started_at))
     raise Conflict(
-        f"Run {run_id} was started on {at:%d/%m/%Y %H:%M:%S}, after this cut-off; give a later one.",
+        "Run {run_id} was started on {at}, after this cut-off; give a later one.",
+        run_id=run_id,
+        at=f"{at:%d/%m/%Y %H:%M:%S}",
         field="cut_off_at",
     )
 
@@ -244,7 +250,9 @@ def _require_issued(connection: Connection, directive_id: int, cutoff_ms: int) -
     day = clock.local(clock.from_ms(cutoff_ms)).date()
     if issued is not None and day < date.fromisoformat(issued):
         raise Conflict(
-            f"Directive {directive_id} is of {issued}, after this cut-off; give a later one.",
+            "Directive {directive_id} is of {issued}, after this cut-off; give a later one.",
+            directive_id=directive_id,
+            issued=issued,
             field="cut_off_at",
         )
 
@@ -259,8 +267,9 @@ def _require_queued(connection: Connection, subject: ReportSubject) -> None:
     run_id = connection.execute(moving.where(where).limit(1)).scalar()
     if run_id is not None:
         raise Conflict(
-            f"Run {run_id} is still being queued; freeze its report in a minute (if it is paused, resume or "
-            "cancel it first)."
+            "Run {run} is still being queued; freeze its report in a minute (if it is paused, "
+            "resume or cancel it first).",
+            run=run_id,
         )
 
 
@@ -272,8 +281,10 @@ def _require_recount(connection: Connection, subject: ReportSubject, ledger: Led
         unexplained |= recount.unexplained
         if found := recount.figures:
             raise Unbalanced(
-                f"The recount finds {len(found)} differences, so nothing is frozen. The first: {found[0]} "
-                "See all by `loa verify`; `loa verify --repair` puts tallies right."
+                "The recount finds {n} differences, so nothing is frozen. The first: {first} See "
+                "all by `loa verify`; `loa verify --repair` puts tallies right.",
+                n=len(found),
+                first=found[0],
             )
     return unexplained
 

@@ -49,7 +49,9 @@ def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) 
     proof, built = db.read(verify_archive.prove_built, report)
     if proof.sentences or built is None:
         why = next(iter(proof.sentences), proof.note)
-        raise Conflict(f"The papers of report {report_id} can't be written anew: {why}")
+        raise Conflict(
+            "The papers of report {report} can't be written anew: {why}", report=report_id, why=why
+        )
     printed = PrintedCode(report.code, "", report.sha256, freezer.place) if report.code else None
     earlier = db.read(earlier_round.find, report, wanted.compare_with, carrier)
     version = freezer.next_version(prepare(built), last)[0]
@@ -69,7 +71,8 @@ def _require_day(wanted: Issue, report: Frozen) -> None:
     first = max(report.cut_off_at, report.created_at).date()
     if wanted.dated_on < first:
         raise Invalid(
-            f"The figures were frozen on {first:%d/%m/%Y}, so the paper can't be dated before that day.",
+            "The figures were frozen on {day}, so the paper can't be dated before that day.",
+            day=f"{first:%d/%m/%Y}",
             field="dated_on",
         )
 
@@ -124,8 +127,11 @@ def _issued_before(connection: Connection, report: Frozen) -> Frozen | None:
     if issued and issued[0].version > report.version and issued[0].issued:
         later = issued[0]
         raise Conflict(
-            f"Version {later.version} is issued already, as number {issued[0].issued.number}, so version "
-            f"{report.version} can't be issued any more. Freeze a new version and issue that."
+            "Version {later} is issued already, as number {number}, so version {version} can't "
+            "be issued any more. Freeze a new version and issue that.",
+            later=later.version,
+            number=issued[0].issued.number,
+            version=report.version,
         )
     return next((each for each in issued if each.version < report.version), None)
 

@@ -22,7 +22,11 @@ def as_read(connection: Connection, campaign_id: int, version: str) -> None:
     """Raise VersionChanged if the page was rendered from another version."""
     now = if_match.campaign_version(connection, campaign_id)
     if version not in ("", now):
-        raise VersionChanged(f"The campaign has version {now} now, not {version}; read it again and repeat.")
+        raise VersionChanged(
+            "The campaign has version {now} now, not {version}; read it again and repeat.",
+            now=now,
+            version=version,
+        )
 
 
 _BETWEEN = str.maketrans("", "", ". \u00a0")  # thousands separators: 412.310 and 412 310
@@ -35,7 +39,9 @@ def number(fields: FormData, name: str) -> int | None:
         return None
     plain = said.translate(_BETWEEN)
     if not plain.lstrip("-").isascii() or not plain.lstrip("-").isdecimal() or len(plain) > 12:
-        raise Invalid(f"“{said[:20]}” is no whole number; write digits, such as 412310.", field=name)
+        raise Invalid(
+            "“{said}” is no whole number; write digits, such as 412310.", said=said[:20], field=name
+        )
     return int(plain)
 
 
@@ -44,7 +50,9 @@ def exact(fields: FormData, name: str) -> int:
     said = fields.raw(name)
     found = ids.read(said)
     if found is None:
-        raise Invalid(f"“{said[:20]}” is no whole number; write digits, such as 412310.", field=name)
+        raise Invalid(
+            "“{said}” is no whole number; write digits, such as 412310.", said=said[:20], field=name
+        )
     return found
 
 

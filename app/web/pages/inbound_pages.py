@@ -175,7 +175,7 @@ def _body(fields: FormData) -> Numbers:
     try:
         return filled(Numbers, {"carrier": fields.get("carrier") or None, "numbers": numbers})
     except AppError as error:
-        raise Invalid(f"At most {do_not_send.MOST} numbers at once.", field="numbers") from error
+        raise Invalid("At most {most} numbers at once.", most=do_not_send.MOST, field="numbers") from error
 
 
 async def _opt_outs(visit: PageRequest, carrier: str, query: ListQuery, entered: FormState) -> Response:

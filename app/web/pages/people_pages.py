@@ -36,6 +36,7 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import say
+from carriers.phrases import Phrase, join
 
 router = Routes(include_in_schema=False)
 
@@ -109,7 +110,7 @@ def name_of(fields: FormData) -> str:
 def role_of(fields: FormData, offered: Collection[Role] = OF_PEOPLE) -> str:
     said = fields.get("role")
     if said not in offered:
-        raise Invalid(f"The role is one of {', '.join(offered)}.", field="role")
+        raise Invalid("The role is one of {roles}.", roles=join(map(Phrase, offered), ", "), field="role")
     return said
 
 

@@ -17,7 +17,7 @@ from app.api.rate_limit import TooOften
 from app.core import clock
 from app.core.errors import Conflict, Forbidden, Invalid
 from app.database.listing import ListPart
-from app.privacy import certificates, person_requests, retention_due, terms_in_force
+from app.privacy import certificates, erasable, person_requests, retention_due, terms_in_force
 from app.privacy.certificates import Certificate
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
 from app.privacy.person_answers import PersonAnswer, PersonAnswers
@@ -215,7 +215,13 @@ async def page_erasures(
 async def page_erasure(erasure_id: Id, visit: Visit) -> Response:
     """Show one certificate for printing."""
     found = await visit.db.aread(certificates.get, erasure_id)
-    return render(visit, "erasure.html", of=found, paper=certificates.text(found))
+    return render(
+        visit,
+        "erasure.html",
+        of=found,
+        rule=erasable.phrase(found.rule),
+        paper=certificates.text(found),
+    )
 
 
 def _kept(connection: Connection, terms: RetentionTerms, place: int) -> ListPart[KeptItem]:

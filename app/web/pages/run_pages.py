@@ -224,7 +224,11 @@ def keep(connection: Connection, run_id: int, said: StatementInput, who: Caller,
     last = carrier_statement.latest(connection, run_id)
     now, began_with = str(last.paper.version) if last else "0", of.get("version")
     if began_with not in ("", now):
-        raise VersionChanged(f"The figures have version {now} now, not {began_with}; read them and repeat.")
+        raise VersionChanged(
+            "The figures have version {now} now, not {version}; read them and repeat.",
+            now=now,
+            version=began_with,
+        )
     statement_service.require_source(said.kind, run_id, last, who.carrier)
     said = said if last is None else _with_seconds(said, last)
     whole = said if of.get("details") == "out" else _with_details(said, last)

@@ -36,6 +36,7 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import LANGUAGES, say
+from carriers.phrases import Phrase
 
 router = Routes(include_in_schema=False)
 
@@ -100,7 +101,7 @@ def _require(fields: FormData, *wanted: str) -> None:
     """Raise Invalid for an empty field, without counting it as an attempt."""
     for name in wanted:
         if not fields.raw(name):
-            raise Invalid(f"The {name} is missing.", field=name)
+            raise Invalid("The {name} is missing.", name=Phrase(name), field=name)
 
 
 def _from_here(request: Request) -> None:

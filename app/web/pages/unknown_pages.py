@@ -141,7 +141,9 @@ def _chosen(fields: FormData) -> list[tuple[int, int]]:
 def _reason(fields: FormData) -> str:
     why = fields.get("reason")
     if not why or len(why) > _LONGEST:
-        raise Invalid(f"Say why, in {_LONGEST} characters at most; it is kept in the audit.", field="reason")
+        raise Invalid(
+            "Say why, in {most} characters at most; it is kept in the audit.", most=_LONGEST, field="reason"
+        )
     return why
 
 

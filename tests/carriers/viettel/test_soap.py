@@ -186,9 +186,9 @@ async def test_a_single_message_goes_out_as_the_service_takes_it() -> None:
 @pytest.mark.parametrize(
     ("text", "options", "code"),
     [
-        ("x" * 481, {}, "text: longer than 480 bytes"),
-        ("ả" * 161, {}, "text: longer than 480 bytes"),
-        ("x" * 400, {"max_segments": 2}, "text: more than 2 parts"),
+        ("x" * 481, {}, "text: too many bytes"),
+        ("ả" * 161, {}, "text: too many bytes"),
+        ("x" * 400, {"max_segments": 2}, "text: too many parts"),
         ("Cảnh báo", {"accented": False}, "text: accents, which this link does not take"),
         ("a\x00b", {}, "Character 2, U+0000, can't be carried by XML: take it out."),
         ("a\ud800b", {}, "Character 2, U+D800, can't be carried by XML: take it out."),

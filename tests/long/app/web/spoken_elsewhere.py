@@ -71,6 +71,7 @@ WORDS = {
     "write * or of {}": _START,
     "The folder {} can't be used for the ledger ({}): let this account write there (docs/access.md "
     "has how two persons share it), or choose another with LOA_DATA.": _START,
+    "http {}": _INSIDE,
     "key {}": _INSIDE,
     "address {}": _INSIDE,
     "page {}": _INSIDE,
