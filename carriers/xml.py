@@ -42,11 +42,11 @@ def read_xml(body: bytes) -> Element:
     except ParseError as error:
         line, column = error.position
         raise XmlError(
-            Phrase("What came is no XML: line {line}, column {column}.", line=line, column=column)
+            Phrase("The data is not valid XML: line {line}, column {column}.", line=line, column=column)
         ) from None
     except (ValueError, LookupError) as error:  # forbidden parts and unknown encodings
-        what = _FORBIDDEN.get(type(error), "an encoding that can't be read")
-        raise XmlError(Phrase("What came is refused as XML: {why}.", why=what)) from None
+        what = _FORBIDDEN.get(type(error), "an unreadable encoding")
+        raise XmlError(Phrase("The XML was rejected: {why}.", why=what)) from None
     return root
 
 
@@ -94,7 +94,7 @@ def _escaped(text: str, more: Mapping[str, str]) -> str:
     if odd is not None:
         raise XmlError(
             Phrase(
-                "Character {character}, U+{code}, can't be carried by XML: take it out.",
+                "Character {character}, U+{code}, is not allowed in XML. Remove it.",
                 character=odd.start() + 1,
                 code=f"{ord(odd[0]):04X}",
             )

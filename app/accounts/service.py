@@ -43,7 +43,7 @@ def add_hashed(connection: Connection, wanted: NewPerson, hashed: str, who: str)
     """Add a user whose password is hashed already, which takes too long for a transaction."""
     if wanted.role not in OF_PEOPLE and wanted.role in tuple(Role):
         raise Invalid(
-            "The role {role} is for a key; nobody signs in with it.", role=wanted.role, field="role"
+            "The role {role} is for API keys only; users cannot have it.", role=wanted.role, field="role"
         )
     person = users.add(connection, wanted.name, wanted.role, wanted.carrier, hashed, who)
     subject = f"person/{wanted.name}"
@@ -102,8 +102,8 @@ def remove_factor(
     recognised = recognised.strip()
     if not _LEAST_SAID <= len(recognised) <= _MOST_SAID:
         raise Invalid(
-            "Say by --recognised in {least} to {most} characters how you know that {name} itself "
-            "asks, such as: came in person, service card shown.",
+            "--recognised is required: how did you verify {name}'s identity? ({least} to {most} "
+            'characters, for example: "in person, ID shown")',
             least=_LEAST_SAID,
             most=_MOST_SAID,
             name=name,
@@ -122,8 +122,8 @@ def _check_witness(connection: Connection, name: str, who: str, witness: str | N
     others = here - {name, base_name(who)}
     if witness not in others and (witness is not None or others):
         raise Invalid(
-            "Name by --witness a second person who has recognised {name} too: somebody who may "
-            "sign in, neither {name} nor you.",
+            "--witness is required: name a second user who has also verified {name}'s identity. It "
+            "cannot be {name} or you.",
             name=name,
             field="witness",
         )
@@ -156,7 +156,7 @@ def adopt(connection: Connection, before: str) -> None:
 def sign(connection: Connection, who: str, name: str | None = None) -> list[str]:
     """Stamp accounts without a stamp, or a named one whatever its stamp, once a person has checked them."""
     if not keys_of(connection):
-        raise Conflict("There is no key to stamp with: set secret_key.")
+        raise Conflict("There is no key to sign with. Set secret_key.")
     found = account_stamps.adopt(connection, name)
     if found:
         audit.note(connection, who, "person.sign", "people", accounts=found)

@@ -98,29 +98,29 @@ _NUMBER = "{field} must be a number."
 _TEXT = "{field} must be text."
 _LIST = "{field} must be a list."
 _OBJECT = "{field} must be an object with named fields."
-_DATE = "{field} needs a date, as in 2024-02-09."
-_TIME = "{field} needs a date, a time and a zone, as in 2024-02-09T07:00:00+07:00."
-_FORM = "{field} does not have the form that it needs; /docs shows it."
+_DATE = "{field} must be a date, for example 2024-02-09."
+_TIME = "{field} must be a date and time with a time zone, for example 2024-02-09T07:00:00+07:00."
+_FORM = "{field} has the wrong format. See /docs for the format."
 # pydantic's kind of error -> our sentence, with the limits that pydantic gives.
 SENTENCES = {
     "missing": "{field} is missing.",
     "json_invalid": "The body is not valid JSON.",
-    "timezone_aware": "{field} needs its time zone, as in 2024-02-09T07:00:00+07:00.",
-    "extra_forbidden": "{field} is no field here; take it out, or look at /docs for its name.",
+    "timezone_aware": "{field} needs a time zone, for example 2024-02-09T07:00:00+07:00.",
+    "extra_forbidden": "Unknown field {field}. See /docs for the fields of this operation.",
     "string_type": _TEXT,
-    "string_unicode": "{field} must be text in UTF-8.",
-    "string_too_short": "{field} needs {min_length} or more characters.",
-    "string_too_long": "{field} may have {max_length} characters at most.",
+    "string_unicode": "{field} must be UTF-8 text.",
+    "string_too_short": "{field} must have at least {min_length} characters.",
+    "string_too_long": "{field} must have at most {max_length} characters.",
     "string_pattern_mismatch": _FORM,
     _MOBILE: NO_MOBILE,
-    "too_short": "{field} needs {min_length} or more entries.",
-    "too_long": "{field} may have {max_length} entries at most.",
-    "greater_than": "{field} must be more than {gt}.",
-    "greater_than_equal": "{field} must be {ge} or more.",
+    "too_short": "{field} must have at least {min_length} entries.",
+    "too_long": "{field} must have at most {max_length} entries.",
+    "greater_than": "{field} must be greater than {gt}.",
+    "greater_than_equal": "{field} must be at least {ge}.",
     "less_than": "{field} must be less than {lt}.",
-    "less_than_equal": "{field} must be {le} or less.",
+    "less_than_equal": "{field} must be at most {le}.",
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), _WHOLE),
-    "int_parsing_size": "{field} is too large or too small a number.",
+    "int_parsing_size": "{field} is outside the range of valid numbers.",
     **dict.fromkeys(("float_type", "float_parsing", "finite_number"), _NUMBER),
     **dict.fromkeys(("bool_type", "bool_parsing"), "{field} must be true or false."),
     **dict.fromkeys(("enum", "literal_error"), "{field} must be {expected}."),
@@ -128,20 +128,22 @@ SENTENCES = {
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type", "dataclass_type"), _OBJECT),
     "invalid_key": "The names in {field} must be text.",
     **dict.fromkeys(("date_type", "date_parsing", "date_from_datetime_parsing"), _DATE),
-    "date_from_datetime_inexact": "{field} must be a date without a time, as in 2024-02-09.",
+    "date_from_datetime_inexact": "{field} must be a date without a time, for example 2024-02-09.",
     **dict.fromkeys(
         ("datetime_type", "datetime_parsing", "datetime_object_invalid", "datetime_from_date_parsing"), _TIME
     ),
 }
 # The same for a pattern, which nobody should have to read.
 PATTERNS = {
-    LINE: "{field} must be one line, without control characters.",
-    PROSE: "{field} must be text without control characters.",
-    CARRIER: "{field} must be small letters, digits, - and _, as in viettel.",
-    CLOCK: "{field} must be a time of the day, as in 07:00.",
-    hashing.PATTERN: "{field} must be a digest, as the answer that you have read gives it.",
-    r"^[^\W_][\w .,'@-]{0,79}$": "{field} must be a name: it begins with a letter or a digit, and has no "
-    "characters but letters, digits, blanks and . , ' @ - _.",
+    LINE: "{field} must be a single line without control characters.",
+    PROSE: "{field} must not contain control characters.",
+    CARRIER: "{field} must consist of lower-case letters, digits, - and _, for example viettel.",
+    CLOCK: "{field} must be a time of day, for example 07:00.",
+    hashing.PATTERN: "{field} must be the digest from the response that you have read.",
+    r"^[^\W_][\w .,'@-]{0,79}$": (
+        "{field} must be a name that starts with a letter or digit and "
+        "contains only letters, digits, spaces and . , ' @ - _"
+    ),
 }
 
 

@@ -104,7 +104,9 @@ class Hub(Generic[Target]):
         name = str(request.scope.get("caller", ""))
         if self._open[name] >= self.pace.most:
             raise TooManyStreams(
-                "You have {most} streams open; close some.", most=self.pace.most, retry_after_s=60
+                "You already have {most} event streams open. Close one and try again.",
+                most=self.pace.most,
+                retry_after_s=60,
             )
         pieces = self._while_valid(request, name, self.stream(target, known))
         return StreamingResponse(pieces, headers=HEADERS, media_type=MEDIA_TYPE)

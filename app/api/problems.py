@@ -155,9 +155,9 @@ def _refusal(error: HTTPException, request: Request) -> AppError:
             return TooLarge(error.detail)
         case 405:
             allowed = (error.headers or {}).get("Allow")
-            words = AppError("This address takes {allowed}; /docs lists what there is.", allowed=allowed)
+            words = AppError("This address accepts only {allowed}. See /docs.", allowed=allowed)
         case 400 if error.__cause__ is not None:  # FastAPI met what it has no words for
-            words = AppError("The body can't be read: send what /docs shows for this address.")
+            words = AppError("The request body cannot be read. See /docs for what this address accepts.")
         case _:
             words = AppError(error.detail)
     words.status, words.slug = error.status_code, f"http-{error.status_code}"
@@ -168,20 +168,24 @@ def _nowhere(request: Request) -> NotFound:
     path = request.url.path
     if path.startswith("/v1/") and path.endswith("/"):
         return NotFound(
-            "There is nothing at this address: leave out the slash at its end. /docs lists what there is."
+            "Address not found. Remove the slash at the end. See /docs for the available addresses."
         )
     if is_program(request) and not path.startswith(("/v1/", "/webhooks/")):
         return no_page()
-    return NotFound("There is nothing at this address; /docs lists what there is.")
+    return NotFound("Address not found. See /docs for the available addresses.")
 
 
 def _clash(request: Request, _error: Exception) -> Response:
     # Services check before they write, so only two simultaneous callers get here.
-    return respond(request, Conflict("Somebody else has just changed the same thing; look again and repeat."))
+    return respond(
+        request, Conflict("This was changed by someone else in the meantime. Reload and try again.")
+    )
 
 
 def _unstorable(request: Request, _error: Exception) -> Response:
-    return respond(request, Invalid("A value can't be stored: it is too large or has forbidden characters."))
+    return respond(
+        request, Invalid("A value cannot be stored because it is too large or contains forbidden characters.")
+    )
 
 
 def _unreal(request: Request, error: Exception) -> Response:
@@ -190,13 +194,15 @@ def _unreal(request: Request, error: Exception) -> Response:
 
 def _gone(request: Request, _error: Exception) -> Response:
     # Nobody receives this; it makes the log say 400 instead of showing a traceback.
-    return respond(request, AppError("The connection ended before the body did."))
+    return respond(request, AppError("The connection was closed before the whole request arrived."))
 
 
 def _bug(request: Request, error: Exception) -> Response:
     # This handler runs outside the middleware that binds the request id.
     log.error("request failed", request_id=request.scope.get("request_id"), exc_info=error)
-    return respond(request, Bug("Loa has made a mistake; it is in the log under this request id."))
+    return respond(
+        request, Bug("Something went wrong in Loa. The log has the details under this request id.")
+    )
 
 
 def kinds(base: type[AppError] = AppError) -> Iterator[type[AppError]]:

@@ -144,7 +144,7 @@ class Rates:
 
     def _refusal(self, scope: Scope, seconds: str) -> Response:
         return self.refuse(
-            Request(scope), TooOften("Too many requests; wait {seconds} seconds.", seconds=seconds)
+            Request(scope), TooOften("Too many requests. Try again in {seconds} seconds.", seconds=seconds)
         )
 
 

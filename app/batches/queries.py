@@ -151,5 +151,5 @@ def bad_lines_csv(lines: Iterable[BadLine], bad: int) -> Iterator[str]:
 
 def _rest(count: int) -> Iterator[list[str]]:
     if count > 0:
-        english = Phrase("{n} more bad lines are counted, and not kept one by one.", n=count)
+        english = Phrase("{n} more bad lines were counted but not stored.", n=count)
         yield ["", "", english, f"Còn {count} dòng lỗi nữa chỉ được đếm, không lưu từng dòng.", ""]

@@ -77,7 +77,7 @@ def order(connection: Connection, run_id: int) -> CarrierOrder:
     held = carrier_audience.of_run(connection, run_id)
     if held is None:
         raise Conflict(
-            "Run {run} is sent by Loa from its batches, so there is no order to the carrier.", run=run_id
+            "Loa sends run {run} from its batches, so there is no order for the carrier.", run=run_id
         )
     calls.refuse(connection, run_id)
     campaign = optimistic_lock.campaign(connection, run.campaign_id)

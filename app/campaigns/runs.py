@@ -93,7 +93,7 @@ def act(connection: Connection, verb: Verb, run_id: int, who: str, at: datetime 
     if run.state not in move.sources:
         allowed = join(move.sources, " or ")
         raise Conflict(
-            "The run is {state}; {verb} is for a run that is {allowed}.",
+            "Cannot {verb} the run because it is {state}. It must be {allowed}.",
             state=run.state,
             verb=verb,
             allowed=allowed,
@@ -113,16 +113,19 @@ def _moment(connection: Connection, verb: Verb, run: Record, at: datetime | None
     held = carrier_audience.of_run(connection, run.id) is not None
     if verb is Verb.END and not held:
         raise Conflict(
-            "Loa sends run {run} itself and sees its end; cancel it to stop it before.", run=run.id
+            "Loa sends run {run} itself and records its end. To stop it early, cancel it.", run=run.id
         )
     if at is None:
         return shared_ms(connection)
     if not held or verb not in (Verb.START, Verb.END):
-        raise Invalid("A time is only given with start and end of a run whose carrier sends.", field="at")
+        raise Invalid(
+            "A time can only be given when starting or ending a run that the carrier sends itself.",
+            field="at",
+        )
     if at.tzinfo is None or at > clock.from_ms(shared_ms(connection)):
-        raise Invalid("The time needs its zone and can't lie in the future.", field="at")
+        raise Invalid("The time needs a time zone and cannot be in the future.", field="at")
     if verb is Verb.END and run.started_at is not None and clock.to_ms(at) < run.started_at:
-        raise Invalid("The run can't have ended before it started.", field="at")
+        raise Invalid("The run cannot have ended before it started.", field="at")
     return clock.to_ms(at)
 
 
@@ -168,8 +171,8 @@ def _check_begun(at_ms: int, approved_ms: int) -> None:
     if at_ms // 60_000 < approved_ms // 60_000:
         approved = clock.moment(approved_ms).isoformat(timespec="minutes")
         raise Invalid(
-            "The run can't have started before its campaign was approved, at {approved}; state "
-            "when the carrier began.",
+            "The run cannot have started before the campaign was approved ({approved}). Enter the "
+            "time when the carrier started sending.",
             approved=approved,
             field="at",
         )
@@ -182,14 +185,14 @@ def set_rate(connection: Connection, run_id: int, rate: int | None, who: str) ->
     """
     run = optimistic_lock.run(connection, run_id)
     if run.state == RunState.CANCELLED:
-        raise Conflict("Run {run} is cancelled; nothing of it is sent any more.", run=run_id)
+        raise Conflict("Run {run} is cancelled. It sends no more messages.", run=run_id)
     if carrier_audience.of_run(connection, run_id) is not None:
-        raise Conflict("The carrier sends run {run} itself, at a rate of its own.", run=run_id)
+        raise Conflict("The carrier sends run {run} itself at its own rate.", run=run_id)
     least = ceil(round(forecast.rate_at(connection, run.carrier).segments_per_second * SLOWEST, 6)) or 1
     if rate is not None and not least <= rate <= FASTEST:
         raise Invalid(
-            "The rate is between {least} and {most} SMS parts a second; none is that of the "
-            "links. To send nothing for a while, pause the run.",
+            "The rate must be between {least} and {most} SMS parts per second; without one the run "
+            "uses the rate of its links. To stop sending for a while, pause the run.",
             least=least,
             most=FASTEST,
             field="segments_per_second",
@@ -202,7 +205,7 @@ def set_priority(connection: Connection, run_id: int, priority: int, who: str) -
     """Set the run's priority: of the runs at one carrier, higher numbers are sent first."""
     if priority not in PRIORITIES:
         raise Invalid(
-            "The priority is between {least} and {most}.",
+            "The priority must be between {least} and {most}.",
             least=PRIORITIES.start,
             most=PRIORITIES.stop - 1,
             field="priority",

@@ -45,7 +45,10 @@ def find(key: str) -> Text:
             return text
     known = ", ".join(text.key for text in all_texts())
     raise NotFound(
-        'There is no text "{key}" in messages/; there are: {known}.', key=key, known=known, field="text_key"
+        'Text "{key}" does not exist in messages/. Available texts: {known}.',
+        key=key,
+        known=known,
+        field="text_key",
     )
 
 
@@ -58,7 +61,9 @@ def _text(file: Traversable) -> Text:
     try:
         table = tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SetupError("messages/{file} is not TOML in UTF-8: {why}.", file=file.name, why=error) from None
+        raise SetupError(
+            "messages/{file} is not valid TOML in UTF-8: {why}.", file=file.name, why=error
+        ) from None
     text = Text(**_strings(table, file.name))
     _check(text, file.name)
     return text
@@ -69,21 +74,20 @@ def _strings(table: dict[str, Any], name: str) -> dict[str, str]:
     known = {field.name: field for field in fields(Text)}
     if strange := sorted(table.keys() - known.keys()):
         raise SetupError(
-            "messages/{file}: {key} is no field of a text; see messages/README.md.", file=name, key=strange[0]
+            "messages/{file}: unknown field {key}. See messages/README.md.", file=name, key=strange[0]
         )
     for key, field in known.items():
         value = table.get(key, field.default)
         if not isinstance(value, str) or (not value.strip() and field.default != ""):
-            raise SetupError(
-                "messages/{file}: {key} must be there, as words between quotes.", file=name, key=key
-            )
+            raise SetupError("messages/{file}: {key} is required, as a quoted string.", file=name, key=key)
     return {key: nfc(value) for key, value in table.items()}
 
 
 def _check(text: Text, name: str) -> None:
     if not _KEY.fullmatch(text.key) or f"{text.key}.toml" != name:
         raise SetupError(
-            "messages/{file}: key must be the file's name without .toml, in small letters, digits, hyphens.",
+            "messages/{file}: key must be the file name without .toml, in lower-case letters, "
+            "digits and hyphens.",
             file=name,
         )
     if text.purpose not in PURPOSES:

@@ -95,8 +95,7 @@ def _check_encoding(words: list[str]) -> None:
     for number, word in enumerate(words, 1):
         if not word.isascii() and any("\ud800" <= each <= "\udfff" for each in word):
             raise Invalid(
-                "Word {number} of the command line is not UTF-8; type it anew, or set a UTF-8 "
-                "locale and rename the file that it names.",
+                "Argument {number} is not UTF-8. Type it again, or set a UTF-8 locale and rename the file.",
                 number=number,
             )
 

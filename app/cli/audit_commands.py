@@ -53,7 +53,7 @@ def verify(
         said += f" Head: {found.rows}:{found.head}"
         say(found, as_json) if as_json else typer.echo(said)
     if found.fault:
-        raise Conflict("The audit is not as it was written. {fault}", fault=found.fault)
+        raise Conflict("The audit log was altered. {fault}", fault=found.fault)
 
 
 def _verified(earlier: tuple[int, str] | None) -> Chain:
@@ -86,7 +86,7 @@ def _earlier(head: str) -> tuple[int, str]:
     said, _, digest = head.partition(":")
     rows = ids.read(said)
     if rows is None or (rows and not re.fullmatch(hashing.PATTERN, digest)):
-        raise Invalid("--head must be ROWS:HASH, as an earlier verification printed it.")
+        raise Invalid("--head must be ROWS:HASH, as printed by an earlier verification.")
     return rows, digest
 
 

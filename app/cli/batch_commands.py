@@ -133,4 +133,4 @@ def _tell_bad(batch: Any, lines: Iterable[Any]) -> None:
     for line in lines:
         typer.echo(f"{line.line}\t{escaped(line.value)}\t{line.reason_en}")
     if (rest := batch.lines - batch.accepted - KEPT) > 0:
-        typer.echo(Phrase("{n} more bad lines are counted, and not kept one by one.", n=rest))
+        typer.echo(Phrase("{n} more bad lines were counted but not stored.", n=rest))

@@ -110,7 +110,7 @@ def edit(
     said["budget_segments"] = budget
     changes = {field: value for field, value in said.items() if value is not None}
     if not changes:
-        raise Invalid("Say what to change, such as --end 2024-02-09T18:00+07:00.")
+        raise Invalid("Name at least one change, for example --end 2024-02-09T18:00+07:00.")
     whole = {"name": "-", "purpose": "-", "sender": "-"} | changes  # what is not changed is good already
     changes = {field: getattr(filled(CampaignBody, whole), field) for field in changes}
     if common.server is not None:

@@ -98,7 +98,7 @@ def figures(
         logs.configure(_quiet(settings))
         days = (first.date(), last.date())
         if days[0] > days[1]:
-            raise Invalid("--from is after --to.")
+            raise Invalid("--from must be before --to.")
         stated = asyncio.run(own.stated(link, _link(settings, link), *days))
         ours = db.read(own.ours, link, *days)
     if as_json:
@@ -163,5 +163,5 @@ def _quiet(settings: Settings) -> Settings:
 
 def _link(settings: Settings, name: str) -> LinkSettings:
     if name not in settings.links:
-        raise Invalid("There is no link {name}; `loa carrier list` shows those there are.", name=name)
+        raise Invalid("Link {name} does not exist. Run `loa carrier list` to see the links.", name=name)
     return settings.links[name]

@@ -74,7 +74,8 @@ def backup(file: Annotated[Path, typer.Argument(help="The copy, a new file.")]) 
     url = make_url(config.load().url)
     if url.get_backend_name() != "sqlite":
         raise Invalid(
-            "PostgreSQL is backed up by its own means: a base backup and its log (docs/operations.md)."
+            "Back up PostgreSQL with its own tools: a base backup and its write-ahead log "
+            "(docs/operations.md)."
         )
     size = back_up(Path(url.database or ""), file, whoami())
     done(f"{file} is a copy of the ledger, {size:,} bytes.", file=file, bytes=size)

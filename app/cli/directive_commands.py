@@ -139,7 +139,7 @@ def replay(
 ) -> None:
     """Send a reminder or an event again, under the same id so that its receiver recognises it."""
     if (notice_id is None) == (failed_to is None):
-        raise Invalid("Name either one notice, as `loa directive notices` numbers it, or --failed-to.")
+        raise Invalid("Name either one notice, by its number in `loa directive notices`, or --failed-to.")
     if notice_id is not None:
         number = notice_id
         asked(

@@ -76,7 +76,7 @@ def seal(carrier: Carrier) -> None:
     with open_db() as (db, _):
         who = db.read(decider, "add_do_not_send")
         if who.carrier is not None:
-            raise Forbidden("An operator can't seal a list; ask an administrator.", field="carrier")
+            raise Forbidden("Operators cannot seal a list. Ask an administrator.", field="carrier")
         count = db.write(opt_out_seal.seal, carrier, who.name)
     done(f"The list of {carrier} is sealed with {count} numbers.", carrier=carrier, numbers=count)
 
@@ -112,7 +112,11 @@ def _carry_out(
     def here(db: Database) -> Changed:
         who = db.read(decider, "add_do_not_send")
         if who.carrier not in (None, carrier):
-            raise Forbidden("You are an operator of {carrier}.", carrier=who.carrier, field="carrier")
+            raise Forbidden(
+                "You are an operator of {carrier} and can only use its list.",
+                carrier=who.carrier,
+                field="carrier",
+            )
         return _in_parts(lambda part: db.write(order, carrier, part, who.name), numbers)
 
     try:
@@ -121,7 +125,7 @@ def _carry_out(
         if error.maybe_done:
             shown = f"`loa do-not-send list --carrier {carrier}` shows what is there"
             raise Invalid(
-                "{detail} {shown}; repeating changes nothing.", detail=error.detail, shown=shown
+                "{detail} {shown}. Repeating the command changes nothing.", detail=error.detail, shown=shown
             ) from None
         raise
     if places:

@@ -32,7 +32,7 @@ def as_file(path: Path, name: str | None) -> UploadedFile:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise Invalid(
-            "{path} can't be read ({strerror}).", path=path, strerror=error.strerror, field="file"
+            "Cannot read {path} ({strerror}).", path=path, strerror=error.strerror, field="file"
         ) from None
     return UploadedFile(own, digest, path.stat().st_size)
 
@@ -40,7 +40,7 @@ def as_file(path: Path, name: str | None) -> UploadedFile:
 def readable(path: Path | None) -> Path | None:
     """Return the file of an argument; raises Invalid for a device, which need not have an end."""
     if path is not None and (path.is_char_device() or path.is_block_device()):
-        raise Invalid("{path} is a device; name a file.", path=path, field="file")
+        raise Invalid("{path} is a device. Name a file.", path=path, field="file")
     return path
 
 
@@ -48,7 +48,9 @@ def read_twice(path: Path) -> Path:
     """Return the file of an argument; raises Invalid for a pipe: its hash and its rows are read apart."""
     if path.is_fifo() or path.is_socket():
         raise Invalid(
-            "{path} is a pipe, and a list is read twice; save it and name the file.", path=path, field="file"
+            "{path} is a pipe, but the file must be read twice. Save it to a file first.",
+            path=path,
+            field="file",
         )
     readable(path)
     return path

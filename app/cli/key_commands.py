@@ -54,5 +54,5 @@ def span(option: str, value: str) -> timedelta:
     """Parse hours or days; raises Invalid that names the option."""
     found = re.fullmatch(r"(\d{1,5})([hd])", value)
     if found is None:
-        raise Invalid("--{option} is a number of hours or days, as 24h or 90d.", option=option)
+        raise Invalid("--{option} must be a number of hours or days, for example 24h or 90d.", option=option)
     return timedelta(**{_UNITS[found[2]]: int(found[1])})

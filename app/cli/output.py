@@ -133,7 +133,10 @@ def instant(option: str, value: str | None) -> datetime | None:
         at = None
     if at is None or at.tzinfo is None:
         named = option if option.isupper() else f"--{option}"
-        raise Invalid("{named} needs a date, a time and a zone, as in 2024-02-09T07:00+07:00.", named=named)
+        raise Invalid(
+            "{named} must be a date and time with a time zone, for example 2024-02-09T07:00+07:00.",
+            named=named,
+        )
     return at
 
 
@@ -142,7 +145,7 @@ def day(option: str, value: str) -> date:
     try:
         return date.fromisoformat(value)
     except ValueError:
-        raise Invalid("--{option} needs a date, as in 2024-01-29.", option=option) from None
+        raise Invalid("--{option} must be a date, for example 2024-01-29.", option=option) from None
 
 
 def _ask_json(wanted: bool) -> None:

@@ -145,12 +145,12 @@ def paper(
     )
     if not found.paper:
         raise Invalid(
-            "Request {request_id} is not answered yet; `loa privacy answer` answers it.",
+            "Request {request_id} has not been answered. Run `loa privacy answer` to answer it.",
             request_id=request_id,
         )
     if not found.intact:
         raise Invalid(
-            "The paper of request {request_id} was altered; compare the database with a backup.",
+            "The document of request {request_id} was altered. Compare the database with a backup.",
             request_id=request_id,
         )
     seal = found.seal or "không có khóa"

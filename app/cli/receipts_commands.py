@@ -108,7 +108,7 @@ def lines(
     if common.server is not None:
         if whole_numbers:
             raise Invalid(
-                "A server gives whole numbers to the carrier's own operator alone, without this option."
+                "Over --server, only the carrier's own operator gets whole numbers, without this option."
             )
         content = at_server(lambda api: api.download_receipt_lines(file_id, verdict=cast("Any", verdict)))
         replace_lines(out, [content])

@@ -60,8 +60,8 @@ def ask(
     """Ask to send again what was refused by one code, once its cause is mended; another approves it."""
     if reason not in _REASONS:
         near = meant(reason, _REASONS)
-        hint = f"do you mean {near}?" if near else f"name one of {', '.join(_REASONS)}."
-        raise Invalid("--reason {reason} is no reason of a refusal; {hint}", reason=reason, hint=hint)
+        hint = f"Did you mean {near}?" if near else f"name one of {', '.join(_REASONS)}."
+        raise Invalid("--reason {reason} is not a valid rejection reason. {hint}", reason=reason, hint=hint)
     body = filled(RejectedBody, {"reason": reason, "code": code, "because": because})
     order = asked(
         lambda api: api.ask_rejected(run_id, reason=body.reason, code=body.code, because=body.because),

@@ -191,7 +191,7 @@ def freeze(
     """Recount, then store a version that never changes; while its figures hold, the last one again."""
     if common.server is not None:
         if campaign_id is not None:
-            raise Invalid("A server freezes one report at a time: name --run or --directive.")
+            raise Invalid("Over --server, one report is frozen at a time. Name --run or --directive.")
         _freeze_there(_subject(run_id, directive_id), instant("cut-off", cut_off), folder)
         return
     with _freezer() as (freezer, _):
@@ -279,7 +279,7 @@ def _issue_there(report_id: int, wanted: Issue, folder: Path | None) -> None:
     places = {each for names in REMARKS.values() for each in names}
     if strange := wanted.remarks.keys() - places:
         raise Invalid(
-            "--remark has no place {strange}; there are {places}.",
+            "--remark has no section {strange}. Available sections: {places}.",
             strange=min(strange)[:40],
             places=", ".join(sorted(places)),
         )
@@ -296,15 +296,13 @@ def _day(value: str) -> date:
     try:
         return date.fromisoformat(value)
     except ValueError:
-        raise Invalid("--on needs a date, as in 2024-02-09.") from None
+        raise Invalid("--on must be a date, for example 2024-02-09.") from None
 
 
 def _remark(said: str) -> tuple[str, str]:
     key, sign, text = said.partition("=")
     if not sign:
-        raise Invalid(
-            "--remark needs a key, = and a text, as in proposals=...; {key} has no =.", key=key[:40]
-        )
+        raise Invalid("--remark must be KEY=TEXT, for example proposals=...; {key} has no =.", key=key[:40])
     return key.strip(), text
 
 
@@ -399,7 +397,7 @@ def _cutoff(value: str | None) -> int | None:
 
 def _subject(run_id: int | None, directive_id: int | None) -> ReportSubject:
     if (run_id is None) == (directive_id is None):
-        raise Invalid("Name one of --run, --directive and --campaign.")
+        raise Invalid("Name exactly one of --run, --directive and --campaign.")
     if run_id is not None:
         return ReportSubject(SubjectKind.RUN, run_id)
     return ReportSubject(SubjectKind.DIRECTIVE, directive_id or 0)
@@ -416,7 +414,7 @@ def _subjects(
     if campaign_id is None:
         return [_subject(run_id, directive_id)]
     if run_id is not None or directive_id is not None:
-        raise Invalid("Name one of --run, --directive and --campaign.")
+        raise Invalid("Name exactly one of --run, --directive and --campaign.")
     return db.read(_of_campaign, campaign_id, begun_by)
 
 
@@ -457,8 +455,8 @@ def _stored(report_id: int, folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise Invalid(
-            "Report {report_id} is stored, but {filename} can't be written ({strerror}). Make "
-            "room there or take another folder, and write its files with `loa report save "
+            "Report {report_id} is stored, but {filename} cannot be written ({strerror}). Free "
+            "some space or choose another folder, then write its files with `loa report save "
             "{report_id} --folder FOLDER`.",
             report_id=report_id,
             filename=error.filename or folder,

@@ -90,7 +90,7 @@ def _paper(run_id: int, out: Path) -> bytes:
 
     suffix = out.suffix.lower().removeprefix(".")
     if suffix not in ("docx", "pdf"):
-        raise Invalid("--out names a .docx or a .pdf file.")
+        raise Invalid("--out must be a .docx or .pdf file.")
     if common.server is not None:
         content: bytes = at_server(lambda api: api.get_order_paper(run_id, format=cast("Any", suffix)))
         return content

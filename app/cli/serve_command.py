@@ -66,9 +66,9 @@ def _require_links(settings: Settings, carrier: str) -> None:
     if carrier not in linked:
         near = meant(carrier, linked)
         others = f"links go to {', '.join(linked)}." if linked else "add one under [links] of loa.toml."
-        remedy = f"do you mean {near}?" if near else others
+        remedy = f"Did you mean {near}?" if near else others
         raise Invalid(
-            "No link goes to a carrier “{carrier}”; {remedy}",
+            "No link belongs to carrier “{carrier}”. {remedy}",
             carrier=carrier[:40],
             remedy=remedy,
             field="carrier",
@@ -99,8 +99,8 @@ def _working_account(settings: Settings) -> str | None:
     working, migrating = (make_url(each).username for each in (settings.url, settings.migration_url))
     if working is None or working == migrating:
         raise SetupError(
-            "LOA_MIGRATION_DATABASE_URL names the account that owns the tables of PostgreSQL: name another "
-            "account, which works, in LOA_DATABASE_URL."
+            "LOA_MIGRATION_DATABASE_URL names the account that owns the tables in PostgreSQL. Name "
+            "a different account, the one for daily work, in LOA_DATABASE_URL."
         )
     return working
 
@@ -200,8 +200,8 @@ async def _links(settings: Settings, db: Database, only: str | None) -> None:
             start_http_server(settings.metrics_port, settings.host, metrics.registry, certificate, key)
         except OSError as error:
             raise SetupError(
-                "Metrics can't be served at {host}:{metrics_port} ({strerror}): give each worker "
-                "of a host a metrics_port of its own, or 0.",
+                "Cannot serve metrics at {host}:{metrics_port} ({strerror}). Give each worker on a "
+                "host its own metrics_port, or set it to 0.",
                 host=settings.host,
                 metrics_port=settings.metrics_port,
                 strerror=error.strerror,

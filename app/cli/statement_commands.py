@@ -106,7 +106,7 @@ _OTHER_FILES = (".xls", ".xlsm", ".xlsb", ".csv", ".docx", ".pdf")
 def attach(db: Database, path: Path, limit_mb: int) -> str:
     if path.stat().st_size > limit_mb * 1_048_576:
         raise Invalid(
-            "{name} is larger than {limit_mb} MB (attachment_limit_mb of the settings).",
+            "{name} is larger than {limit_mb} MB, the limit set by attachment_limit_mb.",
             name=path.name,
             limit_mb=limit_mb,
         )
@@ -128,8 +128,8 @@ def _json(file: Path) -> Path:
     """Return the file if it may be JSON; raise Invalid for one of an office."""
     if file.suffix.lower() in _OTHER_FILES:
         raise Invalid(
-            "{name} is neither the form as .xlsx or .ods nor JSON; save it as .xlsx (Excel "
-            "workbook) and hand it in again.",
+            "{name} is neither the form (.xlsx or .ods) nor JSON. Save it as .xlsx (Excel "
+            "workbook) and upload it again.",
             name=file.name,
             field="file",
         )
@@ -163,8 +163,8 @@ def _body(file: Path) -> StatementBody:
 
         if any(item["type"] == "json_invalid" for item in error.errors()):
             raise Invalid(
-                "{file} is no JSON; hand in the filled form (`loa statement form` writes an "
-                "empty one) as .xlsx or .ods, or JSON as the API takes it.",
+                "{file} is not valid JSON. Provide the completed form as .xlsx or .ods (`loa "
+                "statement form` writes an empty one), or JSON as in the API.",
                 file=file,
                 field="file",
             ) from None

@@ -66,7 +66,7 @@ def export(
     if common.server is not None:
         if whole_numbers:
             raise Invalid(
-                "A server gives whole numbers to the carrier's own operator alone, without this option."
+                "Over --server, only the carrier's own operator gets whole numbers, without this option."
             )
         replace_lines(out, [at_server(lambda api: api.download_unknown(run_id))])
         return
@@ -121,12 +121,12 @@ def _say(done: int, total: int) -> None:
 def _chosen(lines: list[str] | None, everything: bool) -> list[tuple[int, int]]:
     """Return (batch, line) pairs, empty for all; raises Invalid for no choice, which must not mean all."""
     if everything == bool(lines):
-        raise Invalid("Say either --line BATCH:LINE (as `loa unknown list` shows it) or --all.")
+        raise Invalid("Name either --line BATCH:LINE (as shown by `loa unknown list`) or --all.")
     return [] if everything else [_pair(line) for line in lines or []]
 
 
 def _pair(line: str) -> tuple[int, int]:
     batch, seq = (ids.read(each) for each in line.partition(":")[::2])
     if not batch or not seq:
-        raise Invalid("--line {line} is not BATCH:LINE, two numbers as in 3:1042.", line=line)
+        raise Invalid("--line {line} is not valid. Use BATCH:LINE, for example 3:1042.", line=line)
     return batch, seq

@@ -148,6 +148,7 @@ def _typed(what: str) -> str:
     line = sys.stdin.readline().rstrip("\r\n")
     if not line:
         raise Invalid(
-            "{what} is missing. Type it at a terminal, or give it as the first line of stdin.", what=what
+            "{what} is missing. Type it at a terminal or provide it as the first line of standard input.",
+            what=what,
         )
     return line

@@ -32,14 +32,14 @@ def check_carrier(settings: Settings, carrier: str) -> str:
     near, names = meant(carrier, known), ", ".join(sorted(known))
     if near:
         raise Invalid(
-            "There is no carrier “{carrier}”; do you mean {near}? Name one of {known}.",
+            "Carrier “{carrier}” does not exist. Did you mean {near}? Available carriers: {known}.",
             carrier=carrier[:40],
             near=near,
             known=names,
             field="carrier",
         )
     raise Invalid(
-        "There is no carrier “{carrier}”. Name one of {known}.",
+        "Carrier “{carrier}” does not exist. Available carriers: {known}.",
         carrier=carrier[:40],
         known=names,
         field="carrier",

@@ -141,7 +141,8 @@ def one_mobile(text: str) -> int:
         return found
     reason = REASONS[found].en
     raise Invalid(
-        "{reason} Enter one mobile number of Viet Nam: ten digits with 0, or eleven with 84 in front.",
+        "{reason} Enter a Vietnamese mobile number: ten digits starting with 0, or eleven digits "
+        "starting with 84.",
         reason=reason,
         field="phone",
     )

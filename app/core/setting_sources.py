@@ -67,20 +67,20 @@ class SettingsFile(TomlConfigSettingsSource):
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
             raise SetupError(
-                "The settings file {file_path} is not UTF-8 in line {line}; save it so.",
+                "Line {line} of the settings file {file_path} is not UTF-8. Save the file as UTF-8.",
                 file_path=file_path,
                 line=line,
             ) from None
         except OSError as error:
-            why = error.strerror or "for no reason that the system gives"
+            why = error.strerror or "no reason given by the system"
             raise SetupError(
-                "The settings file {file_path} can't be read ({why}).", file_path=file_path, why=why
+                "Cannot read the settings file {file_path} ({why}).", file_path=file_path, why=why
             ) from None
         try:
             return tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise SetupError(
-                "The settings file {file_path} is not TOML: {error}.", file_path=file_path, error=error
+                "The settings file {file_path} is not valid TOML: {error}.", file_path=file_path, error=error
             ) from None
 
 
@@ -117,8 +117,8 @@ def _stranger(name: str, known: Iterable[str], what: str) -> Iterator[str]:
     if head in known:
         return
     near = meant(head, known)
-    remedy = f"do you mean {near}?" if near else f"unset or rename {what}"
-    yield f"{name}: is no setting of Loa; {remedy}"
+    remedy = f"Did you mean {near}?" if near else f"Unset or rename {what}."
+    yield f"{name}: is not a setting of Loa. {remedy}"
 
 
 def sentence(item: Mapping[str, Any], names: Iterable[str], of_links: Iterable[str]) -> str:
@@ -129,8 +129,8 @@ def sentence(item: Mapping[str, Any], names: Iterable[str], of_links: Iterable[s
     place = ".".join(str(step) for step in item["loc"] if step != "[key]") or "settings"
     if item["type"] == "extra_forbidden":
         if place in of_links:
-            return f"{place}: belongs to a link; move it to the table of that link, [links.NAME]"
+            return f"{place}: belongs to a link. Move it to the table of that link, [links.NAME]."
         near = meant(str(item["loc"][-1]), names)
-        return f"{place}: is no setting; " + (f"do you mean {near}?" if near else "take it out")
+        return f"{place}: is not a known setting. " + (f"Did you mean {near}?" if near else "Remove it.")
     said = _KINDS.get(item["type"]) or _PATTERNS.get(item.get("ctx", {}).get("pattern", ""))
     return f"{place}: {said or _SHOULD.sub('must ', item['msg'].removeprefix('Value error, '))}"

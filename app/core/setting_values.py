@@ -168,7 +168,7 @@ def _day_time(text: str) -> str:
 def _event_kind(text: str) -> str:
     if text != "*" and text not in EVENT_KINDS:
         near = meant(text, EVENT_KINDS)
-        hint = f"do you mean {near}?" if near else f"write * or of {', '.join(EVENT_KINDS)}"
+        hint = f"Did you mean {near}?" if near else f"write * or of {', '.join(EVENT_KINDS)}"
         raise ValueError(f"is no kind of event; {hint}")
     return text
 

@@ -158,13 +158,13 @@ _RUN_MOVES = {
 def move_campaign(old: str, new: CampaignState) -> CampaignState:
     """Return `new` if the transition is allowed; raise Conflict otherwise."""
     if new not in _CAMPAIGN_MOVES[CampaignState(old)]:
-        raise Conflict("The campaign is {old}; it can't become {new}.", old=old, new=new)
+        raise Conflict("The campaign is {old} and cannot become {new}.", old=old, new=new)
     return new
 
 
 def move_run(old: str, new: RunState) -> RunState:
     if new not in _RUN_MOVES[RunState(old)]:
-        raise Conflict("The run is {old}; it can't become {new}.", old=old, new=new)
+        raise Conflict("The run is {old} and cannot become {new}.", old=old, new=new)
     return new
 
 

@@ -65,9 +65,9 @@ def require_file(url: str) -> None:
     file = Path(where.database or "")
     if where.get_backend_name() == "sqlite" and not file.exists():
         raise NotFound(
-            "There is no ledger in the folder {parent}: set LOA_DATA or LOA_CONFIG to where it "
-            "is. The first command that writes makes one, such as `loa batch import` or `loa key "
-            "add`.",
+            "There is no ledger in the folder {parent}. Set LOA_DATA or LOA_CONFIG to its "
+            "location. The first command that writes, for example `loa batch import` or `loa key "
+            "add`, creates one.",
             parent=file.parent,
         )
 
@@ -181,12 +181,13 @@ def _may_hand_over(connection: Connection, account: str) -> None:
     found = connection.execute(_ACCOUNT, {"account": account}).first()
     if found is None:
         raise SetupError(
-            "The server has no account {account}, which LOA_DATABASE_URL names: make it first.",
+            "The server has no account {account}, which LOA_DATABASE_URL names. Create it first.",
             account=account,
         )
     if not found.member:
         raise SetupError(
-            "{own} may not give tables to {account}: run GRANT {account} TO {own} as the server's admin.",
+            "{own} cannot give tables to {account}. Run GRANT {account} TO {own} as the server's "
+            "administrator.",
             own=own,
             account=account,
         )
@@ -199,13 +200,14 @@ def fault(found: str | None) -> str | None:
         return None
     if found is not None and found > needed:
         return Phrase(
-            "The database has schema {found}, this program knows those up to {needed}: a newer "
-            "Loa has migrated it. Start that version, or put a backup of before in its place.",
+            "The database has schema {found}, but this program only knows schemas up to {needed}. "
+            "A newer Loa has migrated it. Start that version, or restore a backup from before the "
+            "migration.",
             found=found,
             needed=needed,
         )
     return Phrase(
-        "The database has schema {found}, this program needs {needed}. Run `loa migrate`.",
+        "The database has schema {found}, but this program needs {needed}. Run `loa migrate`.",
         found=found or "none",
         needed=needed,
     )

@@ -17,8 +17,9 @@ from app.core.errors import Damaged, SetupError
 _CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FAULTS = 3  # how many are reported
 _WORDS = (
-    "The ledger's file is damaged ({why}): nothing more is sent or taken. Stop Loa, keep the file, look at "
-    "the disk, put the newest backup in its place and say `loa database restored` (docs/operations.md)."
+    "The ledger file is damaged ({why}). Loa has stopped sending and receiving. Stop Loa, keep the "
+    "file, check the disk, restore the newest backup and run `loa database restored` "
+    "(docs/operations.md)."
 )
 
 
@@ -100,9 +101,9 @@ def lock_folder(file: Path, *, beside: bool = False) -> int | None:
             os.close(private_open(file, os.O_RDWR))
     except OSError as error:
         raise SetupError(
-            "The folder {parent} can't be used for the ledger ({strerror}): let this account "
-            "write there (docs/access.md has how two persons share it), or choose another with "
-            "LOA_DATA.",
+            "Cannot use the folder {parent} for the ledger ({strerror}). Give this account write "
+            "access (docs/access.md explains how two people share it), or choose another folder "
+            "with LOA_DATA.",
             parent=file.parent,
             strerror=error.strerror,
         ) from None
@@ -115,9 +116,9 @@ def lock_folder(file: Path, *, beside: bool = False) -> int | None:
         holder = os.read(handle, 64).decode("ascii", "replace").strip() or "unknown"
         os.close(handle)
         raise SetupError(
-            "Another Loa (process {holder}) is using the folder {parent}. On SQLite one process "
-            "sends: stop that one, choose another folder with LOA_DATA, or set LOA_DATABASE_URL "
-            "to a PostgreSQL server, which any number of processes may share.",
+            "Another Loa (process {holder}) is using the folder {parent}. With SQLite only one "
+            "process can send. Stop the other process, choose another folder with LOA_DATA, or set "
+            "LOA_DATABASE_URL to a PostgreSQL server, which several processes can share.",
             holder=holder,
             parent=file.parent,
         ) from None

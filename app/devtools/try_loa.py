@@ -257,7 +257,7 @@ async def _until(db: Database, holds: Callable[[Connection], bool]) -> None:
     ends = clock.monotonic() + _PATIENCE_S
     while not await db.aread(holds):
         if clock.monotonic() > ends:
-            raise SetupError("The invented campaigns have come to a stand; the folder's loa.log says why.")
+            raise SetupError("The sample campaigns have stalled. See loa.log in the folder.")
         await asyncio.sleep(0.2)
 
 

@@ -31,7 +31,7 @@ async def read(name: str, link: LinkSettings, day: date, sender: str) -> Sequenc
     carrier = build(name, link)
     if not isinstance(carrier, ListedFailures):
         raise Invalid(
-            "Link {name}: a link of kind {kind} has no list of failures.", name=name, kind=link.kind
+            "Link {name}: links of kind {kind} do not provide a list of failures.", name=name, kind=link.kind
         )
     async with reading(carrier):
         return await carrier.failures(day, sender)
@@ -66,9 +66,7 @@ async def stated(name: str, link: LinkSettings, first: date, last: date) -> Sequ
     """Return the carrier's totals of these days, both included. Raises Conflict if they can't be read."""
     carrier = build(name, link)
     if not isinstance(carrier, OwnFigures):
-        raise Invalid(
-            "Link {name}: a link of kind {kind} states no figures of its own.", name=name, kind=link.kind
-        )
+        raise Invalid("Link {name}: links of kind {kind} do not provide figures.", name=name, kind=link.kind)
     async with reading(carrier):
         return await carrier.figures(first, last)
 

@@ -77,7 +77,7 @@ def chosen(settings: Settings, name: str) -> dict[str, LinkSettings]:
     if not found:
         known = ", ".join(sorted(settings.links)) or "none"
         raise NotFound(
-            "There is no link and no carrier “{name}” in the settings; the links are: {known}.",
+            "There is no link or carrier “{name}” in the settings. Available links: {known}.",
             name=name[:40],
             known=known,
         )

@@ -59,7 +59,8 @@ def wording(key: str | None, own: str | None, form: TextForm) -> str:
     """Return the text to send. Raises Invalid unless exactly one of the two is given and not empty."""
     if (key is None) == (own is None):
         raise Invalid(
-            "Give either --text-key, a text of messages/, or --text, your own wording.", field="text"
+            "Provide either --text-key (a text from messages/) or --text (your own wording), but not both.",
+            field="text",
         )
     if own is not None and not own.strip():
         raise Invalid("--text is empty.", field="text")
@@ -124,12 +125,15 @@ def may_be_written_to(name: str, link: LinkSettings, number: str) -> str:
     phone = normalise(number)
     if isinstance(phone, str):
         raise Invalid(
-            "{number} is no mobile number: {en}", number=mask(number), en=REASONS[phone].en, field="number"
+            "{number} is not a valid mobile number: {en}",
+            number=mask(number),
+            en=REASONS[phone].en,
+            field="number",
         )
     if phone not in link.test_numbers:
         raise Invalid(
-            "{number} is not a test number of link {name}. Test messages go to nobody else: list "
-            "it first in test_numbers of [links.{name}], with its holder's consent.",
+            "{number} is not a test number of link {name}. Test messages are sent only to test "
+            "numbers. First add it to test_numbers in [links.{name}], with its owner's consent.",
             number=mask(number),
             name=name,
             field="number",
@@ -154,7 +158,7 @@ async def send(
         async with opened(carrier):
             why = await came_up(carrier)
             if why:
-                raise Conflict("{why}; nothing was sent.", why=why)
+                raise Conflict("{why}. Nothing was sent.", why=why)
             result = await _submit(context, link, carrier, sms)
             following.know(getattr(result, "refs", ()))
             await following.until_final(wait_s)

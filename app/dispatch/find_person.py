@@ -125,7 +125,8 @@ def require_few(connection: Connection, who: str) -> None:
         if at is not None:
             seconds = math.ceil((at + span_ms - now) / 1000)
             raise TooOften(
-                "You may look up {a_minute} people a minute and {a_day} a day; wait {seconds} seconds.",
+                "You can look up {a_minute} people per minute and {a_day} per day. Try again in "
+                "{seconds} seconds.",
                 a_minute=A_MINUTE,
                 a_day=A_DAY,
                 seconds=seconds,

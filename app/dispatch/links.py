@@ -99,11 +99,11 @@ def resume_link(tx: Transaction, link_id: LinkId) -> None:
     """Resume a halted link whose cause is mended: it connects again."""
     row = _row(tx, link_id)
     if row.code == RESTORED.code:
-        raise Conflict("The link {name} is halted: {why}", name=row.name, why=RESTORED.reason)
+        raise Conflict("Link {name} is halted: {why}", name=row.name, why=RESTORED.reason)
     halted = update(links).where(links.c.id == link_id, links.c.state == LinkState.HALTED.value)
     values = {"state": LinkState.RUNNING.value, "code": None, "reason": None, "changed_at": clock.now_ms()}
     if not tx.connection.execute(halted.values(values)).rowcount:
-        raise Conflict("The link {name} is not halted, so there is nothing to resume.", name=row.name)
+        raise Conflict("Link {name} is not halted, so there is nothing to resume.", name=row.name)
     tx.note(f"link/{row.name}", code=row.code, reason=row.reason)
     tx.wake()
 
@@ -124,7 +124,7 @@ def halt_link(tx: Transaction, link_id: LinkId, body: HaltBody) -> None:
     """
     row = _row(tx, link_id)
     if row.state == LinkState.HALTED:
-        raise Conflict("The link {name} is halted already: {reason}", name=row.name, reason=row.reason)
+        raise Conflict("Link {name} is already halted: {reason}", name=row.name, reason=row.reason)
     link_store.halt(tx.connection, link_id, Halted(BY_HAND, body.reason))
     tx.note(f"link/{row.name}", reason=body.reason)
     tx.wake()

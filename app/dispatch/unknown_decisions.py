@@ -134,13 +134,13 @@ def set_going(connection: Connection, run_id: int, queued: int) -> None:
 
 def require_live(state: str) -> None:
     if state not in (RunState.RUNNING, RunState.PAUSED, RunState.SENT, RunState.FINISHED):
-        raise Conflict("The run is {state}; messages can be sent again only while it lives.", state=state)
+        raise Conflict("The run is {state}. Messages can be sent again only until the run ends.", state=state)
 
 
 def broken_off(error: AppError, done: int) -> AppError:
     """Return the error that ended an order in slices, with how many messages it has decided."""
     sentence = Phrase(
-        "{n} messages are decided, then it broke off: {why} Say it again for the rest.",
+        "{n} messages were decided before an error occurred: {why} Repeat the action for the rest.",
         n=done,
         why=error.detail,
     )
@@ -215,8 +215,8 @@ def _require_some(connection: Connection, order: UnknownOrder, position: Positio
     if not any(_among(connection, order, these, position.given_at) for these in some):
         named = ", ".join(f"{batch}:{seq}" for batch, seq in lines[:5])
         raise Invalid(
-            "Nothing of {named} is unknown in run {run}: it is settled, or not there. GET "
-            "/v1/runs/{again}/unknown and `loa unknown list {same}` show what is.",
+            "None of {named} is unknown in run {run}: they are settled or do not exist. GET "
+            "/v1/runs/{again}/unknown and `loa unknown list {same}` show the unknown messages.",
             named=named,
             run=order.run_id,
             again=order.run_id,

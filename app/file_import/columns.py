@@ -82,14 +82,15 @@ class Columns:
         filled = [row for _, row in _filled(rows)]
         if not filled:
             return Invalid(
-                "The file is empty. It needs a header with a column {column}.", column=self.columns[0].remedy
+                "The file is empty. It needs a header row with a column {column}.",
+                column=self.columns[0].remedy,
             )
         likeliest = max(filled, key=lambda row: len(self._found(row)))
         lacking = next(c for c in self.columns if c.needed and c not in self._found(likeliest))
         shown = ", ".join(mask(cell.strip())[:40] for cell in likeliest[:12])
         which = Phrase("first line" if likeliest is filled[0] else "header")
         return Invalid(
-            "The file names no column of {what}; its {which} is: {shown}. Name the column {column}.",
+            "The file has no column for {what}. Its {which} is: {shown}. Name the column {column}.",
             what=Phrase(lacking.what),
             which=which,
             shown=shown,
@@ -126,7 +127,7 @@ def _filled(rows: Sequence[Sequence[str]]) -> list[tuple[int, Sequence[str]]]:
 def _two_columns(column: FileColumn, titles: Sequence[str], line: int) -> Invalid:
     both = join((f"“{title[:40]}”" for title in titles[:2]), " and ")
     return Invalid(
-        "Line {line} names two columns of {what}, {both}. Keep one of them.",
+        "Line {line} has two columns for {what}: {both}. Keep only one.",
         line=line,
         what=column.what,
         both=both,

@@ -45,9 +45,9 @@ _PACKED = (b"PK", b"\x1f\x8b")
 _MEMORY = 384 * 1024**2
 _CPU_S = 120  # plus two seconds per megabyte
 _NICE = 5  # sending has priority
-_TOO_LARGE = "The file takes too much memory to be read. Save it as “CSV UTF-8”, or split it."
-_TOO_LONG = "The file takes too long to be read. Save it as “CSV UTF-8”, or split it."
-_MISTAKE = "The file can't be read, by a mistake of the program; it is in the log."
+_TOO_LARGE = "Reading the file takes too much memory. Save it as “CSV UTF-8”, or split it."
+_TOO_LONG = "Reading the file takes too long. Save it as “CSV UTF-8”, or split it."
+_MISTAKE = "The file cannot be read because of an error in Loa. See the log for details."
 
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ def _exit_error(status: int) -> Invalid | ReaderEnded:
         return Invalid(_TOO_LONG)
     if status < 0:
         return ReaderEnded(
-            "The process that reads the file was ended (signal {n}); the import is put off.", n=-status
+            "The process that reads the file was ended (signal {n}). The import was postponed.", n=-status
         )
     return Invalid(_MISTAKE)
 

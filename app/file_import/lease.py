@@ -114,8 +114,8 @@ def require_tries(row: Row[Any]) -> None:
     tries = tries_of(row.owner)
     if row.state == BatchState.IMPORTING and tries >= MOST_TRIES:
         raise Invalid(
-            "The import was begun {n} times and never came to an end: the program died of it, or "
-            "was ended each time. Look at the file, save it as “CSV UTF-8” and upload it again.",
+            "The import was started {n} times but never finished, because the program crashed or "
+            "was stopped. Check the file, save it as “CSV UTF-8” and upload it again.",
             n=tries,
         )
 
@@ -171,7 +171,7 @@ class ImportLease:
         free = row.owner == self.owner or is_waiting(row)
         if not (free and connection.execute(taken).rowcount):
             raise Conflict(
-                "{what} {id} is being imported already; look at its progress instead.",
+                "{what} {id} is already being imported. See its progress.",
                 what=self.noun.capitalize(),
                 id=self.id,
             )
@@ -184,7 +184,7 @@ class ImportLease:
             return True
         if self.row(connection).owner != self.owner:
             raise Conflict(
-                "{what} {id} has been taken over by another import.", what=self.noun.capitalize(), id=self.id
+                "{what} {id} was taken over by another import.", what=self.noun.capitalize(), id=self.id
             )
         return False
 

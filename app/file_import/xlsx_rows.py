@@ -35,7 +35,7 @@ DAMAGED = (
     *(zipfile.BadZipFile, InvalidFileException, SyntaxError, zlib.error, EOFError, OSError),
     *(LookupError, ValueError, TypeError, RuntimeError, AttributeError, ArithmeticError),
 )
-_NO_WORKBOOK = "The file is a .zip, but no Excel workbook that can be read. Save it as .xlsx or “CSV UTF-8”."
+_NO_WORKBOOK = "The file is a .zip but not a readable Excel workbook. Save it as .xlsx or “CSV UTF-8”."
 
 
 def sheet_rows(file: BinaryIO, columns: Columns, limit: int) -> Iterator[Row | UnreadableLine]:
@@ -110,7 +110,7 @@ def _choose(workbook: Any, columns: Columns) -> tuple[Any, Layout]:
     if len(found) > 1:
         names = join((f"“{sheet.title}”" for sheet, _ in found[:2]), " and ")
         raise Invalid(
-            "The sheets {sheets} both hold {what}. Keep one sheet in each file.",
+            "The sheets {sheets} both contain {what}. Keep one sheet per file.",
             sheets=names,
             what=columns.columns[0].what,
         )
@@ -198,8 +198,8 @@ def limited(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
             filled = any(getattr(cell, "value", cell) is not None for cell in cells[CELLS_LIMIT:])
             if filled or wide > _BLANK_ROWS:
                 raise Invalid(
-                    "Row {n} of a sheet has more than {m} cells. Delete what stands to the right "
-                    "of the table.",
+                    "Row {n} of a sheet has more than {m} cells. Delete everything to the right of "
+                    "the table.",
                     n=number,
                     m=CELLS_LIMIT,
                 )

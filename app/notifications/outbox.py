@@ -27,7 +27,8 @@ LEASE_MS = 600_000  # longer than any server is waited for
 _AT_ONCE = 10
 _ERROR_LENGTH = 500
 _NOT_OURS = (
-    "This notice was written or changed outside Loa, so it is not sent. Find out who writes the database."
+    "This notice was created or changed outside Loa, so it is not sent. Check who has write access "
+    "to the database."
 )
 
 
@@ -155,7 +156,7 @@ def replay_failed(connection: Connection, target: str, who: str) -> int:
         known = select(notices.c.target).where(notices.c.state == NoticeState.FAILED.value).distinct()
         others = ", ".join(sorted(connection.execute(known).scalars())) or Phrase("none")
         raise Conflict(
-            "No notice to {target} has failed; notices that failed are to: {others}.",
+            "There are no failed notices to {target}. Notices to these have failed: {others}.",
             target=target,
             others=others,
         )

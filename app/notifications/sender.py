@@ -55,7 +55,8 @@ async def resolve(host: str, port: int, *, private: bool) -> str:
         if not (private or is_open(ip_address(address))):
             raise AddressRefused(
                 Phrase(
-                    "{host} leads to {address}, an inner address; set private_endpoints if it is your own.",
+                    "{host} resolves to {address}, an internal address. If it is your own, set "
+                    "private_endpoints.",
                     host=host,
                     address=address,
                 )
@@ -109,7 +110,7 @@ async def post(endpoint: EndpointSettings, notice: Notice, *, private: bool) -> 
         return Later(Phrase("The endpoint did not answer: {why}", why=cause_of(error)))
     if answer.is_success:
         return Sent()
-    sentence = Phrase("The endpoint answers {status}.", status=answer.status_code)
+    sentence = Phrase("The endpoint answered with status {status}.", status=answer.status_code)
     return Never(sentence) if answer.status_code == 410 else Later(sentence, _retry_after(answer))
 
 
@@ -166,7 +167,7 @@ def send(settings: MailSettings, notice: Notice) -> Outcome:
     try:
         message = compose(notice, settings.sender)
     except (ValueError, IndexError, HeaderParseError):  # an address stored before addresses were checked
-        return Never("No message can bear this address; correct it with `loa addressee set`.")
+        return Never("This e-mail address is not valid in a message. Correct it with `loa addressee set`.")
     try:
         with _connected(settings) as server:
             server.send_message(message)
@@ -178,7 +179,11 @@ def send(settings: MailSettings, notice: Notice) -> Outcome:
     except (smtplib.SMTPException, OSError) as error:
         # A wrong password or sender is for us to correct, so it is tried again.
         return Later(
-            Phrase("The mail server {host} did not take it: {why}", host=settings.host, why=_describe(error))
+            Phrase(
+                "The mail server {host} did not accept the message: {why}",
+                host=settings.host,
+                why=_describe(error),
+            )
         )
     return Sent()
 
@@ -203,20 +208,22 @@ def _connected(settings: MailSettings) -> smtplib.SMTP:
 
 
 def _refused(code: int, answer: bytes | str) -> Outcome:
-    sentence = Phrase("The mail server answers {code} {words}", code=code, words=_server_words(answer))
+    sentence = Phrase("The mail server answered {code} {words}", code=code, words=_server_words(answer))
     return Never(sentence) if 500 <= code < 600 else Later(sentence)
 
 
 def _describe(error: Exception) -> str:
     match error:
         case smtplib.SMTPAuthenticationError():
-            return Phrase("it refuses the login ({code})", code=error.smtp_code)
+            return Phrase("the login was refused ({code})", code=error.smtp_code)
         case smtplib.SMTPResponseException():
             return Phrase(
-                "it answers {code} {said}", code=error.smtp_code, said=_server_words(error.smtp_error)
+                "the server answered {code} {said}",
+                code=error.smtp_code,
+                said=_server_words(error.smtp_error),
             )
         case smtplib.SMTPException():
-            return _server_words(str(error)) or "it gives no reason"
+            return _server_words(str(error)) or "no reason given"
     return cause_of(error)
 
 
@@ -253,9 +260,9 @@ class Sender:
         notice, settings = due.notice, self.settings
         if notice.channel is NotificationChannel.EMAIL:
             if settings.mail is None:
-                return Later("There is no mail server in the settings.")
+                return Later("No mail server is configured.")
             return await asyncio.to_thread(send, settings.mail, notice)
         endpoint = settings.endpoints.get(notice.target)
         if endpoint is None:
-            return Never(Phrase("There is no endpoint {name} in the settings any more.", name=notice.target))
+            return Never(Phrase("Endpoint {name} is no longer in the settings.", name=notice.target))
         return await post(endpoint, notice, private=settings.private_endpoints)

@@ -164,7 +164,7 @@ def hold(connection: Connection, ledger: Ledger, number: int, identity: EraserId
     own = update(erasures).where(e.id == number, e.owner == identity.owner, e.ended_at.is_(None))
     row = connection.execute(own.values(lease_until=until).returning(erasures)).first()
     if row is None:
-        raise Conflict("Erasure {erasure} has been taken over by another process.", erasure=number)
+        raise Conflict("Erasure {erasure} was taken over by another process.", erasure=number)
     return row
 
 

@@ -34,7 +34,7 @@ from carriers.phrases import Phrase
 
 _HOLDING = (BatchState.READY.value, BatchState.IMPORTING.value)
 _OVER = (RunState.SENT.value, RunState.FINISHED.value, RunState.CANCELLED.value)
-_NO_RUN = "It has no run with numbers."
+_NO_RUN = "It has no run with numbers yet."
 _MOST_TERMS = 2  # for so many terms more, at the most, a campaign waits for others of its directive
 
 Subjects = Collection[tuple[ErasureKind, int | None]]
@@ -203,7 +203,7 @@ def _campaign(campaign: Row[Any], past: _Past, days: int) -> Erasable:
     sending = past.rounds.get(campaign.id)
     if sending is not None:
         reason = Phrase(
-            "Run {run} of campaign {campaign} of the same follow-ups is not over.",
+            "Run {run} of campaign {campaign} in the same follow-up chain has not ended.",
             run=sending.id,
             campaign=sending.campaign_id,
         )
@@ -328,7 +328,7 @@ def _file(file: Row[Any], open_: Sequence[int], days: int) -> Erasable:
         ErasureKind.RECEIPT_FILE, file.id, file.name, "", first_at=file.first_at, last_at=file.last_at
     )
     if open_:
-        return _with(found, held=Phrase("It speaks of campaign {campaign}.", campaign=open_[0]))
+        return _with(found, held=Phrase("It refers to campaign {campaign}.", campaign=open_[0]))
     return _with(found, rule=Phrase(erasable.APPLIED.en, days=days), due_at=ended + days * DAY_MS)
 
 

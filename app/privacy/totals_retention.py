@@ -97,7 +97,8 @@ def _totals(numbers: Row[Any], under: set[int], since: dict[int, int], months: i
         return _with(
             found,
             held=Phrase(
-                "The numbers of campaign {campaign} of the same directive are still there.", campaign=open_[0]
+                "The numbers of campaign {campaign} under the same directive have not been erased.",
+                campaign=open_[0],
             ),
         )
     rule = Phrase(erasable.TOTALS.en, months=months)
@@ -135,7 +136,9 @@ def _acts(connection: Connection, months: int) -> Iterator[Erasable]:
     found = Erasable(ErasureKind.AUDIT, None, erasable.ACTS.en, "", first_at=oldest.at, months=months)
     begun = _open_since(connection)
     if begun is not None and oldest.at >= begun:
-        yield _with(found, held="Reports of a campaign whose numbers are still there are told from them.")
+        yield _with(
+            found, held=("They are needed for the reports of a campaign whose numbers have not been erased.")
+        )
         return
     yield _monthly(connection, found, oldest.at)
 

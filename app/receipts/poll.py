@@ -243,8 +243,8 @@ def askers(
         found.append(Poll(link, carrier, inbox, plan, lease_s))
     elif settings.poll in ("sample", "all"):
         raise SetupError(
-            "Link {name}: poll is {poll}, but a link of kind {kind} can't be asked about "
-            "messages; leave poll out, or set it to 'none'.",
+            "Link {name}: poll is {poll}, but links of kind {kind} cannot be asked about messages. "
+            "Remove poll, or set it to 'none'.",
             name=link.name,
             poll=f"{settings.poll!r}",
             kind=settings.kind,
@@ -253,8 +253,8 @@ def askers(
         found.append(Reconciliation(link, carrier, inbox, lease_s))
     elif settings.reconcile:
         raise SetupError(
-            "Link {name}: reconcile is on, but a link of kind {kind} has no list of failures; "
-            "leave reconcile out.",
+            "Link {name}: reconcile is on, but links of kind {kind} have no list of failures. "
+            "Remove reconcile.",
             name=link.name,
             kind=settings.kind,
         )

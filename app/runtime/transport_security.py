@@ -172,8 +172,8 @@ def server_tls(settings: Settings) -> ssl.SSLContext | None:
     except OSError as error:
         why = getattr(error, "reason", None) or error.strerror
         raise SetupError(
-            "tls_certificate and tls_key can't be used ({why}): name a PEM file with the "
-            "certificate and those that vouch for it, and one with its key, without a password.",
+            "Cannot use tls_certificate and tls_key ({why}). Name a PEM file with the certificate "
+            "and its chain, and one with its key, without a password.",
             why=why,
         ) from None
     return context

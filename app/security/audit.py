@@ -40,9 +40,9 @@ _DECIDED = tuple(f"campaign.{each}" for each in ("approved", "rejected", "return
 _ORDERED = tuple(f"run.{each}" for each in ("start", "resume", "pause", "cancel", "stopped", "suspended"))
 _KEPT = (*_DECIDED, *_ORDERED, "approval.", "budget.", "rejected.", "person.", "key.", "audit.", "ledger.")
 _UNSEALED = (
-    "Row {n} bears no seal: it is from before there was a secret_key, or was put in by somebody who has only "
-    "the database. Compare the chain with a head that was kept elsewhere; where it is right: `loa audit seal "
-    "--head ROWS:HASH`."
+    "Row {n} has no seal. It was written before secret_key was set, or by someone with access only "
+    "to the database. Compare the chain with a head stored elsewhere. If it is right, run `loa "
+    "audit seal --head ROWS:HASH`."
 )
 
 # Where the person is: the client's address, or the host of the command line.
@@ -141,8 +141,8 @@ def kept(settings: Settings) -> KeptHeads:
         return KeptHeads(heads.kept(file, settings.ledger_name), settings.records_months)
     except OSError as error:
         raise SetupError(
-            "The heads of the audit in {file} can't be read ({why}): let Loa's account own it, "
-            "or name another file in audit_head_file.",
+            "Cannot read the audit heads in {file} ({why}). Make Loa's account the owner of the "
+            "file, or name another one in audit_head_file.",
             file=file,
             why=error.strerror,
         ) from None
@@ -180,7 +180,7 @@ def verify(connection: Connection, kept: KeptHeads = KeptHeads()) -> Chain:
         fault = _erased_early(begin, kept, months) or fault
     if fault is None and not certified:
         fault = Phrase(
-            "No act names certificate {certificate}, by which rows 1 to {n} were erased.",
+            "No act mentions certificate {certificate}, by which rows 1 to {n} were erased.",
             certificate=begin.certificate,
             n=begin.row,
         )
@@ -196,8 +196,7 @@ def _unsealed(connection: Connection, row: Row[Any]) -> str | None:
     if row.seal is None:
         return Phrase(_UNSEALED, n=row.id)
     return Phrase(
-        "Row {n} ({action} by {who}) bears a seal that was not made with secret_key, nor with "
-        "previous_secret_key.",
+        "The seal of audit row {n} ({action} by {who}) does not match secret_key or previous_secret_key.",
         n=row.id,
         action=row.action,
         who=row.who,
@@ -209,7 +208,7 @@ def _differs(then: Sequence[AuditHead], digest: str) -> str | None:
         if each.hash != digest:
             day = _day(each.at)
             return Phrase(
-                "Row {n} is not the one of {day}, whose head was kept outside the database.",
+                "Row {n} differs from the row of {day} whose head was stored outside the database.",
                 n=each.row,
                 day=day,
             )
@@ -221,8 +220,8 @@ def _cut_off(rows: int, then: dict[int, list[AuditHead]]) -> str | None:
     if last <= rows:
         return None
     return Phrase(
-        "Rows after {n} are cut off: row {last} was there on {day}, by its head that was kept "
-        "outside the database. Was it put back from a backup? Then say `loa database restored`.",
+        "Rows after {n} are missing: row {last} existed on {day}, according to a head stored "
+        "outside the database. If you restored a backup, run `loa database restored`.",
         n=rows,
         last=last,
         day=_day(then[last][0].at),
@@ -244,8 +243,8 @@ def _erased_early(begin: Anchor, kept: KeptHeads, term: int) -> str | None:
     for each in kept.heads:
         if each.row <= begin.row and kept.months and clock.plus_months(each.at, months) > clock.now_ms():
             return Phrase(
-                "Rows 1 to {n} are erased by certificate {certificate}, and row {row} of {day} "
-                "was to be kept for {months} months.",
+                "Rows 1 to {n} were erased by certificate {certificate}, but row {row} of {day} "
+                "had to be kept for {months} months.",
                 n=begin.row,
                 certificate=begin.certificate,
                 row=each.row,
@@ -265,15 +264,15 @@ def seal_all(connection: Connection, who: str, said: str) -> int:
     Conflict unless `said` is the chain's current head and nothing but seals is missing.
     """
     if not keys_of(connection):
-        raise Conflict("There is no key to seal with: set secret_key.")
+        raise Conflict("There is no key to seal with. Set secret_key.")
     found = head(connection).said
     if said != found:
-        raise Conflict("The head of the chain is not {said}; it is {found}.", said=said[:80], found=found)
+        raise Conflict("The head of the chain is {found}, not {said}.", said=said[:80], found=found)
     rows, before = anchor(connection).row, anchor(connection).hash
     for row in audit_chain.rows(connection, 0):
         fault = audit_chain.fault(rows, before, row) or (row.seal and _unsealed(connection, row))
         if fault:
-            raise Conflict("The audit is not as it was written. {fault}", fault=fault)
+            raise Conflict("The audit log was altered. {fault}", fault=fault)
         rows, before = row.id, row.hash
     count = _write_seals(connection, lambda row: _make_seal(connection, row) if row.seal is None else None)
     if count:

@@ -78,10 +78,10 @@ def link(before: str, said: Sequence[int | str], like: str = "") -> str:
 def fault(rows: int, head: str, row: Record) -> str | None:
     """Return why this row does not follow the previous one, or None if it does."""
     if row.id != rows + 1:
-        return Phrase("Row {n} is missing: the next one is {other}.", n=rows + 1, other=row.id)
+        return Phrase("Row {n} is missing; the next row is {other}.", n=rows + 1, other=row.id)
     if link(head, [*row[: len(SAID)], row.stored], like=row.hash) != row.hash:
         return Phrase(
-            "Row {n} ({action} by {who}) was changed, or the row before it.",
+            "Row {n} ({action} by {who}) or the row before it was changed.",
             n=row.id,
             action=row.action,
             who=row.who,

@@ -23,7 +23,7 @@ TOUCH_MS = 60_000  # last use of keys and sessions is recorded to the minute, to
 LONGEST_OVERLAP = timedelta(days=30)
 _PREFIX_LENGTH = 8
 MARK = "loa_"
-_UNKNOWN = "This API key is not known. Send a valid one as `Authorization: Bearer loa_...`."
+_UNKNOWN = "This API key is unknown. Send a valid one as `Authorization: Bearer loa_...`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +85,14 @@ def rotate_key(connection: Connection, name: str, overlap: timedelta, given_by: 
     """
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
         raise Invalid(
-            "The overlap is between 0 hours and {days} days.", days=LONGEST_OVERLAP.days, field="overlap"
+            "The overlap must be between 0 hours and {days} days.", days=LONGEST_OVERLAP.days, field="overlap"
         )
     row, now = _named(connection, name), clock.now_ms()
     if not account_stamps.holds(connection, api_keys, row):
-        raise Conflict("The key of {name} was changed behind Loa's back; revoke it.", name=name, field="name")
+        raise Conflict("The key {name} was modified outside Loa. Revoke it.", name=name, field="name")
     if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
         raise Conflict(
-            "The key of {name} is over; make a new one under another name.", name=name, field="name"
+            "{name}'s API key has expired. Create a new key under a different name.", name=name, field="name"
         )
     prefix, secret = _new_secret()
     until = now + round(overlap.total_seconds() * 1000)
@@ -188,7 +188,9 @@ def _expiry(at: datetime | None) -> int | None:
     if at is None:
         return None
     if at <= clock.now():
-        raise Invalid("The key would be over already; name a later time, with its zone.", field="expires_at")
+        raise Invalid(
+            "The expiry time is in the past. Choose a later time, with its time zone.", field="expires_at"
+        )
     return clock.to_ms(at)
 
 

@@ -37,7 +37,7 @@ def add(
 ) -> Person:
     """Add a person; Conflict if the name is taken. hashed: the password; given_by: who knows it."""
     if len(name) > _LONGEST_NAME:
-        raise Invalid("A person's name has {most} characters at the most.", most=_LONGEST_NAME, field="name")
+        raise Invalid("A user's name must have at most {most} characters.", most=_LONGEST_NAME, field="name")
     check_name(connection, name, "person")
     check_role(role, carrier)
     row: dict[str, Any] = {"name": name, "role": role, "carrier": carrier, "created_at": clock.now_ms()}
@@ -77,9 +77,8 @@ def genuine(connection: Connection, row: Row[Any]) -> Row[Any]:
     """Return the row; Conflict if it was altered, so that no change of ours gives it a valid stamp."""
     if not account_stamps.holds(connection, people, row):
         raise Conflict(
-            "The account {name} was changed behind Loa's back, or is of before there was a "
-            "secret_key. Look at its role; where all is right: `loa user sign {same}` on the "
-            "host.",
+            "The account {name} was modified outside Loa, or created before secret_key was set. "
+            "Check its role; if everything is right, run `loa user sign {same}` on the host.",
             name=row.name,
             same=row.name,
             field="name",
@@ -115,7 +114,7 @@ def disable(connection: Connection, name: str) -> None:
     c = people.c
     others = select(c.id).where(c.role == "admin", c.disabled_at.is_(None), c.id != row.id)
     if row.role == "admin" and connection.execute(others).first() is None:
-        raise Conflict("{name} is the only admin; add another one first.", name=name, field="name")
+        raise Conflict("{name} is the only administrator. Add another one first.", name=name, field="name")
     active = (c.id == row.id, c.disabled_at.is_(None))
     connection.execute(update(people).where(*active).values(disabled_at=clock.now_ms()))
     account_stamps.write(connection, people, people.c.id == row.id)

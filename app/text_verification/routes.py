@@ -22,7 +22,7 @@ from carriers.phrases import Phrase
 router = Routes(tags=["verify"])
 
 _BODY_LIMIT = 32 * 1024  # bytes: fits LONGEST Vietnamese characters, also percent-encoded
-_TEXT_TOO_LONG = Phrase("Send the text of one SMS, {most} characters at the most.", most=LONGEST)
+_TEXT_TOO_LONG = Phrase("Enter the text of one SMS, at most {most} characters.", most=LONGEST)
 
 
 class Pasted(BaseModel):

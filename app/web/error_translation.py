@@ -35,8 +35,16 @@ def translate_error(speaker: Speaker, sentence: str) -> Markup:
     """Translate a sentence, or mark it as English."""
     if speaker.language == "en":
         return escape(sentence)
-    translated = _translated(speaker, sentence)
-    return Markup('<span lang="en">{}</span>').format(sentence) if translated is None else translated
+    if (translated := _translated(speaker, sentence)) is not None:
+        return translated
+    return (
+        escape(sentence) if _is_vietnamese(sentence) else Markup('<span lang="en">{}</span>').format(sentence)
+    )
+
+
+def _is_vietnamese(sentence: str) -> bool:
+    """Return whether it was made in Vietnamese, as what is wrong in a form that offices fill in."""
+    return any(sign.isalpha() and not sign.isascii() for sign in Phrase(sentence).template)
 
 
 def coded(speaker: Speaker, code: str) -> Markup:

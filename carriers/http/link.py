@@ -53,8 +53,8 @@ for _library in ("httpx", "httpcore"):
     logging.getLogger(_library).setLevel(logging.WARNING)
 
 CLOSED = Deferred("link closed", retry_after_s=1.0)
-STALE = "the carrier had sent an answer too many before"
-SURPLUS = "the carrier sent an answer too many"
+STALE = "the carrier had sent an unexpected extra answer before"
+SURPLUS = "the carrier sent an unexpected extra answer"
 HELD_BACK = Deferred("link held back", retry_after_s=1.0)
 _permit: ContextVar[Permit | None] = ContextVar("permit", default=None)
 _kept: ContextVar[KeptConnection | None] = ContextVar("kept", default=None)
@@ -491,7 +491,7 @@ class HttpCarrier(ABC):
                 self.hold_back(min(PAUSE_S * 2.0 ** (1 + self._lost_probes), _LONGEST_SILENCE_S))
 
     def _mark_held(self) -> None:
-        why = Phrase("{n} requests in a row without a clear answer", n=self._unclear_in_a_row)
+        why = Phrase("{n} requests in a row had no clear answer", n=self._unclear_in_a_row)
         if not self._health.probing:
             self.log.error("link is probing", why=why)
         self._health.probing, self._health.refusing_since = why, None

@@ -83,7 +83,7 @@ def verdict(
         return failed
     words = said(answer)
     if words is None:
-        return Unknown("the answer can't be read")
+        return Unknown("the answer cannot be read")
     if words.status in own:
         return own[words.status]
     shown = quoted(f"{words.status} {words.message}", *secrets)
@@ -104,18 +104,18 @@ def login_verdict(answer: HttpAnswer, secrets: Sequence[str]) -> str | Deferred 
             return failed
         if isinstance(failed, Unknown) and failed.throttled:
             return Deferred("login: http 429", retry_after_s=5.0, throttled=True)
-        return Deferred("login: the answer can't be read", retry_after_s=5.0)
+        return Deferred("login: the answer cannot be read", retry_after_s=5.0)
     if words.status == "200":
         return words.sid or Deferred("login: no sid in the answer", retry_after_s=5.0)
     shown = quoted(f"{words.status} {words.message}", *secrets)
     if _PERHAPS_TAKEN.fullmatch(words.status):
         return Deferred(
-            Phrase("login {said}", said=shown), retry_after_s=5.0, throttled=words.status == "429"
+            Phrase("Login failed: {said}", said=shown), retry_after_s=5.0, throttled=words.status == "429"
         )
     return Halted(
         f"login {words.status}"[:40],
         Phrase(
-            "MobiFone refuses our login ({said}): correct user and password, then resume the link.",
+            "MobiFone rejects the login ({said}). Correct user and password, then resume the link.",
             said=shown,
         ),
     )

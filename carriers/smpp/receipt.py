@@ -378,7 +378,7 @@ MODES = ("same", "hex_dec", "dec_hex")
 
 def wrong_mode(mode: str, fits: str) -> str:
     return Phrase(
-        "id_mode is {mode}, but receipts match their messages with {other}: set id_mode to {right}.",
+        "id_mode is {mode}, but receipts match messages only with {other}. Set id_mode to {right}.",
         mode=mode,
         other=fits,
         right=fits,

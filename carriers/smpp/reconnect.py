@@ -74,7 +74,7 @@ class Reconnector:
             if isinstance(pause_s, BaseException):
                 fault, pause_s = pause_s, self._settings.reconnect_max_s
                 log.error("fault of a bind", bind=BINDS[self.command], exc_info=fault)
-                end = End(Phrase("an unforeseen fault of Loa: {kind}", kind=type(fault).__name__))
+                end = End(Phrase("an unexpected error in Loa: {kind}", kind=type(fault).__name__))
                 await asyncio.gather(self._give_up(end), return_exceptions=True)
             if pause_s is None:
                 return

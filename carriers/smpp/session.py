@@ -368,7 +368,7 @@ class SmppSession(asyncio.Protocol):
                 else:
                     self._handle_request(command, sequence)
         except pdu.FrameError as error:
-            self.finish(End(Phrase("the stream is no SMPP: {why}", why=error)))
+            self.finish(End(Phrase("The peer does not speak SMPP: {why}", why=error)))
         if answers:
             self._answers_came(answers)
         self._leave_when_idle()
@@ -500,7 +500,7 @@ class SmppSession(asyncio.Protocol):
         elif enquired == self.command and self.state is State.BINDING:
             if status != pdu.ESME_ROK or command == pdu.GENERIC_NACK:
                 self.finish(
-                    End(Phrase("the carrier refused the bind with {code}", code=code(status)), status)
+                    End(Phrase("the carrier rejected the bind with {code}", code=code(status)), status)
                 )
             else:
                 self.state, self.bound_at = State.BOUND, self._loop.time()
@@ -590,7 +590,7 @@ class SmppSession(asyncio.Protocol):
         enquired = [at for at, command in self._control.values() if command == pdu.ENQUIRE_LINK]
         if not self.silent and self.sends() and enquired and self._heard <= enquired[0] <= long_ago:
             self.silent = True
-            why = Phrase("nothing was heard for {seconds} s", seconds=f"{now - self._heard:.0f}")
+            why = Phrase("no traffic for {seconds} s", seconds=f"{now - self._heard:.0f}")
             self.link.probing(self.command, why, len(self.in_flight))
 
     def _overdue_control(self, deadline: float, now: float) -> str:
@@ -599,7 +599,7 @@ class SmppSession(asyncio.Protocol):
             if asked_at <= (max(deadline, now - UNBIND_S) if command == pdu.UNBIND else deadline):
                 return Phrase("no answer to {command}", command=NAMES[command])
         if self._paused_at is not None and self._paused_at <= deadline:
-            return "the carrier read nothing"
+            return "the carrier stopped reading"
         return ""
 
     def _expire(self, deadline: float, now: float) -> float:

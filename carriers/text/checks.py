@@ -86,13 +86,13 @@ def _links(small: str, allowed: frozenset[str]) -> Iterator[TextFinding]:
         host = _host(link)
         if not _official(host):
             message = Phrase(
-                "The text links to {host}: a link makes a warning look like the fraud, so leave it out.",
+                "The text links to {host}. Links make a warning look like fraud. Remove it.",
                 host=host,
             )
             yield TextFinding("link", Severity.ERROR, match.start(), len(link), message)
         elif host not in allowed:
             message = Phrase(
-                "The text names {host}: confirm that the address is right, or leave it out.", host=host
+                "The text contains {host}. Confirm that the address is right, or remove it.", host=host
             )
             yield TextFinding("link", Severity.WARNING, match.start(), len(link), message)
 
@@ -129,7 +129,7 @@ def _phones(plain: str, allowed: frozenset[str]) -> Iterator[TextFinding]:
         number = _national(written)
         if number not in allowed:
             message = Phrase(
-                "{number} is no approved number: have it approved or leave it out.", number=_masked(number)
+                "{number} is not an approved number. Have it approved or remove it.", number=_masked(number)
             )
             yield TextFinding("phone", Severity.ERROR, at, len(written), message)
 
@@ -209,13 +209,11 @@ def _characters(composed: str) -> Iterator[TextFinding]:
     latin = any(c in VIETNAMESE or (c.isascii() and c.isalpha()) for c in composed)
     for at, c in enumerate(composed):
         if _invisible(c):
-            message = Phrase(
-                "{name} can't be seen and is used to slip past filters: delete it.", name=name_of(c)
-            )
+            message = Phrase("{name} is invisible and is used to evade filters. Delete it.", name=name_of(c))
             yield TextFinding("invisible", Severity.ERROR, at, 1, message)
         elif latin and _false_letter(c):
             message = Phrase(
-                "{letter} is {name}, not a letter of Vietnamese: type it again.", letter=c, name=name_of(c)
+                "{letter} is {name}, not a Vietnamese letter. Type it again.", letter=c, name=name_of(c)
             )
             yield TextFinding("false_letter", Severity.ERROR, at, 1, message)
 

@@ -75,7 +75,7 @@ class ListAnswer:
 
     def _read(self, sms: OutboundSms, details: Sequence[BatchItem]) -> SubmitResult:
         if any(detail.receiver != sms.phone for detail in details):
-            return Unknown("the answer has our id with another number")
+            return Unknown("the answer pairs the message id with another number")
         if self._list_refusal is not None:
             return self._list_refusal
         verdicts = {self._verdict(detail, sms.again) for detail in details}
@@ -88,7 +88,7 @@ class ListAnswer:
         if not isinstance(verdict, Accepted) or detail.result != "1":
             return verdict  # a duplicate that counts as taken had another id
         if self._top.result != "1":
-            return Unknown("the answer takes this message and refuses its list")
+            return Unknown("the answer accepts this message but rejects its list")
         return Accepted((detail.msg_id,))
 
     def _refusal_of_all(self, count: int) -> Refusal | None:
@@ -103,13 +103,16 @@ class ListAnswer:
     def _silent(self) -> str:
         item = self._book.quoted(self._top.message)
         return Phrase(
-            "the answer does not name this message: result {result}, {words}",
+            "the answer does not mention this message: result {result}, {words}",
             result=self._book.quoted(self._top.result),
             words=item,
         )
 
 
-STRANGE = "The carrier refuses message after message in words that we do not know (no balance? too fast?)."
+STRANGE = (
+    "The carrier keeps rejecting messages with an unknown code. Possible causes: no balance, "
+    "sending too fast."
+)
 
 
 def viettel(link: LinkOptions) -> Carrier:

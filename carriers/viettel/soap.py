@@ -40,7 +40,7 @@ def response(answer: HttpAnswer, operation: str, quoted: Callable[[str], str]) -
     try:
         root = read_xml(answer.body)
     except XmlError as error:
-        return failure_of(answer) or Unknown(Phrase("the answer can't be read: {why}", why=error))
+        return failure_of(answer) or Unknown(Phrase("the answer cannot be read: {why}", why=error))
     fault = find(root, "Fault")
     if fault is not None:
         return _fault_result(fault, quoted)
@@ -51,7 +51,9 @@ def _inside(root: Element, operation: str) -> Element | Unknown:
     body = child(root, "Body") if local_name(root) == "Envelope" else None
     found = None if body is None else child(body, f"{operation}Response")
     return (
-        Unknown(Phrase("the answer is no SOAP envelope with an answer to {operation}", operation=operation))
+        Unknown(
+            Phrase("the answer is not a SOAP envelope with an answer to {operation}", operation=operation)
+        )
         if found is None
         else found
     )
@@ -64,6 +66,6 @@ def _fault_result(fault: Element, quoted: Callable[[str], str]) -> Failure:
     if code.lower() in _OUR_FAULT:
         return Halted(
             f"soap fault {code}"[:40],
-            Phrase("The carrier's service can't read our request: {words}", words=words),
+            Phrase("The carrier's service cannot read the request: {words}", words=words),
         )
     return Unknown(Phrase("soap fault {code}: {words}", code=quoted(code), words=words))

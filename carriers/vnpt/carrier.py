@@ -80,9 +80,9 @@ async def send_lists(lists: Iterable[Sequence[int]], send: Send) -> dict[int, Su
 SEND = "send_sms_list"
 PLAIN, ACCENTED = "0", "8"
 BAD_PHONE = Rejected("not 84 and nine digits", Reason.NO_SUCH_NUMBER)
-BAD_TEXT = Rejected("a character that can't be carried", Reason.WRONG_REQUEST)
+BAD_TEXT = Rejected("a character that cannot be transmitted", Reason.WRONG_REQUEST)
 # VNPT takes DATACODING 8 towards VinaPhone numbers only (V2).
-TOO_LONG = Rejected("more parts than the link carries", Reason.WRONG_REQUEST)
+TOO_LONG = Rejected("more parts than the link allows", Reason.WRONG_REQUEST)
 ACCENTS_OFF_NET = Rejected("accents towards another network", Reason.WRONG_REQUEST)
 
 
@@ -147,8 +147,9 @@ class VnptCarrier(HttpCarrier):
             return Halted(
                 "sender ID",
                 Phrase(
-                    "This link sends as {label} (label_id {id}), and the campaign as {sender}: give "
-                    "that sender ID a link of its own, or the campaign this one.",
+                    "This link sends as {label} (label_id {id}), but the campaign as {sender}. "
+                    "Give that sender ID its own link, or use this link's sender ID in the "
+                    "campaign.",
                     label=own.label,
                     id=own.label_id,
                     sender=sender,
@@ -162,8 +163,8 @@ class VnptCarrier(HttpCarrier):
             return Halted(
                 "no template",
                 Phrase(
-                    "The campaign's text fits none of the link's templates ({known}): have it "
-                    "registered with VNPT, add it to templates, start again and resume the link.",
+                    "The campaign's text matches none of the link's templates ({known}). Have it "
+                    "registered with VNPT, add it to templates, restart Loa and resume the link.",
                     known=known,
                 ),
             )

@@ -74,7 +74,7 @@ ADDRESSEES = (("Sở Tư pháp", "department"), ("Báo Sơn La", "press"), ("Ng�
 # Districts as they were at the letter's date, and hundredths of each run; who has none comes last.
 AREAS = {"116": 14, "119": 12, "120": 9, "122": 11, "123": 13, "124": 8, "125": 15, "126": 13, None: 5}
 _REFUSED = Phrase(
-    "MobiFone refuses our login ({said}): correct user and password, then resume the link.", said="403 sai"
+    "MobiFone rejects the login ({said}). Correct user and password, then resume the link.", said="403 sai"
 )
 REASONS = {
     State.UNDELIVERED: {Reason.NO_SUCH_NUMBER: 6, Reason.BARRED: 3, Reason.HANDSET: 1},
@@ -336,6 +336,6 @@ def _outside(c: Connection) -> None:
             Notice("2", "run.finished", NotificationChannel.WEBHOOK, "dashboard", {}),
         ],
     )
-    failed = {"state": "failed", "error": Phrase("The endpoint answers {status}.", status=500)}
+    failed = {"state": "failed", "error": Phrase("The endpoint answered with status {status}.", status=500)}
     c.execute(update(notices).where(notices.c.id == 2).values(failed))
     do_not_send.add(c, "viettel", [f"098700{n:04}" for n in range(3)], AUTHOR)

@@ -44,15 +44,15 @@ def claimed(folder: Path) -> Iterator[None]:
     """Create or empty the folder and lock it; raises SetupError unless it is a demo's."""
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MARKER).is_file():
         raise SetupError(
-            "{folder} holds files that no demo made, so the demo does not empty it. Name a new "
-            "folder with --folder, or move those files away.",
+            "{folder} contains files that are not from a demo, so the demo does not empty it. Name "
+            "a new folder with --folder, or move those files away.",
             folder=folder,
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SetupError(
-            "{folder} can't be made ({strerror}). Name another with --folder.",
+            "Cannot create {folder} ({strerror}). Name another folder with --folder.",
             folder=folder,
             strerror=error.strerror,
         ) from None
@@ -61,7 +61,8 @@ def claimed(folder: Path) -> Iterator[None]:
             fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise SetupError(
-                "Another demo is at work in {folder}. Wait for its end, or name another with --folder.",
+                "Another demo is running in {folder}. Wait until it ends, or name another folder "
+                "with --folder.",
                 folder=folder,
             ) from None
         _empty(folder)
@@ -133,9 +134,8 @@ def fresh_db(settings: Settings) -> Iterator[Database]:
         connect_patiently(db, _PATIENCE_S)
         if table := db.read(_filled_table):
             raise SetupError(
-                "The database of LOA_DATABASE_URL holds data already (in {table}), and the demo "
-                "writes only into an empty one. Make a new database and name that, or unset "
-                "LOA_DATABASE_URL.",
+                "The database in LOA_DATABASE_URL already contains data (in {table}), but the demo "
+                "needs an empty one. Create a new database and name it, or unset LOA_DATABASE_URL.",
                 table=table,
             )
         schema.upgrade(db)

@@ -74,7 +74,7 @@ class ReceiptIngest:
         path = self.file(carrier)
         if not path.is_file():
             raise SetupError(
-                "The simulator of {carrier} left no result file at {path}.", carrier=carrier, path=path
+                "The simulator of {carrier} wrote no result file to {path}.", carrier=carrier, path=path
             )
         with path.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()

@@ -63,7 +63,7 @@ async def _watch(
         if all(run.state is RunState.FINISHED for run in runs) or (over and quiet >= _QUIET_S):
             return runs
         if running.done() or quiet >= stuck_s:
-            raise SetupError("The demo has come to a stand; its folder's loa.log says why.")
+            raise SetupError("The demo has stalled. See loa.log in its folder.")
         await asyncio.wait({running}, timeout=_LOOK_S)
 
 

@@ -33,7 +33,7 @@ class SimulatorProcess:
             return dict(json.loads(said.splitlines()[-1]))
         except (subprocess.TimeoutExpired, ValueError, IndexError):
             raise SetupError(
-                "The simulator of {carrier} ended without its figures.", carrier=self.carrier
+                "The simulator of {carrier} ended without reporting its figures.", carrier=self.carrier
             ) from None
 
 
@@ -74,7 +74,7 @@ def _port(process: subprocess.Popen[str], carrier: str, log: Path) -> int:
         return int(first.rpartition(":")[2])
     except ValueError:
         raise SetupError(
-            "The simulator of {carrier} did not start; {log} says why.", carrier=carrier, log=log
+            "The simulator of {carrier} did not start. See {log}.", carrier=carrier, log=log
         ) from None
 
 

@@ -150,10 +150,10 @@ class ResultFileImport:
     def _check(self, connection: Connection) -> int:
         file = self.row(connection)
         if not file.lines:
-            raise Invalid("The file has no lines below its header.")
+            raise Invalid("The file has a header but no lines.")
         if file.bad == file.lines:
             raise Invalid(
-                "None of the {n} lines can be read; the first: {first}",
+                "None of the {n} lines can be read. The first: {first}",
                 n=file.lines,
                 first=self._first_bad(connection),
             )
@@ -161,7 +161,7 @@ class ResultFileImport:
         row = connection.execute(often.group_by(_C.phone).having(func.count() > MOST).limit(1)).first()
         if row is not None:
             raise Invalid(
-                "The number {phone} stands on {n} lines: this is no result file.",
+                "The number {phone} occurs on {n} lines, so this is not a result file.",
                 phone=mask(row[0]),
                 n=row[1],
             )
@@ -222,7 +222,7 @@ class Moved(DatabaseUnavailable):
 
     def __init__(self) -> None:
         super().__init__(
-            "Receipts for numbers of the file came at the same moment; nothing was changed, try again."
+            "Receipts for numbers in the file arrived at the same moment. Nothing was changed. Try again."
         )
 
 

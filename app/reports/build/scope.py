@@ -189,8 +189,8 @@ def of_run(connection: Connection, run_id: int) -> Scope:
 
 def not_part(campaign_id: int, batch_id: int) -> NotFound:
     return NotFound(
-        "Batch {batch} is not part of campaign {campaign}; GET /v1/campaigns/{campaign} and `loa campaign "
-        "show` tell which are.",
+        "Batch {batch} is not part of campaign {campaign}. GET /v1/campaigns/{campaign} and `loa "
+        "campaign show` list its batches.",
         batch=batch_id,
         campaign=campaign_id,
         field="campaign",

@@ -67,7 +67,7 @@ def load(file: Path | None) -> Letterheads:
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SetupError("The letterheads in {file} can't be read ({why}).", file=file, why=error) from None
+        raise SetupError("Cannot read the letterheads in {file} ({why}).", file=file, why=error) from None
     own = _parse(text, str(file))
     known = {each.carrier for each in own}
     return Letterheads([*own, *(each for each in ours if each.carrier not in known)])
@@ -83,7 +83,9 @@ def _parse(text: str, name: str) -> list[Letterhead]:
     try:
         entries = tomllib.loads(text).get("letterhead", [])
     except tomllib.TOMLDecodeError as error:
-        raise SetupError("The letterheads in {file} are not TOML: {why}.", file=name, why=error) from None
+        raise SetupError(
+            "The letterheads in {file} are not valid TOML: {why}.", file=name, why=error
+        ) from None
     found, last = [], dict[str, dict[str, Any]]()
     for nth, entry in enumerate(entries, 1):
         _check(entry, Phrase("entry {n} of {file}", n=nth, file=name))
@@ -95,10 +97,10 @@ def _parse(text: str, name: str) -> list[Letterhead]:
 
 def _check(entry: Mapping[str, Any], where: str) -> None:
     if "carrier" not in entry:
-        raise SetupError('The letterhead in {where} lacks its carrier ("" for the police).', where=where)
+        raise SetupError('The letterhead in {where} has no carrier ("" stands for the police).', where=where)
     for key, value in entry.items():
         if key not in _NAMES:
-            raise SetupError("The letterhead in {where} has the unknown name {key}.", where=where, key=key)
+            raise SetupError("The letterhead in {where} has an unknown field {key}.", where=where, key=key)
         wanted, fits = _kind_of(key)
         if not fits(value):
             raise SetupError(
@@ -116,7 +118,7 @@ def _kind_of(key: str) -> tuple[str, Callable[[Any], bool]]:
 
 def _made(entry: Mapping[str, Any], where: str) -> Letterhead:
     if missing := sorted(_NEEDED - entry.keys()):
-        raise SetupError("The letterhead in {where} lacks {what}.", where=where, what=", ".join(missing))
+        raise SetupError("The letterhead in {where} is missing {what}.", where=where, what=", ".join(missing))
     return Letterhead(**{**entry, **{key: tuple(entry.get(key, ())) for key in _LISTS}})
 
 

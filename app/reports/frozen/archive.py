@@ -149,7 +149,7 @@ def content(connection: Connection, frozen: Frozen, form: str) -> tuple[Archived
     if file is None:
         known = ", ".join(each.format for each in frozen.files)
         raise NotFound(
-            "Report {report} has no file {form}; it has {known}.",
+            "Report {report} has no file {form}. Available files: {known}.",
             report=frozen.id,
             form=form,
             known=known,
@@ -168,8 +168,8 @@ def require_bytes(found: bytes, sha256: str, what: str) -> None:
     """Raise Spoilt if bytes no longer have their hash; what: they are, as a sentence begins."""
     if hashlib.sha256(found).hexdigest() != sha256:
         raise Spoilt(
-            "{what} is not what was frozen, so it is not given out. Somebody has altered the "
-            "database: compare it with a backup, and see `loa report verify`.",
+            "{what} differs from what was frozen, so it is not shown. The database was altered. "
+            "Compare it with a backup, and run `loa report verify`.",
             what=what,
         )
 
@@ -194,8 +194,8 @@ def _as_written() -> Iterator[None]:
         yield
     except (ValueError, TypeError, LookupError):  # of a row that only Loa writes
         raise Spoilt(
-            "A row of a frozen report holds something that Loa never writes. Somebody has altered the "
-            "database: compare it with a backup."
+            "A row of a frozen report contains something that Loa does not write. The database was "
+            "altered. Compare it with a backup."
         ) from None
 
 

@@ -42,9 +42,8 @@ def altered(connection: Connection, report: Frozen) -> str | None:
     """
     if not _is_on_record(connection, report, FROZEN, detail(report)):
         return Phrase(
-            "What stands beside the figures of report {report} (version, cut-off, carrier, "
-            "changes, list of files) is not what was frozen. Somebody has altered the database: "
-            "compare it with a backup.",
+            "The details of report {report} (version, cut-off, carrier, changes, list of files) "
+            "differ from what was frozen. The database was altered. Compare it with a backup.",
             report=report.id,
         )
     has_papers = any(each.format.startswith(ISSUED) for each in report.files)
@@ -52,8 +51,8 @@ def altered(connection: Connection, report: Frozen) -> str | None:
         connection, report, ISSUE, issue_detail(report), newest=True
     ):
         return Phrase(
-            "The final papers of report {id} are not those that were issued. Somebody has "
-            "altered the database: compare it with a backup.",
+            "The final documents of report {id} differ from those that were issued. The database "
+            "was altered. Compare it with a backup.",
             id=report.id,
         )
     return None

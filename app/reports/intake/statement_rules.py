@@ -67,7 +67,8 @@ def _general(figures: StatedFigures, level: ReceiptLevel) -> Iterator[InputFault
         yield fault(
             ("segments",),
             Phrase(
-                "{segments} SMS parts of {sent} messages: each has 1 to {most} parts.",
+                "{segments} SMS parts for {sent} messages is not possible: each message has 1 to "
+                "{most} parts.",
                 segments=segments,
                 sent=sent,
                 most=MAX_SEGMENTS,
@@ -94,14 +95,18 @@ def _counts(place: Place, row: StatedCounts, level: ReceiptLevel) -> Iterator[In
     if row.sent < 0 or row.sent > row.eligible:
         yield fault(
             (*place, "sent"),
-            Phrase("{sent} sent of {eligible} eligible can't be.", sent=row.sent, eligible=row.eligible),
+            Phrase(
+                "{sent} sent is more than {eligible} eligible. Check the figures.",
+                sent=row.sent,
+                eligible=row.eligible,
+            ),
             f"Đã gửi {row.sent} trong {row.eligible} thuê bao thuộc diện là không thể; hãy kiểm tra lại.",
         )
     elif row.sent != row.eligible - row.excluded:
         yield fault(
             (*place, "sent"),
             Phrase(
-                "(3) sent {sent} must be (1) eligible {eligible} less (2) excluded {excluded}.",
+                "(3) sent {sent} must be (1) eligible {eligible} minus (2) excluded {excluded}.",
                 sent=row.sent,
                 eligible=row.eligible,
                 excluded=row.excluded,
@@ -119,14 +124,14 @@ def _receipts(place: Place, row: StatedCounts, level: ReceiptLevel) -> Iterator[
         elif level is not ReceiptLevel.NONE and n is None:
             yield fault(
                 (*place, name),
-                "With receipts, received, failed and no_receipt belong together; give it, 0 for none.",
+                "With receipts, received, failed and no_receipt are all required. Enter 0 if there are none.",
                 "Có biên nhận thì phải có đủ số đã nhận và không nhận được; hãy nhập 0 nếu không có.",
             )
     if (row.received or 0) + (row.failed or 0) > row.sent:
         yield fault(
             (*place, "failed"),
             Phrase(
-                "(4) {received} and (5) {failed} together are more than (3) {sent}.",
+                "(4) {received} plus (5) {failed} is more than (3) {sent}.",
                 received=row.received,
                 failed=row.failed,
                 sent=row.sent,
@@ -137,7 +142,7 @@ def _receipts(place: Place, row: StatedCounts, level: ReceiptLevel) -> Iterator[
         yield fault(
             (*place, "no_receipt"),
             Phrase(
-                "(6) {rest} must be (3) {sent} less (4) {received} less (5) {failed}.",
+                "(6) {rest} must be (3) {sent} minus (4) {received} minus (5) {failed}.",
                 rest=row.no_receipt,
                 sent=row.sent,
                 received=row.received,
@@ -151,7 +156,7 @@ def _receipts(place: Place, row: StatedCounts, level: ReceiptLevel) -> Iterator[
 def _unprovable(place: Place) -> InputFault:
     return fault(
         place,
-        "A carrier without receipts can't know this; leave it out, or name the receipts' level.",
+        "Without receipts this figure cannot be known. Leave it empty, or choose the level of the receipts.",
         "Không có biên nhận thì không thể có số này; hãy để trống hoặc chọn mức biên nhận khác.",
     )
 
@@ -174,13 +179,13 @@ def _known(form: str, keys: Sequence[str], known: Iterable[str]) -> Iterator[Inp
             names = ", ".join(known)
             yield fault(
                 (form, n, "key"),
-                Phrase("There is no {key}; use {known}.", key=key, known=names),
+                Phrase("Unknown field {key}. Use {known}.", key=key, known=names),
                 f"Không có mục “{key}”.",
             )
         elif key in keys[:n]:
             yield fault(
                 (form, n, "key"),
-                Phrase("{key} is given twice.", key=key),
+                Phrase("{key} occurs twice.", key=key),
                 f"Mục “{key}” lặp lại; chỉ ghi một dòng.",
             )
 
@@ -192,7 +197,7 @@ def _agree(
         yield fault(
             place,
             Phrase(
-                "The sum of {what} is {found}, form 1 says {expected}; correct one of them.",
+                "The sum of {what} is {found}, but form 1 says {expected}. Correct one of them.",
                 what=of[0],
                 found=found,
                 expected=expected,
@@ -234,7 +239,7 @@ def _area(n: int, row: AreaCounts, again: bool, level: ReceiptLevel) -> Iterator
         yield fault(
             ("areas", n, "code"),
             Phrase(
-                "There is no area with the code {code}; take it from the official list, as text with zeros.",
+                "No area has the code {code}. Use a code from the official list, as text with leading zeros.",
                 code=row.code,
             ),
             f"Không có địa bàn mang mã “{row.code}”; hãy ghi mã theo danh mục, dạng văn bản, đủ số 0 ở đầu.",
@@ -242,7 +247,7 @@ def _area(n: int, row: AreaCounts, again: bool, level: ReceiptLevel) -> Iterator
     if again:
         yield fault(
             ("areas", n, "code"),
-            Phrase("The area {code} has two rows; put them together.", code=row.code or "unknown"),
+            Phrase("The area {code} has two rows. Merge them.", code=row.code or "unknown"),
             f"Địa bàn {row.code or 'không xác định'} có hai dòng; hãy gộp lại.",
         )
     yield from _counts(("areas", n), row.counts, level)
@@ -273,7 +278,7 @@ def _day(n: int, row: DayCounts, again: bool, claim: StatementInput) -> Iterator
     if again:
         yield fault(
             ("days", n, "day"),
-            Phrase("{day} is given twice; put the rows together or give their hours.", day=row.day),
+            Phrase("{day} occurs twice. Merge the rows, or enter their hours.", day=row.day),
             f"Ngày {_vi(row.day)} lặp lại; hãy gộp lại hoặc ghi rõ khung giờ của từng dòng.",
         )
     first, last = _span(claim)
@@ -287,7 +292,7 @@ def _day(n: int, row: DayCounts, again: bool, claim: StatementInput) -> Iterator
         yield fault(
             ("days", n, "day"),
             Phrase(
-                "{day} is outside the time of sending, {first} to {last}.",
+                "{day} is outside the sending period, {first} to {last}.",
                 day=row.day,
                 first=first,
                 last=last,
@@ -297,7 +302,7 @@ def _day(n: int, row: DayCounts, again: bool, claim: StatementInput) -> Iterator
     if row.hours and not _good_hours(row.hours):
         yield fault(
             ("days", n, "hours"),
-            "Hours are given as 08:00-11:30, the first before the second.",
+            "Enter hours as 08:00-11:30, the earlier first.",
             "Khung giờ ghi dạng 08:00-11:30, giờ đầu trước giờ cuối.",
         )
     if row.received is not None and claim.level is ReceiptLevel.NONE:
@@ -348,7 +353,7 @@ def _times(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]
     if began is not None and ended is not None and ended < began:
         yield fault(
             ("ended",),
-            "The end lies before the beginning.",
+            "The end must be after the start.",
             "Thời điểm kết thúc trước lúc bắt đầu; hãy sửa lại.",
         )
     if ended is not None and ended > around.now_ms:
@@ -356,13 +361,13 @@ def _times(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]
     if began is not None and began > cutoff:
         yield fault(
             ("cutoff",),
-            "The figures' cut-off lies before the beginning of sending.",
+            "The figures' cut-off must be after the start of sending.",
             "Thời điểm chốt số liệu trước lúc bắt đầu gửi; hãy sửa lại.",
         )
 
 
 def _future(place: Place) -> InputFault:
-    return fault(place, "It lies in the future.", "Thời điểm này ở tương lai; hãy sửa ngày giờ.")
+    return fault(place, "This time is in the future.", "Thời điểm này ở tương lai; hãy sửa ngày giờ.")
 
 
 def paper_faults(paper: PaperClaim, around: Circumstances) -> Iterator[InputFault]:
@@ -374,7 +379,9 @@ def paper_faults(paper: PaperClaim, around: Circumstances) -> Iterator[InputFaul
     if paper.number is not None and (len(paper.number) > _NUMBER_LENGTH or not paper.number.isprintable()):
         yield fault(
             ("number",),
-            Phrase("The number has {most} characters at most, on one line.", most=_NUMBER_LENGTH),
+            Phrase(
+                "The document number must be a single line of at most {most} characters.", most=_NUMBER_LENGTH
+            ),
             f"Số văn bản dài tối đa {_NUMBER_LENGTH} ký tự, trên một dòng.",
         )
     if holds_mobile(paper.number or ""):
@@ -384,7 +391,7 @@ def paper_faults(paper: PaperClaim, around: Circumstances) -> Iterator[InputFaul
     if around.correcting and not (paper.reason or "").strip():
         yield fault(
             ("reason",),
-            "Figures stand there already: say why this version corrects them.",
+            "Figures were already entered. Enter a reason for the correction.",
             "Đã có số liệu trước đó: hãy ghi lý do đính chính.",
         )
 
@@ -394,7 +401,7 @@ def word_faults(place: Place, words: str) -> Iterator[InputFault]:
     if len(words) > NOTE_LENGTH:
         yield fault(
             place,
-            Phrase("{most} characters at most.", most=NOTE_LENGTH),
+            Phrase("At most {most} characters.", most=NOTE_LENGTH),
             f"Dài quá {NOTE_LENGTH} ký tự; hãy rút gọn hoặc đính kèm tệp.",
         )
     if holds_person(words):
@@ -404,7 +411,7 @@ def word_faults(place: Place, words: str) -> Iterator[InputFault]:
 def numbered(place: Place) -> InputFault:
     return fault(
         place,
-        "No phone number belongs here: it is personal data, and reports are passed on.",
+        "Remove the phone number: it is personal data, and reports are passed on.",
         "Không ghi số điện thoại ở đây: đó là dữ liệu cá nhân; hãy xóa số.",
     )
 
@@ -413,7 +420,7 @@ def _attached(claim: StatementInput) -> Iterator[InputFault]:
     if claim.kind is FigureSource.MANUAL and claim.paper.attachment is None:
         yield fault(
             ("attachment",),
-            "Figures entered by hand need the scan of their paper: hand it in first, then name its sha256.",
+            "Figures entered by hand need a scan of the document. Upload it first, then enter its sha256.",
             "Số liệu nhập tay phải kèm bản quét văn bản.",
         )
 
@@ -450,8 +457,8 @@ def _estimate(claim: StatementInput, around: Circumstances) -> Iterator[InputFau
         ("general", "eligible"),
         Sentence(
             Phrase(
-                "{n} is far from {other}, the order's estimate: if it is right, write {answer} into "
-                "the note with the reason; otherwise correct it.",
+                "{n} is far from the order's estimate, {other}. If it is correct, enter {answer} "
+                "in the note with the reason; otherwise correct it.",
                 n=n,
                 other=other,
                 answer=n,
@@ -470,8 +477,8 @@ def _before(claim: StatementInput, around: Circumstances) -> Iterator[InputFault
         ("general", "sent"),
         Sentence(
             Phrase(
-                "{n} is far from {other}, the version before: if it is right, write {answer} into "
-                "the note or the reason of the correction; otherwise correct it.",
+                "{n} is far from the previous version, {other}. If it is correct, enter {answer} "
+                "in the note or in the reason for the correction; otherwise correct it.",
                 n=n,
                 other=other,
                 answer=n,
@@ -493,9 +500,9 @@ def _level(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]
         ("level",),
         Sentence(
             Phrase(
-                "This version states another level of receipts than the version before: if that is "
-                "right, write “{answer}” into the reason of the correction; otherwise choose the "
-                "level of before.",
+                "This version states a different receipt level from the previous one. If that is "
+                "correct, enter “{answer}” in the reason for the correction; otherwise choose the "
+                "previous level.",
                 answer=now,
             ),
             f"Bản trước ghi mức biên nhận “{before}”, bản này ghi “{now}”: nếu đúng, hãy ghi “{now}” vào lý "
@@ -512,9 +519,9 @@ def _no_failure(claim: StatementInput, around: Circumstances) -> Iterator[InputF
         ("general", "failed"),
         Sentence(
             Phrase(
-                "None of {n} messages is stated as failed, although every real list has dead "
-                "numbers: if that is right, write {answer} into the note with the reason; otherwise "
-                "correct it.",
+                "None of {n} messages is stated as failed, but every real list contains inactive "
+                "numbers. If that is correct, enter {answer} in the note with the reason; "
+                "otherwise correct it.",
                 n=sent,
                 answer=_NONE,
             ),
@@ -538,8 +545,9 @@ def _parts(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]
         ("segments",),
         Sentence(
             Phrase(
-                "{n} SMS parts of {sent} messages, and a message of the approved text has {each}: if "
-                "it is right, write {answer} into the note with the reason; otherwise correct it.",
+                "{n} SMS parts for {sent} messages, but each message of the approved text has "
+                "{each}. If that is correct, enter {answer} in the note with the reason; otherwise "
+                "correct it.",
                 n=n,
                 sent=sent,
                 each=each,
@@ -567,8 +575,8 @@ def _approval(claim: StatementInput, around: Circumstances) -> Iterator[InputFau
         ("began",),
         Sentence(
             Phrase(
-                "Sending began on {began}, before the campaign was approved on {approved}: if it is "
-                "right, write {answer} into the note with the reason; otherwise correct it.",
+                "Sending started at {began}, before the campaign was approved at {approved}. If "
+                "that is correct, enter {answer} in the note with the reason; otherwise correct it.",
                 began=began,
                 approved=approved,
                 answer=began,
@@ -596,8 +604,8 @@ def _before_approval(claim: StatementInput, around: Circumstances, approved_ms: 
             place,
             Sentence(
                 Phrase(
-                    "{at} lies before the campaign was approved on {approved}: if it is right, write "
-                    "{answer} into the note with the reason; otherwise correct it.",
+                    "{at} is before the campaign was approved at {approved}. If that is correct, "
+                    "enter {answer} in the note with the reason; otherwise correct it.",
                     at=at,
                     approved=approved,
                     answer=at,

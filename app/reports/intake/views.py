@@ -83,7 +83,7 @@ def _statement(of: Statement, before: Statement | None) -> StatementView:
         paper=paper(of.paper),
         warnings=[
             Phrase(
-                "Version {version} had {what}, and version {n} has none.",
+                "Version {version} had {what}, but version {n} has none.",
                 version=before.paper.version,
                 what=_PARTS[name],
                 n=of.paper.version,

@@ -31,7 +31,7 @@ from app.security import audit
 
 _VERSIONS = 1000  # more than any report has
 _PLAIN = re.compile(r"[^\w.-]+")  # what a file's name can't have everywhere
-_AT_ONCE = "Somebody has issued this report at the same moment; look at it again."
+_AT_ONCE = "Someone else has just issued this report. Reload and review it."
 
 
 def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) -> Frozen:
@@ -50,7 +50,7 @@ def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) 
     if proof.sentences or built is None:
         why = next(iter(proof.sentences), proof.note)
         raise Conflict(
-            "The papers of report {report} can't be written anew: {why}", report=report_id, why=why
+            "The documents of report {report} cannot be created again: {why}", report=report_id, why=why
         )
     printed = PrintedCode(report.code, "", report.sha256, freezer.place) if report.code else None
     earlier = db.read(earlier_round.find, report, wanted.compare_with, carrier)
@@ -67,11 +67,11 @@ def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) 
 
 def _require_day(wanted: Issue, report: Frozen) -> None:
     if wanted.dated_on > clock.local(clock.now()).date():
-        raise Invalid("A paper can't be dated in the future.", field="dated_on")
+        raise Invalid("The date of a document cannot be in the future.", field="dated_on")
     first = max(report.cut_off_at, report.created_at).date()
     if wanted.dated_on < first:
         raise Invalid(
-            "The figures were frozen on {day}, so the paper can't be dated before that day.",
+            "The figures were frozen on {day}, so the document cannot have an earlier date.",
             day=f"{first:%d/%m/%Y}",
             field="dated_on",
         )
@@ -127,8 +127,8 @@ def _issued_before(connection: Connection, report: Frozen) -> Frozen | None:
     if issued and issued[0].version > report.version and issued[0].issued:
         later = issued[0]
         raise Conflict(
-            "Version {later} is issued already, as number {number}, so version {version} can't "
-            "be issued any more. Freeze a new version and issue that.",
+            "Version {later} was already issued as number {number}, so version {version} can no "
+            "longer be issued. Freeze and issue a new version.",
             later=later.version,
             number=issued[0].issued.number,
             version=report.version,

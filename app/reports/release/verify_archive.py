@@ -29,8 +29,8 @@ from carriers.phrases import Phrase
 
 # Rows that only Loa writes, and that it can't read: no words of Python for people.
 _ALTERED = (
-    "a row that it is made of holds something that Loa never writes. Somebody has altered the database: "
-    "compare it with a backup."
+    "one of its rows contains something that Loa does not write. The database was altered. Compare "
+    "it with a backup."
 )
 
 
@@ -71,20 +71,20 @@ def _rebuilt(connection: Connection, report: Frozen) -> tuple[Proof, freeze.Buil
         again = document(built)
     except Unkept:
         moved = Phrase(
-            "Report {report}: something has changed since its cut-off, of which no snapshot was "
-            "kept, so only its bytes and what has not changed are compared with what was frozen.",
+            "Report {report}: data has changed since the cut-off and there is no snapshot, so only "
+            "the file's bytes and unchanged data were compared with what was frozen.",
             report=report.id,
         )
         return Proof(report.id, tuple(_recounted(connection, report, json.loads(kept))), moved), None
     except (Conflict, NotFound, Unbalanced) as error:
         return Proof(
             report.id,
-            (Phrase("Report {report} can't be built again: {why}", report=report.id, why=error.detail),),
+            (Phrase("Report {report} cannot be created again: {why}", report=report.id, why=error.detail),),
         ), None
     except (ValueError, LookupError, TypeError):
         return Proof(
             report.id,
-            (Phrase("Report {report} can't be built again: {why}", report=report.id, why=_ALTERED),),
+            (Phrase("Report {report} cannot be created again: {why}", report=report.id, why=_ALTERED),),
         ), None
     said = json.loads(kept)
     again = json_file.as_kept(again, said)
@@ -94,16 +94,16 @@ def _rebuilt(connection: Connection, report: Frozen) -> tuple[Proof, freeze.Buil
     if differing and freeze_record.set_back_since(connection, report):
         at = clock.local(report.cut_off_at)
         ahead = Phrase(
-            "Report {report}: the clock was set back after it was frozen. What was recorded "
-            "since has times before its cut-off and may be all that differs; if nothing was, "
-            "somebody has altered the database. It can't be issued: freeze a new version once "
-            "that time ({at}) has passed.",
+            "Report {report}: the clock was set back after the report was frozen. Data recorded "
+            "since then has times before the cut-off, which may explain the differences; if no "
+            "data was recorded, the database was altered. The report cannot be issued. Freeze a "
+            "new version after {at}.",
             report=report.id,
             at=f"{at:%d/%m/%Y %H:%M:%S}",
         )
         differing = (ahead, *differing)
     beside = Phrase(
-        "Report {report}: its figures are the same; words that stand beside them are others now.",
+        "Report {report}: the figures are the same, but the words beside them have changed.",
         report=report.id,
     )
     return Proof(report.id, differing, None if differing or alike else beside), built
@@ -125,10 +125,10 @@ def _recounted(connection: Connection, report: Frozen, kept: dict[str, Any]) -> 
                 yield Phrase("Report {report}: {what}", report=report.id, what=sentence)
             continue
         except (Conflict, NotFound, Unbalanced) as error:
-            yield Phrase("Report {report} can't be built again: {why}", report=report.id, why=error.detail)
+            yield Phrase("Report {report} cannot be created again: {why}", report=report.id, why=error.detail)
             continue
         except (ValueError, LookupError, TypeError):
-            yield Phrase("Report {report} can't be built again: {why}", report=report.id, why=_ALTERED)
+            yield Phrase("Report {report} cannot be created again: {why}", report=report.id, why=_ALTERED)
             continue
         counted = json_file.as_kept(document(freeze.as_frozen(again, run)), run)
         yield from _differing(report, differences.differences(run, counted))
@@ -148,7 +148,7 @@ def _differing(report: Frozen, changes: Sequence[FigureChange]) -> Iterator[str]
     for each in changes:
         if each.difference:
             yield Phrase(
-                "Report {report}: {where} was {before} and comes to {after} now.",
+                "Report {report}: {where} was {before} and is now {after}.",
                 report=report.id,
                 where=each.where,
                 before=each.before,

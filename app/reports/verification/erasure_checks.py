@@ -41,7 +41,8 @@ def _notices(connection: Connection, campaign_ids: Sequence[int]) -> Iterator[st
         row = erasure.of_campaign(connection, number)
         if row is not None and row.ended_at is None:
             yield Phrase(
-                "Campaign {campaign}: its rows are being erased (certificate {certificate}), no recount.",
+                "Campaign {campaign}: its rows are being erased (certificate {certificate}), so "
+                "they were not recounted.",
                 campaign=number,
                 certificate=row.id,
             )
@@ -49,7 +50,7 @@ def _notices(connection: Connection, campaign_ids: Sequence[int]) -> Iterator[st
             yield (
                 Phrase(
                     "Campaign {campaign}: {n} deliveries were erased on {day} (certificate "
-                    "{certificate}); its totals are those of the certificate.",
+                    "{certificate}). Its totals come from the certificate.",
                     campaign=number,
                     n=row.counts.get("deliveries", 0),
                     day=_day(row.ended_at),
@@ -58,7 +59,7 @@ def _notices(connection: Connection, campaign_ids: Sequence[int]) -> Iterator[st
             )
         if totals := erasure.of_totals(connection, number):
             yield Phrase(
-                "Campaign {campaign}: its totals are erased as well (certificate {certificate}).",
+                "Campaign {campaign}: its totals have been erased too (certificate {certificate}).",
                 campaign=number,
                 certificate=totals.id,
             )
@@ -73,7 +74,7 @@ def differences(connection: Connection, row: Row[Any]) -> Iterator[str]:
         query = select(func.count()).select_from(table).where(table.c.campaign_id == campaign_id)
         if n := connection.execute(query).scalar_one():
             yield Phrase(
-                "Campaign {campaign} is erased, and {n} rows of {table} are there.",
+                "Campaign {campaign} was erased, but {n} rows of {table} remain.",
                 campaign=campaign_id,
                 n=n,
                 table=table.name,
@@ -91,13 +92,13 @@ def _unlike(connection: Connection, row: Row[Any]) -> Iterator[str]:
     campaign_id = row.subject_id
     if tally.totals(connection, campaign_id) != row.totals:
         yield Phrase(
-            "Campaign {campaign}: its tallies are not the totals of certificate {certificate}.",
+            "Campaign {campaign}: its tallies differ from the totals in certificate {certificate}.",
             campaign=campaign_id,
             certificate=row.id,
         )
     for run_id in connection.execute(select(runs.c.id).where(runs.c.campaign_id == campaign_id)).scalars():
         if not intact(connection, run_id, row.kept.get(str(run_id))):
-            yield Phrase("Run {run}: its kept report is missing or has been altered.", run=run_id)
+            yield Phrase("Run {run}: its stored report is missing or was altered.", run=run_id)
 
 
 def _still_there(connection: Connection, campaign_id: int) -> Iterator[str]:
@@ -107,7 +108,7 @@ def _still_there(connection: Connection, campaign_id: int) -> Iterator[str]:
         query = select(func.count()).select_from(table).where(rows)
         if n := connection.execute(query).scalar_one():
             yield Phrase(
-                "The totals of campaign {campaign} are erased, and {n} rows of {table} are there.",
+                "The totals of campaign {campaign} were erased, but {n} rows of {table} remain.",
                 campaign=campaign_id,
                 n=n,
                 table=table.name,
@@ -121,9 +122,9 @@ def _noted_otherwise(connection: Connection, row: Row[Any]) -> Iterator[str]:
     if sent != (connection.execute(noted).first() is not None):
         yield (
             Phrase(
-                "Campaign {campaign}: what its runs note as sent is not what certificate "
-                "{certificate} has, so a text may be called genuine that is not, or unknown that is "
-                "genuine; compare the database with a backup.",
+                "Campaign {campaign}: what its runs record as sent differs from certificate "
+                "{certificate}, so the public check may give wrong answers about its text. Compare "
+                "the database with a backup.",
                 campaign=row.subject_id,
                 certificate=row.id,
             )
@@ -134,15 +135,15 @@ def of_report(connection: Connection, report: Frozen) -> str | None:
     """Say why a frozen report cannot be rebuilt (rows erased, figures left out); None if it can."""
     if certificate := _totals_of(connection, report):
         return Phrase(
-            "Report {report}: the totals behind it are erased (certificate {certificate}), so "
-            "only its bytes are compared with what was frozen.",
+            "Report {report}: its underlying totals have been erased (certificate {certificate}), "
+            "so only the file's bytes were compared with what was frozen.",
             report=report.id,
             certificate=certificate,
         )
     if _left_out(connection, report):
         return Phrase(
-            "Report {id}: it holds what Loa counts no more, so only its bytes are compared with "
-            "what was frozen.",
+            "Report {id}: it contains figures that Loa no longer counts, so only the file's bytes "
+            "were compared with what was frozen.",
             id=report.id,
         )
     s, c = snapshots.c, campaigns.c
@@ -156,7 +157,7 @@ def of_report(connection: Connection, report: Frozen) -> str | None:
     if at is None or clock.to_ms(report.cut_off_at) >= at:
         return None
     return Phrase(
-        "Report {report}: the rows behind it were erased by {day}, so only its bytes are "
+        "Report {report}: its underlying rows were erased by {day}, so only the file's bytes were "
         "compared with what was frozen.",
         report=report.id,
         day=_day(at),

@@ -82,7 +82,7 @@ def _compared(of: Scope, connection: Connection, kept: Sequence[_Kept], *, raw: 
                 if after > before or (key == "eligible" and after != before):
                     where = f"{each.name}, {names.get(code, code)}, {FIGURES[key].label.lower()}"
                     yield Phrase(
-                        "{where} was {before} and comes to {after} now.",
+                        "{where} was {before} and is now {after}.",
                         where=where,
                         before=before,
                         after=after,

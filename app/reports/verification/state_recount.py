@@ -70,7 +70,7 @@ def recount_states(connection: Connection, campaign_id: int, batch_id: int) -> I
         for nth, trouble in enumerate(_judge(group)):
             state = DeliveryState(group.state).name
             said = Phrase(
-                "{n} deliveries (the first: line {line}) stand as {state}, but {why}.",
+                "{n} deliveries (the first: line {line}) are recorded as {state}, but {why}.",
                 n=group.n,
                 line=group.seq,
                 state=state,
@@ -89,11 +89,11 @@ def _judge_submissions(group: Group) -> Iterator[str]:
     known = group.accepted or group.unknown or group.settled
     match DeliveryState(group.state):
         case DeliveryState.QUEUED | DeliveryState.NOT_SENT if group.accepted and not group.unknown:
-            yield "a submission says that the carrier took them"
+            yield "a submission says that the carrier accepted them"
         case DeliveryState.SUBMITTED if not (group.accepted or group.settled or group.on_the_way):
-            yield "no submission says that the carrier took them"
+            yield "no submission says that the carrier accepted them"
         case DeliveryState.REJECTED if not (group.refused or group.deferred):
-            yield "no submission says that the carrier refused them"
+            yield "no submission says that the carrier rejected them"
         case (
             DeliveryState.UNDELIVERED
             | DeliveryState.EXPIRED
@@ -116,7 +116,7 @@ def _judge_masks(group: Group) -> Iterator[str]:
         extra = stored & ~journal
         if extra or (stored != journal and not group.resends):
             yield Phrase(
-                "their parts marked {name} are {stored} in the row and {journal} in the journal",
+                "their parts recorded as {name} are {stored} in the row and {journal} in the journal",
                 name=name,
                 stored=f"{stored:b}",
                 journal=f"{journal:b}",
@@ -137,10 +137,10 @@ def _judge_state(group: Group) -> Iterator[str]:
     elif by_receipts and not settled:
         yield "not all of their parts are settled"
     if group.state in RECEIVED and group.reason != Reason.NONE:
-        yield Phrase("they bear the reason {reason} of a failure", reason=group.reason)
+        yield Phrase("they have the failure reason {reason}", reason=group.reason)
     if _reason_differs(group):
         yield Phrase(
-            "their reason is {reason}, and the worst that a receipt gave is {worst}",
+            "their reason is {reason}, but the worst in a receipt is {worst}",
             reason=group.reason,
             worst=group.worst,
         )

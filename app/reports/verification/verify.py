@@ -63,7 +63,7 @@ def statements_add_up(connection: Connection, campaign_id: int) -> Iterator[str]
         rows = connection.execute(select(statements).where(statements.c.run_id == run_id)).all()
         for version in kept_rows.altered(connection, "run.stated", f"run/{run_id}", rows):
             yield Phrase(
-                "Run {run}, statement {version} was changed outside Loa: it is not what was stated.",
+                "Run {run}, statement {version} was changed outside Loa and differs from what was stated.",
                 run=run_id,
                 version=version,
             )
@@ -323,14 +323,14 @@ def batch_counts(connection: Connection, batch_id: int) -> Iterator[str]:
     for what, counter, rows in pairs:
         if counter != rows:
             yield Phrase(
-                "Batch {batch}: its counter of {what} is {counter}, its rows give {rows}.",
+                "Batch {batch}: its counter of {what} is {counter}, but its rows give {rows}.",
                 batch=batch_id,
                 what=what,
                 counter=counter,
                 rows=rows,
             )
     if batch_rows.rows_altered(connection, batch_id):
-        yield Phrase("Batch {batch}: its subscribers are not those that were imported.", batch=batch_id)
+        yield Phrase("Batch {batch}: its subscribers differ from those imported.", batch=batch_id)
 
 
 def tallies_agree(connection: Connection, campaign_id: int, ledger: Ledger) -> Iterator[str]:
@@ -343,7 +343,7 @@ def tallies_agree(connection: Connection, campaign_id: int, ledger: Ledger) -> I
             yield (
                 Phrase(
                     "Run {run}, batch {batch}, area {area}, {state}, reason {reason}: tallies say "
-                    "{n} messages and {segments} segments, rows give {m} and {parts}.",
+                    "{n} messages and {segments} segments, but rows give {m} and {parts}.",
                     run=run_id,
                     batch=batch_id,
                     area=area or "unknown",
@@ -371,17 +371,17 @@ def as_approved(connection: Connection, campaign_id: int) -> Iterator[str]:
     begun = bool(running) or any(run.started_at is not None for run in own)
     approved = campaign.state == CampaignState.APPROVED
     if (approved or begun) and not approval_digest.stands(connection, campaign, alive=alive):
-        yield Phrase("Campaign {n} is not what was approved, or nobody has approved it.", n=campaign_id)
+        yield Phrase("Campaign {n} differs from what was approved, or was never approved.", n=campaign_id)
     for run_id in running:
         if not approval_digest.is_ordered(connection, run_id):
             yield Phrase(
-                "Run {run} is running, though its last order in the audit is not to start or to resume.",
+                "Run {run} is running, but its last order in the audit log is not to start or resume.",
                 run=run_id,
             )
     for chunk in approval_digest.altered_chunks(connection, campaign_id):
         yield (
             Phrase(
-                "Batch {batch}, lines {first} to {last}: what is queued is not what was handed in.",
+                "Batch {batch}, lines {first} to {last}: the queued messages differ from the uploaded list.",
                 batch=chunk.batch_id,
                 first=chunk.first_seq,
                 last=chunk.last_seq,
@@ -394,7 +394,9 @@ def as_approved(connection: Connection, campaign_id: int) -> Iterator[str]:
         }
         for who in sorted(missing.difference(campaign.editors)):
             yield Phrase(
-                "Campaign {n} does not name {who}, who has written it by the audit.", n=campaign_id, who=who
+                "Campaign {n} does not name {who}, its author according to the audit log.",
+                n=campaign_id,
+                who=who,
             )
 
 
@@ -413,11 +415,17 @@ def unknowns_listed(connection: Connection, campaign_id: int) -> Iterator[OddRow
         yield OddRows(
             run_id,
             n,
-            Phrase("Run {run}: {n} unknown deliveries are not on the list of unknowns.", run=run_id, n=n),
+            Phrase(
+                "Run {run}: {n} unknown deliveries are missing from the list of unknown messages.",
+                run=run_id,
+                n=n,
+            ),
         )
     for run_id, n in connection.execute(stray.group_by(u.run_id)):
         said = Phrase(
-            "Run {run}: {n} entries of the list of unknowns have no unknown delivery.", run=run_id, n=n
+            "Run {run}: {n} entries in the list of unknown messages have no unknown delivery.",
+            run=run_id,
+            n=n,
         )
         yield OddRows(run_id, n, said)
 
@@ -482,7 +490,7 @@ def chunks_cover(connection: Connection, campaign_id: int) -> Iterator[OddRows]:
     for run_id, batch_id, inside, stuck, n in connection.execute(query):
         if inside != n:
             said = Phrase(
-                "Batch {batch}: its chunks hold {inside} deliveries, and it has {n}.",
+                "Batch {batch}: its chunks contain {inside} deliveries, but the batch has {n}.",
                 batch=batch_id,
                 inside=inside,
                 n=n,
@@ -490,7 +498,7 @@ def chunks_cover(connection: Connection, campaign_id: int) -> Iterator[OddRows]:
             yield OddRows(run_id, abs(int(inside) - n), said)
         if stuck:
             said = Phrase(
-                "Batch {batch}: {n} queued deliveries are in chunks that are done.", batch=batch_id, n=stuck
+                "Batch {batch}: {n} queued deliveries are in finished chunks.", batch=batch_id, n=stuck
             )
             yield OddRows(run_id, int(stuck), said)
     outside = and_(chunks.c.campaign_id == d.campaign_id, chunks.c.batch_id == d.batch_id)
@@ -538,7 +546,7 @@ def runs_complete(connection: Connection, campaign_id: int) -> Iterator[OddRows]
         yield OddRows(
             run_id,
             n,
-            Phrase("Run {run} is over, and {n} of its deliveries are still queued.", run=run_id, n=n),
+            Phrase("Run {run} has ended, but {n} of its deliveries are still queued.", run=run_id, n=n),
         )
     beyond = and_(s.batch_id == b.batch_id, s.seq > b.fanned_upto)
     left = select(runs.c.id, func.count()).join(run_batches, b.run_id == runs.c.id).join(subscribers, beyond)
@@ -547,7 +555,7 @@ def runs_complete(connection: Connection, campaign_id: int) -> Iterator[OddRows]
         yield OddRows(
             run_id,
             n,
-            Phrase("Run {run} is over, and {n} of its subscribers were never queued.", run=run_id, n=n),
+            Phrase("Run {run} has ended, but {n} of its subscribers were never queued.", run=run_id, n=n),
         )
 
 
@@ -562,7 +570,7 @@ def sent_once(connection: Connection, campaign_id: int) -> Iterator[OddRows]:
     again = _first(d.run_id, d.batch_id, d.seq).where(*same, one.n > d.resends + 1)
     for run_id, batch_id, n, seq in connection.execute(again.group_by(d.run_id, d.batch_id)):
         said = Phrase(
-            "Batch {batch}: {n} messages (the first: line {line}) were taken twice without an order.",
+            "Batch {batch}: {n} messages (the first: line {line}) were accepted twice without an order.",
             batch=batch_id,
             n=n,
             line=seq,

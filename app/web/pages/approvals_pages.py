@@ -426,9 +426,7 @@ async def page_do_approve_campaign(campaign_id: Id, visit: Visit, fields: Fields
     def work(connection: Connection) -> None:
         said = {name: fields.get(name) or None for name in ("digest", "reason")}
         if said["digest"] is None:
-            raise Invalid(
-                "The form has no digest of what you have read; load the page again.", field="digest"
-            )
+            raise Invalid("The form has no digest of what you reviewed. Reload the page.", field="digest")
         body = filled(ApprovalBody, said | {"acknowledged": fields.get("acknowledged") == "yes"})
         if approval.is_repeated(connection, campaign_id, visit.who.name, body.digest):
             return  # a second click

@@ -90,7 +90,7 @@ async def page_do_upload_batch(visit: Visit) -> Response:
         async with uploads.taken(request, visit.settings, folder, limit) as upload:
             fields = FormData({name: [value] for name, value in upload.fields.items()})
             if not upload.file.size:
-                raise Invalid("Choose a file that is not empty.", field="file")
+                raise Invalid("The file is empty. Choose another file.", field="file")
             carrier = await run_in_threadpool(check_carrier, visit.settings, carrier_of(who, upload))
             found = await visit.db.awrite(register, carrier, upload.named, who.name)
             begin(visit.db, found, upload, spool_path(folder, carrier, upload.file.sha256))

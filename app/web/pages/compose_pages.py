@@ -90,7 +90,8 @@ def _create_once(connection: Connection, fields: FormData, visit: PageRequest) -
         answer, _ = once(connection, claim, visit.settings.idempotency_ms, act)
     except KeyReused:
         raise Conflict(
-            "This form was sent before with other fields; open the page anew for another campaign."
+            "This form was already submitted with different values. Open a new form to create "
+            "another campaign."
         ) from None
     return answer.headers["location"]
 

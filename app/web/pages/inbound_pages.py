@@ -169,13 +169,15 @@ def _body(fields: FormData) -> Numbers:
     """Split the numbers by line or comma; an unreadable one is named by its place, never repeated."""
     numbers = [each.strip() for each in _BETWEEN.split(fields.get("numbers")) if each.strip()]
     if not numbers:
-        raise Invalid("Enter a number, one on each line.", field="numbers")
+        raise Invalid("Enter at least one number, one per line.", field="numbers")
     if any(len(each) > do_not_send.LONGEST for each in numbers):
-        raise Invalid("Put each number on a line of its own.", field="numbers")
+        raise Invalid("Enter each number on its own line.", field="numbers")
     try:
         return filled(Numbers, {"carrier": fields.get("carrier") or None, "numbers": numbers})
     except AppError as error:
-        raise Invalid("At most {most} numbers at once.", most=do_not_send.MOST, field="numbers") from error
+        raise Invalid(
+            "Enter at most {most} numbers at once.", most=do_not_send.MOST, field="numbers"
+        ) from error
 
 
 async def _opt_outs(visit: PageRequest, carrier: str, query: ListQuery, entered: FormState) -> Response:

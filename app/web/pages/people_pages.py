@@ -103,14 +103,16 @@ def name_of(fields: FormData) -> str:
         return _NAMES.validate_python(fields.get("name"))
     except ValidationError:
         raise Invalid(
-            "A name begins with a letter or a digit; 80 characters at most.", field="name"
+            "A name must start with a letter or digit and have at most 80 characters.", field="name"
         ) from None
 
 
 def role_of(fields: FormData, offered: Collection[Role] = OF_PEOPLE) -> str:
     said = fields.get("role")
     if said not in offered:
-        raise Invalid("The role is one of {roles}.", roles=join(map(Phrase, offered), ", "), field="role")
+        raise Invalid(
+            "The role must be one of {roles}.", roles=join(map(Phrase, offered), ", "), field="role"
+        )
     return said
 
 
@@ -121,7 +123,7 @@ def carrier_of(fields: FormData) -> str | None:
     try:
         return _CARRIERS.validate_python(fields.get("carrier"))
     except ValidationError:
-        raise Invalid("A carrier is written small and in one word, such as vnpt.", field="carrier") from None
+        raise Invalid("A carrier is one lower-case word, for example vnpt.", field="carrier") from None
 
 
 def _list(visit: PageRequest, entered: FormState) -> Response:

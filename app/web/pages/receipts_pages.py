@@ -212,7 +212,7 @@ async def _take(visit: PageRequest, upload: Upload) -> RegisteredFile:
     """Register the upload, and start applying it in the background."""
     settings, who = visit.settings, visit.who
     if not upload.file.size:
-        raise Invalid("Choose a file that is not empty.", field="file")
+        raise Invalid("The file is empty. Choose another file.", field="file")
     claim = claim_of(who, upload)
     words_of(settings.links.values(), claim.carrier)  # report wrong settings at once
     found = await visit.db.awrite(register, claim, upload.named, who.name)

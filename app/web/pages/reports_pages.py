@@ -253,7 +253,7 @@ class _Built:
 def _subject(fields: FormData) -> ReportSubject:
     kind, number = fields.get("kind"), ids.read(fields.raw("id"))
     if kind not in list(SubjectKind) or not number:
-        raise Invalid("Name a run or a directive.", field="kind")
+        raise Invalid("Choose a run or a directive.", field="kind")
     return ReportSubject(SubjectKind(kind), number)
 
 

@@ -101,13 +101,13 @@ def _require(fields: FormData, *wanted: str) -> None:
     """Raise Invalid for an empty field, without counting it as an attempt."""
     for name in wanted:
         if not fields.raw(name):
-            raise Invalid("The {name} is missing.", name=Phrase(name), field=name)
+            raise Invalid("Enter the {name}.", name=Phrase(name), field=name)
 
 
 def _from_here(request: Request) -> None:
     """Raise CsrfRefused for a cross-site form: before sign-in there is no session to hold a token."""
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise CsrfRefused("The sign-in was sent by a page of another site; open the sign-in page itself.")
+        raise CsrfRefused("The sign-in was sent from another site's page. Open the sign-in page directly.")
 
 
 _QUIET = 4  # quiet zone around a QR code, in modules, by its standard
@@ -148,7 +148,7 @@ def page_do_confirm_totp(visit: Visit, fields: Fields, token: Token, address: Ad
 
 def _person(visit: PageRequest) -> str:
     if not visit.who.person:
-        raise Forbidden("This is for people who have signed in, not for API keys.")
+        raise Forbidden("Only signed-in users can do this; API keys cannot.")
     return visit.who.name
 
 
@@ -209,7 +209,7 @@ def page_do_end_sessions(visit: Visit, person: Person, token: Token, fields: Fie
         _reauthenticate(visit, fields, person.address, "own_password", "own_code")
         ticked = [int(each) for each in fields.all("session") if _NUMBER.fullmatch(each)]
         if not ticked and not fields.get("all"):
-            raise Invalid("Tick a session, or choose to end all others.", field="session")
+            raise Invalid("Select a session, or choose to end all others.", field="session")
     except (Invalid, Unauthorised, TooManyAttempts) as error:
         return _account(visit, token, refused(error, fields, *_SECRETS), "sessions")
     only, keep = (None, token) if fields.get("all") else (ticked, "")

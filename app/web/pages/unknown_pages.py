@@ -134,7 +134,7 @@ def _chosen(fields: FormData) -> list[tuple[int, int]]:
         return []
     found = [place for each in fields.all("line") if (place := _LINE.fullmatch(each))]
     if not found:
-        raise Invalid("Tick the messages that are meant, or “all of the run”.", field="line")
+        raise Invalid("Select the messages, or “all of the run”.", field="line")
     return [(int(place[1]), int(place[2])) for place in found]
 
 
@@ -142,7 +142,9 @@ def _reason(fields: FormData) -> str:
     why = fields.get("reason")
     if not why or len(why) > _LONGEST:
         raise Invalid(
-            "Say why, in {most} characters at most; it is kept in the audit.", most=_LONGEST, field="reason"
+            "Enter a reason of at most {most} characters. It is stored in the audit log.",
+            most=_LONGEST,
+            field="reason",
         )
     return why
 
@@ -163,7 +165,7 @@ async def page_do_ask_rejected(run_id: Id, visit: Visit, fields: Fields) -> Resp
     reason, because, code = (fields.get(name) for name in ("reason", "because", "code"))
     try:
         if reason not in REASONS:
-            raise Invalid("Choose which of the refused messages are meant.", field="reason")
+            raise Invalid("Choose a group of rejected messages.", field="reason")
         of = (visit.db, run_id, Reason[reason.upper()], because, visit.who.name, code)
         await asyncio.to_thread(rejected_orders.ask, *of)
     except AppError as error:

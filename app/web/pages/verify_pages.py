@@ -50,8 +50,8 @@ _TOO_OFTEN = say("Too many checks. Wait a minute, then try again.")
 _PRINTED: dict[type[AppError], Said] = {
     TooOften: _TOO_OFTEN,
     NotFound: say(
-        "No report has this code: spell it exactly as the last page of the paper does. If it is the same, "
-        "the paper is not one of ours."
+        "No report has this code. Enter it exactly as on the last page of the document. If it is "
+        "the same, the document was not issued by Loa."
     ),
     Spoilt: say(
         "The figures behind this code are not those that were frozen, so they are not shown. Tell the agency."

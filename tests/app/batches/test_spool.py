@@ -111,7 +111,7 @@ def test_a_batch_whose_file_is_gone_says_so(db: Database, folder: Path) -> None:
     row = db.read(batch_row, batch_id)
     assert (row["state"], row["error"]) == (
         "failed",
-        "The uploaded file is gone, so nothing can be read: upload it again.",
+        "The uploaded file no longer exists on the server. Upload it again.",
     )
 
 

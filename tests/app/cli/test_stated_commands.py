@@ -129,7 +129,7 @@ def test_a_correction_says_what_it_leaves_out_and_which_version_it_was_made_from
     shell(statement_commands.app, "add", "2", str(figures))
     figures.write_text(json.dumps(body(version=1, reason="counted again", days=[])))
     said = shell(statement_commands.app, "add", "2", str(figures))
-    assert said.endswith("is kept (stated). Version 1 had numbers by day, and version 2 has none.")
+    assert said.endswith("is kept (stated). Version 1 had numbers by day, but version 2 has none.")
     with pytest.raises(Conflict, match="version 2 now, not 1"):
         shell(statement_commands.app, "add", "2", str(figures))
 

@@ -282,7 +282,7 @@ async def test_endpoints_are_looked_up_and_notices_that_failed_are_said(db: Data
     of = outbox.NotificationChannel.WEBHOOK
     db.write(outbox.put, [outbox.Notice(f"x/{n}", "x", of, "desk", {}) for n in range(2)])
     while due := db.write(outbox.take, "one"):
-        db.write(outbox.record_outcome, due, outbox.Never("The endpoint answers 410."))
+        db.write(outbox.record_outcome, due, outbox.Never("The endpoint answered with status 410."))
     failed = bad(db.read(_notices))
     assert len(failed) == 1
     assert "2 notices to desk have failed" in failed[0]

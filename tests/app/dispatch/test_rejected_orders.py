@@ -384,7 +384,7 @@ def test_it_is_asked_for_and_approved_at_the_keyboard(
     db.close()
     shell = Shell(database_url, tmp_path)
     assert "filtered        10    10        10" in shell(rejected_commands.app, "list", "1")
-    with pytest.raises(Invalid, match="do you mean filtered"):
+    with pytest.raises(Invalid, match="Did you mean filtered"):
         shell(rejected_commands.app, "ask", "1", "--reason", "filterd", "--because", WHY)
     asked_here = shell(rejected_commands.app, "ask", "1", "--reason", "no_such_number", "--because", WHY)
     assert asked_here.startswith("Order ")

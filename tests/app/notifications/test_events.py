@@ -157,7 +157,7 @@ def test_all_that_failed_to_one_receiver_is_sent_again_by_one_order(db: Database
     of = outbox.NotificationChannel.WEBHOOK
     db.write(outbox.put, [outbox.Notice(f"{name}/{n}", "x", of, name, {}) for name in "ab" for n in range(2)])
     while due := db.write(outbox.take, "one"):
-        db.write(outbox.record_outcome, due, outbox.Never("The endpoint answers 410."))
+        db.write(outbox.record_outcome, due, outbox.Never("The endpoint answered with status 410."))
     assert db.write(outbox.replay_failed, "a", "Lan") == 2
     again = {due.notice.key for _ in range(2) if (due := db.write(outbox.take, "two"))}
     assert again == {"a/0", "a/1"}

@@ -270,7 +270,7 @@ async def test_a_host_that_no_name_can_be_is_a_link_that_is_down() -> None:
     with capture_logs() as logs:
         async with Link(1, host="a" * 64 + ".vn"):
             await until(lambda: logs)
-    assert logs[0]["why"] == "no connection: the host's name is no name"
+    assert logs[0]["why"] == "no connection: the host name is not valid"
 
 
 # ---- questions

@@ -171,7 +171,7 @@ def test_nothing_of_a_campaign_that_may_still_send_is_erased(db: Database, state
     assert counted(db) == before
     assert held(db)["campaign", 1] == f"Run 1 (vnpt) is {state}."
     assert held(db)["batch", 1] == "Campaign 1 uses it."
-    assert held(db)["receipt_file", 1] == "It speaks of campaign 1."
+    assert held(db)["receipt_file", 1] == "It refers to campaign 1."
 
 
 def test_a_shared_batch_keeps_its_subscribers_until_the_last_campaign_is_due(db: Database) -> None:

@@ -228,7 +228,7 @@ ODD = "{0} {name} %s %(x)s {{}} <b>&amp;"
 
 def test_a_value_is_shown_as_it_is_in_both_languages() -> None:
     error = Conflict(
-        "A {what} named {name} exists already; choose another name for this {kind}.",
+        "A {what} named {name} already exists. Choose another name for this {kind}.",
         what="key",
         name=ODD,
         kind="person",
@@ -236,7 +236,7 @@ def test_a_value_is_shown_as_it_is_in_both_languages() -> None:
     assert (
         error.detail
         == str(error)
-        == f"A key named {ODD} exists already; choose another name for this person."
+        == f"A key named {ODD} already exists. Choose another name for this person."
     )
     for language in ("vi", "en"):
         shown = error_translation.translate_error(Speaker(language), error.detail)
@@ -272,7 +272,7 @@ def test_what_is_kept_in_the_database_or_sent_to_another_process_is_the_same_sen
 
 
 def test_a_sentence_of_before_its_values_were_kept_apart_is_shown_in_english() -> None:
-    said = Phrase.from_json("The file can't be read (Permission denied).")
+    said = Phrase.from_json("The file cannot be read (Permission denied).")
     assert error_translation.translate_error(Speaker("vi"), said).startswith('<span lang="en">')
 
 
@@ -281,16 +281,16 @@ def test_a_sentence_of_before_its_values_were_kept_apart_is_shown_in_english() -
     [
         (
             Conflict(
-                "The run is {state}; {verb} is for a run that is {allowed}.",
+                "Cannot {verb} the run because it is {state}. It must be {allowed}.",
                 state=RunState.PLANNED,
                 verb="resume",
                 allowed=join((RunState.RUNNING, RunState.PAUSED), " or "),
             ).detail,
-            "Đợt gửi chưa gửi; chỉ chạy tiếp được khi đợt gửi đang gửi hoặc tạm dừng.",
+            "Không chạy tiếp được vì đợt gửi chưa gửi. Đợt gửi phải đang gửi hoặc tạm dừng.",
         ),
         (no_such("batch", 7).detail, "Không có lô 7."),
         (
-            Invalid("{field} must be {le} or less.", field="body.items.0.reach", le=9).detail,
+            Invalid("{field} must be at most {le}.", field="body.items.0.reach", le=9).detail,
             "Mục lượt tiếp cận nhiều nhất là 9.",
         ),
         (
@@ -299,7 +299,7 @@ def test_a_sentence_of_before_its_values_were_kept_apart_is_shown_in_english() -
         ),
         (
             Invalid(
-                "{field} may have {max_length} characters at most.", field="addressees.11", max_length=200
+                "{field} must have at most {max_length} characters.", field="addressees.11", max_length=200
             ).detail,
             "Mục nơi nhận thứ 12 có nhiều nhất 200 ký tự.",
         ),
