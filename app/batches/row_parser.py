@@ -27,7 +27,11 @@ REPEATED = "repeated"
 REASONS = (
     phone.REASONS
     | LINE_REASONS
-    | {REPEATED: Sentence("The number stands in an earlier line of the file.", "Số đã có ở dòng trước.")}
+    | {
+        REPEATED: Sentence(
+            "The number already occurs on an earlier line of the file.", "Số đã có ở dòng trước."
+        )
+    }
 )
 
 

@@ -30,12 +30,12 @@ REASONS = (
     | LINE_REASONS
     | {
         STATUS_WORD: Sentence(
-            "Nobody knows this status word: say what it means in status_words of the carrier's link.",
+            "This status word is unknown. Define its meaning in status_words of the carrier's link.",
             "Chưa biết từ trạng thái này: khai báo nghĩa của nó trong status_words của kết nối.",
         ),
-        NO_STATUS: Sentence("There is no status.", "Không có trạng thái."),
+        NO_STATUS: Sentence("The status is missing.", "Không có trạng thái."),
         TIME: Sentence(
-            "This is no time of the past, such as 29/01/2024 10:05 or 2024-01-29T10:05+07:00.",
+            "This is not a valid past time, for example 29/01/2024 10:05 or 2024-01-29T10:05+07:00.",
             "Thời gian không đúng, ví dụ đúng: 29/01/2024 10:05 hoặc 2024-01-29T10:05+07:00.",
         ),
     }

@@ -103,7 +103,7 @@ def test_a_header_that_decides_is_given_once(client: Client, db: Database, name:
     ]
     refused = client.request("POST", "/v1/directives", content=json.dumps(LETTER), headers=headers)
     assert refused.status_code == 422, refused.text
-    assert refused.json()["detail"] == f"header.{name.lower()} is given twice: give it once."
+    assert refused.json()["detail"] == f"header.{name.lower()} was given twice. Give it only once."
     assert db.read(lambda c: c.execute(select(directives.c.id)).all()) == []
     once = client.post("/v1/directives", json=LETTER, headers={"Idempotency-Key": "a-key"})
     assert once.status_code == 201, once.text

@@ -60,4 +60,6 @@ def test_a_list_comes_through_no_pipe_as_it_is_read_twice(
     words = [*server, command, "import", str(pipe), "--carrier", "viettel"]
     refused = CliRunner().invoke(app, words)
     assert isinstance(refused.exception, Invalid), refused.output
-    assert str(refused.exception) == f"{pipe} is a pipe, and a list is read twice; save it and name the file."
+    assert str(refused.exception) == (
+        f"{pipe} is a pipe, but the file must be read twice. Save it to a file first."
+    )

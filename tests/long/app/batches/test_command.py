@@ -59,7 +59,7 @@ def test_batches_are_listed(folder: Path) -> None:
 def test_bad_lines_are_shown_or_written_to_a_file(folder: Path) -> None:
     path, _ = put(folder / "messy.csv", MESSY)
     run("import", str(path), "--carrier", "vnpt")
-    assert "7\t0212*****23\tIt is a fixed line." in run("bad-lines", "1").output
+    assert "7\t0212*****23\tIt is a landline number." in run("bad-lines", "1").output
     run("bad-lines", "1", "--out", str(folder / "bad.csv"))
     assert len((folder / "bad.csv").read_text("utf-8-sig").splitlines()) == 6
 
