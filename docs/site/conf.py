@@ -31,6 +31,4 @@ def _with_trees(_app: Sphinx, page: str, source: list[str]) -> None:
     if page == root_doc:
         for title, links in _GROUP.findall(source[0]):
             text += _TREE.format(options=f":caption: {title}", pages="\n".join(_PAGE.findall(links)))
-    elif page == "docs/decisions/README":
-        text += _TREE.format(options=":glob:", pages="[0-9]*")
     source[0] = text
