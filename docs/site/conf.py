@@ -23,6 +23,15 @@ _TREE = "\n```{{toctree}}\n:hidden:\n{options}\n\n{pages}\n```\n"
 
 def setup(app: Sphinx) -> None:
     app.connect("source-read", _with_trees)
+    app.connect("html-page-context", _in_its_language)
+
+
+def _in_its_language(
+    _app: Sphinx, page: str, _template: str, context: dict[str, object], _tree: object
+) -> None:
+    """Name the language of a Vietnamese page, for browsers and screen readers."""
+    if page.endswith(".vi"):
+        context["language"] = "vi"
 
 
 def _with_trees(_app: Sphinx, page: str, source: list[str]) -> None:
