@@ -45,7 +45,7 @@ class FourEyes(Forbidden):
     on it. docs/access.md says more.
     """
 
-    slug, title = "four-eyes", "Somebody else must decide"
+    slug, title = "four-eyes", "Someone else must decide"
 
 
 def check_approver(connection: Connection, caller: Caller, campaign: Record) -> None:

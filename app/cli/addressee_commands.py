@@ -74,7 +74,7 @@ def channels(directive_id: Number, as_json: Json = False) -> None:
 @app.command("set")
 def set_(
     directive_id: Number,
-    name: Annotated[str, typer.Argument(help="As in the letter; a new name is added.")],
+    name: Annotated[str, typer.Argument(help="As in the directive; a new name is added.")],
     kind: Annotated[AddresseeKind, typer.Option(help="Its group in the report.")],
     carrier: Annotated[str | None, typer.Option(help="For a carrier: viettel, vnpt, mobifone ...")] = None,
     email: Annotated[str | None, typer.Option(help="Where it is reminded.")] = None,

@@ -19,7 +19,7 @@ from app.directives.status import status as status_of
 from app.notifications import outbox
 from app.reports.build import unique_reach
 
-app = typer.Typer(no_args_is_help=True, help="The official letters behind the work.")
+app = typer.Typer(no_args_is_help=True, help="The official letters that the work is based on.")
 
 
 @app.command()

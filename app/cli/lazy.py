@@ -47,7 +47,7 @@ _NOUNS = {
     "carrier": "Links to carriers: look at them, and try them out.",
     "database": "The database itself: backup, restore, move.",
     "delivery": "Deliveries: what one person got.",
-    "directive": "The official letters behind the work.",
+    "directive": "The official letters that the work is based on.",
     "do-not-send": "Numbers that a carrier's runs leave out.",
     "inbound": "Messages to us: what subscribers have sent over the links.",
     "key": "API keys: shown once, kept as hashes.",

@@ -19,9 +19,9 @@ _COMMANDS = ("CONFIG", "SECRETS_DIR", "SERVER", "KEY", "KEY_FILE", "COPY_TO")
 _REHEARSED = re.compile(r"LOA_(TEST|FUZZ|KILL|KILLS|BUDGET|AWAY|SOAK|DRILL|GUIDE)(_.*)?")
 _SHOULD = re.compile(r"^(Input|String|Value|Tuple|List|Dictionary|Set|Number) should ")
 _PATTERNS = {
-    r"^[a-z0-9][a-z0-9_-]{0,39}$": "must be 1 to 40 lower-case letters, digits, - and _, for example viettel-1",
+    r"^[a-z0-9][a-z0-9_-]{0,39}$": "must be 1 to 40 lower-case letters, digits, - or _, such as viettel-1",
     r"^[A-Za-z0-9-]{1,80}$": "must be a header name: letters, digits and -",
-    r"^https?://[^\s@]+$": "must be an address such as https://example.vn/loa, without user name and password",
+    r"^https?://[^\s@]+$": "must be an address such as https://example.vn/loa, without user or password",
     r"^https?://[A-Za-z0-9.:-]{1,253}$": "must be an origin such as https://example.vn, without a path",
     r"^[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+$": "must be an e-mail address such as loa@example.vn",
     r"^[^:\s]{1,80}$": "must be 1 to 80 characters without colons or spaces",

@@ -92,7 +92,7 @@ def list_links(tx: Transaction) -> list[LinkView]:
     tag=TAG,
     command="link resume",
     audit="resumed {subject}",
-    done="The link is resumed. If the cause is not mended, it will halt again.",
+    done="The link was resumed. If the cause has not been fixed, it will halt again.",
     page="/links",
 )
 def resume_link(tx: Transaction, link_id: LinkId) -> None:
@@ -114,7 +114,9 @@ def resume_link(tx: Transaction, link_id: LinkId) -> None:
     tag=TAG,
     command="link halt",
     audit="halted {subject}",
-    done="The link is halted: it finishes what it has in hand, and sends nothing more until it is resumed.",
+    done=(
+        "The link was halted. It finishes messages in progress and sends nothing more until it is resumed."
+    ),
     page="/links",
 )
 def halt_link(tx: Transaction, link_id: LinkId, body: HaltBody) -> None:

@@ -43,7 +43,7 @@ KINDS: dict[str, Said] = {
     ReplyKind.OPT_OUT: say("wants no more messages"),
     ReplyKind.REPORT: say("reports a scam"),
     ReplyKind.CHECK: say("asks whether a text is genuine"),
-    ReplyKind.OTHER: say("something else: read it"),
+    ReplyKind.OTHER: say("other: read it"),
 }
 FILE = ListFile(
     "inbound",
@@ -117,12 +117,16 @@ _BETWEEN = re.compile(r"[\n,;]+")
 _SHOWN = 20  # unreadable places listed
 
 _ADDED: tuple[Said, Said] = (
-    say("{n} numbers are on the list now; {known} were on it before."),
-    say("{n} numbers are on the list now; {known} were on it before. Not read, by their place: {places}."),
+    say("{n} numbers were added to the list; {known} were already on it."),
+    say(
+        "{n} numbers were added to the list; {known} were already on it. Not readable, by position: {places}."
+    ),
 )
 _REMOVED: tuple[Said, Said] = (
-    say("{n} numbers are off the list; {known} were not on it."),
-    say("{n} numbers are off the list; {known} were not on it. Not read, by their place: {places}."),
+    say("{n} numbers were removed from the list; {known} were not on it."),
+    say(
+        "{n} numbers were removed from the list; {known} were not on it. Not readable, by position: {places}."
+    ),
 )
 
 

@@ -61,7 +61,7 @@ def page_do_add_user(visit: Visit, fields: Fields) -> Response:
         visit.db.write(service.add_hashed, wanted, hashed, visit.who.name)
     except (Conflict, Invalid) as error:
         return _list(visit, refused(error, fields, "password"))
-    return redirect_with_flash(visit, "/people", say("{name} may sign in now."), name=name)
+    return redirect_with_flash(visit, "/people", say("{name} can sign in now."), name=name)
 
 
 @router.get("/people/{name}")
@@ -75,7 +75,7 @@ def page_do_disable_user(name: Name, visit: Visit) -> Response:
         visit.db.write(service.disable_person, name, visit.who.name)
     except Conflict as error:
         return _one(visit, name, refused(error, FormData()))
-    return redirect_with_flash(visit, "/people", say("{name} is let in no more."), name=name)
+    return redirect_with_flash(visit, "/people", say("{name} can no longer sign in."), name=name)
 
 
 @router.post("/people/{name}/password")
@@ -87,14 +87,14 @@ def page_do_set_user_password(name: Name, visit: Visit, fields: Fields) -> Respo
     except Invalid as error:
         return _one(visit, name, refused(error, fields, "password"))
     return redirect_with_flash(
-        visit, "/people", say("{name} has another password; every session is over."), name=name
+        visit, "/people", say("{name} has a new password. All sessions have ended."), name=name
     )
 
 
 @router.post("/people/{name}/sign-out")
 def page_do_sign_out_user(name: Name, visit: Visit) -> Response:
     visit.db.write(service.end_sessions, name, visit.who.name)
-    return redirect_with_flash(visit, "/people", say("{name} is signed out everywhere."), name=name)
+    return redirect_with_flash(visit, "/people", say("{name} was signed out everywhere."), name=name)
 
 
 def name_of(fields: FormData) -> str:

@@ -45,7 +45,7 @@ ON_A_PAGE = 50
 KINDS: dict[str, Said] = {
     RequestKind.SEE: say("to see what is held"),
     RequestKind.ERASE: say("to have it erased"),
-    RequestKind.RESTRICT: say("that nothing more is done with it"),
+    RequestKind.RESTRICT: say("restrict the processing of the data"),
     RequestKind.OBJECT: say("not to be written to"),
 }
 OUTCOMES: dict[str, Said] = {
@@ -98,7 +98,7 @@ async def page_do_record_person_request(visit: Visit, fields: Fields) -> Respons
         made = await visit.db.awrite(work, holidays=visit.settings.holidays)
     except (Conflict, Invalid) as error:
         return await _list(visit, refused(error, fields, "phone"))
-    return redirect_with_flash(visit, f"/person-requests/{made.id}", say("The request is recorded."))
+    return redirect_with_flash(visit, f"/person-requests/{made.id}", say("The request was recorded."))
 
 
 @router.get("/person-requests/{request_id}")
@@ -118,7 +118,7 @@ async def page_do_answer_person_request(
         await asyncio.to_thread(answers.answer, request_id, PersonAnswer(body.outcome, body.why))
     except (Conflict, Forbidden, Invalid, TooOften) as error:
         return await _one(visit, request_id, refused(error, fields))
-    return redirect_with_flash(visit, f"/person-requests/{request_id}", say("The request is answered."))
+    return redirect_with_flash(visit, f"/person-requests/{request_id}", say("The request was answered."))
 
 
 async def _list(

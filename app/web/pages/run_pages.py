@@ -45,10 +45,10 @@ LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
 
 DONE: dict[Verb, Said] = {
     Verb.START: say("The run has begun."),
-    Verb.PAUSE: say("The run is paused. What is in flight still arrives."),
-    Verb.RESUME: say("The run goes on at the next message."),
-    Verb.END: say("The end is written down. State the figures as soon as they are there."),
-    Verb.CANCEL: say("The run is being cancelled. Nothing more is sent of it."),
+    Verb.PAUSE: say("The run was paused. Messages in flight still arrive."),
+    Verb.RESUME: say("The run continues with the next message."),
+    Verb.END: say("The end was recorded. Enter the figures as soon as they are available."),
+    Verb.CANCEL: say("The run is being cancelled. Nothing more is sent."),
 }
 
 
@@ -157,7 +157,7 @@ async def page_do_set_rate(run_id: Id, visit: Visit, fields: Fields) -> Response
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
     return redirect_with_flash(
-        visit, f"/runs/{run_id}", say("The rate is changed. It holds from the next thousand messages on.")
+        visit, f"/runs/{run_id}", say("The rate was changed. It applies from the next thousand messages on.")
     )
 
 

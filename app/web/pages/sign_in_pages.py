@@ -62,7 +62,10 @@ def page_do_log_in(visit: Visit, fields: Fields, address: Address) -> Response:
         return _form(visit, following, refused(error, fields, "password", "code"))
     visit.request.scope["caller"] = said.name
     visit.db.write(sessions.end_session, visit.request.cookies.get(cookie_name(settings), ""))
-    lost = say("You are signed in again. What you last ordered was NOT carried out: look, and order it anew.")
+    lost = say(
+        "Your last action was not carried out because your session had expired. Check the "
+        "page, then try again."
+    )
     answer = redirect_with_flash(visit, following, lost if fields.get(LOST) else None)
     set_cookie(answer, settings, token)
     return answer
@@ -196,7 +199,7 @@ def page_do_change_password(visit: Visit, person: Person, token: Token, fields: 
     visit.db.write(service.set_hashed, name, hashed, name)
     fresh = visit.db.write(sessions.open_for, name, lifetime_of(settings), person.address)
     answer = redirect_with_flash(
-        visit, "/account", say("The password is changed; every other session is over.")
+        visit, "/account", say("Your password has been changed. All other sessions have ended.")
     )
     set_cookie(answer, settings, fresh)
     return answer
@@ -214,7 +217,7 @@ def page_do_end_sessions(visit: Visit, person: Person, token: Token, fields: Fie
         return _account(visit, token, refused(error, fields, *_SECRETS), "sessions")
     only, keep = (None, token) if fields.get("all") else (ticked, "")
     visit.db.write(service.end_sessions, person.name, person.name, keep, only)
-    return redirect_with_flash(visit, "/account", say("The sessions are over."))
+    return redirect_with_flash(visit, "/account", say("The sessions have ended."))
 
 
 def _hashed(password: str, name: str, words: Sequence[str]) -> str:

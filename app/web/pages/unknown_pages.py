@@ -170,7 +170,9 @@ async def page_do_ask_rejected(run_id: Id, visit: Visit, fields: Fields) -> Resp
         await asyncio.to_thread(rejected_orders.ask, *of)
     except AppError as error:
         return await _rejected(visit, run_id, refused(error, fields))
-    return redirect_with_flash(visit, visit.path, say("The order is written; another person approves it."))
+    return redirect_with_flash(
+        visit, visit.path, say("The order was created. Another person must approve it.")
+    )
 
 
 @router.post("/runs/{run_id}/rejected/{order_id}/approve")
@@ -183,7 +185,7 @@ async def page_do_approve_rejected(run_id: Id, order_id: Id, visit: Visit, field
         done = await asyncio.to_thread(work)
     except AppError as error:
         return await _rejected(visit, run_id, refused(error, fields))
-    said = say("Queued again: {n} messages that were refused.")
+    said = say("Queued again: {n} rejected messages.")
     return redirect_with_flash(visit, f"/runs/{run_id}/rejected", said, n=done.sent_again)
 
 

@@ -86,8 +86,8 @@ def test_a_run_whose_budget_is_spent_pauses_itself_with_one_sentence(db: Databas
     assert found.suspended
     assert found.suspended.sentence == (
         "The run has paused itself: 20 of the 20 SMS parts in the campaign's budget have been or "
-        "may have been sent. Ask for a higher budget, which another person approves, or cancel the "
-        "run."
+        "may have been sent. Request a higher budget, which another person must approve, or cancel "
+        "the run."
     )
     with pytest.raises(Conflict, match="The budget of campaign 1 is spent"):
         orders.order(db, Verb.RESUME, world.run, "Lan")

@@ -276,7 +276,7 @@ def test_a_key_is_printed_once_and_can_be_revoked(shell: Shell) -> None:
     listed = shell(loa, "key", "list", "--json")
     assert secret.split("_", 2)[2] not in listed
     assert json.loads(listed)[0]["revoked_at"] is None
-    assert shell(loa, "key", "revoke", "phone room") == "The key of phone room is revoked."
+    assert shell(loa, "key", "revoke", "phone room") == "The key phone room was revoked."
     assert json.loads(shell(loa, "key", "list", "--json"))[0]["revoked_at"]
 
 

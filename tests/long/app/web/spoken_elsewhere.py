@@ -68,7 +68,7 @@ WORDS = {
     "state {}": _DATA,
     "query_sm: {}": _DATA,
     "Did you mean {}?": _START,
-    "write * or of {}": _START,
+    "Use * or some of: {}.": _START,
     (
         "Cannot use the folder {} for the ledger ({}). Give this account write access (docs/access.md "
         "explains how two people share it), or choose another folder with LOA_DATA."
