@@ -50,7 +50,10 @@ class Phrase(str):
 def join(sentences: Iterable[str], between: str = " ") -> Phrase:
     """Put sentences or words in a row, each of which stays translatable."""
     parts = {f"part{number}": sentence for number, sentence in enumerate(sentences)}
-    return Phrase(between.join(f"{{{name}}}" for name in parts), **parts)
+    places = [f"{{{name}}}" for name in parts]
+    if between in (" and ", " or ") and len(places) > 2:
+        places = [", ".join(places[:-1]), places[-1]]
+    return Phrase(between.join(places), **parts)
 
 
 def kept(sentence: str, most: int | None = None) -> str:

@@ -253,7 +253,7 @@ def return_campaign(
 
 @router.post("/campaigns/{campaign_id}/budget", status_code=201)
 def ask_budget(campaign_id: Id, body: BudgetBody, db: Db, who: Who) -> budgets.BudgetOrder:
-    """Ask for another budget of an approved campaign; another person approves it."""
+    """Request another budget for an approved campaign. Another person must approve it."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
     return db.write(budget_orders.ask, campaign_id, body.budget_segments, body.because, who.name)
 

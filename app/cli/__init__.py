@@ -49,11 +49,14 @@ def loa(
         typer.Option(
             envvar="LOA_SERVER",
             metavar="URL",
-            help="Ask the Loa there instead of the database here; its key in LOA_KEY or LOA_KEY_FILE.",
+            help=(
+                "Use the Loa at this address instead of the local database; its key is in LOA_KEY "
+                "or LOA_KEY_FILE."
+            ),
         ),
     ] = None,
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Say which Loa this is.")
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Show the version of Loa.")
     ] = False,
 ) -> None:
     """Bulk SMS awareness broadcast: one approved text, every subscriber once, a report that adds up."""

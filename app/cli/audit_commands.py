@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from loa_client import LoaClient
 
 app = typer.Typer(
-    no_args_is_help=True, help="What people did: append-only, each act chained to the one before."
+    no_args_is_help=True, help="What users did: append-only, each act chained to the previous one."
 )
 
 _PIECE = 1000
@@ -112,9 +112,9 @@ def _hash_of(connection: Connection, row: int) -> str | None:
 
 @app.command()
 def seal(
-    head: Annotated[str, typer.Option(help="ROWS:HASH of the chain now, which you have compared.")],
+    head: Annotated[str, typer.Option(help=("ROWS:HASH of the current chain, which you have compared."))],
 ) -> None:
-    """Seal by secret_key the acts from before there was one, after you have compared the chain's head."""
+    """Seal acts written before secret_key was set, after you have compared the chain's head."""
     with open_db() as (db, _):
         count = db.write(audit.seal_all, whoami(), head)
     said = f"{counted(count, 'act is', 'acts are')} sealed." if count else "Every act is sealed already."

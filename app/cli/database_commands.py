@@ -22,7 +22,7 @@ from app.ledger import restore_acknowledgement
 from app.ledger.transfer import back_up, copy_ledger
 from app.security import audit
 
-app = typer.Typer(no_args_is_help=True, help="The database itself: backup, restore, move.")
+app = typer.Typer(no_args_is_help=True, help="The database: backup, restore, move.")
 
 
 @app.callback()
@@ -66,8 +66,8 @@ def copy(
 
 
 @app.command()
-def backup(file: Annotated[Path, typer.Argument(help="The copy, a new file.")]) -> None:
-    """Copy the SQLite ledger as of one moment, also while Loa is running.
+def backup(file: Annotated[Path, typer.Argument(help="The copy; must be a new file.")]) -> None:
+    """Copy the SQLite ledger at one moment, even while Loa is running.
 
     The copy is marked as one: restored, it sends nothing until you have run `loa database restored`.
     """

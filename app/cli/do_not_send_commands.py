@@ -28,18 +28,18 @@ from app.privacy.do_not_send import MOST, Changed, RefusedEntry
 if TYPE_CHECKING:
     from loa_client import LoaClient
 
-app = typer.Typer(no_args_is_help=True, help="Numbers that a carrier's runs leave out.")
+app = typer.Typer(no_args_is_help=True, help="Numbers that a carrier's runs exclude.")
 
 Carrier = Annotated[str, typer.Option(help="viettel, vnpt, mobifone ...")]
 Numbers = Annotated[
-    list[str] | None, typer.Argument(help="In any usual spelling; from stdin, when not given.")
+    list[str] | None, typer.Argument(help="In any usual form; default: read from standard input.")
 ]
 Order = Callable[[Connection, str, Sequence[str], str], Changed]
 
 
 @app.command()
 def add(carrier: Carrier, numbers: Numbers = None, as_json: Json = False) -> None:
-    """Add numbers to the list; runs leave them out from now on."""
+    """Add numbers to the list. Runs exclude them from now on."""
     _carry_out(do_not_send.add, carrier, iter(numbers or _typed()), as_json)
 
 
@@ -72,7 +72,7 @@ def remove(carrier: Carrier, numbers: Numbers = None, as_json: Json = False) -> 
 
 @app.command()
 def seal(carrier: Carrier) -> None:
-    """Seal the list as it is, once you have compared it: after a restore, or a change outside Loa."""
+    """Seal the list as it is after a restore or a change outside Loa. Compare it first."""
     with open_db() as (db, _):
         who = db.read(decider, "add_do_not_send")
         if who.carrier is not None:

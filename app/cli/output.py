@@ -95,8 +95,8 @@ def _typed(said: str | int) -> str:
 
 _json = False
 Number = Annotated[int, typer.Argument(parser=whole, metavar="NUMBER")]
-After = Annotated[int, typer.Option(parser=position, metavar="NUMBER", help="Go on after this number.")]
-Most = Annotated[int, typer.Option(min=1, max=1_000_000, help="So many at the most.")]
+After = Annotated[int, typer.Option(parser=position, metavar="NUMBER", help="Continue after this number.")]
+Most = Annotated[int, typer.Option(min=1, max=1_000_000, help="The maximum number of rows.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
 
 

@@ -16,16 +16,16 @@ from app.dispatch import rejected_orders
 from app.dispatch.schemas import RejectedBody
 from carriers.contract import Reason
 
-app = typer.Typer(no_args_is_help=True, help="Rejected messages: why, and send them again.")
+app = typer.Typer(no_args_is_help=True, help="Rejected messages: why, and how to send them again.")
 
 _REASONS = {reason.name.lower(): reason for reason in Reason if reason is not Reason.NONE}
 
 
 @app.command("list")
 def list_(run_id: Number, as_json: Json = False) -> None:
-    """Show what was refused of a run, by reason and code, and the orders to send it again.
+    """Show the rejected messages of a run, by reason and code, and the orders to resend them.
 
-    SENDABLE of them an order would send again: none that the carrier may have.
+    SENDABLE is how many an order would resend, without those that the carrier may have.
     """
     of: dict[str, Any] = asked(
         lambda api: _fields(api.list_rejected(run_id)),
@@ -51,13 +51,14 @@ def _fields(of: Any) -> dict[str, Any]:
 @app.command()
 def ask(
     run_id: Number,
-    reason: Annotated[str, typer.Option(help="As `loa rejected list` names it, such as filtered.")],
-    because: Annotated[str, typer.Option(help="What was wrong and is mended; who approves reads it.")],
-    code: Annotated[
-        str | None, typer.Option(help="The carrier's code, where the reason has several.")
-    ] = None,
+    reason: Annotated[str, typer.Option(help=("The reason in `loa rejected list`, for example filtered."))],
+    because: Annotated[
+        str, typer.Option(help=("What was wrong and how it was fixed, shown to the approver."))
+    ],
+    code: Annotated[str | None, typer.Option(help="The carrier's code, if the reason has several.")] = None,
 ) -> None:
-    """Ask to send again what was refused by one code, once its cause is mended; another approves it."""
+    """Order a resend of messages rejected with one code, after its cause has been fixed. Another person
+    must approve it."""
     if reason not in _REASONS:
         near = meant(reason, _REASONS)
         hint = f"Did you mean {near}?" if near else f"name one of {', '.join(_REASONS)}."
@@ -80,9 +81,9 @@ def ask(
 @app.command()
 def approve(
     run_id: Number,
-    order: Annotated[int, typer.Argument(parser=whole, help="As `loa rejected list` numbers it.")],
+    order: Annotated[int, typer.Argument(parser=whole, help="The number in `loa rejected list`.")],
 ) -> None:
-    """Approve an order of somebody else: its messages are queued again, which costs as at first."""
+    """Approve another person's order. Its messages are queued again, at the same cost."""
     found = _approved(run_id, order)
     messages = counted(found.sent_again, f"message of run {run_id} is", f"messages of run {run_id} are")
     said = f"{messages} queued again."

@@ -143,7 +143,8 @@ def _fetched(place: ReportPath, form: Format) -> bytes:
 
 @app.command()
 def doubts(run_id: Number, as_json: Json = False) -> None:
-    """Show signs that the run's receipts were fabricated. Status 1 if there are any; none is proof."""
+    """Show signs that the run's receipts were fabricated. Exit status 1 if there are any; none is
+    proof."""
     if common.server is not None:
         found = remote.at_server(lambda api: api.list_doubts(run_id))
     else:
@@ -168,7 +169,8 @@ def build(
     cut_off: CutOff = None,
     folder: Folder = Path("reports"),
 ) -> None:
-    """Write a preview in every format, with a directive's summary and the document system's metadata."""
+    """Write a preview in every format, with the directive's summary and metadata for the document
+    system."""
     with open_db(working="Counting the report") as (db, settings):
         heads = letterhead.load(settings.letterheads)
         for subject in _subjects(db, run_id, directive_id, campaign_id):
@@ -188,7 +190,8 @@ def freeze(
         Path | None, typer.Option(callback=usable, help="write the files there as well")
     ] = None,
 ) -> None:
-    """Recount, then store a version that never changes; while its figures hold, the last one again."""
+    """Recount, then store a version that never changes. If the figures are the same, the last version
+    is used."""
     if common.server is not None:
         if campaign_id is not None:
             raise Invalid("Over --server, one report is frozen at a time. Name --run or --directive.")
@@ -224,7 +227,7 @@ def issue(
     ] = None,
     folder: Annotated[Path | None, typer.Option(callback=usable, help=_PAPERS)] = None,
 ) -> None:
-    """Write the papers of a frozen report with number, day and signer; the draft stays beside them."""
+    """Write the final documents of a frozen report with number, date and signer. The draft is kept."""
     remarks = dict(map(_remark, remark or ()))
     said = {"number": number, "dated_on": _day(on), "signer": signer}
     filled(IssueBody, said | {key: text for key, text in remarks.items() if key in REMARK_KEYS})
@@ -247,7 +250,7 @@ def signed(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Keep a signed PDF that came back and say what its signatures prove. Status 1 if any is in doubt."""
+    """Store a returned signed PDF and show what its signatures prove. Exit status 1 if any is in doubt."""
     found: list[Any] = (
         remote.at_server(lambda api: _signed_there(api, report_id, file))
         if common.server
@@ -342,7 +345,7 @@ def list_(
 
 @app.command()
 def save(report_id: Number, folder: Folder = Path("reports")) -> None:
-    """Write the files of a frozen report as they were; their hashes are checked first."""
+    """Write the files of a frozen report, after checking their hashes."""
     remote.asked(
         lambda api: save_there(api, api.get_report(report_id), folder),
         lambda db: save_here(db, db.read(archive.get, report_id), folder),
@@ -353,7 +356,8 @@ def save(report_id: Number, folder: Folder = Path("reports")) -> None:
 def verify(
     report_id: Annotated[int | None, typer.Argument(parser=whole, help="all of them, if not given")] = None,
 ) -> None:
-    """Prove frozen reports: bytes unchanged, the same figures from the ledger. Status 1 if not."""
+    """Check frozen reports: unchanged files, and the same figures from the ledger. Exit status 1 if
+    not."""
 
     def here(db: Database) -> list[verify_archive.Proof]:
         wanted = [db.read(archive.get, report_id)] if report_id else db.read(archive.page, 0, 10**6, None)

@@ -23,7 +23,7 @@ from app.privacy.erasable import Erasable, RetentionTerms
 from app.privacy.eraser import Eraser
 from app.privacy.terms_in_force import TermsInForce
 
-app = typer.Typer(no_args_is_help=True, help="Erasure of what is due, with certificates.")
+app = typer.Typer(no_args_is_help=True, help="Erasure of expired data, with certificates.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class _Shown:
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Show what is kept until when, or why, and the certificates; of a server the certificates."""
+    """Show what is stored until when, or why, and the certificates. Over --server, only the
+    certificates."""
     if common.server is not None:
         found = [_made_of(each) for each in at_server(lambda api: list(api.list_erasures(limit=1000)))]
     else:
@@ -50,7 +51,8 @@ def list_(as_json: Json = False) -> None:
 
 @app.command()
 def run(as_json: Json = False) -> None:
-    """Erase all that is due, like the workers do; print the certificates. Status 1 if one is left."""
+    """Erase everything that is due, as the workers do, and print the certificates. Exit status 1 if
+    something is left."""
     with open_db(working="Erasing") as (db, settings):
         ledger, before = ledger_for(db, settings.chunk_size), db.read(_ended)
         asyncio.run(Eraser(db, ledger, _terms(settings), whoami()).run(asyncio.Event()))
@@ -72,7 +74,8 @@ def run(as_json: Json = False) -> None:
 
 @app.command()
 def confirm() -> None:
-    """Confirm retention terms that were shortened in the settings; what is then due is erased for good."""
+    """Confirm retention terms that were shortened in the settings. What is then due is erased
+    permanently."""
     with open_db() as (db, settings):
         shortened = db.write(terms_in_force.confirm, _terms(settings), whoami())
     for name, before, after in shortened:
@@ -83,10 +86,10 @@ def confirm() -> None:
 
 @app.command()
 def certificate(
-    number: Annotated[int, typer.Argument(parser=whole, help="As `loa retention list` shows it.")],
+    number: Annotated[int, typer.Argument(parser=whole, help="The number in `loa retention list`.")],
     as_json: Json = False,
 ) -> None:
-    """Print a certificate; exit status 1 where it was altered."""
+    """Print a certificate. Exit status 1 if it was altered."""
     found, paper = asked(
         lambda api: (api.get_erasure(number), "" if as_json else api.print_erasure(number)),
         lambda db: (one := db.read(certificates.get, number), certificates.text(one)),

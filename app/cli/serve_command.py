@@ -42,19 +42,19 @@ _SEPARATE = (
 
 
 def up() -> None:
-    """Run everything in one process: API, links, receipts. The way for SQLite, and good on one host."""
+    """Run everything in one process: API, links and receipts. Use it with SQLite or on a single host."""
     run(_all)
 
 
 def serve() -> None:
-    """Run the API only; workers run apart and share the PostgreSQL database."""
+    """Run only the API; workers run separately and share the PostgreSQL database."""
     run(_api, apart="serve")
 
 
 def worker(
     carrier: Annotated[str | None, typer.Option(help="Only this carrier's links.")] = None,
 ) -> None:
-    """Run links, receipts and sweeps only; any number of hosts may do so on one PostgreSQL database."""
+    """Run only links, receipts and sweeps; several hosts can do so on one PostgreSQL database."""
     if carrier is not None:
         _require_links(config.load(), carrier)
     run(lambda settings, db: _links(settings, db, carrier), apart="worker")
@@ -76,7 +76,7 @@ def _require_links(settings: Settings, carrier: str) -> None:
 
 
 def migrate() -> None:
-    """Bring the database's schema up to date."""
+    """Upgrade the database schema."""
     settings = config.load()
     account = _working_account(settings)
     db = Database(settings.migration_url, keys=signing_keys(settings))

@@ -41,7 +41,7 @@ class _Row:
     by: str
 
 
-app = typer.Typer(no_args_is_help=True, help="Figures that no receipt measured.")
+app = typer.Typer(no_args_is_help=True, help="Figures stated by carriers or entered by hand.")
 
 
 @app.command("form")
@@ -64,13 +64,15 @@ def add(
     file: Annotated[
         Path,
         typer.Argument(
-            callback=readable, help="The filled workbook (.xlsx, .ods), or JSON as the API takes it."
+            callback=readable, help="The completed workbook (.xlsx, .ods), or JSON as in the API."
         ),
     ],
-    manual: Annotated[bool, typer.Option(help="Copied by hand from a paper; needs --scan.")] = False,
-    scan: Annotated[Path | None, typer.Option(callback=readable, help="The paper: PDF, PNG or JPEG.")] = None,
+    manual: Annotated[bool, typer.Option(help="Copied by hand from a document; needs --scan.")] = False,
+    scan: Annotated[
+        Path | None, typer.Option(callback=readable, help="A scan of the document: PDF, PNG or JPEG.")
+    ] = None,
 ) -> None:
-    """State the figures of a run; a further statement is a correction and needs a reason."""
+    """State the figures of a run. A further statement is a correction and needs a reason."""
     kind = FigureSource.MANUAL if manual else FigureSource.STATED
     if common.server is not None:
         kept = at_server(lambda api: _stated(api, run_id, file, kind, scan))

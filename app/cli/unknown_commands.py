@@ -26,7 +26,7 @@ from app.ledger.ledger import Ledger
 from app.security import phone_disclosure
 from app.security.phone_disclosure import DisclosurePlace
 
-app = typer.Typer(no_args_is_help=True, help="Unknown deliveries: see them, send again, or write off.")
+app = typer.Typer(no_args_is_help=True, help="Unknown deliveries: list, resend or write off.")
 
 Lines = Annotated[
     list[str] | None, typer.Option("--line", help="One delivery as BATCH:LINE; may be repeated.")
@@ -45,7 +45,7 @@ class _Shown:
 
 @app.command("list")
 def list_(run_id: Number, as_json: Json = False) -> None:
-    """Show the unknown deliveries of a run, a thousand at most; phones are masked."""
+    """Show up to a thousand unknown deliveries of a run, with masked numbers."""
     shown = asked(
         lambda api: [
             _Shown(f"{each.batch}:{each.line}", each.phone, each.since, each.why, each.written_off_by)
@@ -59,10 +59,12 @@ def list_(run_id: Number, as_json: Json = False) -> None:
 @app.command()
 def export(
     run_id: Number,
-    out: Annotated[Path, typer.Option(help="Write CSV for Excel there.")],
-    whole_numbers: Annotated[bool, typer.Option(help="Do not mask numbers; the audit says so.")] = False,
+    out: Annotated[Path, typer.Option(help="The file to write, as CSV for Excel.")],
+    whole_numbers: Annotated[
+        bool, typer.Option(help="Do not mask numbers; the audit log records it.")
+    ] = False,
 ) -> None:
-    """Write what is still unknown of a run, to ask the carrier which of it was taken."""
+    """Write the unknown deliveries of a run, to ask the carrier which of them it accepted."""
     if common.server is not None:
         if whole_numbers:
             raise Invalid(
@@ -80,7 +82,7 @@ def export(
 
 @app.command()
 def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None:
-    """Queue unknown deliveries again; a second copy may come of it."""
+    """Queue unknown deliveries again. People may get a second copy."""
     chosen = _chosen(lines, everything)
     moved = _decided("resend", unknown_decisions.resend, run_id, chosen)
     said = counted(moved, f"delivery of run {run_id} is", f"deliveries of run {run_id} are")
@@ -89,7 +91,7 @@ def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None
 
 @app.command("write-off")
 def write_off(run_id: Number, lines: Lines = None, everything: All = False) -> None:
-    """Leave unknown deliveries unknown for good; the report counts them under their own heading."""
+    """Leave unknown deliveries unknown permanently. The report counts them separately."""
     chosen = _chosen(lines, everything)
     moved = _decided("write_off", unknown_decisions.write_off, run_id, chosen)
     said = counted(moved, f"delivery of run {run_id} is", f"deliveries of run {run_id} are")

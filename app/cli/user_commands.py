@@ -21,20 +21,21 @@ from app.security import users
 from app.security.roles import Role
 from app.security.secret_encryption import NO_KEY, vault_of
 
-app = typer.Typer(no_args_is_help=True, help="People who sign in with a password and a second factor.")
+app = typer.Typer(no_args_is_help=True, help=("Users who sign in with a password and a second factor."))
 
 Name = Annotated[
-    str, typer.Argument(help="As at the sign-in; the account's name, for who decides at the keyboard.")
+    str,
+    typer.Argument(help=("The name used to sign in; the account name for those who decide at the keyboard.")),
 ]
 
 
 @app.command()
 def add(
     name: Name,
-    role: Annotated[Role, typer.Option(help="What the person may do.")],
-    carrier: Annotated[str | None, typer.Option(help="Whose operator; with --role operator.")] = None,
+    role: Annotated[Role, typer.Option(help="What the user may do.")],
+    carrier: Annotated[str | None, typer.Option(help="The operator's carrier; with --role operator.")] = None,
 ) -> None:
-    """Add a person who may sign in; the first one too."""
+    """Add a user who can sign in, including the first one."""
     if common.server is not None:
         at_server(
             lambda api: api.add_user(
@@ -53,14 +54,14 @@ def add(
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Show everybody who may sign in, or once might."""
+    """Show all users, including disabled ones."""
     found = asked(lambda api: api.list_users(), lambda db: db.read(users.everybody))
     listing(found, ("name", "role", "carrier", "second_factor", "created_at", "disabled_at"), as_json)
 
 
 @app.command()
 def disable(name: Name) -> None:
-    """Disable a person's sign-in and end its sessions."""
+    """Disable a user and end their sessions."""
     asked(
         lambda api: api.disable_user(name),
         lambda db: db.write(service.disable_person, name, whoami()),
@@ -71,7 +72,7 @@ def disable(name: Name) -> None:
 
 @app.command()
 def password(name: Name) -> None:
-    """Set a person's password; all sessions of that person end."""
+    """Set a user's password. All their sessions end."""
     if common.server is not None:
         at_server(lambda api: api.set_user_password(name, password=_new_password()))
     else:
@@ -83,7 +84,7 @@ def password(name: Name) -> None:
 
 @app.command()
 def sign_out(name: Name) -> None:
-    """End all sessions of a person, who may sign in anew."""
+    """End all sessions of a user, who can sign in again."""
     asked(
         lambda api: api.sign_out_user(name),
         lambda db: db.write(service.end_sessions, name, whoami()),
@@ -95,11 +96,13 @@ def sign_out(name: Name) -> None:
 @app.command()
 def totp(
     name: Name,
-    off: Annotated[bool, typer.Option("--off", help="Take it away: telephone and codes are lost.")] = False,
-    recognised: Annotated[str, typer.Option(help="With --off: how you know that it is the person.")] = "",
-    witness: Annotated[str | None, typer.Option(help="With --off: who else has recognised it.")] = None,
+    off: Annotated[
+        bool, typer.Option("--off", help=("Remove it because phone and recovery codes are lost."))
+    ] = False,
+    recognised: Annotated[str, typer.Option(help="With --off: how you verified the user's identity.")] = "",
+    witness: Annotated[str | None, typer.Option(help="With --off: the second user who verified it.")] = None,
 ) -> None:
-    """Set up a person's second factor: show a secret for the app, ask for a code of it."""
+    """Set up a user's second factor: show a secret for the app, then ask for a code."""
     with open_db() as (db, settings):
         who, vault = whoami(), vault_of(settings)
         if off:
@@ -117,7 +120,7 @@ def totp(
 
 @app.command()
 def reseal() -> None:
-    """Encrypt secrets of second factors with the present secret_key, after it was set or changed."""
+    """Encrypt second-factor secrets with the current secret_key, after it was set or changed."""
     with open_db() as (db, settings):
         count = db.write(service.reseal, whoami(), vault_of(settings))
     said = counted(count, "secret was", "secrets were")
@@ -126,9 +129,10 @@ def reseal() -> None:
 
 @app.command()
 def sign(
-    name: Annotated[str | None, typer.Argument(help="This one alone, whatever it bears.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Only this account, whatever its signature.")] = None,
 ) -> None:
-    """Sign accounts from before secret_key, or one that `loa doctor` doubts; check it first."""
+    """Sign accounts created before secret_key was set, or one that `loa doctor` reports. Check it
+    first."""
     with open_db() as (db, _):
         found = db.write(service.sign, whoami(), name)
     words = [f"Stamped: {account}." for account in found] or ["Every account is stamped already."]

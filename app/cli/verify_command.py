@@ -27,7 +27,7 @@ def verify(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> None:
-    """Count every figure anew from the rows; exit status 1 when anything differs.
+    """Recount every figure from the rows. Exit status 1 if anything differs.
 
     With --repair, tallies that differ are corrected from the rows while sending goes on, and messages that a
     receipt has settled are recorded as taken where they were not; each batch with an audit entry. Keep the

@@ -96,7 +96,7 @@ def list_links(tx: Transaction) -> list[LinkView]:
     page="/links",
 )
 def resume_link(tx: Transaction, link_id: LinkId) -> None:
-    """Resume a halted link whose cause is mended: it connects again."""
+    """Resume a halted link after its cause has been fixed. It reconnects."""
     row = _row(tx, link_id)
     if row.code == RESTORED.code:
         raise Conflict("Link {name} is halted: {why}", name=row.name, why=RESTORED.reason)
@@ -120,7 +120,7 @@ def resume_link(tx: Transaction, link_id: LinkId) -> None:
     page="/links",
 )
 def halt_link(tx: Transaction, link_id: LinkId, body: HaltBody) -> None:
-    """Halt a link: it finishes what it has in hand, disconnects, and waits to be resumed.
+    """Halt a link: it finishes messages in progress, disconnects, and waits to be resumed.
 
     Receipts that come over its connection wait at the carrier meanwhile.
     """

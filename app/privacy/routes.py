@@ -97,7 +97,7 @@ def answer_person_request(
 ) -> PersonRequest:
     """Answer a request: erase, list the number everywhere, or say what is held; or refuse it.
 
-    Who has recorded a request to erase does not carry it out. The number is gone from an answered request.
+    Whoever recorded a request for erasure cannot carry it out. The number is gone from an answered request.
     """
     answers = PersonAnswers(db, ledger, settings.retention_days, who)
     return answers.answer(request_id, PersonAnswer(body.outcome, body.why))

@@ -49,7 +49,7 @@ def test_refusals_for_a_reason_of_ours_halt_after_so_many(reason: Reason) -> Non
     halted = results[-1]
     assert isinstance(halted, Halted)
     assert halted.code == "0x0A"
-    assert halted.reason.endswith("The last one: 0x0A")
+    assert halted.reason.endswith("Last code: 0x0A")
 
 
 @pytest.mark.parametrize("reason", [each for each in Reason if each not in OURS])

@@ -93,7 +93,7 @@ async def page_do_start_run(run_id: Id, visit: Visit, fields: Fields, version: V
 
 @router.post("/runs/{run_id}/pause")
 async def page_do_pause_run(run_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Stop sending, after what is in flight."""
+    """Pause sending. Messages in flight still arrive."""
     return await _order(visit, run_id, Verb.PAUSE, fields)
 
 

@@ -59,7 +59,7 @@ def test_a_body_is_refused_where_none_is_read(client: Client, db: Database, cont
     ("fields", "hint"),
     [
         ({"carrier": "vnpt", "carier": "vnpt"}, ("Unknown form field body.carier. Did you mean carrier?")),
-        ({"carrier": "vnpt", "zzz": "1"}, ("Unknown form field body.zzz. /docs lists those that there")),
+        ({"carrier": "vnpt", "zzz": "1"}, ("Unknown form field body.zzz. See /docs for the parameters")),
         ({"carrier": ["vnpt", "vnpt"]}, "body.carrier was given twice. Give it only once."),
         ({"carrier": ["vnpt", ""]}, "body.carrier was given twice. Give it only once."),
     ],

@@ -128,7 +128,7 @@ def test_a_link_that_can_not_be_built_is_a_finding(shell: Desk) -> None:
 def test_an_unknown_name_is_answered_with_those_there_are(shell: Desk) -> None:
     with served(Smsc()) as centre:
         shell.links(smpp_1=smpp(centre))
-        assert "the links are: smpp-1" in refusal(shell, "check", "vietel")
+        assert "Available links: smpp-1" in refusal(shell, "check", "vietel")
         assert "loa carrier list" in refusal(shell, "test-send", "x", *SEND[2:])
 
 
@@ -164,10 +164,13 @@ def test_a_message_that_is_refused_ends_with_a_bad_status(shell: Desk) -> None:
     ("words", "sentence"),
     [
         (["0987654321", "--text", "x"], "0987****21 is not a test number of link smpp-1"),
-        ([NUMBER], "Give either --text-key"),
-        ([NUMBER, "--text", "x", "--text-key", "gia-danh-cong-an"], "Give either --text-key"),
+        ([NUMBER], "Provide either --text-key (a text from messages/) or --text (your own"),
+        (
+            [NUMBER, "--text", "x", "--text-key", "gia-danh-cong-an"],
+            "Provide either --text-key (a text from messages/) or --text (your own",
+        ),
         ([NUMBER, "--text", " "], "--text is empty"),
-        ([NUMBER, "--text-key", "nothing"], "There is no text"),
+        ([NUMBER, "--text-key", "nothing"], 'Text "nothing" does not exist in messages/'),
     ],
 )
 def test_what_may_not_be_sent_is_refused_in_words(shell: Desk, words: list[str], sentence: str) -> None:
@@ -241,9 +244,11 @@ def test_links_without_figures_or_lists_say_so(shell: Desk) -> None:
     with served(Smsc()) as centre:
         shell.links(smpp_1=smpp(centre))
         days = ["--from", "2026-02-01", "--to", "2026-02-02"]
-        assert "states no figures of its own" in refusal(shell, "figures", "smpp-1", *days)
+        assert "Link smpp-1: links of kind smpp do not provide figures" in refusal(
+            shell, "figures", "smpp-1", *days
+        )
         backwards = ["--from", "2026-02-03", "--to", "2026-02-02"]
-        assert "--from is after --to" in refusal(shell, "figures", "smpp-1", *backwards)
+        assert "--from must be before --to" in refusal(shell, "figures", "smpp-1", *backwards)
         list_ = ["failures", "smpp-1", "--day", "2026-02-01", "--sender", "X"]
         assert "has no list of failures" in refusal(shell, *list_)
 

@@ -85,7 +85,7 @@ def test_a_copy_that_is_put_back_has_its_open_work_made_unknown_by_one_command(
     assert "Run 2 is planned here." in said.stdout
     assert not moved(url)
     assert states(url) == {DeliveryState.UNKNOWN: 3}
-    assert "then say `loa database entered-again`" in said.stdout
+    assert "then run `loa database entered-again`" in said.stdout
     assert loa("entered-again").stdout == "Runs may be started and resumed.\n"
     assert loa("entered-again").stdout == "Nothing was waiting for it.\n"
 

@@ -34,7 +34,7 @@ def test_a_list_of_an_unknown_carrier_is_refused_with_the_nearest_name(
         monkeypatch.setenv("LOA_DATA", str(tmp_path))
         refused(monkeypatch, capsys, "directive", "create", "1", *_LETTER)
     way = ("--server", server) if there else ()
-    for word, remedy in (("viettell", "Did you mean viettel?"), ("nix", "Name one of ")):
+    for word, remedy in (("viettell", "Did you mean viettel?"), ("nix", "Available carriers: ")):
         status, said = refused(monkeypatch, capsys, *way, noun, "list", "--carrier", word)
         assert (status, remedy in said) == (1, True), said
 
@@ -79,7 +79,7 @@ def test_the_api_says_the_same_of_each_wrong_id_and_repeats_only_digits(client: 
     answer = client.get(f"/v1/runs/{word}")
     assert (answer.status_code, answer.json()["detail"]) == (
         404,
-        f"There is no run {repeated}; GET /v1/runs and `loa run list` show those there are.",
+        f"There is no run {repeated}. See GET /v1/runs or `loa run list`.",
     )
 
 

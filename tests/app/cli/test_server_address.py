@@ -69,7 +69,7 @@ def test_scheme_and_host_may_have_capitals(address: str) -> None:
 
 
 def test_plain_http_in_capitals_leaves_the_machine_no_more_than_in_small_letters() -> None:
-    with pytest.raises(Invalid, match="would show your key"):
+    with pytest.raises(Invalid, match="--server over plain HTTP would expose your key to everyone on the"):
         remote.choose("HTTP://LOA.EXAMPLE.VN")
 
 

@@ -137,7 +137,7 @@ def test_a_variable_that_names_what_nothing_has_is_refused_in_words(
 def test_a_name_that_nobody_can_ask_for_is_refused_with_the_remedy(name: str) -> None:
     with pytest.raises(SetupError, match=r"(?s)- public_hosts\.0: .*- mail\.host: ") as caught:
         config.load(public_hosts=(name,), mail={"host": name, "sender": "loa@office.example"})
-    assert caught.value.detail.count("such as loa.example.vn: no port, no path, and no dot at an end") == 2
+    assert caught.value.detail.count("such as loa.example.vn, without port, path or trailing dot") == 2
 
 
 def test_names_are_kept_and_addresses_written_as_callers_write_them() -> None:

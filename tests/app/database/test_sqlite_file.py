@@ -24,7 +24,7 @@ from tests.app.world import World, build
 from tests.engines import sqlite_alone
 
 database_url = sqlite_alone
-MALFORMED = r"ledger's file is damaged.*nothing more is sent.*newest backup"
+MALFORMED = r"ledger file is damaged.*stopped sending.*newest backup"
 
 
 @pytest.fixture

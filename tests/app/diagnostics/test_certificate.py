@@ -78,4 +78,4 @@ def test_the_doctor_names_plain_lines_missing_names_and_unusable_files(tmp_path:
     assert any(each.startswith("names: Say in public_hosts") for each in said)
     (found,) = connections(settings(tmp_path, NAME))
     assert not found.good
-    assert "can't be used" in found.what
+    assert "Cannot use tls_certificate and tls_key (No such file or directory)" in found.what

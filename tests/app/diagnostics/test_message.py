@@ -74,8 +74,8 @@ def test_a_listed_number_may_be_spelt_in_any_usual_way(number: str) -> None:
     ("number", "sentence"),
     [
         ("84912345679", r"8491\*+79 is not a test number of link viettel-1.*links\.viettel-1"),
-        ("0241234567", "fixed line"),
-        ("hello", "no mobile number"),
+        ("0241234567", r"0241\*\*\*\*67 is not a valid mobile number: It is a landline number"),
+        ("hello", "hello is not a valid mobile number: It contains characters that are"),
     ],
 )
 def test_nobody_else_is_written_to(number: str, sentence: str) -> None:
@@ -183,7 +183,9 @@ async def test_a_message_that_fails_later_is_not_good(db: Database) -> None:
 
 async def test_over_a_link_that_is_not_up_nothing_is_sent(db: Database) -> None:
     async with Smsc(accounts={"loa": "another"}) as centre:
-        with pytest.raises(Conflict, match=r"does not take the password; nothing was sent"):
+        with pytest.raises(
+            Conflict, match=r"The carrier refuses the link \(0x0E\): the carrier rejects the password"
+        ):
             await try_out(db, smpp_link(centre))
     assert acts(db) == []
 

@@ -212,7 +212,7 @@ def _asked(db: Database) -> int:
     ("changes", "in_time", "said"),
     [
         ({"state": "cancelled"}, None, []),
-        ({"state": "planned", "ended_at": None}, False, ["before anybody started it"]),
+        ({"state": "planned", "ended_at": None}, False, ["before anyone started it"]),
     ],
 )
 def test_what_was_cancelled_or_never_started_is_not_in_time(

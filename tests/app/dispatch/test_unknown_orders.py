@@ -260,7 +260,7 @@ def test_an_order_by_api_is_carried_out_once_for_its_key(db: Database, client: C
     both = client.post(url, json={"all": True, "lines": [[1, 2]]})
     assert (both.status_code, "not both" in both.text) == (422, True)
     nothing = client.post(url, json={"lines": [[1, 999_999]]})
-    assert (nothing.status_code, "Nothing of 1:999999 is unknown" in nothing.text) == (422, True)
+    assert (nothing.status_code, "None of 1:999999 is unknown" in nothing.text) == (422, True)
     assert decided(db, "unknown.resend") == []
     first = client.post(url, json={"all": True}, headers=headers)
     assert (first.status_code, first.json()) == (200, {"deliveries": MANY})

@@ -119,7 +119,9 @@ async def test_a_carrier_whose_clock_is_a_day_wrong_is_told_and_is_seen_until_it
     async with door(db, world, settings_of({"hmac_secret": SECRET})) as there:
         for _ in range(3):
             answer = await there.http.post(DOOR, content=BODY, headers=late)
-            assert re.search(r"864\d\d seconds before ours", problem(answer, 503, "webhook-clock")["detail"])
+            assert re.search(
+                r"864\d\d seconds before Loa's clock", problem(answer, 503, "webhook-clock")["detail"]
+            )
             assert int(answer.headers["Retry-After"]) > 0
         await until(lambda: "(3 calls so far)" in remark())
         assert re.search(r"clock is 144\d min behind ours", remark())

@@ -159,7 +159,7 @@ def test_files_that_are_no_certificate_are_said_so(tmp_path: Path) -> None:
     foreign = Settings(tls_certificate=tmp_path / "cert.pem", tls_key=tmp_path / "other.key")
     for settings in (missing, foreign):
         assert [fault.partition(" (")[0] for fault in faults(settings)] == [
-            "tls_certificate and tls_key can't be used"
+            "Cannot use tls_certificate and tls_key"
         ]
     with pytest.raises(ValueError, match="belong together"):
         Settings(tls_certificate=tmp_path / "cert.pem")

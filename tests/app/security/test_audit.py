@@ -145,7 +145,7 @@ def test_a_row_taken_out_put_in_or_exchanged_is_named(db: Database) -> None:
     db.write(lambda c: c.execute(delete(table).where(table.c.id == 3)))
     assert fault(db) == "Row 3 is missing; the next row is 4."
     db.write(lambda c: c.execute(insert(table).values(row | {"who": "Mallory"})))
-    assert fault(db).startswith("Row 3 (run.rate by Mallory) was changed")
+    assert fault(db).startswith("Row 3 (run.rate by Mallory) or the row before it was changed")
     db.write(lambda c: c.execute(update(table).where(table.c.id == 3).values(who="Lan")))
     assert fault(db) == ""
     db.write(lambda c: c.execute(insert(table).values(row | {"id": 6})))
