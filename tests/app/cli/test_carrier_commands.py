@@ -250,7 +250,7 @@ def test_links_without_figures_or_lists_say_so(shell: Desk) -> None:
         backwards = ["--from", "2026-02-03", "--to", "2026-02-02"]
         assert "--from must be before --to" in refusal(shell, "figures", "smpp-1", *backwards)
         list_ = ["failures", "smpp-1", "--day", "2026-02-01", "--sender", "X"]
-        assert "has no list of failures" in refusal(shell, *list_)
+        assert "Link smpp-1: links of kind smpp do not provide a list of failures" in refusal(shell, *list_)
 
 
 @pytest.mark.longer

@@ -144,7 +144,7 @@ def test_an_order_that_is_broken_off_says_what_is_done_and_is_said_again_for_the
     def cancel(done: int, of: int) -> None:
         db.write(lambda c: c.execute(update(runs).values(state=RunState.CANCELLING.value)))
 
-    with pytest.raises(Conflict, match=rf"^{SLICE} messages are decided.*cancelling.*Say it again"):
+    with pytest.raises(Conflict, match=rf"^{SLICE} messages were decided.*cancelling.*Repeat the action"):
         unknown_decisions.resend(db, world.ledger, UnknownOrder(world.run, "Lan"), cancel)
     assert world.states() == {Q: SLICE, U: MANY - SLICE} == world.tallied()
     db.write(lambda c: c.execute(update(runs).values(state=RunState.RUNNING.value)))

@@ -124,7 +124,7 @@ async def test_a_carrier_whose_clock_is_a_day_wrong_is_told_and_is_seen_until_it
             )
             assert int(answer.headers["Retry-After"]) > 0
         await until(lambda: "(3 calls so far)" in remark())
-        assert re.search(r"clock is 144\d min behind ours", remark())
+        assert re.search(r"clock is 144\d min behind Loa's", remark())
         assert db.read(facts)[world.link.id].remark_since is not None
         assert 'loa_webhooks_total{answer="clock"} 3.0' in there.counted()
         answer = await there.http.post(DOOR, content=BODY, headers=signed(BODY))

@@ -105,7 +105,7 @@ def test_lines_are_shown_by_verdict_and_downloaded(world: World, pages_db: Datab
         ({"carrier": "viettel"}, b"", "Tệp rỗng. Hãy chọn tệp khác."),
         ({"carrier": "viettel", "campaign": "9"}, b"a;b", "Chiến dịch 9 không có đợt gửi tại viettel."),
         ({"carrier": "mobifone"}, b"a;b", "Chưa chiến dịch nào có đợt gửi tại “mobifone”"),
-        ({"carrier": "viettel", "level": "sure"}, b"a;b", "Không có mức “sure”."),
+        ({"carrier": "viettel", "level": "sure"}, b"a;b", "Mức “sure” không hợp lệ."),
     ],
 )
 def test_a_refusal_stands_on_the_form(

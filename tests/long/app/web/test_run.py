@@ -172,7 +172,7 @@ def test_the_turn_is_changed_and_a_wrong_one_stays_in_its_field(ready: World, si
     refused = paper.send("/runs/1", "/runs/1/priority", priority="900")
     assert refused.status_code == 422
     assert 'value="900"' in refused.text
-    assert "Mức ưu tiên từ -100 đến 100" in text(refused.text)
+    assert "Mức ưu tiên phải từ -100 đến 100" in text(refused.text)
     assert paper.send("/runs/1", "/runs/1/priority", priority="7").status_code == 303
     assert "Thứ tự ưu tiên trong các đợt gửi của nhà mạng: 7" in text(paper.get("/runs/1").text)
 
