@@ -1,4 +1,4 @@
-"""What must not stand in a figure, a list or a version: each row has a neighbour that another rule would count."""
+"""What must not stand in a figure, a list or a version: each row has a neighbour that a wrong rule counts."""
 
 from __future__ import annotations
 
