@@ -93,7 +93,7 @@ def test_counts_and_lines_are_written_for_excel(file: str, folder: Path) -> None
 def test_what_can_not_be_is_refused_in_words(file: str, folder: Path) -> None:
     with pytest.raises(Invalid, match="No campaign has a run at “vietel”"):
         run("import", file, "--carrier", "vietel")
-    with pytest.raises(Invalid, match="can't be read"):
+    with pytest.raises(Invalid, match="Cannot read"):
         load(str(folder / "none.csv"))
     with pytest.raises(Invalid, match="Name operator or handset"):
         load(file, "--level", "sure")
