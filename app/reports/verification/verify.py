@@ -101,7 +101,7 @@ def attachments_kept(connection: Connection) -> list[str]:
     for number, sha256 in connection.execute(select(a.id, a.sha256).order_by(a.id)).all():
         content = connection.execute(select(a.content).where(a.id == number)).scalar_one()
         if hashlib.sha256(content).hexdigest() != sha256:
-            found.append(f"Attachment {number} ({sha256[:16]}…) is no longer the file that came.")
+            found.append(f"Attachment {number} ({sha256[:16]}…) differs from the file that was uploaded.")
     return found
 
 

@@ -86,8 +86,8 @@ def test_the_list_says_what_can_be_done_with_each_link(shell: Desk) -> None:
         shell.links(smpp_1=smpp(centre, poll="all"), soap_1=viettel(soap))
         table = shell(carrier_commands.app, "list").splitlines()
         first = json.loads(shell(carrier_commands.app, "list", "--json"))[0]
-    assert "brings receipts, can be asked about a message, can be checked" in table[1]
-    assert "lists failures, states its own figures, can be checked" in table[2]
+    assert "smpp-1  viettel  smpp     50.0                 handset   all   1     " in table[1]
+    assert "lists failures, provides its own figures, can be checked" in table[2]
     assert (first["receipts"], first["poll"], first["test_numbers"]) == ("handset", "all", 1)
     assert "s3cr3t" not in "".join(table)
 
@@ -138,9 +138,9 @@ def test_a_test_message_is_sent_and_followed(shell: Desk) -> None:
         shell.links(smpp_1=smpp(centre))
         lines = shell(carrier_commands.app, *SEND).splitlines()
         assert centre.copies(84912345678) == 1
-    assert lines[0].startswith("One message of 1 SMS part(s) goes over smpp-1 as CA SONLA, key test-")
+    assert lines[0].startswith("Sending one message of 1 SMS part(s) over smpp-1 as CA SONLA, key test-")
     assert lines[1].startswith("The carrier accepted the message")
-    assert lines[2].startswith("Delivered to the telephone")
+    assert lines[2].startswith("Delivered to the handset")
 
 
 def test_programs_get_all_of_it_as_json(shell: Desk) -> None:
@@ -157,7 +157,7 @@ def test_a_message_that_is_refused_ends_with_a_bad_status(shell: Desk) -> None:
         centre.change(refusals="0x0A=1")
         result = shell.run(carrier_commands.app, *SEND)
     assert result.exit_code == 1
-    assert "refused the message for good (0x0A: filtered)" in result.stdout
+    assert "permanently rejected the message (0x0A: filtered)" in result.stdout
 
 
 @pytest.mark.parametrize(

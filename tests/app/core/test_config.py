@@ -73,7 +73,7 @@ def test_several_servers_are_named_in_the_way_of_libpq(monkeypatch: pytest.Monke
     assert (options["host"], options["port"]) == ("db1,db2", "5432,5433")
     assert options["target_session_attrs"] == "read-write"
     (line,) = [each.what for each in transport_security.plain(settings) if "PostgreSQL" in each.what]
-    assert line == "The way to PostgreSQL on db1, db2 (database_url)"
+    assert line == "The connection to PostgreSQL on db1, db2 (database_url)"
 
 
 def test_several_servers_as_hosts_are_refused_with_the_way_to_write_them(

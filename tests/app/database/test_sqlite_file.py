@@ -107,7 +107,9 @@ def test_the_doctor_reads_every_page(world: World, file: Path) -> None:
     assert "file is damaged" in found.what
     assert "database restored" in found.what
     shutil.copy(file.with_suffix(".good"), file)
-    assert look(file) == Symptom("database", True, "SQLite answers, and every page of its file can be read.")
+    assert look(file) == Symptom(
+        "database", True, "SQLite is available, and every page of its file is readable."
+    )
 
 
 def test_a_file_that_is_no_ledger_at_all_is_refused_in_words(file: Path, database_url: str) -> None:
