@@ -21,14 +21,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_PORT = "stop what listens there, or choose another address or port"
-_FULL = "make room on that disk, or name a file on another one"
+_PORT = "stop the program that listens there, or choose another address or port"
+_FULL = "free some space on that disk, or name a file on another one"
 _REMEDIES = {
     **dict.fromkeys((EADDRINUSE, EADDRNOTAVAIL), _PORT),
     **dict.fromkeys((ENOSPC, EDQUOT), _FULL),
-    EFBIG: "this account may write no file of that size (ulimit -f)",
-    EISDIR: "name a file in it",
-    ELOOP: "the link leads to itself; name a file",
+    EFBIG: "this account cannot write files of that size (ulimit -f)",
+    EISDIR: "name a file in this folder",
+    ELOOP: "the link points to itself; name a file",
     ENAMETOOLONG: "choose a shorter name",
 }
 _WrongUse: Any = typer.BadParameter.__base__  # whatever is typed wrong
@@ -83,8 +83,8 @@ def main() -> None:
     except Unreal as error:
         _fail(Invalid(str(error)), as_json)
     except OSError as error:  # such as a file for --out in a folder that is not there
-        where = f"{error.filename} can't be read or written" if error.filename else "The system refuses"
-        remedy = _REMEDIES.get(error.errno or 0, "name a file or folder that this account may use")
+        where = f"{error.filename} cannot be read or written" if error.filename else "The system refused"
+        remedy = _REMEDIES.get(error.errno or 0, "name a file or folder that this account can use")
         _fail(
             Invalid("{where} ({strerror}); {remedy}.", where=where, strerror=error.strerror, remedy=remedy),
             as_json,

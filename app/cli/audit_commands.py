@@ -48,7 +48,7 @@ def verify(
     found = _verified(earlier)
     if as_json or found.fault is None:
         gone = f" (1 to {found.erased} erased by certificate {found.certificate})" if found.erased else ""
-        said = counted(found.rows, f"act{gone}, as it was", f"acts{gone}, all as they were")
+        said = counted(found.rows, f"act{gone}, unaltered", f"acts{gone}, all unaltered")
         said += f" written{_proof(found)}."
         said += f" Head: {found.rows}:{found.head}"
         say(found, as_json) if as_json else typer.echo(said)
@@ -94,11 +94,12 @@ def _against(found: Chain, rows: int, digest: str, hash_of: Callable[[int], str 
     fault = None
     if rows < found.erased:
         fault = (
-            f"Rows 1 to {found.erased} are erased (certificate {found.certificate}), so a head of row {rows} "
-            "proves nothing any more: give one that was printed later."
+            f"Rows 1 to {found.erased} have been erased (certificate {found.certificate}), so a "
+            f"head of row {rows} "
+            "proves nothing. Use one that was printed later."
         )
     elif rows and hash_of(rows) != digest:
-        fault = f"Row {rows} is not the one that was there at that time."
+        fault = f"Row {rows} differs from the row that was there at that time."
     return replace(found, fault=fault)
 
 
@@ -117,7 +118,7 @@ def seal(
     """Seal acts written before secret_key was set, after you have compared the chain's head."""
     with open_db() as (db, _):
         count = db.write(audit.seal_all, whoami(), head)
-    said = f"{counted(count, 'act is', 'acts are')} sealed." if count else "Every act is sealed already."
+    said = f"{counted(count, 'act is', 'acts are')} sealed." if count else "Every act is already sealed."
     done(said, sealed=count)
 
 

@@ -54,10 +54,10 @@ def import_(
         return
     _tell(batch, "" if known.created else " (known already)")
     for count, words in (
-        (batch.other_range, "numbers are of other carriers' ranges; they may have been ported"),
-        (counts.unknown_areas, "lines have an area that is not known; they are counted without one"),
-        (counts.languages_ignored, "lines name a language, which is not kept"),
-        (counts.short_rows, "lines have fewer cells than the header; what they lack is taken as empty"),
+        (batch.other_range, "numbers are in other carriers' ranges; they may have been ported"),
+        (counts.unknown_areas, "lines have an unknown area and are counted without one"),
+        (counts.languages_ignored, "lines have a language, which is ignored"),
+        (counts.short_rows, "lines have fewer cells than the header; missing cells are treated as empty"),
     ):
         if count:
             typer.echo(f"{count} {words}.")

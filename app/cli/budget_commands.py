@@ -48,7 +48,7 @@ def ask(
         looks=False,
     )
     done(
-        f"Request {order.number} waits for its approval: loa budget approve {campaign_id} {order.number}",
+        f"Request {order.number} is waiting for approval: loa budget approve {campaign_id} {order.number}",
         campaign=campaign_id,
         order=order.number,
     )
@@ -67,4 +67,4 @@ def approve(
         ),
         looks=False,
     )
-    done(f"Campaign {campaign_id} has the budget of request {order}.", campaign=campaign_id, order=order)
+    done(f"Campaign {campaign_id} now has the budget of request {order}.", campaign=campaign_id, order=order)

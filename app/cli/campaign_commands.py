@@ -164,13 +164,13 @@ def follow_up(
     if common.server is not None:
         made: Any = at_server(lambda api: _followed_up(api, campaigns, outcomes, area or [], changes))
     else:
-        with open_db(working="The audience is being made") as (db, settings):
+        with open_db(working="Creating the audience") as (db, settings):
             default = DayHours(settings.day_starts, settings.day_ends)
             made = _made(db, db.write(follow_ups.create, wanted, default, whoami()))
     shares = {each.carrier: each.subscribers for each in made.follow_up.batches}
     whom = ", ".join(f"{n} at {carrier}" for carrier, n in shares.items())
     wrong = [each.error for each in made.follow_up.batches if each.error]
-    said = "\n".join([f"Campaign {made.campaign.id} is a draft to {whom}.", *wrong])
+    said = "\n".join([f"Campaign {made.campaign.id} is a draft for {whom}.", *wrong])
     done(said, campaign=made.campaign.id, subscribers=shares)
 
 
@@ -379,7 +379,7 @@ def sign(
     """Sign an approval given before secret_key was set, after you have checked it."""
     with open_db() as (db, _):
         db.write(approval.sign, campaign_id, digest, whoami())
-    done(f"The approval of campaign {campaign_id} is stamped.", campaign=campaign_id, stamped=True)
+    done(f"The approval of campaign {campaign_id} was signed.", campaign=campaign_id, stamped=True)
 
 
 @app.command()

@@ -104,9 +104,9 @@ def figures(
     if as_json:
         typer.echo(to_json({"the_carriers_own": stated, "our_ledger": ours}, indent=2).decode())
         return
-    typer.echo(f"The carrier's own figures ({link}, as it states them):")
+    typer.echo(f"The carrier's own figures ({link}):")
     listing(stated, ("period", "name", "count"), as_json)
-    typer.echo("\nOur ledger, for what the link was handed on these days:")
+    typer.echo("\nThe ledger, for what was handed to the link on these days:")
     listing(ours, ("state", "messages", "segments"), as_json)
 
 
@@ -147,8 +147,8 @@ def _apply(link: str, what: tuple[str, date], found: Sequence[Receipt]) -> None:
             carrier_totals.take_in(inbox, whoami(), link, _link(settings, link), what, found)
         )
     typer.echo(
-        f"{applied.entries} entries: {applied.new} new to the ledger, {applied.known} known already, "
-        f"{applied.foreign} not ours, {applied.unclear} that could mean several messages.",
+        f"{applied.entries} entries: {applied.new} new to the ledger, {applied.known} already known, "
+        f"{applied.foreign} not from Loa, {applied.unclear} that could refer to several messages.",
         err=True,
     )
 

@@ -57,8 +57,8 @@ def find(
         typer.echo(f"{found.phone} is on the do-not-send list of {each.carrier} since {since}.")
     if not found.deliveries:
         typer.echo(
-            f"None of {found.campaigns} campaigns has a delivery to {found.phone}: it was in none of "
-            "their files, another list of the campaign had it too, it is not queued yet, or its rows "
+            f"None of {found.campaigns} campaigns has a delivery to {found.phone}. It was not in "
+            "their files, was a duplicate in another list, is not queued yet, or its rows "
             "are erased."
         )
 

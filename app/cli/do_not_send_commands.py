@@ -78,7 +78,7 @@ def seal(carrier: Carrier) -> None:
         if who.carrier is not None:
             raise Forbidden("Operators cannot seal a list. Ask an administrator.", field="carrier")
         count = db.write(opt_out_seal.seal, carrier, who.name)
-    done(f"The list of {carrier} is sealed with {count} numbers.", carrier=carrier, numbers=count)
+    done(f"The list of {carrier} was sealed with {count} numbers.", carrier=carrier, numbers=count)
 
 
 @app.command("list")
@@ -123,7 +123,7 @@ def _carry_out(
         done = asked(there, here, looks=False, check=partial(check_own, carrier=carrier))
     except RequestRefused as error:
         if error.maybe_done:
-            shown = f"`loa do-not-send list --carrier {carrier}` shows what is there"
+            shown = f"`loa do-not-send list --carrier {carrier}` shows the list"
             raise Invalid(
                 "{detail} {shown}. Repeating the command changes nothing.", detail=error.detail, shown=shown
             ) from None

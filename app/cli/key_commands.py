@@ -49,7 +49,10 @@ def rotate(
     secret = carried_out("rotate_key", {"name": name}, overlap_hours=hours).key
     done(secret, name=name, key=secret)
     if not overlap.startswith("0"):
-        typer.echo(f"The secret before stays good for {overlap}; --overlap 0h ends it at once.", err=True)
+        typer.echo(
+            f"The previous secret stays valid for {overlap}. Use --overlap 0h to end it immediately.",
+            err=True,
+        )
 
 
 def span(option: str, value: str) -> timedelta:

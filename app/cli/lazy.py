@@ -70,9 +70,9 @@ _DECLARED = {"key": "app.accounts.keys", "link": "app.dispatch.links"}
 # What pydantic says of a wrong value, and what we say.
 _RAW = {
     "Value error, ": "",
-    "Input should be a valid integer, unable to parse string as an integer": "it must be a whole number",
-    "Input should be a valid number, unable to parse string as a number": "it must be a number",
-    "Input should be": "it must be",
+    "Input should be a valid integer, unable to parse string as an integer": "must be a whole number",
+    "Input should be a valid number, unable to parse string as a number": "must be a number",
+    "Input should be": "must be",
 }
 # Commands of this host alone, refused under --server; open_db refuses the others that ask no server.
 _HERE = (*_VERBS, "carrier", "database", "simulate")

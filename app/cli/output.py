@@ -85,7 +85,7 @@ def position(said: str | int) -> int:
 
 def _no_number(said: str | int, least: int) -> typer.BadParameter:
     return typer.BadParameter(
-        f"{_typed(said)} is not a valid number; use only the digits 0 to 9, from {least} to {ids.LARGEST}."
+        f"{_typed(said)} is not a valid number. Use only the digits 0 to 9, from {least} to {ids.LARGEST}."
     )
 
 

@@ -141,6 +141,7 @@ def _say(file: ReceiptFile, as_json: bool) -> None:
 
 def _run(run: RunMessages) -> str:
     return (
-        f"Run {run.run_id} (campaign {run.campaign_id}): {run.sent} sent = {run.rejected} rejected at once "
-        f"+ {run.named} named in the file + {run.missing} missing there + {run.later} handed over later."
+        f"Run {run.run_id} (campaign {run.campaign_id}): {run.sent} sent = {run.rejected} "
+        "rejected immediately "
+        f"+ {run.named} listed in the file + {run.missing} missing + {run.later} handed over later."
     )

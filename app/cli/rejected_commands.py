@@ -61,7 +61,7 @@ def ask(
     must approve it."""
     if reason not in _REASONS:
         near = meant(reason, _REASONS)
-        hint = f"Did you mean {near}?" if near else f"name one of {', '.join(_REASONS)}."
+        hint = f"Did you mean {near}?" if near else f"Choose one of: {', '.join(_REASONS)}."
         raise Invalid("--reason {reason} is not a valid rejection reason. {hint}", reason=reason, hint=hint)
     body = filled(RejectedBody, {"reason": reason, "code": code, "because": because})
     order = asked(
@@ -70,7 +70,7 @@ def ask(
         looks=False,
     )
     done(
-        f"Order {order.number} ({order.messages} messages) waits for its approval: "
+        f"Order {order.number} ({order.messages} messages) is waiting for approval: "
         f"loa rejected approve {run_id} {order.number}",
         run=run_id,
         order=order.number,
@@ -88,8 +88,8 @@ def approve(
     messages = counted(found.sent_again, f"message of run {run_id} is", f"messages of run {run_id} are")
     said = f"{messages} queued again."
     if found.left_out:
-        left_out = counted(found.left_out, "is left out", "are left out")
-        said += f" {left_out}: a result file says that the carrier has what is left out."
+        left_out = counted(found.left_out, "was left out", "were left out")
+        said += f" {left_out}: a result file says that the carrier has them."
     done(said, run=run_id, order=order, messages=found.sent_again, left_out=found.left_out)
 
 

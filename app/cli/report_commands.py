@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Result reports.")
 
-_PAPERS = "write the final papers there as well"
+_PAPERS = "also write the final documents to this folder"
 Form = Annotated[
     Format,
     typer.Option("--format", help="text, json, csv, xlsx, docx or pdf; summary: one page, of a directive"),
@@ -109,7 +109,7 @@ def directive(directive_id: Number, form: Form = Format.TEXT, out: Out = None) -
 def _give(build_at: Builder, place: ReportPath, form: Format, out: Path | None) -> None:
     if form in BINARY and out is None:
         raise typer.BadParameter(
-            f"this needs a file: add --out {file_name('FILE', form)}", param_hint="--format"
+            f"this format needs a file: add --out {file_name('FILE', form)}", param_hint="--format"
         )
     content = _fetched(place, form) if common.server else _built(build_at, place, form)
     if out is None:
@@ -153,7 +153,7 @@ def doubts(run_id: Number, as_json: Json = False) -> None:
     if found or as_json:
         say(found, as_json)
     else:
-        typer.echo("No sign that receipts were made up.")
+        typer.echo("No signs of fabricated receipts.")
     if found:
         raise typer.Exit(1)
 
@@ -207,7 +207,7 @@ def freeze(
             taken = take(freezer.db, subjects, SnapshotCause.FREEZE)
         for subject in subjects:
             report, new = freezer.freeze(subject, asked, taken)
-            _tell(report, "frozen" if new else "frozen before")
+            _tell(report, "frozen" if new else "already frozen")
             if folder:
                 save_here(freezer.db, report, folder)
 
@@ -259,7 +259,7 @@ def signed(
     if as_json:
         say(found, True)
     for each in [] if as_json else found:
-        lines = (f"{each.name}, sha256 {each.sha256}, handed in by {each.by}:", *each.sentences)
+        lines = (f"{each.name}, sha256 {each.sha256}, uploaded by {each.by}:", *each.sentences)
         typer.echo(shown("\n  ".join(lines)))
     if not all(each.good for each in found):
         raise typer.Exit(1)
@@ -340,7 +340,7 @@ def list_(
     for report in found:
         _tell(report, "interim" if report.interim else "final")
     if not found:
-        typer.echo("No report is frozen here; `loa report freeze --run NUMBER` freezes one.")
+        typer.echo("No report has been frozen. Run `loa report freeze --run NUMBER` to freeze one.")
 
 
 @app.command()
@@ -367,7 +367,7 @@ def verify(
         wanted = [report_id] if report_id else [each.id for each in api.list_reports()]
         return [api.prove_report(each) for each in wanted]
 
-    proofs = remote.asked(there, here, working="Proving the reports")
+    proofs = remote.asked(there, here, working="Checking the reports")
     notes = [proof.note for proof in proofs if proof.note]
     for note in notes:
         typer.echo(note)
@@ -375,9 +375,9 @@ def verify(
         typer.echo(shown(f"DIFFERENCE: {sentence}"))
     if any(proof.sentences for proof in proofs):
         raise typer.Exit(1)
-    but = ", but where it is said above that only bytes are compared" if notes else ""
+    but = ", except where only the file's bytes were compared (see above)" if notes else ""
     one = len(proofs) == 1
-    said = "1 frozen report is as it was" if one else f"{len(proofs)} frozen reports are as they were"
+    said = "1 frozen report is unchanged" if one else f"{len(proofs)} frozen reports are unchanged"
     typer.echo(f"Verified: {said}, and the ledger gives {'its' if one else 'their'} figures{but}.")
 
 

@@ -65,8 +65,9 @@ def run(as_json: Json = False) -> None:
         typer.echo("\n\n".join(certificates.text(each) for each in made) or "Nothing is due.")
     if left_ms is not None:
         typer.echo(
-            "An erasure is unfinished: another process is at it, or was stopped. If that one does not go on, "
-            f"run this again in {left_ms // 1000 + 1} s, and it is completed.",
+            "An erasure is unfinished: another process is working on it, or was stopped. If it "
+            "does not continue, "
+            f"run this again in {left_ms // 1000 + 1} s to complete it.",
             err=True,
         )
         raise typer.Exit(1)
@@ -109,8 +110,8 @@ def _in_force(db: Database, settings: Settings) -> TermsInForce:
     found = db.read(terms_in_force.in_force, _terms(settings))
     for name, before, after in found.waiting:
         typer.echo(
-            f"{name} was shortened from {before} to {after}. The longer term counts until you confirm the "
-            "shorter one: loa retention confirm. If it is a mistake, correct the setting.",
+            f"{name} was shortened from {before} to {after}. The longer term applies until you confirm the "
+            "shorter one with `loa retention confirm`. If this is a mistake, correct the setting.",
             err=True,
         )
     return found

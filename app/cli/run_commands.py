@@ -131,7 +131,7 @@ def rate(run_id: Number, number: Annotated[int | None, typer.Argument()] = None)
         lambda db: db.write(runs.set_rate, run_id, number, whoami()),
         looks=False,
     )
-    said = "the rate of the links" if number is None else f"a rate of {number} SMS parts a second"
+    said = "the rate of the links" if number is None else f"a rate of {number} SMS parts per second"
     done(f"Run {run_id} has {said}.", run=run_id, segments_per_second=number)
 
 
@@ -166,9 +166,9 @@ def show(run_id: Number, as_json: Json = False) -> None:
 
 # What a run that does not send waits for; `watch` repeats it after so many looks.
 _WAITS = {
-    RunState.PLANNED: "waiting to be started: `loa run start {}`, once its campaign is approved",
+    RunState.PLANNED: "waiting to be started: `loa run start {}` once its campaign is approved",
     RunState.PAUSED: "paused: `loa run resume {}` continues it",
-    RunState.SENT: "all sent; waiting for receipts",
+    RunState.SENT: "everything sent; waiting for receipts",
 }
 _LOOKS = 15
 

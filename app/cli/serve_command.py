@@ -36,7 +36,8 @@ log = structlog.get_logger(__name__)
 
 _PATIENCE_S = 30.0
 _SEPARATE = (
-    "SQLite serves one process, so `loa {apart}` can't run apart. Run `loa up`, which does all in one "
+    "SQLite supports only one process, so `loa {apart}` cannot run separately. Run `loa up`, "
+    "which does everything in one "
     "process, or set LOA_DATABASE_URL to a PostgreSQL server."
 )
 
@@ -65,7 +66,7 @@ def _require_links(settings: Settings, carrier: str) -> None:
     linked = sorted({link.carrier for link in settings.links.values()})
     if carrier not in linked:
         near = meant(carrier, linked)
-        others = f"links go to {', '.join(linked)}." if linked else "add one under [links] of loa.toml."
+        others = f"Links exist for {', '.join(linked)}." if linked else "Add one under [links] in loa.toml."
         remedy = f"Did you mean {near}?" if near else others
         raise Invalid(
             "No link belongs to carrier “{carrier}”. {remedy}",
@@ -86,7 +87,7 @@ def migrate() -> None:
         words = f"The schema is at revision {schema.newest()}."
         if account:
             db.write(schema.hand_over, account, settings.records_months)
-            words += f"\nThe account {account} has the rights to work with it."
+            words += f"\nThe account {account} has the rights to use it."
         done(words, schema=schema.newest(), account=account)
     finally:
         db.close()

@@ -42,12 +42,12 @@ def add(
                 name=name, role=cast("Any", role), carrier=carrier, password=_new_password()
             )
         )
-        done(f"{name} may sign in, as {role}.", name=name, role=role, carrier=carrier)
+        done(f"{name} can sign in as {role}.", name=name, role=role, carrier=carrier)
         return
     wanted = NewPerson(name, role, carrier)
     with open_db(founds=True, check=partial(check_own, carrier=carrier)) as (db, settings):
         db.write(service.add_person, wanted, _new_password(), whoami(), settings.password_words)
-    done(f"{name} may sign in, as {role}.", name=name, role=role, carrier=carrier)
+    done(f"{name} can sign in as {role}.", name=name, role=role, carrier=carrier)
     if settings.secret_key is None and role in settings.factor_roles:
         typer.echo(f"Before {name} can do more: {NO_KEY}", err=True)
 
@@ -67,7 +67,7 @@ def disable(name: Name) -> None:
         lambda db: db.write(service.disable_person, name, whoami()),
         looks=False,
     )
-    done(f"{name} may sign in no more.", name=name, disabled=True)
+    done(f"{name} can no longer sign in.", name=name, disabled=True)
 
 
 @app.command()
@@ -79,7 +79,7 @@ def password(name: Name) -> None:
         with open_db() as (db, settings):
             db.read(users.row_of, name)
             db.write(service.set_password, name, _new_password(), whoami(), settings.password_words)
-    done(f"The password of {name} is changed.", name=name, changed=True)
+    done(f"The password of {name} was changed.", name=name, changed=True)
 
 
 @app.command()
@@ -90,7 +90,7 @@ def sign_out(name: Name) -> None:
         lambda db: db.write(service.end_sessions, name, whoami()),
         looks=False,
     )
-    done(f"Every session of {name} has ended.", name=name, signed_out=True)
+    done(f"All sessions of {name} have ended.", name=name, signed_out=True)
 
 
 @app.command()
@@ -108,12 +108,12 @@ def totp(
         if off:
             said = checked(AnyLine, "recognised", recognised)
             db.write(service.remove_factor, name, who, said, witness)
-            typer.echo(f"{name} signs in without a second factor.")
+            typer.echo(f"{name} now signs in without a second factor.")
             return
         secret, uri = db.write(service.enrol, name, who, vault)
-        typer.echo(f"Secret, shown this once: {secret}\n{uri}")
+        typer.echo(f"Secret, shown only once: {secret}\n{uri}")
         codes = db.write(service.confirm, name, _typed("The code of the app"), who, vault)
-    typer.echo("The second factor is set. Recovery codes, shown this once, each good once:")
+    typer.echo("The second factor is set up. Recovery codes, shown only once, each valid once:")
     for code in codes:
         typer.echo(f"  {code}")
 
@@ -124,7 +124,7 @@ def reseal() -> None:
     with open_db() as (db, settings):
         count = db.write(service.reseal, whoami(), vault_of(settings))
     said = counted(count, "secret was", "secrets were")
-    done(f"{said} sealed anew; all are sealed with the present key.", sealed=count)
+    done(f"{said} re-encrypted; all are now encrypted with the current key.", sealed=count)
 
 
 @app.command()
@@ -135,7 +135,7 @@ def sign(
     first."""
     with open_db() as (db, _):
         found = db.write(service.sign, whoami(), name)
-    words = [f"Stamped: {account}." for account in found] or ["Every account is stamped already."]
+    words = [f"Signed: {account}." for account in found] or ["Every account is already signed."]
     done("\n".join(words), stamped=found)
 
 

@@ -55,7 +55,9 @@ def _say(done: Repair) -> None:
 
 def _say_settled(campaign_id: int, batch_id: int, n: int) -> None:
     where = f"campaign {campaign_id}, batch {batch_id}"
-    typer.echo(f"REPAIRED: {where}: {n} messages recorded as taken, as their receipts say.", err=True)
+    typer.echo(
+        f"REPAIRED: {where}: {n} messages recorded as accepted, according to their receipts.", err=True
+    )
 
 
 def document(verdict: Verification) -> dict[str, object]:
@@ -74,8 +76,6 @@ def text(verdict: Verification) -> str:
     if len(verdict.differences) > _SHOWN:
         lines.append(f"... and {len(verdict.differences) - _SHOWN} more; --json lists all.")
     end = (
-        f"{len(verdict.differences)} differences."
-        if verdict.differences
-        else "Verified: every figure agrees."
+        f"{len(verdict.differences)} differences." if verdict.differences else "Verified: all figures match."
     )
     return "\n".join([*lines, end])

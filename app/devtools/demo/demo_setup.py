@@ -35,7 +35,7 @@ from app.security import Caller
 # The demo's folder
 
 MARKER = "made-by-loa-demo.txt"
-_WORDS = "Everything in this folder was made by `loa demo`; the next demo here deletes it.\n"
+_WORDS = "Everything in this folder was created by `loa demo`; the next demo here deletes it.\n"
 _BULKY = ("sample", "loa.sqlite3", "loa.sqlite3-wal", "loa.sqlite3-shm", "loa.lock")
 
 

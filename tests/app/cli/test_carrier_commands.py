@@ -86,7 +86,7 @@ def test_the_list_says_what_can_be_done_with_each_link(shell: Desk) -> None:
         shell.links(smpp_1=smpp(centre, poll="all"), soap_1=viettel(soap))
         table = shell(carrier_commands.app, "list").splitlines()
         first = json.loads(shell(carrier_commands.app, "list", "--json"))[0]
-    assert "smpp-1  viettel  smpp     50.0                 handset   all   1     " in table[1]
+    assert "delivers receipts, can be queried about a message, can be checked" in table[1]
     assert "lists failures, provides its own figures, can be checked" in table[2]
     assert (first["receipts"], first["poll"], first["test_numbers"]) == ("handset", "all", 1)
     assert "s3cr3t" not in "".join(table)

@@ -141,7 +141,7 @@ def test_a_frozen_report_survives_and_its_proof_says_why_no_more(db: Database, d
     assert verify_archive.prove(db, directive).note is None  # its cut-off came later: built from what stays
     db.close()
     said = CliRunner(env={"LOA_DATABASE_URL": database_url}).invoke(app, ["report", "verify"]).stdout
-    assert "figures, but where it is said above that only bytes are compared." in said
+    assert "figures, except where only the file's bytes were compared (see above)." in said
 
 
 @other_by_hand
