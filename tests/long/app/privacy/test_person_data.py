@@ -88,7 +88,7 @@ def test_who_has_looked_is_known_by_the_key(database_url: str) -> None:
 
 
 def test_what_is_no_number_is_refused_and_leaves_no_act(db: Database) -> None:
-    with pytest.raises(Invalid, match="Enter one mobile number of Viet Nam"):
+    with pytest.raises(Invalid, match="It has too few digits"):
         person_data(db, "0912", ADMIN)
     assert not [each for each in db.read(audit.listed, 0, 10).items if each.action == READ]
 
