@@ -123,7 +123,7 @@ def test_a_key_and_a_person_never_have_one_name(db: Database, add: Callable[...,
     with pytest.raises(Conflict, match="A key named phone room already exists"):
         add("phone room")
     add("lan")
-    with pytest.raises(Conflict, match="A person named lan exists already"):
+    with pytest.raises(Conflict, match="A person named lan already exists"):
         db.write(create_key, "lan")
 
 

@@ -182,7 +182,7 @@ def test_people_at_the_command_line_with_passwords_by_stdin(shell: Shell, databa
     said = shell(user_commands.app, "add", "lan", "--role", "admin", stdin=f"{PASSWORD}\n")
     assert said == "lan can sign in as admin."
     shell(user_commands.app, "add", "mai", "--role", "operator", "--carrier", "vnpt", stdin=f"{PASSWORD}\n")
-    with pytest.raises(Invalid, match=r"The new password is missing. .* first line of stdin"):
+    with pytest.raises(Invalid, match="The new password is missing"):
         shell(user_commands.app, "add", "hoa", "--role", "auditor")
     shell(user_commands.app, "password", "mai", stdin="nam tu khac chang lien quan\n")
     shell(user_commands.app, "disable", "mai")
@@ -211,7 +211,7 @@ def test_a_second_factor_at_the_command_line(shell: Shell, database_url: str) ->
         shell(user_commands.app, "totp", "lan", stdin="nothing\n")
     assert shell(user_commands.app, "sign") == "Signed: person lan, approver."
     assert shell(user_commands.app, "sign") == "Every account is already signed."
-    with pytest.raises(Invalid, match="not that of the app now"):
+    with pytest.raises(Invalid, match="The code does not match"):
         shell(user_commands.app, "totp", "lan", stdin="nothing\n")
     db = Database(database_url)
     row = db.read(users.row_of, "lan")
@@ -266,7 +266,7 @@ def test_keys_at_the_command_line(shell: Shell) -> None:
     assert shell(loa, "key", "add", "boss").startswith("loa_")
     with pytest.raises(Invalid, match="Operators need a carrier; other roles must not have one"):
         shell(loa, "key", "add", "other", "--role", "operator")
-    with pytest.raises(Invalid, match="--overlap is a number of hours or days"):
+    with pytest.raises(Invalid, match="--overlap must be a number of hours or days, for example 24h or 90d"):
         span("overlap", "1 week")
 
 

@@ -146,7 +146,7 @@ async def test_a_second_worker_of_a_host_is_told_that_its_metrics_port_is_taken(
     db: Database, tmp_path: Path
 ) -> None:
     taken = pytest.raises(
-        SetupError, match=r"Cannot serve metrics at 127\.0\.0\.1:57065 \(Address already in use\)"
+        SetupError, match=r"Cannot serve metrics at 127\.0\.0\.1:45787 \(Address already in use\)"
     )
     with refusing() as port, taken:
         await serve_command._links(Settings(data=tmp_path, metrics_port=port), db, None)

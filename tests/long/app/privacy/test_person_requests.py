@@ -185,7 +185,7 @@ def test_who_recorded_a_request_does_not_erase_and_a_second_answer_changes_nothi
     first = answering(world).answer(number, DONE)
     assert answering(world).answer(number, DONE) == first
     with pytest.raises(
-        Conflict, match=r"Request 1 was already answered \(done\) by mai: “Theo yêu cầu của chủ"
+        Conflict, match=r"Request 1 was already answered \(refused\) by lan: “Không phải chủ thuê"
     ):
         answering(world).answer(number, REFUSED)
     acts = [
@@ -363,7 +363,7 @@ def test_who_refuses_in_other_words_is_told_the_first_ones(world: World) -> None
     ):
         answering(world).answer(number, other)
     with pytest.raises(
-        Conflict, match=r"Request 1 was already answered \(done\) by mai: “Theo yêu cầu của chủ"
+        Conflict, match=r"Request 1 was already answered \(refused\) by lan: “Không phải chủ thuê"
     ):
         world.db.write(answering(world)._close, number, other, None)
     assert answering(world).answer(number, REFUSED).answered_by == "lan"

@@ -105,7 +105,7 @@ def test_totals_go_after_their_months_and_all_that_is_left_agrees(each_engine: s
     assert "Campaign 1: its totals have been erased too (certificate 5)" in verdict.erased[1]
     proof = verify_archive.prove(db, db.read(archive.get, paper.id))
     assert proof.sound
-    assert "the totals behind it are erased" in (proof.note or "")
+    assert "its underlying totals have been erased" in (proof.note or "")
     assert db.read(archive.content, paper, "pdf")[1]
     assert erase(db, terms=SOON) == 0
     db.close()
@@ -282,7 +282,7 @@ def test_a_head_of_before_the_cut_is_told_apart_from_one_that_proves_something(
 
     assert said("--head", head).startswith("5 acts (1 to 2 erased by certificate 1), all unaltered")
     assert said("--head", f"2:{begin.hash}").startswith("5 acts")
-    assert "Row 2 is not the one" in said("--head", f"2:{'0' * 64}")
+    assert "Row 2 differs from the row that was there at that time" in said("--head", f"2:{'0' * 64}")
     assert "give one that was printed later" in said("--head", f"1:{'0' * 64}")
 
 

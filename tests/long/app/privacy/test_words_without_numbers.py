@@ -155,7 +155,7 @@ def test_the_commands_say_the_same(shell: Shell) -> None:
         (loa, ("key", "add", "key 0912345678")),
         (report_commands.app, ("issue", "1", *PAPER, "--remark", f"proposals={WORDS}")),
     ):
-        with pytest.raises(Invalid, match="reason contains a mobile number, which is personal data"):
+        with pytest.raises(Invalid, match="name contains a mobile number, which is personal data"):
             shell(app, *arguments)
 
 

@@ -87,7 +87,7 @@ def test_what_is_no_earlier_round_is_refused(rounds: tuple[Freezer, Frozen, int]
     for wrong, why in (
         (frozen[1][0].id, "Compare a directive's report with one of another directive"),
         (run.id, "Compare a directive's report with one of another directive"),
-        (later, "no earlier cut-off"),
+        (later, "Report 4 does not have an earlier cut-off, so it is not an earlier"),
     ):
         with pytest.raises(Invalid, match=why):
             issue(freezer, report.id, None, replace(SIGNED, compare_with=wrong))

@@ -182,7 +182,7 @@ CASES: list[tuple[Executable, str]] = [
         "their reason is 2, but the worst in a receipt is 5",
     ),
     # reports
-    (update(m.tallies).values(n=m.tallies.c.n + 1), "the number of lines comes to"),
+    (update(m.tallies).values(n=m.tallies.c.n + 1), "the number of lines adds up to"),
 ]  # fmt: skip
 
 
