@@ -218,12 +218,12 @@ def test_a_second_factor_at_the_command_line(shell: Shell, database_url: str) ->
     secret = vault_of(Settings(secret_key=SecretStr(KEY))).open(row.id, row.totp_secret)
     db.close()
     assert pyotp.TOTP(secret).now().isdecimal()
-    with pytest.raises(Invalid, match="how you know that lan itself asks"):
+    with pytest.raises(Invalid, match=r"--recognised is required: how did you verify lan's identity\?"):
         shell(user_commands.app, "totp", "lan", "--off")
     words = ["totp", "lan", "--off", "--recognised", "came in person, service card shown"]
     assert shell(user_commands.app, *words) == "lan now signs in without a second factor."
     added(database_url, "mai", "admin")
-    with pytest.raises(Invalid, match="second person"):
+    with pytest.raises(Invalid, match="--witness is required: name a second user who has also verified lan's"):
         shell(user_commands.app, *words)
     assert shell(user_commands.app, *words, "--witness", "mai") == "lan now signs in without a second factor."
 

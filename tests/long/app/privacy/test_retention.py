@@ -117,7 +117,7 @@ def test_a_recount_knows_that_rows_are_gone_and_finds_what_is_altered(db: Databa
     said = " ".join(each.sentence for each in examine(db, ledger_for(db)).differences)
     assert "tallies differ from the totals in certificate" in said
     assert "stored report is missing or was altered" in said
-    assert "1 rows of chunks are there" in said
+    assert "1 rows of chunks remain" in said
 
 
 @other_by_hand

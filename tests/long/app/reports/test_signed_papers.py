@@ -197,8 +197,8 @@ def test_the_final_paper_signed_under_a_trusted_authority_is_good(desk: Desk) ->
     )
     assert "comes from the signer's computer and is not certified" in words
     assert "Nothing was added to the file after this signature." in words
-    assert "whether it was revoked was not asked" in words
-    assert "Its pages are those of the frozen paper issued-pdf" in words
+    assert "Revocation was not checked" in words
+    assert "Signed in the name of Nguyễn Văn A (Công an tỉnh Sơn La), with a" in words
     assert kept.sha256 == hashlib.sha256(pdf).hexdigest()
 
 

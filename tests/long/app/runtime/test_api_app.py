@@ -218,7 +218,7 @@ def test_a_program_that_forgets_v1_gets_no_page(client: Client, path: str, accep
 
 
 def test_a_slash_too_many_is_said(client: Client) -> None:
-    assert "Address not found" in str(problem(client.get("/v1/runs/"))["detail"])
+    assert "Remove the slash" in str(problem(client.get("/v1/runs/"))["detail"])
 
 
 def test_an_error_of_one_field_names_it() -> None:
