@@ -182,6 +182,20 @@ faults = Table(
     Column("red_until", Ms, nullable=False),
 )
 
+# Background work: who does it, until when, when it is due, and how often it was begun (app/database/jobs.py).
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("kind", String(20), primary_key=True),
+    Column("subject", String(120), primary_key=True),  # what it is about; "": the only one of its kind
+    Column("due_at", Ms, nullable=False),
+    Column("owner", String(80)),  # process at work; its lease ends at lease_until
+    Column("lease_until", Ms),
+    Column("tries", Integer, nullable=False, server_default="0"),  # begun since it last ended well
+    Column("error", String(300)),  # why it failed last
+    sqlite_with_rowid=False,
+)
+
 # ---- Tables of campaigns: directives, campaigns, approvals, runs and their audiences.
 
 directives = Table(
@@ -885,16 +899,6 @@ polled_chunks = Table(
     Column("first_seq", Integer, primary_key=True, autoincrement=False),
     Column("link_id", SmallInteger, primary_key=True, autoincrement=False),
     Column("pass_no", Integer, nullable=False),
-)
-
-# Per-link jobs: who runs each, and until when it is leased or not due again.
-link_jobs = Table(
-    "link_jobs",
-    metadata,
-    Column("link_id", SmallInteger, primary_key=True, autoincrement=False),
-    Column("name", String(80), primary_key=True),
-    Column("owner", String(80), nullable=False),
-    Column("until", Ms, nullable=False),
 )
 
 # A carrier's own result files, each with its reconciliation against the ledger.

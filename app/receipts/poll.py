@@ -17,10 +17,10 @@ import structlog
 from app.core import clock
 from app.core.config import LinkSettings
 from app.core.errors import DatabaseUnavailable, SetupError
+from app.database.jobs import Hold
 from app.ledger.contract import Arrival, DeliveryKey, Link
 from app.receipts import status_queries
-from app.receipts.failure_list import Reconciliation
-from app.receipts.link_jobs import JobLease, link_ready
+from app.receipts.failure_list import Reconciliation, link_ready
 from app.receipts.receipt_writer import Inbox
 from app.receipts.status_queries import Pending, QueryPlan
 from carriers.causes import cause_of
@@ -55,7 +55,7 @@ class Poll:
     inbox: Inbox
     plan: QueryPlan
     lease_s: float
-    _lease: JobLease = field(init=False)
+    _lease: Hold = field(init=False)
     _tick_s: float = field(init=False)
     _enqueued_at: float = -math.inf
     _next_free: float = 0.0
@@ -68,8 +68,7 @@ class Poll:
     _over: bool = False  # this call of run() has ended; a fault ends it, and run() is called again
 
     def __post_init__(self) -> None:
-        box = self.inbox
-        self._lease = JobLease(box.db, box.ledger, self.link.id, "asking", self.lease_s)
+        self._lease = Hold(self.inbox.db, "asking", f"link {self.link.id}", self.lease_s)
         self._tick_s = max(0.01, min(_LONGEST_TICK_S, self.lease_s / 4, self.plan.after_s / 4))
 
     def stop(self) -> None:
