@@ -353,8 +353,6 @@ batches = Table(
     Column("rejected", Integer, nullable=False, server_default="0"),
     Column("repeated", Integer, nullable=False, server_default="0"),
     Column("other_range", Integer, nullable=False, server_default="0"),  # numbers of another carrier's ranges
-    Column("owner", String(80)),  # import at work; its lease ends at lease_until
-    Column("lease_until", Ms),
     Column("created_at", Ms, nullable=False),
     Column("created_by", String(80), nullable=False),
     # Other accounts that uploaded the same file since: app/campaigns/approval.py.
@@ -932,8 +930,6 @@ receipt_files = Table(
     Column("first_at", Ms),  # earliest and latest time stated in its lines
     Column("last_at", Ms),
     Column("runs", JSON),  # per run in it: what was sent, listed in the file, and missing there
-    Column("owner", String(80)),  # import at work; its lease ends at lease_until
-    Column("lease_until", Ms),
     Column("created_at", Ms, nullable=False),
     Column("created_by", String(80), nullable=False),
     Column("ended_at", Ms),

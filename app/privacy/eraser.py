@@ -20,6 +20,7 @@ from app.core.clock import DAY_MS
 from app.core.errors import AppError, Conflict, DatabaseUnavailable
 from app.core.states import BatchState
 from app.database.connection import Database, shared_ms
+from app.database.jobs import new_owner
 from app.database.models import (
     bad_lines,
     batches,
@@ -32,7 +33,6 @@ from app.database.models import (
     runs,
     subscribers,
 )
-from app.file_import.lease import new_owner
 from app.ledger.ledger import Ledger
 from app.ledger.row_locking import lock_batches
 from app.privacy import certificates, terms_in_force, totals_retention

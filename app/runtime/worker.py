@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from app.api import idempotency_store
-from app.batches.follow_up_job import FollowUpJob
+from app.batches import follow_up_job
 from app.core.clock import DAY_MS
 from app.core.config import LinkSettings, Settings
 from app.core.errors import DatabaseUnavailable, SetupError
@@ -25,6 +25,7 @@ from app.dispatch.fan_out_job import FanOutJob
 from app.dispatch.link_store import HealthSweep, OpenLink
 from app.dispatch.run_sweeps import advance_due, close_due, expire_leases
 from app.dispatch.send_loop import SendLoop
+from app.file_import.lease import FOLLOW_UP
 from app.inbound.inbound_writer import InboundWriter
 from app.ledger import late_references
 from app.ledger.ledger import Ledger
@@ -38,6 +39,7 @@ from app.receipts.poll import Poll, askers
 from app.receipts.receipt_writer import Inbox, match_quarantined
 from app.reports.build.snapshot_taking import SnapshotSweep
 from app.runtime.clock_steps import ClockSteps
+from app.runtime.job_loop import JobKind, JobLoop
 from app.security import audit
 from carriers import registry
 from carriers.contract import Carrier, LinkError, StreamReceipts
@@ -100,6 +102,7 @@ class Worker:
     askers: list[Poll | Reconciliation] = field(default_factory=list)
     inbox: Inbox = field(init=False)
     sweeps: list[Sweep] = field(init=False)
+    jobs: JobLoop = field(init=False)
     inbound: InboundWriter = field(init=False)
     _health: HealthSweep = field(init=False)
     _clock: ClockSteps = field(init=False)
@@ -118,7 +121,6 @@ class Worker:
         self._clock = ClockSteps(self.db)
         self.sweeps = [
             Sweep("queueing", self._queue),
-            Sweep("follow-ups", FollowUpJob(self.db, Aside(self.faults, "follow-ups")).next),
             Sweep("closing", lambda: close_due(self.db, self.ledger, self._closing)),
             Sweep("runs", self._advance),
             Sweep("quarantine", self._match_quarantined),
@@ -133,6 +135,8 @@ class Worker:
             Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
             Sweep("snapshots", SnapshotSweep(self.db, Aside(self.faults, "snapshots")).step, _FOLD_EVERY_S),
         ]
+        kinds = {FOLLOW_UP: JobKind(lambda job: asyncio.to_thread(follow_up_job.make, self.db, job))}
+        self.jobs = JobLoop(self.db, self.faults, kinds)
         self._health = HealthSweep(self.db, self._links, list(s.links))
         self.inbound = InboundWriter(self.db, self.ledger, self.metrics, words=s.replies)
 
@@ -140,7 +144,7 @@ class Worker:
         """Stop sending; run() returns once all that is under way is recorded."""
         self.db.end_within(self.settings.stop_patience_s)
         self._stopping.set()
-        for each in (*self.askers, *self.loops, *self.sweeps):
+        for each in (*self.askers, *self.loops, *self.sweeps, self.jobs):
             each.stop()
 
     async def run(self) -> None:
@@ -178,6 +182,7 @@ class Worker:
         retention = Retention(self.db, self.ledger, RetentionTerms(s.retention_days, s.records_months))
         works: dict[str, Work] = {sweep.name: sweep.run for sweep in self.sweeps}
         return works | {
+            "jobs": self.jobs.run,
             "receipts": self.inbox.run,
             "inbound messages": self.inbound.run,
             "audit": self._keep_audit_head,
@@ -227,6 +232,7 @@ class Worker:
         self._wake_links()
         for sweep in self.sweeps:
             sweep.wake.set()
+        self.jobs.wake.set()
 
     # ---- Steps of the sweeps: each returns whether there is more to do at once
 

@@ -10,6 +10,15 @@ down_revision = "0067"
 branch_labels = None
 depends_on = None
 
+# Where a file is not imported yet, or an audience not made, since when it is waited for.
+_WAITING = """
+INSERT INTO jobs (kind, subject, due_at)
+SELECT {kind}, '{noun} ' || CAST(id AS VARCHAR), COALESCE(lease_until, created_at)
+  FROM {table} WHERE state = 'importing'
+"""
+_BATCH = "CASE WHEN id IN (SELECT batch_id FROM follow_ups) THEN 'follow-ups' ELSE 'import' END"
+_HELD = ("batches", "receipt_files")
+
 
 def upgrade() -> None:
     op.create_table(
@@ -24,6 +33,11 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.drop_table("link_jobs")
+    op.execute(_WAITING.format(kind=_BATCH, noun="batch", table="batches"))
+    op.execute(_WAITING.format(kind="'import'", noun="receipt file", table="receipt_files"))
+    for table in _HELD:
+        op.drop_column(table, "lease_until")
+        op.drop_column(table, "owner")
 
 
 def downgrade() -> None:
@@ -34,4 +48,7 @@ def downgrade() -> None:
         sa.Column("owner", sa.String(80), nullable=False),
         sa.Column("until", sa.BigInteger, nullable=False),
     )
+    for table in _HELD:
+        op.add_column(table, sa.Column("owner", sa.String(80)))
+        op.add_column(table, sa.Column("lease_until", sa.BigInteger))
     op.drop_table("jobs")

@@ -11,7 +11,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState
 from app.database.connection import one_at_a_time, shared_ms
 from app.database.models import receipt_files, runs
-from app.file_import.lease import await_again
+from app.file_import.lease import await_again, leased
 from app.file_import.upload import UploadedFile
 from app.ledger import erasure
 from app.receipts.result_files.result_import_job import fresh
@@ -65,7 +65,7 @@ def register(connection: Connection, claim: FileClaim, file: UploadedFile, who: 
     # Simultaneous uploads of one file wait for the first, which none of the others may reject.
     one_at_a_time(connection, file.lock(f"receipts of {claim.carrier}"))
     known = _C.carrier == claim.carrier, _C.sha256 == file.sha256
-    found = connection.execute(select(receipt_files).where(*known)).first()
+    found = connection.execute(leased(receipt_files).where(*known)).first()
     if found is None:
         _check_carrier(connection, claim.carrier)
         _check_campaign(connection, claim)

@@ -21,8 +21,9 @@ from app.core.errors import Conflict
 from app.core.states import BatchState
 from app.database import models as m
 from app.database.connection import Database
+from app.database.jobs import new_owner
 from app.dispatch import unknown_decisions
-from app.file_import.lease import new_owner
+from app.file_import.lease import IMPORT
 from app.file_import.upload import UploadedFile
 from app.ledger.contract import Link
 from app.ledger.ledger import ledger_for
@@ -40,6 +41,7 @@ from app.reports.release.freeze import Freezer
 from app.reports.verification.verify import examine
 from app.runtime.worker import Worker
 from app.security import audit
+from tests.app.held import expire, held_by
 from tests.app.world import receipt
 from tests.engines import other_by_hand
 from tests.long.app.privacy.past import PERSONAL, TERMS, counted, erase, eraser, over, rows, stray
@@ -215,12 +217,12 @@ def test_an_import_at_work_is_left_alone_and_one_that_was_left_half_done_is_not(
     db: Database, state: str
 ) -> None:
     over(db)
-    living = {"owner": new_owner(), "lease_until": clock.now_ms() + 60_000}
+    held_by(db, IMPORT, "batch 1", new_owner())
     own = update(m.batches).where(m.batches.c.id == 1)
     db.write(lambda c: c.execute(delete(m.run_batches).where(m.run_batches.c.batch_id == 1)))
-    db.write(lambda c: c.execute(own.values(state=state, **living)))
+    db.write(lambda c: c.execute(own.values(state=state)))
     assert (("batch", 1) in held(db)) == (state == "ready")
-    db.write(lambda c: c.execute(own.values(owner=None, lease_until=None)))
+    expire(db)
     assert ("batch", 1) in held(db)
 
 
