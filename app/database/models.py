@@ -458,8 +458,6 @@ erasures = Table(
     Column("started_at", Ms, nullable=False),
     Column("ended_at", Ms),
     Column("sha256", String(64)),  # over all of this, once it has ended
-    Column("owner", String(80)),  # process at work; its lease ends at lease_until
-    Column("lease_until", Ms),
     Index("ix_erasures_kind_subject_id", "kind", "subject_id"),
     # Read with every group of receipts: which campaigns are closed to them.
     Index(

@@ -18,7 +18,6 @@ from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import Database, one_at_a_time, shared_ms
 from app.database.models import (
     chunks,
-    erasures,
     faults,
     jobs,
     link_health,
@@ -36,7 +35,7 @@ LEAST_MS = 600_000
 _MOVED = (
     *(chunks.c.not_before, chunks.c.lease_until, quarantine.c.try_at, status_queries.c.due_at),
     *(jobs.c.due_at, jobs.c.lease_until),
-    *(notices.c.due_at, notices.c.lease_until, erasures.c.lease_until),
+    *(notices.c.due_at, notices.c.lease_until),
     *(faults.c.red_until, link_health.c.seen_at),
     *(chunks.c.taken_at, unknowns.c.since),
 )

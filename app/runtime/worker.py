@@ -32,8 +32,9 @@ from app.ledger.ledger import Ledger
 from app.observability.faults import Aside, Faults, Supervisor
 from app.observability.metrics import Metrics
 from app.observability.send_rate import EVERY_MS, count, is_due
+from app.privacy import certificates
 from app.privacy.erasable import RetentionTerms
-from app.privacy.eraser import Retention
+from app.privacy.eraser import Eraser
 from app.receipts.failure_list import Reconciliation
 from app.receipts.poll import Poll, askers
 from app.receipts.receipt_writer import Inbox, match_quarantined
@@ -83,6 +84,7 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 
 _FOLD_EVERY_S = 5.0
 _ZONES_EVERY_S = 60.0
+_RETENTION_EVERY_S = 300.0
 _WITHOUT = (
     "The database did not come back within {:g} s of the order to stop. The answers to {} messages are not "
     "recorded: these messages will be unknown. {} receipts were not taken: their carriers bring them again."
@@ -135,7 +137,11 @@ class Worker:
             Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
             Sweep("snapshots", SnapshotSweep(self.db, Aside(self.faults, "snapshots")).step, _FOLD_EVERY_S),
         ]
-        kinds = {FOLLOW_UP: JobKind(lambda job: asyncio.to_thread(follow_up_job.make, self.db, job))}
+        eraser = Eraser(self.db, self.ledger, RetentionTerms(s.retention_days, s.records_months))
+        kinds = {
+            FOLLOW_UP: JobKind(lambda job: asyncio.to_thread(follow_up_job.make, self.db, job)),
+            certificates.JOB: JobKind(lambda job: eraser.erase(job, self._stopping), _RETENTION_EVERY_S),
+        }
         self.jobs = JobLoop(self.db, self.faults, kinds)
         self._health = HealthSweep(self.db, self._links, list(s.links))
         self.inbound = InboundWriter(self.db, self.ledger, self.metrics, words=s.replies)
@@ -178,8 +184,7 @@ class Worker:
         return [asyncio.create_task(supervisor.keep(name, work)) for name, work in works.items()]
 
     def _background(self) -> dict[str, Work]:
-        notifications, s = NotificationLoop(self.db, self.settings), self.settings
-        retention = Retention(self.db, self.ledger, RetentionTerms(s.retention_days, s.records_months))
+        notifications = NotificationLoop(self.db, self.settings)
         works: dict[str, Work] = {sweep.name: sweep.run for sweep in self.sweeps}
         return works | {
             "jobs": self.jobs.run,
@@ -187,7 +192,6 @@ class Worker:
             "inbound messages": self.inbound.run,
             "audit": self._keep_audit_head,
             "notices": lambda: notifications.run(self._stopping),
-            "retention": lambda: retention.run(self._stopping),
         }
 
     def _link_users(self) -> dict[str, Work]:
