@@ -219,6 +219,9 @@ class Hold:
         """Return whether it is certainly still ours: a process that was frozen must not go on."""
         return clock.monotonic() < self._deadline
 
+    async def during(self, work: Awaitable[T]) -> T:
+        return await kept(self.db, self._job(), work)
+
     async def leave(self) -> None:
         self._deadline = 0.0
         await self.db.awrite(release, self._job())

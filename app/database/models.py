@@ -508,8 +508,6 @@ notices = Table(
     Column("state", String(8), nullable=False),  # waiting | sent | failed
     Column("due_at", Ms, nullable=False),
     Column("tries", SmallInteger, nullable=False, server_default="0"),
-    Column("owner", String(80)),  # sending process; its lease ends at lease_until
-    Column("lease_until", Ms),
     Column("error", Text),
     Column("created_at", Ms, nullable=False),
     Column("sent_at", Ms),

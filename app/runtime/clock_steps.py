@@ -34,9 +34,7 @@ log = get_logger(__name__)
 LEAST_MS = 600_000
 _MOVED = (
     *(chunks.c.not_before, chunks.c.lease_until, quarantine.c.try_at, status_queries.c.due_at),
-    *(jobs.c.due_at, jobs.c.lease_until),
-    *(notices.c.due_at, notices.c.lease_until),
-    *(faults.c.red_until, link_health.c.seen_at),
+    *(jobs.c.due_at, jobs.c.lease_until, notices.c.due_at, faults.c.red_until, link_health.c.seen_at),
     *(chunks.c.taken_at, unknowns.c.since),
 )
 

@@ -83,7 +83,7 @@ log = structlog.get_logger(__name__)
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 _FOLD_EVERY_S = 5.0
-_ZONES_EVERY_S = 60.0
+_MINUTE_S = 60.0
 _RETENTION_EVERY_S = 300.0
 _WITHOUT = (
     "The database did not come back within {:g} s of the order to stop. The answers to {} messages are not "
@@ -110,6 +110,7 @@ class Worker:
     _clock: ClockSteps = field(init=False)
     faults: Faults = field(init=False)
     _fan_out: FanOutJob = field(init=False)
+    _notifications: NotificationLoop = field(init=False)
     _closing: Aside = field(init=False)
     _advancing: Aside = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -126,7 +127,7 @@ class Worker:
             Sweep("closing", lambda: close_due(self.db, self.ledger, self._closing)),
             Sweep("runs", self._advance),
             Sweep("quarantine", self._match_quarantined),
-            Sweep("zones", self._note_zones, _ZONES_EVERY_S),
+            Sweep("zones", self._note_zones, _MINUTE_S),
             Sweep("tallies", self._fold, _FOLD_EVERY_S),
             Sweep("last messages", self._note_last, _FOLD_EVERY_S),
             Sweep("leases", self._expire_leases, _FOLD_EVERY_S),
@@ -138,10 +139,13 @@ class Worker:
             Sweep("snapshots", SnapshotSweep(self.db, Aside(self.faults, "snapshots")).step, _FOLD_EVERY_S),
         ]
         eraser = Eraser(self.db, self.ledger, RetentionTerms(s.retention_days, s.records_months))
+        self._notifications = NotificationLoop(self.db, s)
         kinds = {
             FOLLOW_UP: JobKind(lambda job: asyncio.to_thread(follow_up_job.make, self.db, job)),
             certificates.JOB: JobKind(lambda job: eraser.erase(job, self._stopping), _RETENTION_EVERY_S),
         }
+        if s.mail or s.endpoints:
+            kinds["reminders"] = JobKind(lambda _: self._notifications.plan(), _MINUTE_S)
         self.jobs = JobLoop(self.db, self.faults, kinds)
         self._health = HealthSweep(self.db, self._links, list(s.links))
         self.inbound = InboundWriter(self.db, self.ledger, self.metrics, words=s.replies)
@@ -184,14 +188,13 @@ class Worker:
         return [asyncio.create_task(supervisor.keep(name, work)) for name, work in works.items()]
 
     def _background(self) -> dict[str, Work]:
-        notifications = NotificationLoop(self.db, self.settings)
         works: dict[str, Work] = {sweep.name: sweep.run for sweep in self.sweeps}
         return works | {
             "jobs": self.jobs.run,
             "receipts": self.inbox.run,
             "inbound messages": self.inbound.run,
             "audit": self._keep_audit_head,
-            "notices": lambda: notifications.run(self._stopping),
+            "notices": lambda: self._notifications.run(self._stopping),
         }
 
     def _link_users(self) -> dict[str, Work]:

@@ -17,7 +17,7 @@ SELECT {kind}, '{noun} ' || CAST(id AS VARCHAR), COALESCE(lease_until, created_a
   FROM {table} WHERE state = 'importing'
 """
 _BATCH = "CASE WHEN id IN (SELECT batch_id FROM follow_ups) THEN 'follow-ups' ELSE 'import' END"
-_HELD = ("batches", "receipt_files", "erasures")
+_HELD = ("batches", "receipt_files", "erasures", "notices")
 
 
 def upgrade() -> None:
