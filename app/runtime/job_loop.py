@@ -7,17 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-import structlog
-
-from app.core.errors import AppError, DatabaseUnavailable
+from app.core.errors import DatabaseUnavailable
 from app.database import jobs
 from app.database.connection import Database
 from app.database.jobs import Job, new_owner
 from app.observability.faults import RED_MS, Faults, described, outcome
 
 _LOOK_EVERY_S = 1.0
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +69,17 @@ class JobLoop:
             self.wake.set()
 
     async def _work(self, job: Job) -> None:
-        end = await outcome(jobs.kept(self.db, job, self.kinds[job.kind].work(job)))
-        if isinstance(end, AppError):
-            log.warning("job put off", kind=job.kind, subject=job.subject, reason=end.detail)
-        elif isinstance(end, BaseException):
-            await self.faults.note(job.kind, end, job.subject, RED_MS + round(1000 * job.rest_s()))
-        elif job.error:
-            await self.faults.over(job.kind, job.subject)
+        how = self.kinds[job.kind]
+        end = await outcome(jobs.kept(self.db, job, how.work(job)))
         with suppress(DatabaseUnavailable):  # the lease ends by itself
-            await self._let_go(job, end)
-
-    async def _let_go(self, job: Job, end: object) -> None:
-        every_s = self.kinds[job.kind].every_s
-        if isinstance(end, BaseException):
-            reason = end.detail if isinstance(end, AppError) else described(end)
-            await self.db.write_with_retry(jobs.fail, job, reason)
-        elif every_s is None:
-            await self.db.write_with_retry(jobs.finish, job)
-        else:
-            await self.db.write_with_retry(jobs.release, job, 0.0 if self._stopping else every_s)
+            if isinstance(end, BaseException):
+                own = await self.db.write_with_retry(jobs.fail, job, described(end))
+                if own and not isinstance(end, DatabaseUnavailable):
+                    await self.faults.note(job.kind, end, job.subject, RED_MS + round(1000 * job.rest_s()))
+                return
+            if how.every_s is None:
+                await self.db.write_with_retry(jobs.finish, job)
+            else:
+                await self.db.write_with_retry(jobs.release, job, 0.0 if self._stopping else how.every_s)
+            if job.error:
+                await self.faults.over(job.kind, job.subject)

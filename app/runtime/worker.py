@@ -38,7 +38,7 @@ from app.privacy.eraser import Eraser
 from app.receipts.failure_list import Reconciliation
 from app.receipts.poll import Poll, askers
 from app.receipts.receipt_writer import Inbox, match_quarantined
-from app.reports.build.snapshot_taking import SnapshotSweep
+from app.reports.build import snapshot_taking
 from app.runtime.clock_steps import ClockSteps
 from app.runtime.job_loop import JobKind, JobLoop
 from app.security import audit
@@ -127,7 +127,6 @@ class Worker:
             Sweep("closing", lambda: close_due(self.db, self.ledger, self._closing)),
             Sweep("runs", self._advance),
             Sweep("quarantine", self._match_quarantined),
-            Sweep("zones", self._note_zones, _MINUTE_S),
             Sweep("tallies", self._fold, _FOLD_EVERY_S),
             Sweep("last messages", self._note_last, _FOLD_EVERY_S),
             Sweep("leases", self._expire_leases, _FOLD_EVERY_S),
@@ -135,12 +134,16 @@ class Worker:
             Sweep("clock", self._clock.step),
             Sweep("rates", self._count, EVERY_MS / 1000),
             Sweep("suspension", self._look, suspend_sweep.EVERY_MS / 1000),
-            Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
-            Sweep("snapshots", SnapshotSweep(self.db, Aside(self.faults, "snapshots")).step, _FOLD_EVERY_S),
         ]
         eraser = Eraser(self.db, self.ledger, RetentionTerms(s.retention_days, s.records_months))
-        self._notifications = NotificationLoop(self.db, s)
+        self._notifications, snapshots = NotificationLoop(self.db, s), snapshot_taking.SnapshotPlan(self.db)
         kinds = {
+            snapshot_taking.SNAPSHOT: JobKind(
+                lambda job: asyncio.to_thread(snapshot_taking.take_due, self.db, job)
+            ),
+            "snapshots": JobKind(lambda _: snapshots.plan(), 15.0),
+            "zones": JobKind(lambda _: self._note_zones(), _MINUTE_S),
+            "answers": JobKind(lambda _: self._forget_answers(), _MINUTE_S),
             FOLLOW_UP: JobKind(lambda job: asyncio.to_thread(follow_up_job.make, self.db, job)),
             certificates.JOB: JobKind(lambda job: eraser.erase(job, self._stopping), _RETENTION_EVERY_S),
         }
@@ -284,16 +287,15 @@ class Worker:
         await self.db.write_with_retry(self.ledger.note_last)
         return True
 
-    async def _note_zones(self) -> bool:
+    async def _note_zones(self) -> None:
         """Note which links' receipts state their times in another zone than the settings say."""
         now = await self.db.read_with_retry(self.ledger.now_ms)
         for link_id, minutes in (await self.db.read_with_retry(late_references.offsets_found, now)).items():
             await self.db.write_with_retry(late_references.note_offset, link_id, minutes)
-        return False
 
-    async def _forget_answers(self) -> bool:
-        await self.db.write_with_retry(idempotency_store.sweep, self.settings.idempotency_ms)
-        return False
+    async def _forget_answers(self) -> None:
+        while await self.db.write_with_retry(idempotency_store.sweep, self.settings.idempotency_ms):
+            pass
 
     def _links(self) -> list[OpenLink]:
         return [(loop.link.id, loop.owner, loop.carrier) for loop in self.loops]

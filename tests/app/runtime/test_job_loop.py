@@ -87,18 +87,20 @@ async def test_a_job_that_fails_rests_is_shown_and_keeps_no_other_waiting(db: Da
     assert done == ["batch 2", "batch 1"]
 
 
-async def test_what_loa_refuses_and_a_database_that_is_away_are_no_faults(db: Database) -> None:
-    ends = [Conflict("Not now."), DatabaseUnavailable("The database is away.")]
+async def test_neither_a_database_that_is_away_nor_the_work_of_another_is_a_fault(db: Database) -> None:
+    done: list[str] = []
 
-    async def work(_: Job) -> None:
-        raise ends.pop(0)
+    async def work(job: Job) -> None:
+        done.append(job.subject)
+        if job.subject == "batch 1":
+            raise DatabaseUnavailable("The database is away.")
+        held_by(db, job.kind, job.subject, "elsewhere:1:a:b")
+        raise Conflict("Taken over.")
 
-    db.write(jobs.add, "follow-ups", "batch 1")
-    async with at_work(db, {"follow-ups": JobKind(work)}) as (loop,):
-        await until(lambda: left(db) == [("batch 1", 1, "Not now.")])
-        expire(db)
-        loop.wake.set()
-        await until(lambda: left(db) == [("batch 1", 2, "The database is away.")])
+    db.write(jobs.add, "follow-ups", "batch 1", "batch 2")
+    async with at_work(db, {"follow-ups": JobKind(work)}):
+        await until(lambda: done == ["batch 1", "batch 2"])
+    assert [each[:2] for each in left(db)] == [("batch 1", 1), ("batch 2", 1)]
     assert shown(db) == []
 
 
