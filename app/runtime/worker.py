@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from sqlalchemy import Connection
 
 from app.api import idempotency_store
 from app.batches import follow_up_job
@@ -38,7 +39,7 @@ from app.privacy.eraser import Eraser
 from app.receipts.failure_list import Reconciliation
 from app.receipts.poll import Poll, askers
 from app.receipts.receipt_writer import Inbox, match_quarantined
-from app.reports.build import snapshot_taking
+from app.reports.build.snapshot_taking import SNAPSHOT, SnapshotPlan, take_due
 from app.runtime.clock_steps import ClockSteps
 from app.runtime.job_loop import JobKind, JobLoop
 from app.security import audit
@@ -111,47 +112,43 @@ class Worker:
     faults: Faults = field(init=False)
     _fan_out: FanOutJob = field(init=False)
     _notifications: NotificationLoop = field(init=False)
-    _closing: Aside = field(init=False)
-    _advancing: Aside = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        s, self.faults = self.settings, Faults(self.db, self.metrics)
-        self._fan_out = FanOutJob(self.db, self.ledger, Aside(self.faults, "queueing"))
-        self._closing = Aside(self.faults, "closing")
-        self._advancing = Aside(self.faults, "runs")
+        s, db, ledger, self.faults = self.settings, self.db, self.ledger, Faults(self.db, self.metrics)
+        self._fan_out = FanOutJob(db, ledger, Aside(self.faults, "queueing"))
+        closing, runs = Aside(self.faults, "closing"), Aside(self.faults, "runs")
         self.inbox = Inbox(self.db, self.ledger, self.metrics, s.receipts_group, s.receipts_wait_ms / 1000)
-        self._clock = ClockSteps(self.db)
+        self._clock, self._health = ClockSteps(db), HealthSweep(db, self._links, list(s.links))
+        fold, note_last = (ledger.to_fold, ledger.fold_tallies), (ledger.to_note, ledger.note_last)
+        look = (suspend_sweep.is_due, suspend_sweep.look, s.suspend, db)
         self.sweeps = [
             Sweep("queueing", self._queue),
-            Sweep("closing", lambda: close_due(self.db, self.ledger, self._closing)),
-            Sweep("runs", self._advance),
+            Sweep("closing", lambda: close_due(db, ledger, closing)),
+            Sweep("runs", lambda: advance_due(db, ledger, runs, s.receipt_days * DAY_MS)),
             Sweep("quarantine", self._match_quarantined),
-            Sweep("tallies", self._fold, _FOLD_EVERY_S),
-            Sweep("last messages", self._note_last, _FOLD_EVERY_S),
-            Sweep("leases", self._expire_leases, _FOLD_EVERY_S),
-            Sweep("links", self._say_health),
+            Sweep("tallies", lambda: self._where_due(*fold), _FOLD_EVERY_S),
+            Sweep("last messages", lambda: self._where_due(*note_last, more=True), _FOLD_EVERY_S),
+            Sweep("leases", lambda: expire_leases(db, ledger, runs), _FOLD_EVERY_S),
+            Sweep("links", self._health.step),
             Sweep("clock", self._clock.step),
-            Sweep("rates", self._count, EVERY_MS / 1000),
-            Sweep("suspension", self._look, suspend_sweep.EVERY_MS / 1000),
+            Sweep("rates", lambda: self._where_due(is_due, count), EVERY_MS / 1000),
+            Sweep("suspension", lambda: self._where_due(*look), suspend_sweep.EVERY_MS / 1000),
         ]
-        eraser = Eraser(self.db, self.ledger, RetentionTerms(s.retention_days, s.records_months))
-        self._notifications, snapshots = NotificationLoop(self.db, s), snapshot_taking.SnapshotPlan(self.db)
+        eraser = Eraser(db, ledger, RetentionTerms(s.retention_days, s.records_months))
+        self._notifications, snapshots = NotificationLoop(db, s), SnapshotPlan(db)
         kinds = {
-            snapshot_taking.SNAPSHOT: JobKind(
-                lambda job: asyncio.to_thread(snapshot_taking.take_due, self.db, job)
-            ),
+            SNAPSHOT: JobKind(lambda job: asyncio.to_thread(take_due, db, job)),
             "snapshots": JobKind(lambda _: snapshots.plan(), 15.0),
             "zones": JobKind(lambda _: self._note_zones(), _MINUTE_S),
             "answers": JobKind(lambda _: self._forget_answers(), _MINUTE_S),
-            FOLLOW_UP: JobKind(lambda job: asyncio.to_thread(follow_up_job.make, self.db, job)),
+            FOLLOW_UP: JobKind(lambda job: asyncio.to_thread(follow_up_job.make, db, job)),
             certificates.JOB: JobKind(lambda job: eraser.erase(job, self._stopping), _RETENTION_EVERY_S),
         }
         if s.mail or s.endpoints:
             kinds["reminders"] = JobKind(lambda _: self._notifications.plan(), _MINUTE_S)
-        self.jobs = JobLoop(self.db, self.faults, kinds)
-        self._health = HealthSweep(self.db, self._links, list(s.links))
-        self.inbound = InboundWriter(self.db, self.ledger, self.metrics, words=s.replies)
+        self.jobs = JobLoop(db, self.faults, kinds)
+        self.inbound = InboundWriter(db, ledger, self.metrics, words=s.replies)
 
     def stop(self) -> None:
         """Stop sending; run() returns once all that is under way is recorded."""
@@ -175,13 +172,13 @@ class Worker:
             await _all_or_first_failure([*users, *background], self._stopping)
         finally:
             self.stop()
-            ends = await asyncio.gather(*users, return_exceptions=True)
+            ends: list[object] = [*await asyncio.gather(*users, return_exceptions=True)]
             await asyncio.gather(*(loop.carrier.close() for loop in self.loops), return_exceptions=True)
             self.inbox.stop()
             self.inbound.stop()
             ends += await asyncio.gather(*background, return_exceptions=True)
             # No later process can see a step that happens now; this one may be the last for days.
-            ends += await asyncio.gather(self._look_at_clock(), return_exceptions=True)
+            ends += await asyncio.gather(self._clock.step(), return_exceptions=True)
             ends += await asyncio.gather(self._health.close(), return_exceptions=True)
         self._raise_failures(ends)
 
@@ -252,40 +249,22 @@ class Worker:
             self._wake_links()
         return more
 
-    async def _advance(self) -> bool:
-        patience_ms = self.settings.receipt_days * DAY_MS
-        return await advance_due(self.db, self.ledger, self._advancing, patience_ms)
-
     async def _match_quarantined(self) -> bool:
         await match_quarantined(self.db, self.ledger, self.faults)
         return False
 
-    async def _expire_leases(self) -> bool:
-        return await expire_leases(self.db, self.ledger, self._advancing)
-
-    async def _count(self) -> bool:
-        """Sample what running runs have sent, unless another process has just done so."""
-        if await self.db.read_with_retry(is_due):
-            await self.db.write_with_retry(count)
-        return False
-
-    async def _look(self) -> bool:
-        """Pause runs that do harm, unless another process has just looked."""
-        if await self.db.read_with_retry(suspend_sweep.is_due):
-            await self.db.write_with_retry(suspend_sweep.look, self.settings.suspend, self.db)
-        return False
-
-    async def _fold(self) -> bool:
-        if await self.db.read_with_retry(self.ledger.to_fold):
-            await self.db.write_with_retry(self.ledger.fold_tallies)
-        return False
-
-    async def _note_last(self) -> bool:
-        """Note when a campaign that has ended sent its last message; true: look again for another one."""
-        if not await self.db.read_with_retry(self.ledger.to_note):
+    async def _where_due(
+        self,
+        due: Callable[[Connection], object],
+        act: Callable[..., object],
+        *given: object,
+        more: bool = False,
+    ) -> bool:
+        """Act where a reader finds it due: the writer is asked for nothing else. more: again at once."""
+        if not await self.db.read_with_retry(due):
             return False
-        await self.db.write_with_retry(self.ledger.note_last)
-        return True
+        await self.db.write_with_retry(act, *given)
+        return more
 
     async def _note_zones(self) -> None:
         """Note which links' receipts state their times in another zone than the settings say."""
@@ -299,12 +278,6 @@ class Worker:
 
     def _links(self) -> list[OpenLink]:
         return [(loop.link.id, loop.owner, loop.carrier) for loop in self.loops]
-
-    async def _look_at_clock(self) -> None:
-        await self._clock.step()
-
-    async def _say_health(self) -> bool:
-        return await self._health.step()
 
     async def _keep_audit_head(self) -> None:
         """Log and store the head of the audit's chain regularly: a truncated chain shows by it."""
