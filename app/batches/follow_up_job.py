@@ -29,7 +29,6 @@ def make(db: Database, job: Job) -> None:
         if batch.state != BatchState.READY:  # however often it was broken off: no file can be the cause
             work.fill(batch)
     except Invalid as error:
-        work.clear()
         work.fail(error.detail)
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Table, delete, select
+from sqlalchemy import Connection, Row
 
-from app.batches.row_parser import SLICE, ParsedRows
+from app.batches.row_parser import ParsedRows
 from app.core.states import BatchState
-from app.database.connection import Database
-from app.database.jobs import Job
 from app.database.models import bad_lines, batches, subscribers
 from app.file_import.bulk_insert import by_column, store
 from app.file_import.lease import LeasedImport
@@ -61,16 +59,8 @@ def counts_of(batch: Row[Any]) -> ImportCounts:
 class BatchImport(LeasedImport):
     """An import that holds its batch under a lease."""
 
-    def __init__(self, db: Database, batch_id: int, job: Job | None = None) -> None:
-        super().__init__(db, batches, batch_id, job)
-
-    def claim(self) -> Row[Any]:
-        """Lease the batch and return its row, also if it is ready. Raises Conflict during another import."""
-        return self._write(self._take, **ImportCounts().stored())
-
-    def clear(self) -> None:
-        while self._write(self._clear):
-            pass
+    table, nothing = batches, ImportCounts().stored()
+    lines = ((subscribers.c.batch_id, subscribers.c.seq), (bad_lines.c.batch_id, bad_lines.c.line))
 
     def store(self, done: ParsedRows, before: ImportCounts, after: ImportCounts) -> None:
         if after.lines > before.lines:
@@ -80,22 +70,7 @@ class BatchImport(LeasedImport):
         """Mark the batch ready, with an audit of the counts and the hash of its subscribers."""
         self._write(self._finish, counts, rows_sha256)
 
-    def fail(self, sentence: str) -> None:
-        self._write(self._end, state=BatchState.FAILED, error=sentence, **ImportCounts().stored())
-
     # ---- Transactions
-
-    def _clear(self, connection: Connection) -> int:
-        self._keep(connection)
-        pairs = ((subscribers, subscribers.c.seq), (bad_lines, bad_lines.c.line))
-        return sum(self._clear_table(connection, table, number) for table, number in pairs)
-
-    def _clear_table(self, connection: Connection, table: Table, number: Column[int]) -> int:
-        ours = table.c.batch_id == self.id
-        numbers = connection.execute(select(number).where(ours).order_by(number).limit(SLICE)).scalars().all()
-        if numbers:
-            connection.execute(delete(table).where(ours, number <= numbers[-1]))
-        return len(numbers)
 
     def _store(
         self, connection: Connection, done: ParsedRows, before: ImportCounts, after: ImportCounts

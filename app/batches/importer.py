@@ -21,8 +21,8 @@ from app.core.states import BatchState
 from app.database.connection import Database, one_at_a_time
 from app.database.models import batches, follow_ups
 from app.file_import import spool
-from app.file_import.isolated_reader import ReaderEnded, read_isolated
-from app.file_import.lease import await_again, leased
+from app.file_import.isolated_reader import read_isolated
+from app.file_import.lease import leased
 from app.file_import.upload import UploadedFile
 from app.ledger import erasure
 from app.security import audit
@@ -48,7 +48,7 @@ def register(connection: Connection, carrier: str, file: UploadedFile, who: str)
     if found:
         erasure.require_none_of_file(connection, "batch", found)
         _remember(connection, found, who)
-        waiting = await_again(connection, batches, found, **ImportCounts().stored())
+        waiting = BatchImport.await_again(connection, found)
         return RegisteredBatch(found.id, created=False, waiting=waiting)
     row = {
         "carrier": carrier,
@@ -99,19 +99,9 @@ def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | N
     batch = job.claim()
     if batch.state == BatchState.READY:
         return counts_of(batch)
-    try:
-        job.require_tries()
+    with job.ending():
         spool.require_file(path)
         return _import(job, batch.carrier, path, progress or (lambda _: None))
-    except Invalid as error:
-        job.clear()
-        job.fail(error.detail)
-        raise
-    except ReaderEnded:
-        job.put_off()
-        raise
-    finally:
-        job.release()
 
 
 def _import(job: BatchImport, carrier: str, path: Path, progress: Progress) -> ImportCounts:

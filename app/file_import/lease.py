@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Row, Select, String, Table, cast, literal, select, update
+from sqlalchemy import Column, Connection, Row, Select, String, Table, cast, delete, literal, select, update
 from sqlalchemy.sql.elements import ColumnElement
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
@@ -18,8 +18,10 @@ from app.database.connection import Database
 from app.database.jobs import Job, is_free, new_owner
 from app.database.models import batches, receipt_files
 from app.database.models import jobs as jobs_table
+from app.file_import.isolated_reader import ReaderEnded
 
 IMPORT, FOLLOW_UP = "import", "follow-ups"  # kinds of jobs
+SLICE = 10_000  # lines of one transaction, for which other writers wait on SQLite
 MOST_TRIES = 3  # for an import whose process keeps dying
 _NOUNS = {batches.name: "batch", receipt_files.name: "receipt file"}
 _PATIENCE_S = 120.0  # a database may restart during an import
@@ -49,47 +51,76 @@ def came_at(row: Row[Any]) -> int:
     return last
 
 
-def await_again(connection: Connection, table: Table, row: Row[Any], /, **fresh: Any) -> bool:
-    """Return whether the row waits for its file, which has come again; what was failed or erased does anew.
-
-    Its state says so from now on, and survives a stop before the import; its job says since when, as a row
-    may be years old.
-    """
-    if is_waiting(row) and row.state != BatchState.IMPORTING:
-        again = jobs.take(connection, _job(table, row.id), early=True)
-        if again and jobs.release(connection, again):
-            here = update(table).where(table.c.id == row.id, table.c.state == row.state)
-            connection.execute(here.values(state=BatchState.IMPORTING, error=None, **fresh))
-    return is_waiting(row)
-
-
-def _job(table: Table, row_id: int) -> Job:
-    return Job(IMPORT, f"{_NOUNS[table.name]} {row_id}", new_owner())
-
-
 class LeasedImport:
-    """An import under its job on row `id` of `table`; one that lost its job writes nothing."""
+    """An import under its job on row `id` of `table`; one that lost its job writes nothing.
 
-    def __init__(self, db: Database, table: Table, row_id: int, job: Job | None = None) -> None:
-        self.db, self.table, self.id = db, table, row_id
-        self.job = job or _job(table, row_id)
+    lines: the columns of the row's ID and of the line's number in each table that it fills; nothing: the
+    values of a row of which nothing is read.
+    """
 
-    def put_off(self) -> None:
-        """Let others begin the import at once; this try counts as one that died."""
-        self._write(lambda c: jobs.release(c, self.job, tries=self.job.tries))
+    table: ClassVar[Table]
+    lines: ClassVar[Sequence[tuple[Column[Any], Column[Any]]]]
+    nothing: ClassVar[Mapping[str, Any]]
+
+    def __init__(self, db: Database, row_id: int, job: Job | None = None) -> None:
+        self.db, self.id, self.job = db, row_id, job or self._job(row_id)
+
+    @classmethod
+    def _job(cls, row_id: int) -> Job:
+        return Job(IMPORT, f"{_NOUNS[cls.table.name]} {row_id}", new_owner())
+
+    @classmethod
+    def await_again(cls, connection: Connection, row: Row[Any]) -> bool:
+        """Return whether the leased row waits for its file, which has come again.
+
+        What was failed or erased does anew: its state says so from now on, and survives a stop before the
+        import; its job says since when, as a row may be years old.
+        """
+        if is_waiting(row) and row.state != BatchState.IMPORTING:
+            again = jobs.take(connection, cls._job(row.id), early=True)
+            if again and jobs.release(connection, again):
+                here = update(cls.table).where(cls.table.c.id == row.id, cls.table.c.state == row.state)
+                connection.execute(here.values(state=BatchState.IMPORTING, error=None, **cls.nothing))
+        return is_waiting(row)
+
+    def claim(self) -> Row[Any]:
+        """Take the job and return the row, also if it is ready. Raises Conflict during another import."""
+        return self._write(self._take)
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """End the claimed import with the block: failed where the file can't be used, else let go."""
+        try:
+            if self.job.tries > MOST_TRIES:
+                raise Invalid(
+                    f"The import was begun {self.job.tries - 1} times and never came to an end: the program "
+                    "died of it, or was ended each time. Look at the file, save it as “CSV UTF-8” and upload "
+                    "it again."
+                )
+            yield
+        except Invalid as error:
+            self.fail(error.detail)
+            raise
+        except ReaderEnded:  # this try counts as one that died
+            self._write(lambda c: jobs.release(c, self.job, tries=self.job.tries))
+            raise
+        finally:
+            self.release()
+
+    def clear(self) -> None:
+        """Remove all that was read."""
+        self._write(self._keep, **self.nothing)
+        while self._write(self._clear):
+            pass
+
+    def fail(self, sentence: str) -> None:
+        self.clear()
+        self._write(self._end, state=BatchState.FAILED, error=sentence)
 
     def release(self) -> None:
         """Release the job, unless the import was ended or put off."""
         with suppress(DatabaseUnavailable):  # the lease ends by itself
             self.db.write(lambda c: jobs.release(c, self.job, tries=self.job.tries - 1))
-
-    def require_tries(self) -> None:
-        """Raise Invalid if imports of this row have died too often."""
-        if self.job.tries > MOST_TRIES:
-            raise Invalid(
-                f"The import was begun {self.job.tries - 1} times and never came to an end: the program died "
-                "of it, or was ended each time. Look at the file, save it as “CSV UTF-8” and upload it again."
-            )
 
     def _write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one transaction, repeated while the database is away; DatabaseUnavailable if for too long."""
@@ -109,10 +140,10 @@ class LeasedImport:
             raise no_such(_NOUNS[self.table.name], self.id)
         return row
 
-    def _take(self, connection: Connection, /, **fresh: Any) -> Row[Any]:
-        """Take the job and set the row to `importing` with the values `fresh`, unless it is ready.
+    def _take(self, connection: Connection) -> Row[Any]:
+        """Take the job and set the row to `importing`, unless it is ready; return the row as it was before.
 
-        Return the row as it was before. Conflict while a living import holds it.
+        Conflict while a living import holds it.
         """
         job, row = jobs.take(connection, self.job, early=True), self.row(connection)
         if row.state == BatchState.READY:
@@ -124,8 +155,19 @@ class LeasedImport:
                 f"{self.job.subject.capitalize()} is being imported already; look at its progress instead."
             )
         self.job = job
-        self._set(connection, state=BatchState.IMPORTING, error=None, **fresh)
+        self._set(connection, state=BatchState.IMPORTING, error=None)
         return row
+
+    def _clear(self, connection: Connection) -> int:
+        self._keep(connection)
+        return sum(self._clear_some(connection, *each) for each in self.lines)
+
+    def _clear_some(self, connection: Connection, of: Column[Any], number: Column[Any]) -> int:
+        own = of == self.id
+        found = connection.execute(select(number).where(own).order_by(number).limit(SLICE)).scalars().all()
+        if found:
+            connection.execute(delete(number.table).where(own, number <= found[-1]))
+        return len(found)
 
     def _keep(self, connection: Connection, /, *also: ColumnElement[bool], **values: Any) -> bool:
         """Extend the lease and write the values if `also` holds; Conflict if the job is lost."""

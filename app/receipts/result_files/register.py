@@ -11,10 +11,10 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState
 from app.database.connection import one_at_a_time, shared_ms
 from app.database.models import receipt_files, runs
-from app.file_import.lease import await_again, leased
+from app.file_import.lease import leased
 from app.file_import.upload import UploadedFile
 from app.ledger import erasure
-from app.receipts.result_files.result_import_job import fresh
+from app.receipts.result_files.result_import_job import ResultFileImport
 from app.security import audit
 from carriers.contract import ReceiptLevel
 
@@ -75,7 +75,7 @@ def register(connection: Connection, claim: FileClaim, file: UploadedFile, who: 
     if other:
         _change_claim(connection, found, claim, other)
     erasure.require_none_of_file(connection, "receipt_file", found)
-    waiting = await_again(connection, receipt_files, found, **fresh())
+    waiting = ResultFileImport.await_again(connection, found)
     return RegisteredFile(found.id, created=False, waiting=waiting)
 
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from app.core import clock
 from app.core.errors import DatabaseUnavailable, Invalid
 from app.core.phone import mask
 from app.core.states import RECEIVED, BatchState, DeliveryState, DeliveryStatus, apply_receipt
-from app.database.connection import Database
 from app.database.models import links, receipt_files, receipt_lines
 from app.file_import.bulk_insert import by_column, store
 from app.file_import.lease import LeasedImport
 from app.ledger.contract import Applied, Arrival, DeliveryKey, Link
 from app.ledger.ledger import Ledger
-from app.receipts.result_files.line_parser import COLUMNS, REASONS, SLICE, ParsedLines
+from app.receipts.result_files.line_parser import COLUMNS, REASONS, ParsedLines
 from app.receipts.result_files.match_deliveries import (
     Candidate,
     ResultLine,
@@ -56,31 +55,24 @@ class Progress:
     judged: int = 0
 
 
-def fresh() -> dict[str, Any]:
-    """Return the values of a file of which nothing is read."""
-    empty = {"lines": 0, "bytes_read": 0, "applied_upto": None, "first_at": None, "last_at": None}
-    return empty | {"runs": None} | dict.fromkeys((verdict.value for verdict in OF_LINES), 0)
-
-
 class ResultFileImport(LeasedImport):
     """An import that holds its file under a lease."""
 
-    def __init__(self, db: Database, file_id: int) -> None:
-        super().__init__(db, receipt_files, file_id)
-
-    def claim(self) -> Row[Any]:
-        """Lease the file and return its row, also if it is ready. Raises Conflict during another import."""
-        return self._write(self._take)
+    table, lines = receipt_files, ((_C.file_id, _C.line),)
+    nothing: ClassVar[dict[str, Any]] = {
+        "lines": 0,
+        "bytes_read": 0,
+        "applied_upto": None,
+        "first_at": None,
+        "last_at": None,
+        "runs": None,
+        **dict.fromkeys((verdict.value for verdict in OF_LINES), 0),
+    }
 
     def progress(self) -> Progress:
         file = self.db.read(self.row)
         judged = sum(getattr(file, verdict.value) for verdict in OF_LINES)
         return Progress(file.lines, file.bytes_read, judged)
-
-    def clear(self) -> None:
-        self._write(self._keep, **fresh())
-        while self._write(self._clear):
-            pass
 
     def store(self, done: ParsedLines, before: Progress, after: Progress) -> None:
         self._write(self._store, done, before, after)
@@ -101,18 +93,7 @@ class ResultFileImport(LeasedImport):
         """Mark the file ready; `runs`: what was sent and is missing in it, by run."""
         self._write(self._finish, runs)
 
-    def fail(self, sentence: str) -> None:
-        self._write(self._end, state=BatchState.FAILED, error=sentence, **fresh())
-
     # ---- Transactions
-
-    def _clear(self, connection: Connection) -> int:
-        self._keep(connection)
-        own = _C.file_id == self.id
-        lines = connection.execute(select(_C.line).where(own).order_by(_C.line).limit(SLICE)).scalars().all()
-        if lines:
-            connection.execute(delete(receipt_lines).where(own, _C.line <= lines[-1]))
-        return len(lines)
 
     def _store(self, connection: Connection, done: ParsedLines, before: Progress, after: Progress) -> None:
         f, file = receipt_files.c, self.row(connection)

@@ -12,12 +12,11 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from app.core.config import Settings
-from app.core.errors import Invalid
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import receipt_files
 from app.file_import import spool
-from app.file_import.isolated_reader import ReaderEnded, read_isolated
+from app.file_import.isolated_reader import read_isolated
 from app.file_import.lease import leased
 from app.ledger.ledger import Ledger
 from app.receipts.result_files import missing, queries
@@ -40,23 +39,13 @@ def import_file(
     file = job.claim()
     if file.state == BatchState.READY:
         return
-    try:
-        job.require_tries()
+    with job.ending():
         # A failed or erased file is read from the start.
         if file.applied_upto is None or file.state != BatchState.IMPORTING:
             spool.require_file(path)
             _read(job, words, path, tell or _silent)
         _apply(job, ledger, tell or _silent)
         job.finish(db.read(lambda connection: missing.count(connection, job.row(connection))))
-    except Invalid as error:
-        job.clear()
-        job.fail(error.detail)
-        raise
-    except ReaderEnded:
-        job.put_off()
-        raise
-    finally:
-        job.release()
 
 
 def _silent(progress: Progress) -> None: ...
