@@ -8,11 +8,11 @@ gone. Its owner's token fences it: a job that was lost is neither renewed nor fi
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import secrets
 import socket
 from collections.abc import Awaitable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, TypeVar
@@ -103,9 +103,9 @@ class Job:
 
 def add(connection: Connection, kind: str, *subjects: str) -> None:
     """Add jobs that are due at once, unless they are there."""
-    rows = [{"kind": kind, "subject": each, "due_at": shared_ms(connection)} for each in subjects]
-    if rows:
-        connection.execute(insert_new(connection, jobs), rows)
+    now = shared_ms(connection)
+    rows = [{"kind": kind, "subject": each, "due_at": now} for each in subjects]
+    connection.execute(insert_new(connection, jobs), rows)
 
 
 def due(connection: Connection, kinds: Collection[str]) -> Sequence[Row[Any]]:
@@ -185,7 +185,7 @@ async def kept(db: Database, job: Job, work: Awaitable[T]) -> T:
     async def renewing() -> None:
         while True:
             await asyncio.sleep(job.lease_ms / 3000)
-            with contextlib.suppress(DatabaseUnavailable):
+            with suppress(DatabaseUnavailable):
                 await db.awrite(renew, job)
 
     keeping = asyncio.create_task(renewing())

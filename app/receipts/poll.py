@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -83,7 +84,8 @@ class Poll:
             try:
                 while not self._stopping.is_set():
                     if not await self._tick():
-                        await self._pause()
+                        with suppress(TimeoutError):
+                            await asyncio.wait_for(self._stopping.wait(), self._tick_s)
             finally:
                 # HTTP clients sometimes swallow a cancellation, so the flag decides.
                 self._over = True
@@ -103,18 +105,10 @@ class Poll:
         except DatabaseUnavailable:  # answers that could not be stored are asked for again
             return False
 
-    async def _pause(self) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), self._tick_s)
-        except TimeoutError:
-            return
-
     async def _finish(self) -> None:
-        try:
+        with suppress(DatabaseUnavailable):
             await self._write_down()
             await self._lease.leave()
-        except DatabaseUnavailable:
-            return
 
     # ---- Choose what to ask
 

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,10 +70,8 @@ class Sweep:
             self.wake.clear()
             if self._stopping or await self.step():
                 continue
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self.wake.wait(), self.every_s)
-            except TimeoutError:
-                continue
 
     def stop(self) -> None:
         self._stopping = True
@@ -285,7 +284,8 @@ class Worker:
         while every_s and not self._stopping.is_set():
             head = await self.db.read_with_retry(audit.head)
             audit_heads.say(self.settings.audit_heads, head, self.settings.ledger_name)
-            await _wait(self._stopping.wait, every_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), every_s)
         await self._stopping.wait()
 
     def _wake_links(self) -> None:
@@ -353,13 +353,6 @@ async def _all_or_first_failure(tasks: list[asyncio.Task[None]], stopping: async
     stopped.cancel()
     for task in done - {stopped}:
         task.result()
-
-
-async def _wait(ready: Callable[[], Awaitable[bool]], seconds: float) -> None:
-    try:
-        await asyncio.wait_for(ready(), seconds)
-    except TimeoutError:
-        return
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:
