@@ -15,6 +15,7 @@ from app.core import clock
 from app.core.areas import normalise_area
 from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState, DeliveryState, RunState
+from app.database import jobs
 from app.database.connection import Database, shared_ms
 from app.database.models import (
     audiences,
@@ -26,6 +27,7 @@ from app.database.models import (
     runs,
     tallies,
 )
+from app.file_import.lease import FOLLOW_UP
 from app.ledger import approval_digest, erasure, money, unreached
 from app.ledger.contract import VALIDITY_MS
 from app.ledger.unreached import USUAL, FollowUpDefinition, Outcome
@@ -258,6 +260,7 @@ def _add_run(
     connection.execute(insert(follow_ups).values(**own, outcomes=outcomes, areas=list(chosen.areas)))
     sources = [{"batch_id": batch_id, "campaign_id": each} for each in chosen.sources]
     connection.execute(insert(follow_up_sources), sources)
+    jobs.add(connection, FOLLOW_UP, f"batch {batch_id}")
     lifecycle.insert_run(connection, chosen.campaign_id, carrier, [batch_id], who)
     return batch_id
 

@@ -176,7 +176,7 @@ def follow_up(
 
 def _made(db: Database, campaign_id: int) -> Any:
     """Make its audience here, or wait for the process that does."""
-    from app.batches.follow_up_job import make  # what other commands of campaigns do without
+    from app.batches.follow_up_job import make_here  # what other commands of campaigns do without
 
     while True:
         found = db.read(queries.dossier, campaign_id)
@@ -184,7 +184,7 @@ def _made(db: Database, campaign_id: int) -> Any:
         waiting = [each.batch_id for each in shares if each.state == BatchState.IMPORTING]
         if not waiting:
             return found
-        if not make(db, waiting[0]):
+        if not make_here(db, waiting[0]):
             time.sleep(_EVERY_S)
 
 

@@ -57,7 +57,7 @@ def run(as_json: Json = False) -> None:
         ledger, before = ledger_for(db, settings.chunk_size), db.read(_ended)
         asyncio.run(Eraser(db, ledger, _terms(settings), whoami()).run(asyncio.Event()))
         made = [each for number, each in db.read(_ended).items() if number not in before]
-        left_ms = db.read(certificates.free_in_ms, ledger)
+        left_ms = db.read(certificates.free_in_ms)
         _in_force(db, settings)
     if as_json:
         say(made, True)

@@ -210,6 +210,20 @@ faults = Table(
     Column("red_until", Ms, nullable=False),
 )
 
+# Background work: who does it, until when, when it is due, and how often it was begun (app/database/jobs.py).
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("kind", String(20), primary_key=True),
+    Column("subject", String(120), primary_key=True),  # what it is about; "": the only one of its kind
+    Column("due_at", Ms, nullable=False),
+    Column("owner", String(80)),  # process at work; its lease ends at lease_until
+    Column("lease_until", Ms),
+    Column("tries", Integer, nullable=False, server_default="0"),  # begun since it last ended well
+    Column("error", String(300)),  # why it failed last
+    sqlite_with_rowid=False,
+)
+
 # ---- Tables of campaigns: directives, campaigns, approvals, runs and their audiences.
 
 directives = Table(
@@ -367,8 +381,6 @@ batches = Table(
     Column("rejected", Integer, nullable=False, server_default="0"),
     Column("repeated", Integer, nullable=False, server_default="0"),
     Column("other_range", Integer, nullable=False, server_default="0"),  # numbers of another carrier's ranges
-    Column("owner", String(80)),  # import at work; its lease ends at lease_until
-    Column("lease_until", Ms),
     Column("created_at", Ms, nullable=False),
     Column("created_by", String(80), nullable=False),
     # Other accounts that uploaded the same file since: app/campaigns/approval.py.
@@ -474,8 +486,6 @@ erasures = Table(
     Column("started_at", Ms, nullable=False),
     Column("ended_at", Ms),
     Column("sha256", String(64)),  # over all of this, once it has ended
-    Column("owner", String(80)),  # process at work; its lease ends at lease_until
-    Column("lease_until", Ms),
     Index("ix_erasures_kind_subject_id", "kind", "subject_id"),
     # Read with every group of receipts: which campaigns are closed to them.
     Index(
@@ -526,8 +536,6 @@ notices = Table(
     Column("state", String(8), nullable=False),  # waiting | sent | failed
     Column("due_at", Ms, nullable=False),
     Column("tries", SmallInteger, nullable=False, server_default="0"),
-    Column("owner", String(80)),  # sending process; its lease ends at lease_until
-    Column("lease_until", Ms),
     Column("error", PhraseText),
     Column("created_at", Ms, nullable=False),
     Column("sent_at", Ms),
@@ -915,16 +923,6 @@ polled_chunks = Table(
     Column("pass_no", Integer, nullable=False),
 )
 
-# Per-link jobs: who runs each, and until when it is leased or not due again.
-link_jobs = Table(
-    "link_jobs",
-    metadata,
-    Column("link_id", SmallInteger, primary_key=True, autoincrement=False),
-    Column("name", String(80), primary_key=True),
-    Column("owner", String(80), nullable=False),
-    Column("until", Ms, nullable=False),
-)
-
 # A carrier's own result files, each with its reconciliation against the ledger.
 receipt_files = Table(
     "receipt_files",
@@ -956,8 +954,6 @@ receipt_files = Table(
     Column("first_at", Ms),  # earliest and latest time stated in its lines
     Column("last_at", Ms),
     Column("runs", JSON),  # per run in it: what was sent, listed in the file, and missing there
-    Column("owner", String(80)),  # import at work; its lease ends at lease_until
-    Column("lease_until", Ms),
     Column("created_at", Ms, nullable=False),
     Column("created_by", String(80), nullable=False),
     Column("ended_at", Ms),

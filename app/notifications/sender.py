@@ -1,4 +1,4 @@
-"""Send notices from the outbox by SMTP or webhook; due times and leases make several senders safe."""
+"""Send notices from the outbox by SMTP or webhook, in one process at a time."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ import structlog
 from app.core import clock
 from app.core.config import EndpointSettings, MailSettings, Settings
 from app.database.connection import Database
+from app.database.jobs import Hold
 from app.notifications import outbox
 from app.notifications.outbox import DueNotice, Later, Never, Notice, NotificationChannel, Outcome, Sent
 from app.observability.logs import mask_text
@@ -238,18 +239,18 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Sender of one process; owner: lease holder, different in every process."""
+    """Sender of one process, which sends while it holds the job."""
 
     db: Database
     settings: Settings
-    owner: str
+    hold: Hold
     waits: Sequence[float] = outbox.WAITS
 
     async def sweep(self) -> int:
         """Send due notices one after the other; return how many were tried."""
         tried = 0
-        while due := await self.db.write_with_retry(outbox.take, self.owner):
-            outcome = await self._send(due)
+        while await self.hold.hold() and (due := await self.db.write_with_retry(outbox.next_due)):
+            outcome = await self.hold.during(self._send(due))
             if not isinstance(outcome, Sent):
                 log.warning("notice not sent", id=due.id, kind=due.notice.kind, reason=outcome.reason)
             await self.db.write_with_retry(outbox.record_outcome, due, outcome, self.waits)

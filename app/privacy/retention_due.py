@@ -26,7 +26,7 @@ from app.database.models import (
     run_batches,
     runs,
 )
-from app.file_import.lease import came_at, is_free
+from app.file_import.lease import came_at, is_waiting, leased
 from app.ledger import unreached
 from app.privacy import erasable, totals_retention
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms, erased, in_pieces
@@ -260,7 +260,7 @@ def _reported(campaign: Row[Any], past: _Past, end: int, days: int) -> tuple[int
 
 def _batches(connection: Connection, days: int, by_ms: int | None) -> Iterator[Erasable]:
     b, u = batches.c, run_batches.c
-    query = select(batches).where(b.state.in_(_HOLDING)).order_by(b.id)
+    query = leased(batches).where(b.state.in_(_HOLDING)).order_by(b.id)
     if by_ms is not None:
         query = query.where(~exists().where(u.batch_id == b.id, u.campaign_id.not_in(_gone())))
     idle = list(filter(_idle, connection.execute(query).all()))
@@ -298,7 +298,7 @@ def _idle_batches(
 
 def _idle(row: Row[Any]) -> bool:
     """Return whether no import works on it; an abandoned one holds numbers as well."""
-    return row.state == BatchState.READY or is_free(row.owner, row.lease_until)
+    return row.state == BatchState.READY or is_waiting(row)
 
 
 def _imports(connection: Connection) -> dict[str, int]:
@@ -308,7 +308,7 @@ def _imports(connection: Connection) -> dict[str, int]:
 
 
 def _files(connection: Connection, days: int, by_ms: int | None) -> Iterator[Erasable]:
-    query = select(receipt_files).where(receipt_files.c.state.in_(_HOLDING))
+    query = leased(receipt_files).where(receipt_files.c.state.in_(_HOLDING))
     if by_ms is not None:
         query = query.where(receipt_files.c.created_at <= by_ms - days * DAY_MS)
     files = list(filter(_idle, connection.execute(query.order_by(receipt_files.c.id)).all()))

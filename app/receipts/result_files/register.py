@@ -11,10 +11,10 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState
 from app.database.connection import one_at_a_time, shared_ms
 from app.database.models import receipt_files, runs
-from app.file_import.lease import await_again
+from app.file_import.lease import leased
 from app.file_import.upload import UploadedFile
 from app.ledger import erasure
-from app.receipts.result_files.result_import_job import fresh
+from app.receipts.result_files.result_import_job import ResultFileImport
 from app.security import audit
 from carriers.contract import ReceiptLevel
 
@@ -67,7 +67,7 @@ def register(connection: Connection, claim: FileClaim, file: UploadedFile, who: 
     # Simultaneous uploads of one file wait for the first, which none of the others may reject.
     one_at_a_time(connection, file.lock(f"receipts of {claim.carrier}"))
     known = _C.carrier == claim.carrier, _C.sha256 == file.sha256
-    found = connection.execute(select(receipt_files).where(*known)).first()
+    found = connection.execute(leased(receipt_files).where(*known)).first()
     if found is None:
         _check_carrier(connection, claim.carrier)
         _check_campaign(connection, claim)
@@ -77,7 +77,7 @@ def register(connection: Connection, claim: FileClaim, file: UploadedFile, who: 
     if other:
         _change_claim(connection, found, claim, other)
     erasure.require_none_of_file(connection, "receipt_file", found)
-    waiting = await_again(connection, receipt_files, found, **fresh())
+    waiting = ResultFileImport.await_again(connection, found)
     return RegisteredFile(found.id, created=False, waiting=waiting)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from app.batches.follow_up_job import make
+from app.batches.follow_up_job import make_here
+from app.batches.importer import folder_of, resume_imports
 from app.campaigns import approval, follow_ups, lifecycle, queries
 from app.campaigns.approval import FourEyes
 from app.campaigns.follow_ups import FollowUpRequest
@@ -23,12 +26,14 @@ from app.database.models import (
     subscribers,
 )
 from app.database.models import follow_ups as follow_up_batches
+from app.file_import.lease import FOLLOW_UP
 from app.ledger.ledger import ledger_for
 from app.ledger.unreached import Outcome
 from app.security import Caller
 from tests.app.campaigns import past
 from tests.app.campaigns.past import D, approved, audience, change, follow, in_state, sent, start
 from tests.app.campaigns.rows import DRAFT, HOURS
+from tests.app.held import held_by
 from tests.engines import on_sqlite
 
 
@@ -193,12 +198,23 @@ def test_a_made_audience_is_not_made_again_and_a_broken_off_one_from_the_beginni
     one = sent(db, dict.fromkeys(range(5), D.UNDELIVERED))
     made = db.write(follow_ups.create, FollowUpRequest((one,)), HOURS, "lan")
     db.write(lambda c: c.execute(insert(subscribers).values(batch_id=2, seq=1, phone=past.number(77))))
-    broken = {"owner": "h:1:x:y/1", "lease_until": 1, "lines": 1, "accepted": 1}
+    broken = {"lines": 1, "accepted": 1}
     db.write(lambda c: c.execute(update(batches).where(batches.c.id == 2).values(broken)))
+    held_by(db, FOLLOW_UP, "batch 2", "h:1:x:y", lease_ms=-1)
     past.fill(db)
     assert audience(db, made) == [0, 1, 2, 3, 4]
     change(db, one, 1, D.DELIVERED)
-    make(db, 2)
+    assert not make_here(db, 2)
+    assert audience(db, made) == [0, 1, 2, 3, 4]
+
+
+def test_a_start_after_a_kill_gives_no_audience_up_for_want_of_a_file(db: Database, tmp_path: Path) -> None:
+    one = sent(db, dict.fromkeys(range(5), D.UNDELIVERED))
+    made = db.write(follow_ups.create, FollowUpRequest((one,)), HOURS, "lan")
+    gone = f"{socket.gethostname()[:40]}:{2**22 - 1}:abcd:ef"
+    held_by(db, FOLLOW_UP, "batch 2", gone)
+    assert resume_imports(db, folder_of(tmp_path)) == 0
+    past.fill(db)
     assert audience(db, made) == [0, 1, 2, 3, 4]
 
 

@@ -281,7 +281,7 @@ async def test_endpoints_are_looked_up_and_notices_that_failed_are_said(db: Data
     assert "nowhere.invalid cannot be resolved" in said["endpoint lost"].what
     of = outbox.NotificationChannel.WEBHOOK
     db.write(outbox.put, [outbox.Notice(f"x/{n}", "x", of, "desk", {}) for n in range(2)])
-    while due := db.write(outbox.take, "one"):
+    while due := db.write(outbox.next_due):
         db.write(outbox.record_outcome, due, outbox.Never("The endpoint answered with status 410."))
     failed = bad(db.read(_notices))
     assert len(failed) == 1

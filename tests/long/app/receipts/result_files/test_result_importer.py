@@ -279,7 +279,7 @@ def test_a_file_that_is_no_use_is_failed_and_empty_and_has_done_nothing(
     with pytest.raises(Invalid, match=words):
         load(world, path)
     found = look(db, file_id)
-    assert (found.row.state, found.row.owner, found.row.lines, found.verdicts) == ("failed", None, 0, [])
+    assert (found.row.state, found.row.lines, found.verdicts) == ("failed", 0, [])
     assert scene.journal(db) == []
 
 
