@@ -28,7 +28,7 @@ class KeyReused(AppError):
     Take a new key for each act; to repeat one, repeat it as it was.
     """
 
-    status, slug, title = 422, "key-reused", "The key stands for another request"
+    status, slug, title = 422, "key-reused", "The key was used for another request"
 
 
 class DoneBefore(AppError):

@@ -49,7 +49,7 @@ class Problem(BaseModel):
     """An error, as RFC 9457 shapes it."""
 
     type: str = Field(examples=["/docs/errors#conflict"])
-    title: str = Field(examples=["Not possible in the present state"])
+    title: str = Field(examples=["Not possible in the current state"])
     status: int = Field(examples=[409])
     detail: Sentence = Field(examples=["The run is paused; resume it instead."])
     request_id: str = Field(description="name it when you ask for help; the log has it too")
@@ -62,7 +62,7 @@ class Bug(AppError):
     The log has it under the `request_id`; please report it with the lines around it.
     """
 
-    status, slug, title = 500, "bug", "A mistake of the program"
+    status, slug, title = 500, "bug", "An internal error"
 
 
 def respond(request: Request, error: AppError, errors: list[FieldError] | None = None) -> Response:

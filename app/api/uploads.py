@@ -53,7 +53,7 @@ class Unscanned(AppError):
     Nothing was kept; send the file again when it works.
     """
 
-    status, slug, title = 503, "not-scanned", "The file can't be scanned now"
+    status, slug, title = 503, "not-scanned", "The file cannot be scanned now"
 
 
 async def require_clean(settings: Settings, path: Path) -> None:

@@ -57,7 +57,7 @@ class Rate:
 
 
 _NO_LINK = Rate(0.0, 0, 0, 0)
-_PAUSED = "The run is paused: these times hold only if somebody resumes it now."
+_PAUSED = "The run is paused. These times apply only if it is resumed now."
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,13 +245,15 @@ def _obstacles(rate: Rate) -> list[str]:
     elif rate.away and rate.away + rate.halted == rate.links:
         found.append("No link of the carrier has a connection that answers; nothing is sent until one has.")
     elif rate.halted == rate.links:
-        found.append("Every link of the carrier is halted; nothing is sent until somebody resumes one.")
+        found.append("Every link of the carrier is halted. Nothing is sent until one is resumed.")
     elif rate.halted:
         found.append(f"{rate.halted} of {rate.links} links are halted and are not counted.")
     if rate.away and rate.away + rate.halted < rate.links:
         found.append(f"{rate.away} of {rate.links} links have no connection and are not counted.")
     if rate.still:
-        found.append("Nothing has gone out for a minute though it is due, so nobody can say when it is done.")
+        found.append(
+            "Nothing was sent in the last minute although messages are due, so the finish time is unknown."
+        )
     if rate.others:
         found.append(f"{rate.others} running runs go before it at these links; their time is counted.")
     return found

@@ -24,7 +24,7 @@ class AppError(Exception):
     # them under the `slug`.
     status = 400
     slug = "bad-request"
-    title = "The request can't be carried out"
+    title = "The request cannot be carried out"
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class Conflict(AppError):
     conflict: they answer 200 again.
     """
 
-    status, slug, title = 409, "conflict", "Not possible in the present state"
+    status, slug, title = 409, "conflict", "Not possible in the current state"
 
 
 class VersionChanged(AppError):
@@ -132,7 +132,7 @@ class VersionChanged(AppError):
     Read the campaign or run, look at the change, and repeat what still fits with its new `ETag`.
     """
 
-    status, slug, title = 412, "version-changed", "Changed meanwhile"
+    status, slug, title = 412, "version-changed", "Changed in the meantime"
 
 
 class VersionWanted(AppError):
@@ -140,7 +140,7 @@ class VersionWanted(AppError):
     an addressee than somebody gave before; without it one could overwrite another's.
     """
 
-    status, slug, title = 428, "version-wanted", "If-Match is needed"
+    status, slug, title = 428, "version-wanted", "If-Match is required"
 
 
 class Unauthorised(AppError):
@@ -151,7 +151,7 @@ class Unauthorised(AppError):
     says more.
     """
 
-    status, slug, title = 401, "unauthorised", "Credentials are needed"
+    status, slug, title = 401, "unauthorised", "Authentication is required"
 
 
 class Forbidden(AppError):
@@ -186,7 +186,7 @@ class DatabaseUnavailable(AppError):
     Nothing was changed; repeat the request after `Retry-After` seconds. `/readyz` says when it is back.
     """
 
-    status, slug, title = 503, "database-away", "The database is away"
+    status, slug, title = 503, "database-away", "The database is unavailable"
     passes = True  # False once a stopping process has waited long enough
 
 
@@ -201,13 +201,13 @@ class Damaged(AppError):
     docs/operations.md says under "Incidents" what to do.
     """
 
-    status, slug, title = 500, "database-damaged", "The ledger's file is damaged"
+    status, slug, title = 500, "database-damaged", "The ledger file is damaged"
 
 
 class SetupError(AppError):
     """Loa can't start with these settings; the sentence says which and what to write instead."""
 
-    status, slug, title = 500, "set-up", "Loa can't start"
+    status, slug, title = 500, "set-up", "Loa cannot start"
 
 
 class Impossible(Exception):

@@ -59,7 +59,7 @@ class Busy(DatabaseUnavailable):
     opened by a worker. None counts as taken; send them again after `Retry-After` seconds.
     """
 
-    slug, title = "receipts-busy", "Receipts can't be taken now"
+    slug, title = "receipts-busy", "Receipts cannot be stored now"
 
 
 class WebhookPath(NamedTuple):
@@ -150,7 +150,7 @@ def _unreadable(misread: Sequence[Misread], taken: int) -> Unreadable:
     faults = [(one.field, f"{one.field} {one.what}".strip()) for one in misread[:_FAULTS_SHOWN]]
     words = [sentence for _, sentence in faults]
     if len(misread) > _FAULTS_SHOWN:
-        words.append(f"{len(misread) - _FAULTS_SHOWN} more can't be read.")
+        words.append(f"{len(misread) - _FAULTS_SHOWN} more cannot be read.")
     if taken:
         words.append(f"The other {taken} are taken.")
     return Unreadable(join(words), faults=[fault for fault in faults if fault[0]])

@@ -61,7 +61,7 @@ def test_a_paused_run_s_end_is_told_for_the_case_that_somebody_resumes_it(db: Da
     db.write(lambda c: c.execute(update(runs).values(state="paused")))
     found = db.read(forecast, run_id, EIGHT)
     assert found.finishes_at
-    assert found.warnings[0] == "The run is paused: these times hold only if somebody resumes it now."
+    assert found.warnings[0] == "The run is paused. These times apply only if it is resumed now."
     db.write(lambda c: c.execute(update(runs).values(state="running")))
     assert not any("paused" in each for each in db.read(forecast, run_id, EIGHT).warnings)
 
@@ -72,7 +72,7 @@ def test_a_paused_run_with_nothing_left_is_not_called_done_without_a_condition(d
     db.write(lambda c: c.execute(update(runs).values(state="paused")))
     found = db.read(forecast, run_id, EIGHT)
     assert found.finishes_at
-    assert found.warnings == ["The run is paused: these times hold only if somebody resumes it now."]
+    assert found.warnings == ["The run is paused. These times apply only if it is resumed now."]
 
 
 @pytest.mark.parametrize("state", ["cancelling", "cancelled", "sent", "finished"])
