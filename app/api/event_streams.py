@@ -63,9 +63,9 @@ FOR_PAGES = StreamTiming(heartbeat=3.0, stamped=True)
 
 
 class TooManyStreams(AppError):
-    """One key or person has 250 streams of events open in one process.
+    """One key or user has 250 event streams open in one process.
 
-    Close some; a page that is left closes its own.
+    Close some. A page closes its own streams when you leave it.
     """
 
     status, slug, title = 429, "too-many-streams", "Too many streams"

@@ -57,9 +57,9 @@ class Problem(BaseModel):
 
 
 class Bug(AppError):
-    """A mistake of the program.
+    """An internal error in Loa.
 
-    The log has it under the `request_id`; please report it with the lines around it.
+    The log has the details under the `request_id`. Please report the error with the log lines around it.
     """
 
     status, slug, title = 500, "bug", "An internal error"

@@ -28,8 +28,10 @@ _PLAIN = ("", "identity")
 
 
 class WebhookRefused(Forbidden):
-    """A webhook without the credentials of its link, with wrong ones, or for a link that is not there: the
-    answer is the same, so that nobody learns which links exist. docs/webhooks.md says what can be wrong.
+    """The webhook's credentials are missing or wrong, or the link does not exist.
+
+    The answer is the same in all cases, so that no one learns which links exist. docs/webhooks.md lists the
+    causes.
     """
 
     slug, title = "webhook-refused", "These are not the credentials of this webhook"
