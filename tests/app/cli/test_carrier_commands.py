@@ -221,7 +221,7 @@ def test_failures_are_shown_masked_and_told_to_the_ledger_only_on_order(
     assert shown.count("8491*****0") == 2
     assert not any(number in shown for number in numbers)
     assert "2 entries: 1 new to the ledger, 0 already known, 1 not from Loa" in result.stderr
-    assert "2 entries: 0 new to the ledger, 1 known already, 1 not ours" in again.stderr
+    assert "2 entries: 0 new to the ledger, 1 already known, 1 not from Loa" in again.stderr
 
 
 @pytest.mark.longer
