@@ -19,8 +19,10 @@ _LATER = (429, 503)  # nothing was changed; Retry-After tells when to retry
 # Before a request was sent, and what never can be.
 _UNSENDABLE = (httpx.LocalProtocolError, httpx.UnsupportedProtocol)
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, *_UNSENDABLE)
-_NO_REQUEST = "The request can't be sent: address or key has a character that HTTP forbids; copy it anew."
-_MAYBE_DONE = "What was asked may have been done all the same: look before you ask again."
+_NO_REQUEST = (
+    "The request cannot be sent: address or key contains a character that HTTP forbids. Copy it again."
+)
+_MAYBE_DONE = "The request may have been carried out anyway. Check before you repeat it."
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
 
@@ -76,8 +78,8 @@ class Exchange:
             error.passes = False
             return error
         never = isinstance(outcome, httpx.ConnectError) and not self.answered
-        remedy = "; look at the address, and whether `loa up` or `loa serve` runs there" if never else ""
-        said = f"The server {self.server} can't be reached ({outcome}){remedy}."
+        remedy = ". Check the address, and whether `loa up` or `loa serve` is running there" if never else ""
+        said = f"The server {self.server} cannot be reached ({outcome}){remedy}."
         error = Unreachable(f"{said} {_MAYBE_DONE}" if sent else said)
         error.passes, error.maybe_done = not never, sent
         return error

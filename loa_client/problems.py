@@ -84,7 +84,7 @@ _BY_STATUS: dict[int, type[Problem]] = {
 
 
 def not_loa(server: str, why: object) -> Unreachable:
-    error = Unreachable(f"The server {server} does not answer as Loa does ({why}); look at the address.")
+    error = Unreachable(f"The server {server} does not answer like Loa ({why}). Check the address.")
     error.passes = False
     return error
 

@@ -32,7 +32,7 @@ def plain(value: Any) -> Any:
         return [plain(each) for each in value]
     if value is not None and not isinstance(value, str | int | float):
         kind = type(value).__name__
-        raise Unsendable(f"A {kind} can't be sent. Give text, such as 07:00 for a time of the day.")
+        raise Unsendable(f"A {kind} cannot be sent. Use text, for example 07:00 for a time of day.")
     return value
 
 

@@ -80,7 +80,7 @@ def compare(
     unknown = {phone for phone, state in states.items() if state == DeliveryState.UNKNOWN}
     sure = {phone for phone, state in states.items() if state in _TAKEN}
     took = set(book.copies)
-    found.note("numbers were sent more than one copy", (n for n, copies in book.copies.items() if copies > 1))
+    found.note("numbers received more than one copy", (n for n, copies in book.copies.items() if copies > 1))
     found.note("numbers are not in the ledger", numbers - set(states))
     found.note("numbers were taken by the carrier, and the ledger does not know it", took - sure - unknown)
     found.note("numbers are sent by the ledger, and the carrier never had them", sure - took)

@@ -81,7 +81,7 @@ async def _refused(http: httpx.AsyncClient, path: str) -> None:
     assert answer.status_code == 503, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert int(answer.headers["retry-after"]) > 0
-    assert "The database can't be reached now" in answer.json()["detail"]
+    assert "The database cannot be reached" in answer.json()["detail"]
 
 
 async def _stands(smsc: Smsc) -> int:

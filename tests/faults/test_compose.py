@@ -42,7 +42,7 @@ async def test_loa_works_by_two_accounts_of_which_neither_is_a_superuser(tmp_pat
         worker, owner = await asyncio.to_thread(two_accounts, server, tmp_path)
         home = Home(tmp_path, worker)
         home.configure({}, migration_database_url=owner)
-        assert "has the rights to work with it" in await home.command("migrate")
+        assert "has the rights to use it" in await home.command("migrate")
         assert "CARRIER" in await home.command("batch", "list")
         for address in (worker, owner):
             with psycopg.connect(address, autocommit=True) as asked:

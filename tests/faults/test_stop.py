@@ -74,7 +74,7 @@ async def test_a_second_loa_that_sends_or_restores_on_one_sqlite_folder_is_refus
     await home.until(lambda: "listening" in first.words(), "the first one serves")
     said = (await home.command(*second, status=1)).replace("\n", " ")
     begins = f"loa: Another Loa (process {first.process.pid}) is using the folder {home.folder}. "
-    assert said.startswith(begins + "On SQLite one process sends: stop that one,")
+    assert said.startswith(begins + "With SQLite only one process can send. Stop the other process,")
     assert "LOA_DATA" in said
     assert "LOA_DATABASE_URL" in said
     assert first.alive()
@@ -116,7 +116,7 @@ async def test_commands_work_beside_a_loa_that_sends_from_a_sqlite_folder(
 async def test_serve_and_worker_do_not_run_apart_on_sqlite(sqlite_home: Home, apart: str) -> None:
     sqlite_home.configure({})
     said = await sqlite_home.command(apart, status=1)
-    assert f"`loa {apart}` can't run apart" in said
+    assert f"`loa {apart}` cannot run separately" in said
 
 
 @other_by_hand

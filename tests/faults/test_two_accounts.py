@@ -78,7 +78,7 @@ async def test_one_account_migrates_and_another_without_rights_sends_a_campaign(
 ) -> None:
     files = write_sample(two.folder / "files", SUBSCRIBERS, seed=3)
     two.configure({}, migration_database_url=accounts.owner)
-    assert "has the rights to work" in await two.command("migrate")
+    assert "has the rights to use" in await two.command("migrate")
     async with Smsc(SmscBehaviour(receipt_delay_s=0.1)) as centre:
         two.configure({"viettel": smpp_link("viettel", centre.port)})
         author = (await two.command("key", "add", "author")).splitlines()[-1]
@@ -201,7 +201,7 @@ def test_acts_younger_than_the_retention_are_not_erased_by_the_account_that_work
 
 async def test_accounts_that_do_not_fit_are_named_with_the_remedy(two: Home, accounts: Accounts) -> None:
     two.configure({}, migration_database_url=accounts.worker)
-    assert "name another account" in await two.command("migrate", status=1)
+    assert "Name a different account" in await two.command("migrate", status=1)
     owner, worker = (str(make_url(each).username) for each in (accounts.owner, accounts.worker))
     with psycopg.connect(SERVER, autocommit=True) as admin:
         admin.execute(f"REVOKE {worker} FROM {owner}")

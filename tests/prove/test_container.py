@@ -193,7 +193,7 @@ async def test_the_services_of_compose_send_a_campaign(engine: tuple[str, ...], 
             services = [Service(engine, tmp_path, name, hosts.add()) for name in ("migrate", "api", "worker")]
             migrate, api, sender = (each.home for each in services)
             try:
-                assert "has the rights to work with it" in await migrate.command(*services[0].command)
+                assert "has the rights to use it" in await migrate.command(*services[0].command)
                 listening = api.start(*services[1].command)
                 await api.until(lambda: "listening" in listening.words(), "the API listens")
                 author, chief = await keys(sender)

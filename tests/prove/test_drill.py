@@ -99,6 +99,6 @@ async def test_a_number_that_is_sent_twice_makes_it_fail(drill: Any) -> None:
         await asyncio.sleep(0.05)
     said, _ = await asyncio.to_thread(process.communicate, timeout=PATIENCE_S)
     assert process.returncode == 1, said
-    assert "FAILED: 1 numbers were sent more than one copy, such as 8496*****05." in said
+    assert "FAILED: 1 numbers received more than one copy, such as 8496*****05." in said
     found = figures(said)
     assert (found["passed"], found["copies_max"]) == (False, 2)

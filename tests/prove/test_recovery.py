@@ -136,7 +136,7 @@ async def goes_on(home: Home, smsc: Smsc) -> None:
     assert never == view.phones(DeliveryState.UNKNOWN)
     assert never.isdisjoint(taken)
     assert len(never) == COUNT - len(taken)
-    assert "may be started" in await home.command("database", "entered-again")
+    assert "can be started" in await home.command("database", "entered-again")
     await home.command("unknown", "resend", "1", "--all")
     home.sender()
     await home.until(view.over, "the run is finished")

@@ -93,5 +93,5 @@ def test_under_a_server_nothing_happens_here(
         status, said = refused(monkeypatch, capsys, *command)
     common.server = None
     assert status == 1, said
-    assert ("can't be reached" if spoken else "without --server") in said, said
+    assert ("cannot be reached" if spoken else "without --server") in said, said
     assert sorted(folder.rglob("*")) == before

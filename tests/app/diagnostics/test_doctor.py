@@ -339,4 +339,4 @@ def test_an_account_that_owns_the_tables_is_named_and_no_fault(new_postgresql_ur
     found = db.read(_rights)
     db.close()
     assert found.good
-    assert "owns the tables or may do all" in found.what
+    assert "owns the tables or is a superuser" in found.what

@@ -108,7 +108,7 @@ def test_a_campaign_that_is_erased_while_its_receipts_are_matched_is_said_to_be_
 
     assert look([world.campaign]) == 3
     if not db.sqlite:
-        with pytest.raises(DatabaseUnavailable, match="was erased meanwhile"):
+        with pytest.raises(DatabaseUnavailable, match="was erased in the meantime"):
             look([world.campaign, world.campaign + 9])
 
 

@@ -156,7 +156,7 @@ class Family:
             asked = rejected_orders.ask(self.db, run, Reason.SYSTEM, "mended", "lan")
             rejected_orders.approve(self.db, ledger, run, asked.number, CHIEF)
         except Conflict as error:
-            assert "another campaign of these follow-ups" in error.detail  # noqa: PT017 - either is right
+            assert "another campaign in this follow-up chain" in error.detail  # noqa: PT017 - either is right
 
     def state(self, name: str) -> DeliveryState | None:
         own = select(deliveries.c.state).where(deliveries.c.campaign_id == self.campaigns[name])
@@ -301,7 +301,9 @@ def test_an_order_refuses_what_a_follow_up_has_in_hand_and_leaves_it_refused(db:
     made = started(db)
     lease = made.claim("follow-up")
     assert lease is not None
-    with pytest.raises(Conflict, match="another campaign of these follow-ups has written to the numbers"):
+    with pytest.raises(
+        Conflict, match="another campaign in this follow-up chain has sent or is about to send to the numbers"
+    ):
         rejected_orders.ask(db, made.runs["list"], Reason.SYSTEM, "mended", "lan")
     assert made.state("list") is D.REJECTED
     made.answer(lease, Rejected("45", Reason.SYSTEM))
@@ -316,7 +318,9 @@ def test_an_order_that_was_asked_for_before_is_carried_out_without_what_is_in_ha
     made = started(db)
     asked = rejected_orders.ask(db, made.runs["list"], Reason.SYSTEM, "mended", "lan")
     lease = made.claim("follow-up")
-    with pytest.raises(Conflict, match="another campaign of these follow-ups has written to the number"):
+    with pytest.raises(
+        Conflict, match="another campaign in this follow-up chain has sent or is about to send to the numbers"
+    ):
         rejected_orders.approve(db, ledger_for(db), made.runs["list"], asked.number, CHIEF)
     assert lease is not None
     made.answer(made.reserve("follow-up", lease))

@@ -272,8 +272,8 @@ async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.Monke
         ({"in_flight": 0}, "in_flight must be a whole number from 1 to 500"),
         ({"ca_file": "/nowhere/ca.pem"}, "ca_file names a file that is not there"),
         ({"client_key": __file__}, "client_key needs client_cert beside it"),
-        ({"ca_file": __file__}, "must be PEM, without a password"),
-        ({"client_cert": __file__}, "must be PEM, without a password"),
+        ({"ca_file": __file__}, "must be PEM without a password"),
+        ({"client_cert": __file__}, "must be PEM without a password"),
         ({"sender": "X"}, "a plain link has no setting sender"),
     ],
 )

@@ -83,7 +83,7 @@ def test_a_missing_setting_is_named(name: str) -> None:
 
 
 def test_a_ca_file_that_is_not_there_is_named_when_the_link_is_built() -> None:
-    with pytest.raises(LinkError, match="tls names a CA file that can't be used"):
+    with pytest.raises(LinkError, match="tls names a CA file that cannot be used"):
         SmppCarrier(LinkOptions("vnpt-1", "vnpt", 100, {**BASE, "tls": "no/such/file.pem"}))
 
 

@@ -73,7 +73,7 @@ def test_what_only_the_contract_can_say_has_no_default(name: str) -> None:
         ({"per_submit": 0}, "per_submit must be a whole number from 1 to 1000"),
         ({"blocked_hours": "-"}, "blocked_hours must leave some minute of the day open"),
         ({"status_operation": "get"}, "status_operation must be one of"),
-        ({"receipt_level": "handset"}, "receipt_level can't be handset: traffic cskh"),
+        ({"receipt_level": "handset"}, "receipt_level cannot be handset, because traffic cskh"),
         ({"receipt_level": "none"}, "receipt_level must be one of: operator, handset"),
         ({"status_request": "request"}, "per_submit must be 1, for status_request = request"),
         ({"adser_id": "x"}, "adser_id must be a number"),

@@ -41,10 +41,10 @@ def test_a_text_fits_its_template_or_not(content: str, text: str, parameters: tu
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("{E,5}", "has a brace that is no placeholder"),
-        ("{A}", "has a brace that is no placeholder"),
-        ("{A,5", "has a brace that is no placeholder"),
-        ("a } b", "has a brace that is no placeholder"),
+        ("{E,5}", "has a brace that is not part of a placeholder"),
+        ("{A}", "has a brace that is not part of a placeholder"),
+        ("{A,5", "has a brace that is not part of a placeholder"),
+        ("a } b", "has a brace that is not part of a placeholder"),
         ("{A,0}", "has a placeholder that takes nothing"),
         ("{A,1}" * 6, "has more than 5 placeholders of one kind"),
         ("{P2} {P1}", "must number its placeholders"),

@@ -206,7 +206,7 @@ def test_a_former_demos_folder_is_emptied(tmp_path: Path) -> None:
 
 def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
     with claimed(tmp_path / "demo"), (tmp_path / "demo" / MARKER).open() as other:
-        with pytest.raises(SetupError, match="Another demo is at work"), claimed(tmp_path / "demo"):
+        with pytest.raises(SetupError, match="Another demo is running"), claimed(tmp_path / "demo"):
             pass
         with pytest.raises(OSError, match="unavailable"):
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -291,7 +291,7 @@ def run_of(carrier: str, states: dict[str, int]) -> RunSummary:
         ({"distinct_numbers": 93}, []),
         ({"distinct_numbers": 92}, ["took messages for 92 numbers"]),
         ({"distinct_numbers": 96}, ["took messages for 96 numbers"]),
-        ({"copies_max": 2, "numbers_twice": 7}, ["7 numbers were sent more than one copy"]),
+        ({"copies_max": 2, "numbers_twice": 7}, ["7 numbers received more than one copy"]),
         ({"messages_incomplete": 4}, ["4 messages lack a part"]),
     ],
 )
@@ -313,7 +313,7 @@ async def test_a_demo_in_which_nothing_moves_ends_in_words(tmp_path: Path) -> No
     with fresh_db(settings) as db:
         batch, _ = import_file(db, "vnpt", file, lambda _: None)
         approved_campaign(db, {"vnpt": batch})
-        with pytest.raises(SetupError, match="come to a stand"):
+        with pytest.raises(SetupError, match="has stalled"):
             await send(db, settings, lambda *_: None, stuck_s=0.5)
 
 

@@ -205,13 +205,13 @@ async def test_a_server_that_goes_away_is_waited_for_and_then_named(application:
     with served(application) as address, LoaClient(address, key, patience_s=0.3) as loa, refusing() as port:
         assert list(loa.list_runs()) == []
         loa._http.base_url = f"http://127.0.0.1:{port}"
-        with pytest.raises(Unreachable, match="can't be reached") as away:
+        with pytest.raises(Unreachable, match="cannot be reached") as away:
             loa.get_run(1)
         assert away.value.passes
         async with AsyncLoaClient(address, key, patience_s=0.3) as other:
             await other.get_me()
             other._http.base_url = f"http://127.0.0.1:{port}"
-            with pytest.raises(Unreachable, match="can't be reached"):
+            with pytest.raises(Unreachable, match="cannot be reached"):
                 await other.get_run(1)
 
 

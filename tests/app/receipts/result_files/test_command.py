@@ -95,10 +95,10 @@ def test_what_can_not_be_is_refused_in_words(file: str, folder: Path) -> None:
         run("import", file, "--carrier", "vietel")
     with pytest.raises(Invalid, match="Cannot read"):
         load(str(folder / "none.csv"))
-    with pytest.raises(Invalid, match="Name operator or handset"):
+    with pytest.raises(Invalid, match="Choose operator or handset"):
         load(file, "--level", "sure")
     with pytest.raises(NotFound, match="no receipt file 7"):
         run("show", "7")
     load(file)
-    with pytest.raises(Conflict, match="a file of their own"):
+    with pytest.raises(Conflict, match="as a separate file"):
         load(file, "--level", "handset")

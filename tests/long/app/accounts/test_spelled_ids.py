@@ -183,7 +183,7 @@ def test_the_command_line_names_things_in_digits(words: list[str], needed: list[
 
 def test_every_command_reads_numbers_by_the_same_rule() -> None:
     for said in ("+2", "2.0", " 2", "2 ", "02", "2_0", "２", "2e0", "0x2", "2;", "²", ""):
-        with pytest.raises(typer.BadParameter, match="use only the digits 0 to 9"):
+        with pytest.raises(typer.BadParameter, match="Use only the digits 0 to 9"):
             whole(said)
 
 

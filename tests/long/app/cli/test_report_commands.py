@@ -110,7 +110,7 @@ def test_versions_are_frozen_listed_saved_and_proved(loa: Loa, tmp_path: Path, d
     assert loa("report", "save", "1", "--folder", "saved").exit_code == 0
     kept, saved = ((tmp_path / name / "bao-cao-run-1-v1.pdf").read_bytes() for name in ("kept", "saved"))
     assert kept == saved
-    assert "1 frozen report is as it was" in loa("report", "verify").stdout
+    assert "1 frozen report is unchanged" in loa("report", "verify").stdout
 
 
 @pytest.mark.prove
@@ -137,7 +137,7 @@ def test_frozen_reports_move_to_postgresql_with_the_ledger(
     assert invoke(app, ["report", "freeze", "--run", "1"]).exit_code == 0
     assert invoke(app, ["database", "copy", "--to", new_postgresql_url]).exit_code == 0
     monkeypatch.setenv("LOA_DATABASE_URL", new_postgresql_url)
-    assert "1 frozen report is as it was" in invoke(app, ["report", "verify"]).stdout
+    assert "1 frozen report is unchanged" in invoke(app, ["report", "verify"]).stdout
 
 
 def test_verify_says_what_it_counted(loa: Loa) -> None:

@@ -161,7 +161,7 @@ def test_a_target_without_schema_is_refused(source: Database, target: Database) 
 
 def test_only_sqlite_is_copied_and_only_to_postgresql(source: Database, target: Database) -> None:
     for pair in ((source, source), (target, target), (target, source)):
-        with pytest.raises(SetupError, match="Only a SQLite ledger is copied"):
+        with pytest.raises(SetupError, match="Only a SQLite ledger can be copied"):
             copy_ledger(*pair)
 
 

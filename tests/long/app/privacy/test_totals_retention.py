@@ -283,7 +283,7 @@ def test_a_head_of_before_the_cut_is_told_apart_from_one_that_proves_something(
     assert said("--head", head).startswith("5 acts (1 to 2 erased by certificate 1), all unaltered")
     assert said("--head", f"2:{begin.hash}").startswith("5 acts")
     assert "Row 2 differs from the row that was there at that time" in said("--head", f"2:{'0' * 64}")
-    assert "give one that was printed later" in said("--head", f"1:{'0' * 64}")
+    assert "Use one that was printed later" in said("--head", f"1:{'0' * 64}")
 
 
 def test_the_setting_is_two_years_and_never_less_than_one() -> None:

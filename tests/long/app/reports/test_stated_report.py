@@ -155,7 +155,7 @@ def test_a_sound_campaign_with_statements_is_verified(replayed: Database) -> Non
     ("change", "sentence"),
     [
         ("UPDATE statements SET figures = replace(figures, '970', '971')", "general.sent"),
-        ("UPDATE attachments SET content = X'6F'", "no longer the file that came"),
+        ("UPDATE attachments SET content = X'6F'", "differs from the file that was uploaded"),
     ],
 )
 def test_altered_papers_are_found(sqlite_db: Database, change: str, sentence: str) -> None:

@@ -37,7 +37,7 @@ def troubled() -> APIRouter:
 
     @router.get("/away")
     def away() -> None:
-        raise DatabaseUnavailable("The database can't be reached now.")
+        raise DatabaseUnavailable("The database cannot be reached.")
 
     @router.post("/body")
     def body(value: Body) -> int:

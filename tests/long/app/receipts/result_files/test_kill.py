@@ -81,7 +81,7 @@ def test_an_import_that_died_while_applying_goes_on_after_what_it_had_applied(
     dead.end_reading()
     source = dead.source()
     assert dead.apply(world.ledger, source) == dead.progress().judged > 0
-    with pytest.raises(Conflict, match="being imported already"):
+    with pytest.raises(Conflict, match="already being imported"):
         import_file(db, world.ledger, file_id, path, StatusWords())
     ran_out(db)
     import_file(db, world.ledger, file_id, path, StatusWords())
