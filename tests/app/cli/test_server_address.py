@@ -163,7 +163,7 @@ def test_a_request_that_can_not_be_sent_is_not_waited_for() -> None:
     with (
         cutting() as port,
         LoaClient(f"http://127.0.0.1:{port}", "loa_abcd\nx") as api,
-        pytest.raises(LoaError, match="can't be sent") as found,
+        pytest.raises(LoaError, match="cannot be sent") as found,
     ):
         api.get_me()
     assert "abcd" not in str(found.value)

@@ -128,7 +128,7 @@ def test_a_refusal_is_an_error_with_what_the_server_says(loa: LoaClient, db: Dat
 
 def test_a_value_that_has_no_form_in_json_is_an_error_of_the_client(loa: LoaClient) -> None:
     at: Any = datetime(2031, 2, 9, 7, tzinfo=UTC).time()
-    with pytest.raises(LoaError, match=r"A time can't be sent. Give text, such as 07:00"):
+    with pytest.raises(LoaError, match=r"A time cannot be sent. Use text, for example 07:00"):
         loa.create_campaign(**DRAFT, day_starts=at)
 
 
@@ -194,7 +194,7 @@ def test_a_person_signs_in_and_changes_things(settings: Settings, key: str, db: 
 @pytest.mark.parametrize("host", ["127.0.0.1", "nowhere.invalid"])
 def test_a_server_that_was_never_there_is_named_at_once(host: str) -> None:
     with refusing() as port:
-        away = pytest.raises(Unreachable, match=f"{host}:{port} can't be reached .*look at the address")
+        away = pytest.raises(Unreachable, match=f"{host}:{port} cannot be reached .*Check the address")
         begun = time.monotonic()
         with LoaClient(f"http://{host}:{port}", "k", patience_s=60) as loa, away:
             loa.get_run(1)
@@ -244,7 +244,7 @@ def test_an_answer_that_is_not_loa_s_is_named() -> None:
     }
     with _answering(*asks) as address, LoaClient(address, "k") as loa:
         for ask in asks.values():
-            with pytest.raises(Unreachable, match="does not answer as Loa does"):
+            with pytest.raises(Unreachable, match="does not answer like Loa"):
                 ask(loa)
 
 
