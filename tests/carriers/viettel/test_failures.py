@@ -151,7 +151,9 @@ async def test_an_error_code_for_no_error_may_be_another() -> None:
 
 async def test_a_sender_that_xml_can_not_carry_is_an_error() -> None:
     async with link(failures([])) as carrier:
-        with pytest.raises(ReadError, match="getFailSub can't be asked: Character 3"):
+        with pytest.raises(
+            ReadError, match=r"getFailSub cannot be queried: Character 3, U\+0001, is not allowed in"
+        ):
             await carrier.failures(DAY, "CA\x01")
 
 

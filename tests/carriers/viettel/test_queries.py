@@ -221,7 +221,7 @@ async def test_a_check_finds_address_balance_and_sender_ids() -> None:
         ("balance", f"<return><errDesc>{WRONG}</errDesc></return>", 1, "WRONG_INFORMATION_AUTHENTICATE"),
         ("names", "", 2, "wsGetCpCode was answered without a CP code."),
         ("names", "<return><cpCode>X</cpCode></return>", 2, "CP code X for this tax code, sender IDs: none."),
-        ("names", "<return><alias>A</alias><cpCode>X</cpCode></return>", 2, "CP code X for our tax code"),
+        ("names", "<return><alias>A</alias><cpCode>X</cpCode></return>", 2, "CP code X for this tax code"),
     ],
 )
 async def test_what_is_not_as_it_should_be_is_a_finding(

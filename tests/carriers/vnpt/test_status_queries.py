@@ -173,7 +173,10 @@ async def test_an_answer_that_can_not_be_read_says_nothing(respx_mock: respx.Moc
     [
         (httpx.Response(200, json={"RPLY": {"ERROR": "3", "ERROR_DESC": "method"}}), "with 3: method."),
         (httpx.Response(200, json={"RPLY": {"STATUS": "sent"}}), "with no code: without a word."),
-        (httpx.Response(401, text="no"), "can't be asked for get_sms_status_api (http 401)"),
+        (
+            httpx.Response(401, text="no"),
+            "VNPT cannot be queried for get_sms_status_api (http 401): The carrier",
+        ),
     ],
 )
 async def test_an_answer_without_a_status_is_said(

@@ -52,7 +52,7 @@ def test_a_file_is_applied_and_told_of_in_a_table(file: str) -> None:
     told = {words[1]: int(words[0]) for words in map(str.split, said[1:11])}
     assert {name: n for name, n in told.items() if n} == {"settled": 1, "unknown": 1, "bad": 1}
     assert said[11] == (
-        "Run 1 (campaign 1): 4 sent = 0 rejected immediately + 1 named in the file + 3 missing there "
+        "Run 1 (campaign 1): 4 sent = 0 rejected immediately + 1 listed in the file + 3 missing "
         "+ 0 handed over later."
     )
     assert load(file).stdout.splitlines() == said
