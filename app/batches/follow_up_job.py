@@ -51,8 +51,10 @@ class _FollowUpImport(BatchImport):
             counts = replace(counts, lines=counts.lines + found, accepted=counts.accepted + found)
         if not counts.accepted:
             raise Invalid(
-                f"Nobody is left at {batch.carrier}: all of the chosen outcomes and areas are reached, "
-                "or perhaps, or on the do-not-send list. Remove this run, or withdraw the campaign."
+                "No subscribers remain at {carrier}: everyone in the chosen outcomes and areas was "
+                "or may have been reached, or is on the do-not-send list. Remove this run or "
+                "withdraw the campaign.",
+                carrier=batch.carrier,
             )
         _, rows_sha256 = self.db.read(batch_rows.hash_rows, self.id)
         self.finish(counts, rows_sha256)

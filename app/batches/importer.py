@@ -81,8 +81,10 @@ def discard(connection: Connection, batch_id: int, who: str, carrier: str | None
     batch = queries.get(connection, batch_id, carrier)
     if batch.state != BatchState.FAILED:
         raise Conflict(
-            f"Batch {batch_id} is {batch.state}; only a failed one is discarded. Others are erased after "
-            "their time."
+            "Batch {batch} is {state}. Only failed batches can be discarded; others are deleted "
+            "when their retention period ends.",
+            batch=batch_id,
+            state=batch.state,
         )
     failed = (batches.c.id == batch_id, batches.c.state == BatchState.FAILED)
     connection.execute(update(batches).where(*failed).values(state=BatchState.ERASED))
@@ -120,7 +122,7 @@ def _import(job: BatchImport, carrier: str, path: Path, progress: Progress) -> I
             writing = writer.submit(job.store, part[0], counts, after)
             counts = after
     if not counts.lines or not isinstance(part, Totals):
-        raise Invalid("The file has no subscribers below its header.")
+        raise Invalid("The file has a header but no subscribers.")
     counts = replace(
         counts,
         unknown_areas=part.unknown_areas,

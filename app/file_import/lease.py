@@ -93,9 +93,9 @@ class LeasedImport:
         try:
             if self.job.tries > MOST_TRIES:
                 raise Invalid(
-                    f"The import was begun {self.job.tries - 1} times and never came to an end: the program "
-                    "died of it, or was ended each time. Look at the file, save it as “CSV UTF-8” and upload "
-                    "it again."
+                    "The import was started {n} times but never finished, because the program crashed or "
+                    "was stopped. Check the file, save it as “CSV UTF-8” and upload it again.",
+                    n=self.job.tries - 1,
                 )
             yield
         except Invalid as error:
@@ -152,7 +152,9 @@ class LeasedImport:
             return row
         if job is None:
             raise Conflict(
-                f"{self.job.subject.capitalize()} is being imported already; look at its progress instead."
+                "{what} {id} is already being imported. See its progress.",
+                what=_NOUNS[self.table.name].capitalize(),
+                id=self.id,
             )
         self.job = job
         self._set(connection, state=BatchState.IMPORTING, error=None)
@@ -172,7 +174,8 @@ class LeasedImport:
     def _keep(self, connection: Connection, /, *also: ColumnElement[bool], **values: Any) -> bool:
         """Extend the lease and write the values if `also` holds; Conflict if the job is lost."""
         if not jobs.renew(connection, self.job):
-            raise Conflict(f"{self.job.subject.capitalize()} has been taken over by another import.")
+            noun = _NOUNS[self.table.name].capitalize()
+            raise Conflict("{what} {id} was taken over by another import.", what=noun, id=self.id)
         return not values or self._set(connection, *also, **values)
 
     def _end(self, connection: Connection, /, **values: Any) -> bool:

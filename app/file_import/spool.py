@@ -126,4 +126,4 @@ def gone(folder: Path, rows: Iterable[Row[Any]]) -> Iterator[tuple[int, Path]]:
 def require_file(path: Path) -> None:
     """Raise Invalid where an upload is not in its folder any more."""
     if not path.is_file():
-        raise Invalid("The uploaded file is gone, so nothing can be read: upload it again.")
+        raise Invalid("The uploaded file no longer exists on the server. Upload it again.")

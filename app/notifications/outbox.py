@@ -19,6 +19,7 @@ from app.database.models import notices
 from app.database.records import from_row
 from app.observability import faults
 from app.security import audit, row_stamps
+from carriers.phrases import Phrase
 
 # Pauses after each failure in seconds, about four days in total; then a person must look.
 WAITS = (30.0, 120.0, 600.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 24 * 3600.0, 48 * 3600.0)
@@ -26,7 +27,8 @@ JOB = "notices"  # the kind of the one job of those who send
 _AT_ONCE = 10
 _ERROR_LENGTH = 500
 _NOT_OURS = (
-    "This notice was written or changed outside Loa, so it is not sent. Find out who writes the database."
+    "This notice was created or changed outside Loa, so it is not sent. Check who has write access "
+    "to the database."
 )
 
 
@@ -152,8 +154,12 @@ def replay_failed(connection: Connection, target: str, who: str) -> int:
     ids = connection.execute(failed.values(_again()).returning(notices.c.id)).scalars().all()
     if not ids:
         known = select(notices.c.target).where(notices.c.state == NoticeState.FAILED.value).distinct()
-        others = ", ".join(sorted(connection.execute(known).scalars())) or "none"
-        raise Conflict(f"No notice to {target} has failed; notices that failed are to: {others}.")
+        others = ", ".join(sorted(connection.execute(known).scalars())) or Phrase("none")
+        raise Conflict(
+            "There are no failed notices to {target}. Notices to these have failed: {others}.",
+            target=target,
+            others=others,
+        )
     for notice_id in sorted(ids):
         audit.note(connection, who, "notice.replay", f"notice/{notice_id}", target=target)
     return len(ids)

@@ -152,14 +152,14 @@ def _fresh(subject: Erasable, identity: EraserIdentity) -> dict[str, Any]:
 
 
 def hold(connection: Connection, number: int, identity: EraserIdentity) -> Row[Any]:
-    """Return the row and renew the lease. Raises Conflict if another process has taken over."""
+    """Return the row and renew the lease. Raises Conflict if another process has taken it over."""
     _hold(connection, identity)
     return connection.execute(select(erasures).where(erasures.c.id == number)).one()
 
 
 def _hold(connection: Connection, identity: EraserIdentity) -> None:
     if not jobs.renew(connection, identity.job):
-        raise Conflict("The erasure has been taken over by another process.")
+        raise Conflict("The erasure was taken over by another process.")
 
 
 def add(connection: Connection, row: Row[Any], counts: dict[str, int]) -> None:

@@ -207,7 +207,7 @@ class Reconciliation:
             return
 
     async def _read(self, sender: str, day: date) -> None:
-        box, subject = self.inbox, f"link {self.link.id} {sender} {day}"
+        box, subject = self.inbox, f"link/{self.link.id}/{sender}/{day}"
         wanted = Job("failures", subject, new_owner(), lease_ms=round(self.lease_s * 1000))
         job = await box.db.awrite(jobs.take, wanted)
         if job is None:

@@ -236,14 +236,19 @@ def askers(
         found.append(Poll(link, carrier, inbox, plan, lease_s))
     elif settings.poll in ("sample", "all"):
         raise SetupError(
-            f"Link {link.name}: poll is {settings.poll!r}, but a link of kind {settings.kind} can't be asked "
-            "about messages; leave poll out, or set it to 'none'."
+            "Link {name}: poll is {poll}, but links of kind {kind} cannot be asked about messages. "
+            "Remove poll, or set it to 'none'.",
+            name=link.name,
+            poll=f"{settings.poll!r}",
+            kind=settings.kind,
         )
     if isinstance(carrier, ListedFailures) and settings.reconcile:
         found.append(Reconciliation(link, carrier, inbox, lease_s))
     elif settings.reconcile:
         raise SetupError(
-            f"Link {link.name}: reconcile is on, but a link of kind {settings.kind} has no list of failures; "
-            "leave reconcile out."
+            "Link {name}: reconcile is on, but links of kind {kind} have no list of failures. "
+            "Remove reconcile.",
+            name=link.name,
+            kind=settings.kind,
         )
     return found

@@ -86,8 +86,9 @@ _FOLD_EVERY_S = 5.0
 _MINUTE_S = 60.0
 _RETENTION_EVERY_S = 300.0
 _WITHOUT = (
-    "The database did not come back within {:g} s of the order to stop. The answers to {} messages are not "
-    "recorded: these messages will be unknown. {} receipts were not taken: their carriers bring them again."
+    "The database did not come back within {seconds} s of the order to stop. The answers to {messages} "
+    "messages are not recorded: these messages will be unknown. {receipts} receipts were not taken: their "
+    "carriers bring them again."
 )
 
 
@@ -208,7 +209,8 @@ class Worker:
                 self.inbox.refused + self.inbound.refused,
             )
             log.error("stopped without the database", unrecorded=messages, receipts=receipts)
-            raise DatabaseUnavailable(_WITHOUT.format(self.settings.stop_patience_s, messages, receipts))
+            seconds = f"{self.settings.stop_patience_s:g}"
+            raise DatabaseUnavailable(_WITHOUT, seconds=seconds, messages=messages, receipts=receipts)
         for end in ends:
             if isinstance(end, Exception):
                 raise end

@@ -52,7 +52,9 @@ def read_level(value: str | None) -> ReceiptLevel | None:
     if not value:
         return None
     if value not in LEVELS:
-        raise Invalid(f"There is no level “{value[:40]}”. Name operator or handset.", field="level")
+        raise Invalid(
+            "“{level}” is not a valid level. Choose operator or handset.", level=value[:40], field="level"
+        )
     return LEVELS[value]
 
 
@@ -98,9 +100,11 @@ def _change_claim(connection: Connection, found: Row[Any], claim: FileClaim, oth
     """Change the claim of a failed file, of which nothing has been applied."""
     if found.state != BatchState.FAILED:
         raise Conflict(
-            f"These bytes are receipt file {found.id}, which was taken for {_words(found)}; "
-            "what it says has been applied so. Lines that are to be applied otherwise, such as its ambiguous "
-            "ones with their campaign named, can be sent as a file of their own."
+            "This file was already uploaded as receipt file {file} for {what}, and its lines have "
+            "been applied accordingly. To apply lines differently, for example ambiguous ones with "
+            "their campaign named, upload them as a separate file.",
+            file=found.id,
+            what=_words(found),
         )
     _check_campaign(connection, claim)
     connection.execute(update(receipt_files).where(_C.id == found.id).values(other))
@@ -115,8 +119,10 @@ def _check_carrier(connection: Connection, carrier: str) -> None:
     known = connection.execute(select(runs.c.carrier).distinct().order_by(runs.c.carrier)).scalars().all()
     if carrier not in known:
         raise Invalid(
-            f"No campaign has a run at “{carrier[:40]}”, so that its result file can't be read. "
-            f"Name one of: {', '.join(known) or 'none yet'}.",
+            "No campaign has a run at “{carrier}”, so its result file cannot be read. Choose one "
+            "of: {known}.",
+            carrier=carrier[:40],
+            known=", ".join(known) or "none yet",
             field="carrier",
         )
 
@@ -127,6 +133,8 @@ def _check_campaign(connection: Connection, claim: FileClaim) -> None:
     own = (runs.c.campaign_id == claim.campaign_id, runs.c.carrier == claim.carrier)
     if connection.execute(select(runs.c.id).where(*own)).first() is None:
         raise Invalid(
-            f"Campaign {claim.campaign_id} has no run at {claim.carrier}. Name one that has, or none.",
+            "Campaign {campaign} has no run at {carrier}. Choose a campaign that has one, or none.",
+            campaign=claim.campaign_id,
+            carrier=claim.carrier,
             field="campaign",
         )

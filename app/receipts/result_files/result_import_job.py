@@ -30,6 +30,7 @@ from app.receipts.result_files.match_deliveries import (
 from app.receipts.result_files.verdicts import OF_LINES, ResultVerdict
 from app.security import audit
 from carriers.contract import Reason, Receipt, ReceiptLevel, ReceiptStatus
+from carriers.phrases import Phrase
 
 PAGE = 1000  # lines of one transaction of receipts
 MOST = 500  # lines per number; a table with more is no result file
@@ -109,21 +110,27 @@ class ResultFileImport(LeasedImport):
     def _check(self, connection: Connection) -> int:
         file = self.row(connection)
         if not file.lines:
-            raise Invalid("The file has no lines below its header.")
+            raise Invalid("The file has a header but no lines.")
         if file.bad == file.lines:
             raise Invalid(
-                f"None of the {file.lines} lines can be read; the first: {self._first_bad(connection)}"
+                "None of the {n} lines can be read. The first: {first}",
+                n=file.lines,
+                first=self._first_bad(connection),
             )
         often = select(_C.phone, func.count()).where(_C.file_id == self.id, _C.phone.is_not(None))
         row = connection.execute(often.group_by(_C.phone).having(func.count() > MOST).limit(1)).first()
         if row is not None:
-            raise Invalid(f"The number {mask(row[0])} stands on {row[1]} lines: this is no result file.")
+            raise Invalid(
+                "The number {phone} occurs on {n} lines, so this is not a result file.",
+                phone=mask(row[0]),
+                n=row[1],
+            )
         return int(file.bytes)
 
     def _first_bad(self, connection: Connection) -> str:
         query = select(_C.line, _C.why, _C.said).where(_C.file_id == self.id).order_by(_C.line).limit(1)
         row = connection.execute(query).one()
-        return f"line {row.line}, “{row.said}”. {REASONS[row.why].en}"
+        return Phrase("line {line}, “{said}”. {why}", line=row.line, said=row.said, why=REASONS[row.why].en)
 
     def _source(self, connection: Connection) -> ResultFile:
         file = self.row(connection)
@@ -175,7 +182,7 @@ class Moved(DatabaseUnavailable):
 
     def __init__(self) -> None:
         super().__init__(
-            "Receipts for numbers of the file came at the same moment; nothing was changed, try again."
+            "Receipts for numbers in the file arrived at the same moment. Nothing was changed. Try again."
         )
 
 

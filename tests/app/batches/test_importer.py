@@ -84,7 +84,7 @@ def test_a_batch_with_people_in_it_is_not_discarded(db: Database, tmp_path: Path
     path, file = put(tmp_path / "a.csv", "phone\n0912345678\n")
     batch = registered(db, file)
     import_batch(db, batch.id, path)
-    with pytest.raises(Conflict, match="is ready; only a failed one is discarded"):
+    with pytest.raises(Conflict, match="Batch 1 is ready"):
         db.write(discard, batch.id, "lan")
 
 
@@ -132,8 +132,8 @@ def test_progress_is_told_for_every_slice_and_always_adds_up(db: Database, tmp_p
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("Họ tên\nLò A\n", "names no column"),
-        ("phone\n", "no subscribers below its header"),
+        ("Họ tên\nLò A\n", "The file has no column for phone numbers"),
+        ("phone\n", "The file has a header but no subscribers"),
         (many(LONG_SLICE + 5) + "09\0\n" * 600, "NUL"),
     ],
 )
@@ -190,7 +190,7 @@ def test_a_batch_in_living_hands_is_not_taken(db: Database, tmp_path: Path) -> N
     batch = registered(db, file)
     BatchImport(db, batch.id).claim()
     assert not registered(db, file).waiting
-    with pytest.raises(Conflict, match="being imported already"):
+    with pytest.raises(Conflict, match="Batch 1 is already being imported"):
         import_batch(db, batch.id, path)
     assert db.read(kept, batch.id) == ([], [])
 

@@ -113,7 +113,7 @@ def test_a_batch_whose_file_is_gone_says_so(db: Database, folder: Path) -> None:
     row = db.read(batch_row, batch_id)
     assert (row["state"], row["error"]) == (
         "failed",
-        "The uploaded file is gone, so nothing can be read: upload it again.",
+        "The uploaded file no longer exists on the server. Upload it again.",
     )
 
 
@@ -168,7 +168,7 @@ def test_a_list_that_came_again_at_another_host_is_not_given_up_for_its_age(
     assert db.read(batch_row, batch_id)["state"] == "importing"
     expire(db, TWO_DAYS_S * 1000)
     assert resume_imports(db, folder) == 0
-    assert "upload it again" in str(db.read(batch_row, batch_id)["error"])
+    assert "The uploaded file no longer exists on the server" in str(db.read(batch_row, batch_id)["error"])
 
 
 def test_an_old_file_whose_batch_still_waits_for_it_is_imported(db: Database, folder: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_batch_without_its_file_is_given_up_after_a_day_as_another_host_may_ha
     earlier = batches.c.created_at - TWO_DAYS_S * 1000
     db.write(lambda c: c.execute(update(batches).values(created_at=earlier)))
     assert resume_imports(db, folder) == 0
-    assert "upload it again" in str(db.read(batch_row, batch_id)["error"])
+    assert "The uploaded file no longer exists on the server" in str(db.read(batch_row, batch_id)["error"])
 
 
 # What `loa batch import FILE` does, up to its first stored slice.
@@ -245,7 +245,7 @@ def test_a_command_that_was_killed_leaves_a_batch_that_says_so(database_url: str
     assert resume_imports(db, folder) == 0
     failed = db.read(batch_row, row.id)
     assert (failed["state"], failed["lines"], db.read(kept, row.id)) == ("failed", 0, ([], []))
-    assert "upload it again" in str(failed["error"])
+    assert "The uploaded file no longer exists on the server" in str(failed["error"])
     assert import_batch(db, row.id, path).lines == LONG_SLICE + 10  # by whoever gives the command again
     db.close()
 
@@ -310,6 +310,6 @@ def test_a_file_whose_reader_is_always_killed_is_given_up(db: Database, folder: 
         killer.join()
     row = db.read(batch_row, batch_id)
     assert (row["state"], row["lines"]) == ("failed", 0)
-    assert "begun 3 times" in row["error"]
+    assert "The import was started 3 times but never finished, because the" in row["error"]
     assert len(set(killed)) == 3
     assert not path.exists()

@@ -54,11 +54,11 @@ def test_an_import_that_dies_each_time_is_given_up_with_a_sentence(db: Database,
     for _ in range(3):
         BatchImport(db, batch).claim()  # by a process that then dies
         expire(db)
-    with pytest.raises(Invalid, match="begun 3 times"):
+    with pytest.raises(Invalid, match="The import was started 3 times but never finished, because the"):
         import_batch(db, batch, path)
     failed = db.read(lambda c: c.execute(select(batches)).one())
     assert (failed.state, failed.lines) == (BatchState.FAILED, 0)
-    assert "begun 3 times" in failed.error
+    assert "The import was started 3 times but never finished, because the" in failed.error
     assert import_batch(db, batch, path).accepted == 5  # by whoever sends it again
 
 

@@ -41,7 +41,7 @@ from tests.engines import on_sqlite
 @pytest.mark.parametrize("state", ["planned", "running", "paused", "cancelling", "sent"])
 def test_a_campaign_is_followed_up_only_when_its_runs_are_over(db: Database, state: str) -> None:
     one = sent(db, {1: D.UNDELIVERED}, state=state)
-    with pytest.raises(Conflict, match=f"is {state}; a campaign is followed up once"):
+    with pytest.raises(Conflict, match=rf"is {state}\. A campaign can be followed up once"):
         follow(db, one)
 
 
@@ -54,7 +54,7 @@ def test_a_cancelled_one_is_followed_up_when_no_receipt_can_come_any_more(db: Da
     assert audience(db, follow(db, open_)) == [3]  # it ended long ago
     now = db.read(ledger_for(db).now_ms)
     db.write(lambda c: c.execute(update(runs).where(runs.c.campaign_id == open_).values(ended_at=now)))
-    with pytest.raises(Conflict, match="is cancelled, and receipts of what it had sent may still come"):
+    with pytest.raises(Conflict, match=r"Run 4 \(viettel\) was cancelled, but receipts for what it sent may"):
         follow(db, open_)
 
 
@@ -74,8 +74,8 @@ def test_an_empty_audience_is_said_and_is_never_submitted(db: Database) -> None:
     found = db.read(queries.dossier, made)
     assert found.follow_up is not None
     assert not found.follow_up.ready
-    assert "Nobody is left at vnpt" in (found.follow_up.batches[0].error or "")
-    with pytest.raises(Conflict, match=r"Nobody is left at vnpt.*Remove this run"):
+    assert "No subscribers remain at vnpt" in (found.follow_up.batches[0].error or "")
+    with pytest.raises(Conflict, match=r"No subscribers remain at vnpt.*Remove this run"):
         db.write(lifecycle.submit, made, "lan")
     db.write(lifecycle.remove_run, found.runs[0].id, "lan")
     assert db.read(queries.dossier, made).follow_up is None
@@ -85,7 +85,7 @@ def test_an_empty_audience_is_said_and_is_never_submitted(db: Database) -> None:
 @on_sqlite
 def test_it_is_not_submitted_before_its_audience_is_made(db: Database) -> None:
     made = db.write(follow_ups.create, FollowUpRequest((sent(db, {1: D.EXPIRED}),)), HOURS, "lan")
-    with pytest.raises(Conflict, match="Batch 2 is still being made"):
+    with pytest.raises(Conflict, match="Batch 2 is still being created"):
         db.write(lifecycle.submit, made, "lan")
     past.fill(db)
     db.write(lifecycle.submit, made, "lan")
@@ -100,13 +100,13 @@ def test_what_can_be_no_source_is_refused_in_a_sentence(db: Database) -> None:
         ((), Invalid, "between 1 and 100 campaigns"),
         (tuple(range(1, 102)), AppError, "There is no campaign|between 1 and 100"),
         ((one, 77), NotFound, "77"),
-        ((draft,), Invalid, "has no run with numbers"),
+        ((draft,), Invalid, "Campaign 2 has no run with a list of numbers, so Loa does not know"),
     ):
         with pytest.raises(error, match=said):
             follow(db, *sources)
     with pytest.raises(Invalid, match="at least one outcome"):
         follow(db, one, outcomes=())
-    with pytest.raises(Invalid, match="no message of the chosen outcomes"):
+    with pytest.raises(Invalid, match="There is no one to follow up: these campaigns have no messages with"):
         follow(db, one, outcomes=(Outcome.EXPIRED,))
 
 
@@ -125,14 +125,14 @@ def test_an_erased_campaign_is_no_source_before_making_nor_before_the_start(db: 
     asked = db.write(follow_ups.create, FollowUpRequest((two,)), HOURS, "lan")
     erase(db, one)
     erase(db, two)
-    with pytest.raises(Conflict, match=f"Campaign {one} of these follow-ups has been erased"):
+    with pytest.raises(Conflict, match=f"Campaign {one}'s numbers have been erased"):
         follow(db, one)
-    with pytest.raises(Conflict, match=f"Campaign {one} of these follow-ups has been erased"):
+    with pytest.raises(Conflict, match=f"Campaign {one}'s numbers have been erased"):
         start(db, made)
     past.fill(db)
     found = db.read(queries.dossier, asked).follow_up
     assert found is not None
-    assert f"Campaign {two} of these follow-ups has been erased" in (found.batches[0].error or "")
+    assert f"Campaign {two}'s numbers have been erased" in (found.batches[0].error or "")
 
 
 @pytest.mark.longer

@@ -183,8 +183,12 @@ async def test_two_senders_at_once_send_each_notice_once(db: Database) -> None:
 @pytest.mark.parametrize(
     ("changes", "state", "words"),
     [
-        ({}, NoticeState.WAITING, "no mail server"),
-        ({"channel": NotificationChannel.WEBHOOK, "target": "gone"}, NoticeState.FAILED, "no endpoint gone"),
+        ({}, NoticeState.WAITING, "No mail server is configured"),
+        (
+            {"channel": NotificationChannel.WEBHOOK, "target": "gone"},
+            NoticeState.FAILED,
+            "Endpoint gone is no longer in the settings",
+        ),
     ],
 )
 async def test_what_the_settings_lack_is_said(

@@ -111,7 +111,7 @@ def test_numbers_come_by_argument_by_stdin_and_by_file(shell: Shell, tmp_path: P
     assert json.loads(typed.stdout) == {
         "changed": 1,
         "unchanged": 0,
-        "refused": [{"place": 2, "why": "It holds characters that no phone number has."}],
+        "refused": [{"place": 2, "why": ("It contains characters that are not valid in a phone number.")}],
     }
     file = tmp_path / "list.csv"
     file.write_text("SĐT\n0912345678\n0912345680\nabc\n", encoding="utf-8")

@@ -145,7 +145,7 @@ def test_a_frozen_report_survives_and_its_proof_says_why_no_more(db: Database, d
     assert verify_archive.prove(db, directive).note is None  # its cut-off came later: built from what stays
     db.close()
     said = CliRunner(env={"LOA_DATABASE_URL": database_url}).invoke(app, ["report", "verify"]).stdout
-    assert "figures, but where it is said above that only bytes are compared." in said
+    assert "figures, except where only the file's bytes were compared (see above)." in said
 
 
 @other_by_hand
@@ -175,7 +175,7 @@ def test_nothing_of_a_campaign_that_may_still_send_is_erased(db: Database, state
     assert counted(db) == before
     assert held(db)["campaign", 1] == f"Run 1 (vnpt) is {state}."
     assert held(db)["batch", 1] == "Campaign 1 uses it."
-    assert held(db)["receipt_file", 1] == "It speaks of campaign 1."
+    assert held(db)["receipt_file", 1] == "It refers to campaign 1."
 
 
 def test_a_shared_batch_keeps_its_subscribers_until_the_last_campaign_is_due(db: Database) -> None:

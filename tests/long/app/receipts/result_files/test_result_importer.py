@@ -260,7 +260,7 @@ def test_messages_handed_over_after_the_times_of_the_file_are_not_missing_there(
         ("phone;status;time\n", "no lines below its header"),
         (
             "phone;status;time\nx;DELIVRD;\n0912000001;zzz;\n",
-            "None of the 2 lines can be read; the first: line 2",
+            "None of the 2 lines can be read. The first: line 2",
         ),
         ("phone;status;time\n" + "0912000001;SENT;\n" * 501, "8491\\*\\*\\*\\*\\*01 stands on 501 lines"),
         ("phone;status;time\n0912000001;SENT;\n" + "09\0\n" * 11, "NUL"),  # more than a text has by mishap

@@ -181,7 +181,7 @@ def test_lines_are_paged_by_verdict_with_numbers_masked(client: Client, world: W
         "verdict": "settled",
         "why": None,
         "campaign_id": world.campaign,
-        "verdict_en": "The file told something new: the message's state has moved.",
+        "verdict_en": "The file contained a new result, and the message's state was updated.",
         "verdict_vi": "Tệp cho biết kết quả mới: trạng thái tin đã được cập nhật.",
     }
     bad = client.get(place, params={"verdict": "bad"}).json()["items"]
