@@ -46,7 +46,8 @@ class NotificationLoop:
             with suppress(DatabaseUnavailable):  # tried again at the next look
                 if await hold.hold():
                     await self.hear()
-                    await sender.sweep()
+                    if await sender.sweep():  # another host may reach what this one can't
+                        await hold.leave()
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), _LOOK_EVERY_S)
         with suppress(DatabaseUnavailable):

@@ -88,13 +88,14 @@ class SnapshotPlan:
 
 
 def take_due(db: Database, job: Job) -> None:
-    """Take the job's snapshot, unless there is one."""
-    kind, number, cause, at = job.subject.split()
-    subject = ReportSubject(SubjectKind(kind), int(number))
-    due_ms = clock.to_ms(datetime.fromisoformat(at))
-    if db.read(_taken, subject, SnapshotCause(cause), due_ms):
+    """Take the job's snapshot, unless there is one or its time is over."""
+    kind, number, name, at = job.subject.split()
+    subject, cause = ReportSubject(SubjectKind(kind), int(number)), SnapshotCause(name)
+    due_ms, now = clock.to_ms(datetime.fromisoformat(at)), db.read(shared_ms)
+    oldest = _last_midnight(now) if cause is SnapshotCause.MIDNIGHT else now - _WEEK_MS
+    if due_ms < oldest or db.read(_taken, subject, cause, due_ms):
         return
-    taken = take(db, [subject], SnapshotCause(cause), due_ms)
+    taken = take(db, [subject], cause, due_ms)
     if taken - due_ms > snapshots.LATE_MS:
         log.warning("snapshot taken late", subject=job.subject, taken=_spelled(taken))
 
@@ -103,10 +104,14 @@ def _spelled(at_ms: int) -> str:
     return clock.moment(at_ms).isoformat()
 
 
+def _last_midnight(now: int) -> int:
+    return (now + VIETNAM_OFFSET_MS) // DAY_MS * DAY_MS - VIETNAM_OFFSET_MS
+
+
 def due(connection: Connection, done: int = 0) -> tuple[int, list[_Due]]:
     """Return the last midnight (ms since 1970) and what is due; done: the midnight that is taken already."""
     now = shared_ms(connection)
-    midnight = (now + VIETNAM_OFFSET_MS) // DAY_MS * DAY_MS - VIETNAM_OFFSET_MS
+    midnight = _last_midnight(now)
     found = list(_deadlines(connection, now))
     if midnight != done:
         for subject, own in _subjects(connection, midnight).items():
