@@ -143,7 +143,7 @@ def provable(figures: Figures, level: int | None) -> dict[str, int | float | Non
 
 def _unbalanced(where: str, left: str, right: str, figures: Figures) -> Unbalanced:
     return Unbalanced(
-        "{where}: {left} differs from {right} ({figures}). Run `loa verify` to find the rows.",
+        "{where}: {left} is not {right} ({figures}). Run `loa verify` to find the rows.",
         where=where,
         left=left,
         right=right,

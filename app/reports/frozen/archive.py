@@ -168,7 +168,7 @@ def require_bytes(found: bytes, sha256: str, what: str) -> None:
     """Raise Spoilt if bytes no longer have their hash; what: they are, as a sentence begins."""
     if hashlib.sha256(found).hexdigest() != sha256:
         raise Spoilt(
-            "{what} differs from what was frozen, so it is not shown. The database was altered. "
+            "{what}: the content differs from what was frozen and is not shown. The database was altered. "
             "Compare it with a backup, and run `loa report verify`.",
             what=what,
         )

@@ -172,9 +172,12 @@ def test_an_operator_keeps_the_list_of_its_own_carrier(client: Client, operator:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"numbers": ["0912345678"]}, "Name the carrier"),
+        ({"numbers": ["0912345678"]}, "Choose a carrier"),
         ({"numbers": [], "carrier": "vnpt"}, "numbers"),
-        ({"numbers": ["0912345678"], "carrier": "nobody"}, "There is no carrier"),
+        (
+            {"numbers": ["0912345678"], "carrier": "nobody"},
+            "Carrier “nobody” does not exist",
+        ),
         ({"numbers": ["0" * 41], "carrier": "vnpt"}, "numbers"),
     ],
 )

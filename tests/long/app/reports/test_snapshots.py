@@ -200,7 +200,7 @@ def test_a_snapshot_stays_and_the_recount_finds_what_was_altered_under_it(sent: 
     assert "đã nhận (biên nhận máy) was 3 and is now 4" in told
     assert "thuộc diện was 3 and is now 2" in told
     db.write(lambda c: c.execute(update(m.snapshots).values(figures="{}")))
-    assert any("is not what was kept" in each.sentence for each in verify(db, sent.ledger))
+    assert any("differs from what was stored" in each.sentence for each in verify(db, sent.ledger))
 
 
 def test_a_report_frozen_before_there_were_snapshots_is_proved_as_far_as_rows_stand(

@@ -143,12 +143,12 @@ def test_nothing_of_an_upload_is_left_on_disk(
 @pytest.mark.parametrize(
     ("fields", "status", "words"),
     [
-        ({"carrier": ""}, 422, "Name the carrier"),
-        ({"carrier": "vietel"}, 422, "Name one of: viettel"),
+        ({"carrier": ""}, 422, "Choose a carrier in the field “carrier”"),
+        ({"carrier": "vietel"}, 422, "No campaign has a run at “vietel”, so its result file cannot be read"),
         ({"campaign": "99"}, 422, "Campaign 99 has no run"),
-        ({"campaign": "Tết"}, 422, "by its number"),
-        ({"campaign": "9" * 12}, 422, "by its number"),
-        ({"level": "sure"}, 422, "Name operator or handset"),
+        ({"campaign": "Tết"}, 422, "Choose a campaign from the list, or leave it empty"),
+        ({"campaign": "9" * 12}, 422, "Choose a campaign from the list, or leave it empty"),
+        ({"level": "sure"}, 422, "“sure” is not a valid level"),
     ],
 )
 def test_what_is_said_of_a_file_must_make_sense(
