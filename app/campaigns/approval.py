@@ -29,6 +29,7 @@ from app.security import Caller, audit
 from app.security.credential_provenance import behind, shared
 from app.security.principal import base_name
 from app.security.roles import may
+from app.sender_names.checks import require_registered
 
 _BOTH = (
     "{} would be on both sides of this campaign: giving an account its key or password counts as a part in "
@@ -100,6 +101,7 @@ def approve(
             "The campaign may send in the quiet hours of the night; give the reason why that is right.",
             field="reason",
         )
+    require_registered(connection, campaign)
     advice = text_cost.grave(campaign.texts.values())
     if advice and not acknowledged:
         raise Invalid(

@@ -18,12 +18,11 @@ from app.core.masking import NO_MOBILE, holds_mobile
 from app.core.phone import normalise
 from app.core.words import has_letters
 from app.database.records import from_row
+from app.sender_names import NOT_A_NAME, SENDER
 from carriers import text as sms
 
 MAX_SEGMENTS = 10
 _NO_DIGITS = re.compile("[^0-9]+")
-# The rule for a registered sender name in Vietnam: at most 11 characters, never digits alone.
-SENDER = r"(?![0-9]+$)[A-Za-z0-9._\- ]{1,11}"
 # Controls, marks that turn a line round, surrogates.
 _NO_LETTERS = re.compile(
     "[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
@@ -147,11 +146,7 @@ def _check_purpose(purpose: str) -> None:
 
 def _check_sender(sender: str) -> None:
     if not re.fullmatch(SENDER, sender) or sender != sender.strip():
-        raise Invalid(
-            "The sender is the registered name: 1 to 11 Latin letters, digits, blanks or . _ - and "
-            "not digits alone, for example CA SON LA.",
-            field="sender",
-        )
+        raise Invalid(NOT_A_NAME, field="sender")
     if holds_mobile(sender) or isinstance(normalise(_NO_DIGITS.sub("", sender)), int):
         raise Invalid(NO_MOBILE.format(field="sender"), field="sender")
 

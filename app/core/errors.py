@@ -81,6 +81,7 @@ _SHOWN = {
     "request": "GET /v1/person-requests and `loa privacy requests` show those there are",
     "report": "GET /v1/reports and `loa report list` show those there are",
     "signed paper": "GET /v1/reports/1/signed and `loa report signed 1` show those of report 1",
+    "sender name": "GET /v1/sender-names and `loa sender-name list` show those there are",
     "run": "GET /v1/runs and `loa run list` show those there are",
 }
 

@@ -24,6 +24,7 @@ from app.notifications import events, outbox, staff_mails
 from app.notifications.events import AT_RISK, NotificationEvent, notices
 from app.notifications.outbox import Notice
 from app.notifications.sender import Sender
+from app.sender_names import reminders as sender_name_reminders
 
 _PLAN_EVERY_S = 60.0
 _LOOK_EVERY_S = 1.0
@@ -57,6 +58,7 @@ class NotificationLoop:
         with suppress(DatabaseUnavailable):  # tried again in the next minute
             due = await self.db.aread(reminders.due, self.settings, clock.now())
             due += await self.db.aread(at_risk, self.settings, clock.now())
+            due += await self.db.aread(sender_name_reminders.due, self.settings, clock.now())
             if due:
                 await self.db.write_with_retry(outbox.put, due)
 

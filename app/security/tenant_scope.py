@@ -23,6 +23,7 @@ from app.database.models import (
     people,
     receipt_files,
     runs,
+    sender_names,
 )
 from app.security.principal import Caller
 
@@ -36,6 +37,7 @@ RULES: Mapping[str, tuple[str, Table]] = {
     "link_id": ("link", links),
     "report_id": ("report", frozen_reports),
     "file_id": ("receipt file", receipt_files),
+    "sender_name_id": ("sender name", sender_names),
 }
 
 

@@ -34,6 +34,7 @@ from app.reports.figures.by_area import MixedRow
 from app.reports.figures.figures import Figures
 from app.security import tenant_scope
 from app.security.principal import Caller
+from app.sender_names.checks import Finding, of_campaign
 from app.web import display_names, query_params
 from app.web.forms import area_choice, read_fields
 from app.web.forms.list_export import ListFile, list_file, wants_file
@@ -99,6 +100,7 @@ class CampaignPageView:
     letter: str | None
     words: list[CampaignText]
     runs: list[RunView]
+    register: list[Finding] = field(default_factory=list)
     areas: list[AreaView] = field(default_factory=list)
     failed: list[ReasonCount] = field(default_factory=list)
     waits: list[Waited] = field(default_factory=list)
@@ -112,7 +114,10 @@ def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> Camp
     views = run_status.views(connection, [row], dossier.runs)
     letter = select(directives.c.number).where(directives.c.id == row.directive_id)
     words = [_wording(language, text) for language, text in sorted(row.texts.items())]
-    base = CampaignPageView(dossier, connection.scalar(letter), words, views, totals_erased=_gone(dossier))
+    found = _register(connection, row, who)
+    base = CampaignPageView(
+        dossier, connection.scalar(letter), words, views, found, totals_erased=_gone(dossier)
+    )
     if base.totals_erased or not any(run.figures.sent for run in views):
         return base
     ids = [run.id for run in views]
@@ -123,11 +128,22 @@ def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> Camp
         letter=base.letter,
         words=words,
         runs=views,
+        register=found,
         areas=by_area(connection, campaign_id, who.carrier, counts),
         failed=run_page.whys((c.reason, c.n) for c in counts if c.state in FAILED),
         waits=_waits(samples),
         curve=_curve(views, samples),
     )
+
+
+def _register(connection: Connection, campaign: Any, who: Caller) -> list[Finding]:
+    """Return what the register says, while a run of the campaign is still to be started."""
+    planned = select(runs.c.carrier).where(
+        runs.c.campaign_id == campaign.id, runs.c.state == RunState.PLANNED.value
+    )
+    carriers = set(connection.execute(planned).scalars())
+    own = carriers if who.carrier is None else carriers & {who.carrier}
+    return of_campaign(connection, campaign, own)
 
 
 def _gone(dossier: Dossier) -> bool:

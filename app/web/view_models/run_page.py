@@ -24,6 +24,7 @@ from app.reports.figures import carrier_statement, tally
 from app.reports.figures.carrier_statement import Statement
 from app.security.principal import Caller
 from app.security.roles import may
+from app.sender_names.checks import Finding, of_campaign
 from app.web.translations import Said
 from app.web.view_models import delivery_labels, run_status
 from app.web.view_models.run_status import RunView
@@ -94,6 +95,7 @@ class RunPageView:
     stated_at: datetime | None
     stated: StatedForm
     left_off: list[str]  # what the version before had, by its fields
+    register: list[Finding]  # what the register says against a start
 
     @property
     def refused(self) -> int:
@@ -172,6 +174,7 @@ def read_run(connection: Connection, run_id: int, who: Caller, settings: Setting
         stated_at=None if said is None else clock.from_ms(said.cutoff_ms),
         stated=StatedForm() if said is None else StatedForm.of(said),
         left_off=versions[-1].lacks(versions[-2]) if len(versions) > 1 else [],
+        register=of_campaign(connection, row, {run.carrier}) if run.state is RunState.PLANNED else [],
     )
 
 
