@@ -19,6 +19,7 @@ from app.api.bodies import KeptProse, StrictBody
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.ids import LARGEST, Exact
+from app.core.phone import network
 from app.database.models import campaigns, links, register_overrides, runs
 from app.operations import Transaction, operation
 from app.security.roles import EVERYBODY, Role
@@ -172,17 +173,18 @@ def look(connection: Connection, content: Content, carriers: Sequence[str]) -> l
 
 
 def _empty(carrier: str, sender: str) -> Finding:
+    at = network(carrier)
     return Finding(
         carrier,
         FindingKind.EMPTY,
         False,
-        f"The register has no sender name at {carrier}, so it is not known whether {sender} is accepted. "
+        f"The register has no sender name at {at}, so it is not known whether {sender} is accepted. "
         "Enter its names under Sender names.",
     )
 
 
 def _of_name(carrier: str, entries: Sequence[SenderName], content: Content) -> Iterator[Finding]:
-    sender = content.sender
+    sender, at = content.sender, network(carrier)
     same = [each for each in entries if each.name.casefold() == sender.casefold()]
     own = [each for each in same if each.template is None] or same
     registered = [each for each in own if each.state is NameState.REGISTERED]
@@ -193,7 +195,7 @@ def _of_name(carrier: str, entries: Sequence[SenderName], content: Content) -> I
                 carrier,
                 FindingKind.NAME,
                 False,
-                f"{carrier} has registered {fitting[0].name}; write {sender} in exactly the same way.",
+                f"{at} has registered {fitting[0].name}; write {sender} in exactly the same way.",
                 fitting[0].id,
             )
         return
@@ -201,29 +203,29 @@ def _of_name(carrier: str, entries: Sequence[SenderName], content: Content) -> I
         latest = max(fitting, key=lambda each: each.valid_to or date.max)
         if latest.valid_to is not None and latest.valid_to < content.last:
             last = _day(latest.valid_to)
-            said = f"The registration of {sender} at {carrier} ends on {last}, before the sending does."
+            said = f"The registration of {sender} at {at} ends on {last}, before the sending does."
         else:
-            said = f"The registration of {sender} at {carrier} starts only on {_day(latest.valid_from)}."
+            said = f"The registration of {sender} at {at} starts only on {_day(latest.valid_from)}."
         yield Finding(
             carrier, FindingKind.PERIOD, True, f"{said} Have it renewed, or send in other days.", latest.id
         )
     elif registered:
-        said = f"{sender} is not registered at {carrier} for the purpose {content.purpose}."
+        said = f"{sender} is not registered at {at} for the purpose {content.purpose}."
         yield Finding(carrier, FindingKind.NAME, True, said, registered[0].id)
     elif own:
-        yield Finding(carrier, FindingKind.NAME, True, _not_yet(own[-1], carrier), own[-1].id)
+        yield Finding(carrier, FindingKind.NAME, True, _not_yet(own[-1], at), own[-1].id)
     else:
-        yield Finding(carrier, FindingKind.NAME, True, f"{sender} is not registered at {carrier}.")
+        yield Finding(carrier, FindingKind.NAME, True, f"{sender} is not registered at {at}.")
 
 
-def _not_yet(entry: SenderName, carrier: str) -> str:
+def _not_yet(entry: SenderName, at: str) -> str:
     match entry.state:
         case NameState.ASKED:
-            return f"The registration of {entry.name} at {carrier} was asked for and is not granted yet."
+            return f"The registration of {entry.name} at {at} was asked for and is not granted yet."
         case NameState.REFUSED:
-            return f"{carrier} has refused to register {entry.name}."
+            return f"{at} has refused to register {entry.name}."
         case _:
-            return f"The registration of {entry.name} at {carrier} has expired."
+            return f"The registration of {entry.name} at {at} has expired."
 
 
 def _lasts(entry: SenderName, content: Content) -> bool:
@@ -254,14 +256,12 @@ def _fits(entry: SenderName, text: str) -> bool:
 def _of_template(
     carrier: str, entries: Sequence[SenderName], own_rules: Rules, content: Content
 ) -> Iterator[Finding]:
-    sender, known = content.sender, _templates(entries, content)
+    sender, at, known = content.sender, network(carrier), _templates(entries, content)
     for text in content.texts:
         if any(_fits(each, text) for each in known) or not (known or own_rules.needs_template):
             continue
         if not known:
-            said = (
-                f"{carrier} only accepts registered texts, and no template of {sender} is registered there."
-            )
+            said = f"{at} only accepts registered texts, and no template of {sender} is registered there."
             yield Finding(carrier, FindingKind.TEMPLATE, True, said)
             continue
         nearest = max(known, key=lambda each: _alike(each.template or "", text))
@@ -269,7 +269,7 @@ def _of_template(
             carrier,
             FindingKind.TEMPLATE,
             own_rules.needs_template,
-            f"The text matches no template of {sender} that is registered at {carrier}.",
+            f"The text matches no template of {sender} that is registered at {at}.",
             nearest.id,
             tuple(word_by_word(nfc(nearest.template or ""), nfc(text))),
         )
@@ -283,7 +283,7 @@ def _of_words(own_rules: Rules, content: Content) -> Iterator[Finding]:
     texts = " ".join(content.texts)
     for word in own_rules.forbidden_words:
         if _stands_in(word, texts):
-            said = f"{own_rules.carrier} refuses texts with the word “{word}”; use another one."
+            said = f"{network(own_rules.carrier)} refuses texts with the word “{word}”; use another one."
             yield Finding(own_rules.carrier, FindingKind.WORD, True, said)
 
 
@@ -298,14 +298,14 @@ def _of_sender_in_text(connection: Connection, carrier: str, content: Content) -
     settings = set(connection.execute(query).scalars()) or {None}
     if settings == {False} or all(_stands_in(content.sender, each) for each in content.texts):
         return
-    refused = True in settings
+    refused, at = True in settings, network(carrier)
     yield Finding(
         carrier,
         FindingKind.SENDER_IN_TEXT,
         refused,
-        f"{carrier} refuses texts that do not contain the sender name {content.sender}."
+        f"{at} refuses texts that do not contain the sender name {content.sender}."
         if refused
-        else f"The text does not contain the sender name {content.sender}; {carrier} may demand that.",
+        else f"The text does not contain the sender name {content.sender}; {at} may demand that.",
     )
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from annotated_types import Interval
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator
@@ -50,10 +50,16 @@ class NameState(StrEnum):
     EXPIRED = "expired"  # also what is past its last day
 
 
+class NamePurpose(StrEnum):
+    """What a registration is for; the purposes of campaigns."""
+
+    AWARENESS = "tuyen_truyen"
+    URGENT_WARNING = "canh_bao_khan"
+
+
 Code = Annotated[str, StringConstraints(strip_whitespace=True, max_length=60, pattern=LINE), NoMobile]
 Contact = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300, pattern=LINE)]
 Template = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PROSE)]
-Purpose = Literal["tuyen_truyen", "canh_bao_khan"]
 
 
 def _iso(said: object) -> object:
@@ -71,7 +77,7 @@ class NameBody(StrictBody):
     carrier: Carrier = Field(examples=["viettel"])
     name: str = Field(max_length=100, description="the sender name", examples=["CA SON LA"])
     state: NameState = Field(NameState.ASKED, examples=["registered"])
-    purpose: Purpose | None = Field(None, description="all purposes if left out", examples=[None])
+    purpose: NamePurpose | None = Field(None, description="all purposes if left out", examples=[None])
     template: Template | None = Field(
         None, description="text with placeholders such as {D,160}", examples=[None]
     )
@@ -262,9 +268,9 @@ def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
     for line, each in bodies:
         try:
             _check_carrier(tx, each.carrier)
+            values = each.columns() | _changed(tx)
         except Invalid as error:
             raise Invalid(f"Line {line}: {error.detail}", field="table") from None
-        values = each.columns() | _changed(tx)
         number = known.get(_key(each))
         if number is None:
             row = insert(sender_names).values(values).returning(sender_names.c.id)
@@ -459,7 +465,7 @@ def _read_table(table: str) -> list[tuple[int, NameBody]]:
             if values:
                 found.append((reader.line_num, filled(NameBody, values)))
     except csv.Error as error:
-        raise Invalid(f"Line {reader.line_num} is not CSV: {error}.", field="table") from None
+        raise Invalid(f"The table is not CSV: {error}.", field="table") from None
     except Invalid as error:
         if error.field == "table":
             raise

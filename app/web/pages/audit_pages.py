@@ -125,6 +125,7 @@ KINDS: Mapping[str, Said] = {
     "person.": say("people"),
     "person-request.": say("requests of persons"),
     "key.": say("keys"),
+    "sender-name.": say("the register of sender names"),
     "numbers.shown": say("numbers that were shown"),
 }
 _SUBJECTS: Mapping[str, tuple[Said, str]] = {
@@ -142,6 +143,7 @@ _SUBJECTS: Mapping[str, tuple[Said, str]] = {
     "receipt-file": (say("result file {name}"), "/receipt-files/"),
     "report": (say("report {name}"), "/reports/"),
     "run": (say("run {name}"), "/runs/"),
+    "sender-name": (say("sender name {name}"), ""),
 }
 
 
