@@ -114,7 +114,8 @@ def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> Camp
     views = run_status.views(connection, [row], dossier.runs)
     letter = select(directives.c.number).where(directives.c.id == row.directive_id)
     words = [_wording(language, text) for language, text in sorted(row.texts.items())]
-    found = _register(connection, row, who)
+    planned = {run.carrier for run in dossier.runs if run.state is RunState.PLANNED}
+    found = of_campaign(connection, row, planned) if planned else []
     base = CampaignPageView(
         dossier, connection.scalar(letter), words, views, found, totals_erased=_gone(dossier)
     )
@@ -134,16 +135,6 @@ def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> Camp
         waits=_waits(samples),
         curve=_curve(views, samples),
     )
-
-
-def _register(connection: Connection, campaign: Any, who: Caller) -> list[Finding]:
-    """Return what the register says, while a run of the campaign is still to be started."""
-    planned = select(runs.c.carrier).where(
-        runs.c.campaign_id == campaign.id, runs.c.state == RunState.PLANNED.value
-    )
-    carriers = set(connection.execute(planned).scalars())
-    own = carriers if who.carrier is None else carriers & {who.carrier}
-    return of_campaign(connection, campaign, own)
 
 
 def _gone(dossier: Dossier) -> bool:
