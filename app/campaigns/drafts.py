@@ -161,12 +161,13 @@ def _check_window(start: datetime | None, end: datetime | None) -> None:
 
 def _original(draft: Draft) -> str:
     """Return the Vietnamese text with its diacritics, whichever form is sent."""
-    return sms.nfc(texts.find(draft.text_key or "").accented if draft.text is None else draft.text)
+    text = texts.find(draft.text_key or "").accented if draft.text is None else draft.text
+    return texts.with_sender(sms.nfc(text), draft.sender)
 
 
 def _wording(draft: Draft) -> str:
     """Return the exact text; what is approved is what is sent."""
-    wording = sms.nfc(_chosen_wording(draft))
+    wording = texts.with_sender(sms.nfc(_chosen_wording(draft)), draft.sender)
     if not wording.strip():
         raise Invalid("The text is empty.", field="text")
     if _NO_LETTERS.search(wording):

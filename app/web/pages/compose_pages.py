@@ -423,10 +423,12 @@ def findings(
 
 def _forms(fields: FormData) -> tuple[str, str] | None:
     own = fields.raw("text").strip().replace("\r\n", "\n")
-    if own:
-        return estimate.both(own[:2000])
     found = {text.key: text for text in texts.all_texts()}.get(fields.get("text_key"))
-    return (found.accented, found.unaccented) if found else None
+    if not own and found is None:
+        return None
+    forms = estimate.both(own[:2000]) if own or found is None else (found.accented, found.unaccented)
+    accented, plain = (texts.with_sender(each, fields.get("sender") or texts.SENDER) for each in forms)
+    return accented, plain
 
 
 def _window(fields: FormData, settings: Settings) -> sending_window.Window:
