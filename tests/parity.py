@@ -35,6 +35,7 @@ COMMANDS = {
     "list_links": "link list",
     "list_sender_names": "sender-name list",
     "list_registration_rules": "sender-name rules",
+    "list_register_refusals": "sender-name refusals",
     "list_register_findings": "sender-name check 1",
     "list_unknown": "unknown list 1",
     "download_unknown": "unknown export 1 --out unknown.csv",

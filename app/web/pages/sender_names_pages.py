@@ -15,7 +15,7 @@ from app.reports.intake import attachments
 from app.reports.intake.routes import FOLDER
 from app.security import tenant_scope
 from app.security.roles import may
-from app.sender_names import checks, register, reminders
+from app.sender_names import checks, refusals, register, reminders
 from app.sender_names.register import PaperBody, SenderName
 from app.web import query_params
 from app.web.forms import purposes
@@ -72,11 +72,10 @@ def _list(visit: PageRequest, entered: FormState = _BLANK, **ids: str) -> Respon
     who, db = visit.who, visit.db
     found = db.read(register.names, who.carrier)
     rules = OPERATIONS["list_registration_rules"].run(db, visit.settings, who)
+    refused = db.read(refusals.refusals, who.carrier)
     soon = {each.entry.id for each in db.read(reminders.ending, clock.now(), who.carrier)}
-    return render(
-        visit, "sender_names.html", entered.status, entered=entered, names_=found, rules=rules, soon=soon,
-        **_words(visit),
-    )  # fmt: skip
+    lists = {"names_": found, "rules": rules, "soon": soon, "refused": refused}
+    return render(visit, "sender_names.html", entered.status, entered=entered, **lists, **_words(visit))
 
 
 def _one(visit: PageRequest, sender_name_id: int, entered: FormState | None = None) -> Response:

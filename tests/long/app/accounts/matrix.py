@@ -73,6 +73,7 @@ set_sender_name_paper   401  in   in   403  in   404
 remove_sender_name      401  in   in   403  in   404
 list_registration_rules 401  in   in   in   in   in
 set_registration_rules  401  in   in   403  in   in
+list_register_refusals  401  in   in   in   in   in
 list_register_findings  401  in   in   in   in   404
 override_register       401  in   in   403  403  403
 list_unknown            401  in   in   in   in   404
