@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -164,6 +165,11 @@ class LinkSettings(BaseModel):
     test_numbers: tuple[TestNumber, ...] = ()  # the only numbers that `loa carrier test-send` may send to
     password: SecretStr | None = None  # from the environment or a secret file alone
     webhook: WebhookSettings | None = None  # how its carrier calls with receipts
+    # Who said what its receipts prove (receipt_level): a person at the carrier, a letter, a contract.
+    receipt_level_source: Why | None = None
+    receipt_level_on: date | None = None  # the day on which that was said
+    # Whether the carrier refuses texts without the sender's name in them; left out: perhaps, so it is advice.
+    sender_in_text: bool | None = None
     private_line: Why | None = None  # why a line without TLS may be plain, in words
 
     @property
@@ -171,6 +177,12 @@ class LinkSettings(BaseModel):
         """Whether nobody has stated what its receipts prove; VNPT's customer care never proves more."""
         own = self.model_extra or {}
         return self.kind in ("smpp", "vnpt") and "receipt_level" not in own and own.get("traffic") != "cskh"
+
+    @property
+    def claims_handset(self) -> bool:
+        """Whether its receipts count as proof of the telephone, and nobody is named who said so."""
+        own = self.model_extra or {}
+        return own.get("receipt_level") == "handset" and self.receipt_level_source is None
 
     def options(self, name: str) -> LinkOptions:
         own: dict[str, Any] = dict(self.model_extra or {})

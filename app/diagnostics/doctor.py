@@ -106,6 +106,10 @@ _STOPPED = {
     "link": "the settings of a link make something else of its text than when it was approved. Put them "
     "back, or `loa campaign sign` it; then `loa run resume`.",
 }
+_CLAIMED = (
+    "Link {} counts receipts as proof of the handset, and nobody is named who said so. Set "
+    "receipt_level_source and receipt_level_on in its settings, or receipt_level to operator."
+)
 _ASSUMED = (
     "Link {} does not say what its receipts prove; they are counted as proof of the operator's centre. Set "
     'receipt_level = "operator", or "handset" if the contract says that receipts come from the handset.'
@@ -158,6 +162,8 @@ def wiring(settings: Settings) -> Iterator[Symptom]:
     for name, link in settings.links.items():
         if link.assumes_receipt_level:
             yield Symptom("links", True, _ASSUMED.format(name), note=True)
+        if link.claims_handset:
+            yield Symptom("links", True, _CLAIMED.format(name), note=True)
     if not settings.links:
         yield Symptom("links", False, "No link is configured, so nothing can be sent: see loa.example.toml.")
 

@@ -57,6 +57,7 @@ SENTENCES: Mapping[str, Said] = {
     "do-not-send.reply": say("put numbers on the do-not-send list of {subject}, whose holders asked for it"),
     "do-not-send.remove": say("took numbers off the do-not-send list of {subject}"),
     "erasure": say("erased by the rules of retention: {subject}"),
+    "link.receipt_level": say("said in the settings what the receipts of {subject} prove"),
     "link.test": say("had a test message sent by {subject}"),
     "link.test_answer": say("got the answer to a test message by {subject}"),
     "notice.replay": say("sent {subject} once more"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
@@ -28,6 +28,7 @@ from app.sender_names.checks import Finding, of_campaign
 from app.web.translations import Said
 from app.web.view_models import delivery_labels, run_status
 from app.web.view_models.run_status import RunView
+from carriers.contract import ReceiptLevel
 
 MOST_BATCHES = 50
 
@@ -95,6 +96,9 @@ class RunPageView:
     stated_at: datetime | None
     stated: StatedForm
     left_off: list[str]  # what the version before had, by its fields
+    handset: list[
+        tuple[str, str | None, date | None]
+    ]  # links whose receipts prove the telephone, who says so
     register: list[Finding]  # what the register says against a start
 
     @property
@@ -174,6 +178,15 @@ def read_run(connection: Connection, run_id: int, who: Caller, settings: Setting
         stated_at=None if said is None else clock.from_ms(said.cutoff_ms),
         stated=StatedForm() if said is None else StatedForm.of(said),
         left_off=versions[-1].lacks(versions[-2]) if len(versions) > 1 else [],
+        handset=[
+            (
+                link.name,
+                link.level_source,
+                date.fromisoformat(link.level_source_on) if link.level_source_on else None,
+            )
+            for link in link_store.all_links(connection, run.carrier)
+            if link.receipt_level == ReceiptLevel.HANDSET and link.left_at is None and not run.audience
+        ],
         register=of_campaign(connection, row, {run.carrier}) if run.state is RunState.PLANNED else [],
     )
 
