@@ -184,6 +184,12 @@ class LinkSettings(BaseModel):
         own = self.model_extra or {}
         return own.get("receipt_level") == "handset" and self.receipt_level_source is None
 
+    @property
+    def needs_template_code(self) -> bool:
+        """Whether it sends the code of a registered template along with each message."""
+        own = (self.model_extra or {}).get("tlvs")
+        return isinstance(own, dict) and "field:template_code" in own.values()
+
     def options(self, name: str) -> LinkOptions:
         own: dict[str, Any] = dict(self.model_extra or {})
         if self.password is not None:

@@ -609,6 +609,8 @@ links = Table(
     Column("receipts_early_min", SmallInteger),  # its receipts state their times so much too early
     Column("level_source", String(300)),  # who said what its receipts prove; NULL: nobody
     Column("level_source_on", String(10)),  # the day on which that was said
+    # Whether it sends the code of a registered template along, without which the carrier refuses.
+    Column("needs_template_code", Boolean, nullable=False, server_default=text("false")),
     Column("sender_in_text", Boolean),  # whether the carrier refuses texts without it; NULL: not known
 )
 

@@ -68,6 +68,7 @@ class LinkRecord:
     level_source: str | None = None  # who said what its receipts prove
     level_source_on: date | None = None
     sender_in_text: bool | None = None  # whether its carrier refuses texts without the sender's name
+    needs_template_code: bool = False  # whether it sends the code of a registered template along
 
 
 def register(connection: Connection, link: LinkRecord) -> Link:
@@ -85,6 +86,7 @@ def register(connection: Connection, link: LinkRecord) -> Link:
         "level_source": link.level_source,
         "level_source_on": link.level_source_on and link.level_source_on.isoformat(),
         "sender_in_text": link.sender_in_text,
+        "needs_template_code": link.needs_template_code,
     }
     new = {"name": link.name, "group_id": 0, "state": LinkState.RUNNING.value, "changed_at": clock.now_ms()}
     row = connection.execute(select(links).where(c.name == link.name)).first()

@@ -340,6 +340,7 @@ def facts(name: str, link: LinkSettings, carrier: Carrier) -> link_store.LinkRec
         link.receipt_level_source,
         link.receipt_level_on,
         link.sender_in_text,
+        link.needs_template_code,
     )
 
 

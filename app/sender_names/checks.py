@@ -168,6 +168,7 @@ def look(connection: Connection, content: Content, carriers: Sequence[str]) -> l
         else:
             found += _of_name(carrier, entries, content)
             found += _of_template(carrier, entries, own_rules, content)
+        found += _of_template_code(connection, carrier, entries, content)
         found += _of_words(own_rules, content)
         found += _of_sender_in_text(connection, carrier, content)
     return found
@@ -233,11 +234,6 @@ def _lasts(entry: SenderName, content: Content) -> bool:
     return (entry.valid_from or date.min) <= content.first and content.last <= (entry.valid_to or date.max)
 
 
-def matching(entries: Sequence[SenderName], content: Content, text: str) -> SenderName | None:
-    """Return the registered template that the text fits, if there is one."""
-    return next((each for each in _templates(entries, content) if _fits(each, text)), None)
-
-
 def _templates(entries: Sequence[SenderName], content: Content) -> list[SenderName]:
     return [
         each
@@ -274,6 +270,37 @@ def _of_template(
             nearest.id,
             tuple(word_by_word(nfc(nearest.template or ""), nfc(text))),
         )
+
+
+def _of_template_code(
+    connection: Connection, carrier: str, entries: Sequence[SenderName], content: Content
+) -> Iterator[Finding]:
+    needs = select(links.c.id).where(
+        links.c.carrier == carrier, links.c.left_at.is_(None), links.c.needs_template_code
+    )
+    if connection.execute(needs.limit(1)).first() is None:
+        return
+    codes = [code(entries, content, text) for text in content.texts]
+    if not all(codes):
+        said = f"{network(carrier)} needs the code of a registered template, and none fits the text."
+        yield Finding(carrier, FindingKind.TEMPLATE_CODE, True, said)
+
+
+def code(entries: Sequence[SenderName], content: Content, text: str) -> str:
+    """Return the carrier's code of the registered template that the text fits, "" if there is none."""
+    known = (each for each in _templates(entries, content) if each.template_code)
+    return next((each.template_code or "" for each in known if _fits(each, text)), "")
+
+
+def template_codes(connection: Connection, campaign: Row[Any]) -> dict[str, list[str]]:
+    """Return the codes of the templates that the campaign's text fits, for its approval to bind."""
+    query = select(runs.c.carrier).where(runs.c.campaign_id == campaign.id).order_by(runs.c.carrier)
+    content = _content(campaign)
+    found = {
+        carrier: code(register.names(connection, carrier), content, campaign.texts.get("", ""))
+        for carrier in connection.execute(query).scalars()
+    }
+    return {f"{carrier}/template": [each] for carrier, each in found.items() if each}
 
 
 def _alike(original: str, text: str) -> float:

@@ -58,6 +58,7 @@ class NamePurpose(StrEnum):
 
 
 Code = Annotated[str, StringConstraints(strip_whitespace=True, max_length=60, pattern=LINE), NoMobile]
+TemplateCode = Annotated[Code, StringConstraints(pattern=r"^[!-~]*$")]  # sent along as ASCII
 Contact = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300, pattern=LINE)]
 Template = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PROSE)]
 
@@ -81,7 +82,9 @@ class NameBody(StrictBody):
     template: Template | None = Field(
         None, description="text with placeholders such as {D,160}", examples=[None]
     )
-    template_code: Code | None = Field(None, description="the carrier's id of the template", examples=[None])
+    template_code: TemplateCode | None = Field(
+        None, description="the carrier's id of the template", examples=[None]
+    )
     certificate: Code | None = Field(None, examples=["1234/GCN-A05"])
     asked_on: Day | None = Field(None, examples=["2026-10-01"])
     valid_from: Day | None = Field(None, examples=["2026-11-05"])

@@ -53,9 +53,12 @@ def upgrade() -> None:
     op.add_column("links", sa.Column("level_source", sa.String(300)))
     op.add_column("links", sa.Column("level_source_on", sa.String(10)))
     op.add_column("links", sa.Column("sender_in_text", sa.Boolean))
+    needs = sa.Column("needs_template_code", sa.Boolean, nullable=False, server_default=sa.text("false"))
+    op.add_column("links", needs)
 
 
 def downgrade() -> None:
+    op.drop_column("links", "needs_template_code")
     op.drop_column("links", "sender_in_text")
     op.drop_column("links", "level_source_on")
     op.drop_column("links", "level_source")
