@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from app.core import areas
 from app.core import setting_values as values
 from app.core.errors import SetupError
 from app.core.setting_sources import SettingsFile, Variables, absent, file, sentence, strangers
@@ -257,6 +258,8 @@ class Settings(BaseSettings):
     audit_head_minutes: int = Field(default=60, ge=0, le=1440)
     # File that keeps heads of the audit's hash chain; by default audit-heads in the data folder.
     audit_head_file: Path | None = None
+    # Code of the province whose areas lists and reports have, of app/data/areas/provinces.csv.
+    province: str | None = None
     links: dict[Name, LinkSettings] = Field(default_factory=dict)  # one table for each link
     # Messages a link may have on the wire unrecorded: unknown after a crash. Lists in flight come on top.
     sub_batch: int = Field(default=200, ge=2, le=1000)
@@ -360,6 +363,14 @@ class Settings(BaseSettings):
     def _whole_certificate(self) -> Settings:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together; set both or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _use_province(self) -> Settings:
+        """Have this process know the areas of the province."""
+        if self.province is not None and self.province not in areas.provinces():
+            raise ValueError("province is a code of two digits, as app/data/areas/provinces.csv has it")
+        areas.use(self.province)
         return self
 
     @model_validator(mode="after")
