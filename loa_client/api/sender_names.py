@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Literal
 
 from loa_client.api.verify import TextPart
@@ -47,6 +47,18 @@ class Rules:
     needs_template: bool
     forbidden_words: list[str]
     known: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterRefusal:
+    carrier: str
+    name: str | None
+    run_id: int | None
+    link: str | None
+    messages: int
+    code: str | None
+    reason: str | None
+    at: datetime
 
 
 FindingKind = Literal["empty", "name", "period", "template", "template_code", "word", "sender_in_text"]
@@ -199,6 +211,12 @@ class SenderNamesOperations:
             answer=Rules,
             json=given(lead_days=lead_days, needs_template=needs_template, forbidden_words=forbidden_words),
         )
+
+    @Operation
+    def list_register_refusals(self) -> Call[list[RegisterRefusal]]:
+        """List what carriers refused in the last 90 days for the sender's name or the text, newest
+        first."""
+        return Call(method="GET", path="/v1/sender-names/refusals", answer=list[RegisterRefusal])
 
     @Operation
     def list_register_findings(self, campaign_id: int) -> Call[list[Finding]]:
