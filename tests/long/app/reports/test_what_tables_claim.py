@@ -13,8 +13,8 @@ import openpyxl
 import pytest
 from sqlalchemy import select, update
 
-from app.core.phone import network
 from app.core import areas, clock
+from app.core.phone import network
 from app.core.states import DeliveryState as S
 from app.core.states import NotSent
 from app.database import models as m
