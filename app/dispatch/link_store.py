@@ -207,6 +207,15 @@ def all_links(connection: Connection, carrier: str | None = None) -> list[Row[An
     return list(connection.execute(query.where(links.c.carrier == carrier) if carrier else query))
 
 
+def handset_sources(connection: Connection, carrier: str | None) -> list[tuple[str, str | None, date | None]]:
+    """Return the links whose receipts prove the telephone, and who said so and when."""
+    return [
+        (row.name, row.level_source, date.fromisoformat(row.level_source_on) if row.level_source_on else None)
+        for row in all_links(connection, carrier)
+        if row.receipt_level == ReceiptLevel.HANDSET and row.left_at is None
+    ]
+
+
 # ---- Health: each process writes that of its own links in short transactions; all may read it
 
 WRITE_EVERY_MS = 10_000  # without news; news is written at the next step

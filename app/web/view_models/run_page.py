@@ -28,7 +28,6 @@ from app.sender_names.checks import Finding, of_campaign
 from app.web.translations import Said
 from app.web.view_models import delivery_labels, run_status
 from app.web.view_models.run_status import RunView
-from carriers.contract import ReceiptLevel
 
 MOST_BATCHES = 50
 
@@ -178,15 +177,7 @@ def read_run(connection: Connection, run_id: int, who: Caller, settings: Setting
         stated_at=None if said is None else clock.from_ms(said.cutoff_ms),
         stated=StatedForm() if said is None else StatedForm.of(said),
         left_off=versions[-1].lacks(versions[-2]) if len(versions) > 1 else [],
-        handset=[
-            (
-                link.name,
-                link.level_source,
-                date.fromisoformat(link.level_source_on) if link.level_source_on else None,
-            )
-            for link in link_store.all_links(connection, run.carrier)
-            if link.receipt_level == ReceiptLevel.HANDSET and link.left_at is None and not run.audience
-        ],
+        handset=[] if run.audience else link_store.handset_sources(connection, run.carrier),
         register=of_campaign(connection, row, {run.carrier}) if run.state is RunState.PLANNED else [],
     )
 
