@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from difflib import SequenceMatcher
 from enum import StrEnum
 from typing import Annotated, Any
@@ -34,6 +34,7 @@ _OVERRIDE = (
     "Correct the campaign or the register, or give a reason to send all the same: on the campaign's page, or "
     "with `loa sender-name override`."
 )
+_SOON = timedelta(days=30)
 CampaignId = Annotated[int, Interval(ge=1, le=LARGEST), Exact]
 
 
@@ -58,6 +59,7 @@ class Content:
     texts: tuple[str, ...]
     first: date
     last: date
+    endless: bool = False  # the window has no end, so nobody knows the last day
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,11 @@ def _of_name(carrier: str, entries: Sequence[SenderName], content: Content) -> I
     registered = [each for each in own if each.state is NameState.REGISTERED]
     fitting = [each for each in registered if each.covers(content.purpose)]
     if any(_lasts(each, content) for each in fitting):
+        end = max(each.valid_to or date.max for each in fitting)
+        if content.endless and end < content.last + _SOON:
+            day = _day(end)
+            said = f"The registration of {sender} at {at} ends on {day}, and the sending window has no end."
+            yield Finding(carrier, FindingKind.PERIOD, False, said)
         if all(each.name != sender for each in fitting):
             yield Finding(
                 carrier,
@@ -350,7 +357,7 @@ def content(
         None if ms is None else clock.moment(ms).date() for ms in (clock.now_ms(), window_start, window_end)
     )
     first = max(today or date.min, start or date.min)
-    return Content(sender, purpose, texts, first, max(first, end or first))
+    return Content(sender, purpose, texts, first, max(first, end or first), end is None)
 
 
 def _hash(finding: Finding, content: Content) -> str:

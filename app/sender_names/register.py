@@ -58,7 +58,10 @@ class NamePurpose(StrEnum):
 
 
 Code = Annotated[str, StringConstraints(strip_whitespace=True, max_length=60, pattern=LINE), NoMobile]
-TemplateCode = Annotated[Code, StringConstraints(pattern=r"^[!-~]*$")]  # sent along as ASCII
+# Sent along as ASCII.
+TemplateCode = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=60, pattern=r"^[!-~]*$"), NoMobile
+]
 Contact = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300, pattern=LINE)]
 Template = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PROSE)]
 

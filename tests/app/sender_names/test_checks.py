@@ -116,6 +116,15 @@ def test_a_name_that_is_registered_for_all_the_days_passes(
     assert not [each for each in found(db, campaign_id) if each.refused]
 
 
+@pytest.mark.parametrize(("days", "advised"), [(5, True), (29, True), (30, False)])
+def test_a_window_without_an_end_is_advised_of_a_name_that_ends_soon(
+    db: Database, days: int, advised: bool
+) -> None:
+    campaign_id, _ = db.write(whole_run)
+    enter(db, valid_to=day(days))
+    assert kinds(db, campaign_id) == ([("period", False)] if advised else [])
+
+
 def test_a_text_that_fits_no_template_is_refused_where_the_carrier_demands_one(db: Database) -> None:
     campaign_id, _ = db.write(whole_run)
     enter(db)

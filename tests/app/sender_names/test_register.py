@@ -144,6 +144,23 @@ def test_a_scan_is_filed_as_the_paper_and_stays_when_the_entry_changes(client: C
     assert client.put(f"/v1/sender-names/{made['id']}", json=NAME).json()["paper"] == sha256
 
 
+def test_an_operator_reads_the_papers_of_its_carrier_and_no_others(
+    client: Client, application: FastAPI, db: Database
+) -> None:
+    shas = {}
+    for carrier in ("vnpt", "viettel"):
+        made = add(client, carrier=carrier)
+        scan = {"file": ("giay.pdf", b"%PDF-1.4 " + carrier.encode(), "application/pdf")}
+        shas[carrier] = client.post("/v1/attachments", files=scan).json()["sha256"]
+        client.put(f"/v1/sender-names/{made['id']}/paper", json={"attachment": shas[carrier]})
+    with Client(application, db.write(create_key, "vt", "operator", "viettel")) as operator:
+        (own,) = operator.get("/v1/sender-names").json()
+        assert operator.get(f"/v1/attachments/{shas['viettel']}").status_code == 200
+        assert operator.get(f"/v1/attachments/{shas['vnpt']}").status_code == 404
+        stolen = {"attachment": shas["vnpt"]}
+        assert operator.put(f"/v1/sender-names/{own['id']}/paper", json=stolen).status_code == 422
+
+
 def test_a_carrier_s_rules_are_the_usual_ones_until_somebody_enters_them(client: Client) -> None:
     add(client)
     (usual,) = client.get("/v1/registration-rules").json()

@@ -9,7 +9,7 @@ from app.campaigns import lifecycle
 from app.database.connection import Database
 from app.sender_names import register
 from tests.app.campaigns.rows import whole_run
-from tests.long.app.web.conftest import Paper, text
+from tests.long.app.web.conftest import Paper, text, token
 
 In = Callable[..., Paper]
 NAME = {"carrier": "vnpt", "name": "CA SON LA", "state": "registered"}
@@ -35,6 +35,27 @@ def test_an_entry_is_made_changed_and_removed_on_the_page(pages_db: Database, si
     assert 'value="CONG AN TINH SON LA"' in wrong.text
     _send(paper, f"/sender-names/{entry.id}/remove", {})
     assert pages_db.read(register.names) == []
+
+
+def test_a_scan_is_filed_and_what_is_no_scan_is_refused(pages_db: Database, signed_in: In) -> None:
+    paper = signed_in("operator", "vnpt")
+    _send(paper, "/sender-names", NAME)
+    (entry,) = pages_db.read(register.names)
+    place, cookie = f"/sender-names/{entry.id}/paper", "; ".join(f"{k}={v}" for k, v in paper.cookies.items())
+    csrf = token(paper.get(f"/sender-names/{entry.id}").text)
+
+    def upload(content: bytes, said: str = csrf) -> int:
+        scan = {"file": ("giay.pdf", content, "application/pdf")}
+        headers = {"Accept": "text/html", "Cookie": cookie}
+        answer = paper.client.post(place, data={"csrf": said}, files=scan, headers=headers)
+        return int(answer.status_code)
+
+    assert upload(b"%PDF-1.4 x", "0" * len(csrf)) == 403
+    assert upload(b"no scan") == 422
+    assert pages_db.read(register.names)[0].paper is None
+    assert upload(b"%PDF-1.4 x") == 303
+    sha256 = pages_db.read(register.names)[0].paper
+    assert paper.get(f"/v1/attachments/{sha256}").content == b"%PDF-1.4 x"
 
 
 def test_a_table_is_pasted_and_a_carrier_s_rules_are_entered(pages_db: Database, signed_in: In) -> None:
