@@ -29,7 +29,7 @@ def import_(
     try:
         table = file.read_text("utf-8-sig")
     except UnicodeDecodeError:
-        raise Invalid(f"{file.name} is not UTF-8; save it as “CSV UTF-8”.") from None
+        raise Invalid("{file} is not UTF-8. Save it as “CSV UTF-8”.", file=file.name) from None
     found = carried_out("import_sender_names", {}, table=table)
     done(
         f"The register has {found.added} new entries, and {found.replaced} replaced ones.",

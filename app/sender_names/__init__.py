@@ -3,6 +3,6 @@
 # The rule for a registered sender name in Viet Nam: at most 11 characters, never digits alone.
 SENDER = r"(?![0-9]+$)[A-Za-z0-9._\- ]{1,11}"
 NOT_A_NAME = (
-    "The sender is the registered name: 1 to 11 Latin letters, digits, blanks or . _ - and "
-    "not digits alone, for example CA SON LA."
+    "The sender must be the registered name: 1 to 11 Latin letters, digits, spaces or . _ "
+    "- and not only digits, for example CA SON LA."
 )

@@ -28,8 +28,10 @@ from app.sender_names import register
 from app.sender_names.register import TAG as TAG
 from app.sender_names.register import NameState, Rules, SenderName
 from app.text_verification.compare import TextPart, word_by_word
+from carriers.phrases import Phrase, join
 from carriers.text import nfc, template, unaccent
 
+_RENEW = "Have it renewed, or send in other days."
 _OVERRIDE = (
     "Correct the campaign or the register, or give a reason to send all the same: on the campaign's page, or "
     "with `loa sender-name override`."
@@ -119,11 +121,13 @@ def override_register(tx: Transaction, campaign_id: CampaignId, body: OverrideBo
     campaign = _campaign(tx.connection, campaign_id)
     standing = [each for each in of_campaign(tx.connection, campaign) if each.stands]
     if not standing:
-        raise Conflict(f"The register says nothing against campaign {campaign_id} that needs a reason.")
+        raise Conflict(
+            "The register says nothing against campaign {number} that needs a reason.", number=campaign_id
+        )
     row = {"campaign_id": campaign_id, "reason": body.reason, "at": clock.now_ms(), "by": tx.who.name[:80]}
     row["findings"] = [_hash(each, _content(campaign)) for each in standing]
     tx.connection.execute(insert(register_overrides).values(row))
-    tx.note(f"campaign/{campaign_id}", reason=body.reason, findings=[each.sentence for each in standing])
+    tx.note(f"campaign/{campaign_id}", reason=body.reason, findings=[str(each.sentence) for each in standing])
 
 
 def require_registered(
@@ -137,7 +141,7 @@ def require_registered(
     if standing:
         sentences = list(dict.fromkeys(each.sentence for each in standing))
         faults = [("register", sentence) for sentence in (*sentences, _OVERRIDE)]
-        raise Invalid(" ".join((*sentences, _OVERRIDE)), field="register", faults=faults)
+        raise Invalid(join((*sentences, _OVERRIDE)), field="register", faults=faults)
 
 
 def of_campaign(
@@ -182,8 +186,12 @@ def _empty(carrier: str, sender: str) -> Finding:
         carrier,
         FindingKind.EMPTY,
         False,
-        f"The register has no sender name at {at}, so it is not known whether {sender} is accepted. "
-        "Enter its names under Sender names.",
+        Phrase(
+            "The register has no sender name at {carrier}, so it is not known whether {sender} is accepted. "
+            "Enter its names under Sender names.",
+            carrier=at,
+            sender=sender,
+        ),
     )
 
 
@@ -197,14 +205,24 @@ def _of_name(carrier: str, entries: Sequence[SenderName], content: Content) -> I
         end = max(each.valid_to or date.max for each in fitting)
         if content.endless and end < content.last + _SOON:
             day = _day(end)
-            said = f"The registration of {sender} at {at} ends on {day}, and the sending window has no end."
+            said = _said(
+                "The registration of {sender} at {carrier} ends on {day}, and the sending window has no end.",
+                sender,
+                at,
+                day=day,
+            )
             yield Finding(carrier, FindingKind.PERIOD, False, said)
         if all(each.name != sender for each in fitting):
             yield Finding(
                 carrier,
                 FindingKind.NAME,
                 False,
-                f"{at} has registered {fitting[0].name}; write {sender} in exactly the same way.",
+                _said(
+                    "{carrier} has registered {name}. Write {sender} in exactly the same way.",
+                    sender,
+                    at,
+                    name=fitting[0].name,
+                ),
                 fitting[0].id,
             )
         return
@@ -212,29 +230,43 @@ def _of_name(carrier: str, entries: Sequence[SenderName], content: Content) -> I
         latest = max(fitting, key=lambda each: each.valid_to or date.max)
         if latest.valid_to is not None and latest.valid_to < content.last:
             last = _day(latest.valid_to)
-            said = f"The registration of {sender} at {at} ends on {last}, before the sending does."
+            said = _said(
+                "The registration of {sender} at {carrier} ends on {day}, before the sending does.",
+                sender,
+                at,
+                day=last,
+            )
         else:
-            said = f"The registration of {sender} at {at} starts only on {_day(latest.valid_from)}."
-        yield Finding(
-            carrier, FindingKind.PERIOD, True, f"{said} Have it renewed, or send in other days.", latest.id
-        )
+            day = _day(latest.valid_from)
+            said = _said(
+                "The registration of {sender} at {carrier} starts only on {day}.", sender, at, day=day
+            )
+        yield Finding(carrier, FindingKind.PERIOD, True, join((said, _RENEW)), latest.id)
     elif registered:
-        said = f"{sender} is not registered at {at} for the purpose {content.purpose}."
+        purpose = "{sender} is not registered at {carrier} for the purpose {purpose}."
+        said = _said(purpose, sender, at, purpose=content.purpose)
         yield Finding(carrier, FindingKind.NAME, True, said, registered[0].id)
     elif own:
         yield Finding(carrier, FindingKind.NAME, True, _not_yet(own[-1], at), own[-1].id)
     else:
-        yield Finding(carrier, FindingKind.NAME, True, f"{sender} is not registered at {at}.")
+        yield Finding(
+            carrier, FindingKind.NAME, True, _said("{sender} is not registered at {carrier}.", sender, at)
+        )
 
 
-def _not_yet(entry: SenderName, at: str) -> str:
+def _said(template: str, sender: str, carrier: str, **more: object) -> Phrase:
+    return Phrase(template, sender=sender, carrier=carrier, **more)
+
+
+def _not_yet(entry: SenderName, at: str) -> Phrase:
     match entry.state:
         case NameState.ASKED:
-            return f"The registration of {entry.name} at {at} was asked for and is not granted yet."
+            said = "The registration of {sender} at {carrier} was asked for and is not granted yet."
         case NameState.REFUSED:
-            return f"{at} has refused to register {entry.name}."
+            said = "{carrier} has refused to register {sender}."
         case _:
-            return f"The registration of {entry.name} at {at} has expired."
+            said = "The registration of {sender} at {carrier} has expired."
+    return _said(said, entry.name, at)
 
 
 def _lasts(entry: SenderName, content: Content) -> bool:
@@ -265,7 +297,8 @@ def _of_template(
         if any(_fits(each, text) for each in known) or not (known or own_rules.needs_template):
             continue
         if not known:
-            said = f"{at} only accepts registered texts, and no template of {sender} is registered there."
+            none = "{carrier} only accepts registered texts, and no template of {sender} is registered there."
+            said = _said(none, sender, at)
             yield Finding(carrier, FindingKind.TEMPLATE, True, said)
             continue
         nearest = max(known, key=lambda each: _alike(each.template or "", text))
@@ -273,7 +306,7 @@ def _of_template(
             carrier,
             FindingKind.TEMPLATE,
             own_rules.needs_template,
-            f"The text matches no template of {sender} that is registered at {at}.",
+            _said("The text matches no template of {sender} that is registered at {carrier}.", sender, at),
             nearest.id,
             tuple(word_by_word(nfc(nearest.template or ""), nfc(text))),
         )
@@ -289,7 +322,10 @@ def _of_template_code(
         return
     codes = [code(entries, content, text) for text in content.texts]
     if not all(codes):
-        said = f"{network(carrier)} needs the code of a registered template, and none fits the text."
+        said = Phrase(
+            "{carrier} needs the code of a registered template, and none fits the text.",
+            carrier=network(carrier),
+        )
         yield Finding(carrier, FindingKind.TEMPLATE_CODE, True, said)
 
 
@@ -318,7 +354,10 @@ def _of_words(own_rules: Rules, content: Content) -> Iterator[Finding]:
     texts = " ".join(content.texts)
     for word in own_rules.forbidden_words:
         if _stands_in(word, texts):
-            said = f"{network(own_rules.carrier)} refuses texts with the word “{word}”; use another one."
+            at = network(own_rules.carrier)
+            said = Phrase(
+                "{carrier} refuses texts with the word “{word}”. Use another one.", carrier=at, word=word
+            )
             yield Finding(own_rules.carrier, FindingKind.WORD, True, said)
 
 
@@ -338,9 +377,13 @@ def _of_sender_in_text(connection: Connection, carrier: str, content: Content) -
         carrier,
         FindingKind.SENDER_IN_TEXT,
         refused,
-        f"{at} refuses texts that do not contain the sender name {content.sender}."
-        if refused
-        else f"The text does not contain the sender name {content.sender}; {at} may demand that.",
+        _said(
+            "{carrier} refuses texts that do not contain the sender name {sender}."
+            if refused
+            else "The text does not contain the sender name {sender}. {carrier} may demand that.",
+            content.sender,
+            at,
+        ),
     )
 
 

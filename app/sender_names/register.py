@@ -39,6 +39,7 @@ KEEPERS = frozenset({Role.ADMIN, Role.APPROVER, Role.OPERATOR})
 USUAL_LEAD_DAYS = 35  # what vendors say of names and templates in Viet Nam: about five weeks
 MOST_ROWS = 2000  # of one import
 PAGE = "/sender-names"
+_LINE = "Line {line}: {detail}"
 
 
 class NameState(StrEnum):
@@ -192,7 +193,7 @@ def _check(body: NameBody) -> None:
     try:
         template.parse("", body.template or "")
     except ValueError as error:
-        raise Invalid(f"The template {error}.", field="template") from None
+        raise Invalid("The template {error}.", error=error, field="template") from None
 
 
 def names(connection: Connection, carrier: str | None = None, today: date | None = None) -> list[SenderName]:
@@ -276,7 +277,7 @@ def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
             _check_carrier(tx, each.carrier)
             values = each.columns() | _changed(tx)
         except Invalid as error:
-            raise Invalid(f"Line {line}: {error.detail}", field="table") from None
+            raise Invalid(_LINE, line=line, detail=error.detail, field="table") from None
         number = known.get(_key(each))
         if number is None:
             row = insert(sender_names).values(values).returning(sender_names.c.id)
@@ -330,7 +331,7 @@ def set_sender_name_paper(tx: Transaction, sender_name_id: NameId, body: PaperBo
     found = tx.connection.scalar(seen.limit(1))
     if found is None:
         raise Invalid(
-            "There is no attachment of this sha256; hand the file in first (POST /v1/attachments).",
+            "There is no attachment with this sha256. Upload the file first (POST /v1/attachments).",
             field="attachment",
         )
     own = update(sender_names).where(sender_names.c.id == sender_name_id)
@@ -409,7 +410,9 @@ def get(connection: Connection, number: int) -> SenderName:
 def _check_carrier(tx: Transaction, carrier: str) -> None:
     """Raise unless the caller may keep this carrier's entries, and there is such a carrier."""
     if tx.who.carrier not in (None, carrier):
-        raise NotFound(f"You keep the register of {tx.who.carrier} only; `loa sender-name list` shows it.")
+        raise NotFound(
+            "You keep the register of {carrier} only. See `loa sender-name list`.", carrier=tx.who.carrier
+        )
     check_own(tx.settings, carrier)
 
 
@@ -466,16 +469,20 @@ def _read_table(table: str) -> list[tuple[int, NameBody]]:
     try:
         for row in reader:
             if None in row:
-                raise Invalid(f"Line {reader.line_num} has more cells than the first line.", field="table")
+                raise Invalid(
+                    "Line {line} has more cells than the first line.", line=reader.line_num, field="table"
+                )
             values = {name: said.strip() for name, said in row.items() if (said or "").strip()}
             if values:
                 found.append((reader.line_num, filled(NameBody, values)))
     except csv.Error as error:
-        raise Invalid(f"The table is not CSV: {error}.", field="table") from None
+        raise Invalid("The table is not CSV: {error}.", error=error, field="table") from None
     except Invalid as error:
         if error.field == "table":
             raise
-        raise Invalid(f"Line {reader.line_num}: {error.detail}", field="table") from None
+        raise Invalid(_LINE, line=reader.line_num, detail=error.detail, field="table") from None
     if not found or len(found) > MOST_ROWS:
-        raise Invalid(f"The table needs 1 to {MOST_ROWS} lines below the names of its fields.", field="table")
+        raise Invalid(
+            "The table needs 1 to {most} lines below the names of its fields.", most=MOST_ROWS, field="table"
+        )
     return found

@@ -49,7 +49,7 @@ def test_refusals_for_a_reason_of_ours_halt_after_so_many(reason: Reason) -> Non
     halted = results[-1]
     assert isinstance(halted, Halted)
     assert halted.code == "0x0A"
-    assert halted.reason.endswith("The last one: 0x0A")
+    assert halted.reason.endswith("Last code: 0x0A")
 
 
 @pytest.mark.parametrize("reason", [each for each in Reason if each not in OURS])
@@ -144,7 +144,7 @@ def test_the_carriers_own_trouble_uses_up_no_patience_of_messages_once_it_is_eve
     row = counting()
     results = count(row, *[TROUBLE] * 50)
     assert [each.counts for each in results if isinstance(each, Deferred)] == [True] * MOST + [False] * 30
-    assert row.why_paused == "every message is put off (0x08)"
+    assert row.why_paused == "every message is deferred (0x08)"
     assert 4.0 < row.pause_left_s <= 5.0
     count(row, TAKEN)
     assert (row.why_paused, row.pause_left_s) == ("", 0.0)

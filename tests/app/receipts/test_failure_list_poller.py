@@ -15,7 +15,7 @@ from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import CampaignState, DeliveryState, LinkState, RunState
 from app.database.connection import Database
-from app.database.models import campaigns, deliveries, link_jobs, quarantine, receipts, runs
+from app.database.models import campaigns, deliveries, jobs, quarantine, receipts, runs
 from app.database.models import links as links_table
 from app.ledger.contract import SubmitOutcome
 from app.observability.metrics import Metrics
@@ -204,7 +204,7 @@ async def test_a_halted_or_closed_link_is_not_read(db: Database, why: str) -> No
 
 def lease(db: Database) -> int:
     """Until when somebody has the list of today to himself."""
-    query = select(link_jobs.c.until).where(link_jobs.c.name == f"failures {SENDER} {today()}")
+    query = select(jobs.c.lease_until).where(jobs.c.subject == f"link 1 {SENDER} {today()}")
     return db.read(lambda c: c.execute(query).scalar_one())
 
 

@@ -108,7 +108,7 @@ def test_another_carriers_messages_are_never_touched(db: Database, tmp_path: Pat
 @pytest.mark.parametrize(
     ("claim", "words"),
     [
-        (FileClaim("mobifone"), "No campaign has a run at “mobifone”.* Name one of: viettel"),
+        (FileClaim("mobifone"), "No campaign has a run at “mobifone”, so its result file cannot be read"),
         (FileClaim("viettel", 99), "Campaign 99 has no run at viettel"),
     ],
 )
@@ -130,7 +130,7 @@ def test_what_was_said_of_a_file_stays_and_nothing_said_is_no_contradiction(
     assert scene.registered(db, path).id == found.row.id
     another(world, [TAKEN] * 2)
     with pytest.raises(
-        Conflict, match="receipt file 1, which was taken for campaign 1, the level of its link"
+        Conflict, match="This file was already uploaded as receipt file 1 for campaign 1, the"
     ):
         scene.registered(db, path, FileClaim("viettel", world.campaign + 1))
 
