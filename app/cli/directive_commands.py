@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -111,8 +111,29 @@ def status(directive_id: Number, as_json: Json = False) -> None:
     for run in found.runs:
         for warning in run.warnings:
             typer.echo(alarm(escaped(f"! run {run.run_id} ({run.carrier}): {warning}")))
+    typer.echo(_READY[str(found.ready)])
+    for need in found.registrations:
+        line = escaped(f"- {need.carrier}: {need.what} ({need.campaign}); {_by_when(need)}")
+        typer.echo(alarm(line) if need.late else line)
     for each in found.missing:
         typer.echo(escaped(f"- {each.who}: {each.what}{' (quá hạn)' if each.late else ''}"))
+
+
+_READY = {
+    "yes": "Gửi đúng ngày: được.",
+    "missing": "Gửi đúng ngày: được, nếu kịp có đủ những mục sau:",
+    "no": "Gửi đúng ngày: KHÔNG kịp, vì:",
+}
+
+
+def _by_when(need: Any) -> str:
+    """Say by when a registration must be asked for, or when it should be there."""
+    lead = f"thường mất {need.lead_days} ngày"
+    if need.expected_on is not None:
+        return f"{lead}, dự kiến có ngày {need.expected_on:%d/%m/%Y}{' (muộn)' if need.late else ''}"
+    if need.ask_by is None:
+        return lead
+    return f"{lead}, đề nghị chậm nhất ngày {need.ask_by:%d/%m/%Y}{' (đã qua)' if need.late else ''}"
 
 
 @app.command()

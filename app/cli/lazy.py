@@ -58,6 +58,7 @@ _NOUNS = {
     "report": "Result reports.",
     "retention": "Erasure of expired data, with certificates.",
     "run": "Runs: a campaign's share at one carrier.",
+    "sender-name": "The register of sender names and templates at the carriers.",
     "simulate": "Run a simulated carrier for tests.",
     "statement": "Figures stated by carriers or entered by hand.",
     "text": "Prepared texts, and what a text costs.",
@@ -65,7 +66,11 @@ _NOUNS = {
     "user": "Users who sign in with a password and a second factor.",
 }
 # Noun -> the module that declares its operations; app/cli has one as well for what is written out.
-_DECLARED = {"key": "app.accounts.keys", "link": "app.dispatch.links"}
+_DECLARED = {
+    "key": "app.accounts.keys",
+    "link": "app.dispatch.links",
+    "sender-name": "app.sender_names.checks",
+}
 
 # What pydantic says of a wrong value, and what we say.
 _RAW = {

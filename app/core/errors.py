@@ -88,6 +88,7 @@ _SHOWN = {
     "request": "See GET /v1/person-requests or `loa privacy requests`",
     "report": "See GET /v1/reports or `loa report list`",
     "signed paper": "See GET /v1/reports/1/signed or `loa report signed 1` for those of report 1",
+    "sender name": "See GET /v1/sender-names or `loa sender-name list`",
     "run": "See GET /v1/runs or `loa run list`",
 }
 

@@ -327,6 +327,10 @@ def facts(name: str, link: LinkSettings, carrier: Carrier) -> link_store.LinkRec
         limits.one_receipt,
         account(link),
         content_hash(link),
+        link.receipt_level_source,
+        link.receipt_level_on,
+        link.sender_in_text,
+        link.needs_template_code,
     )
 
 

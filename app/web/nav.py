@@ -54,6 +54,7 @@ GROUPS = (
         say("Carriers"),
         (
             NavEntry("page_links", "/links", say("Links")),
+            NavEntry("page_sender_names", "/sender-names", say("Sender names")),
             NavEntry("page_receipts", "/receipts", say("Receipts")),
         ),
     ),

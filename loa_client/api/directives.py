@@ -197,6 +197,23 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    campaign_id: int
+    campaign: str
+    carrier: str
+    what: str
+    lead_days: int
+    asked_on: date | None
+    ask_by: date | None
+    expected_on: date | None
+    begins_on: date | None
+    late: bool
+
+
+Ready = Literal["yes", "missing", "no"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     directive_id: int
     number: str
@@ -209,6 +226,8 @@ class Status:
     runs: list[RunDeadlineStatus]
     channels: list[ChannelTotal]
     missing: list[Missing]
+    registrations: list[Need]
+    ready: Ready
 
 
 class DirectivesOperations:

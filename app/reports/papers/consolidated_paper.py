@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 
 from app.core import clock
+from app.core.phone import HOLDERS, network
 from app.reports.build.consolidated import ConsolidatedReport
 from app.reports.figures.addressees import AddresseeKind
 from app.reports.figures.carrier_statement import FigureSource
@@ -108,6 +109,13 @@ def _directions(report: ConsolidatedReport, head: Letterhead) -> Iterator[Block]
     yield Paragraph(f"{comparison_tables.finality(report)}.")
 
 
+def _uncovered(report: ConsolidatedReport) -> Iterator[Block]:
+    """Name the carriers whose subscribers nobody was asked to write to."""
+    names = sorted(network(each) for each in HOLDERS - {line.carrier for line in report.lines})
+    if names:
+        yield Paragraph(f"Chưa bao gồm thuê bao của các mạng không có đợt gửi: {', '.join(names)}.")
+
+
 def _basis(report: ConsolidatedReport, head: Letterhead) -> str:
     """An agency issues its own directive and carries out another's."""
     letter = report.letter
@@ -130,6 +138,7 @@ def _results(report: ConsolidatedReport, channels: ReportTable, at: Mapping[str,
     if report.lines:
         table = subscriber_tables.table(report)
         yield Table(table, table.source, size=10)
+        yield from _uncovered(report)
     yield from _unexplained(report)
     yield Heading(2, "4. Ngân hàng")
     yield _reported(report, _BANKS)

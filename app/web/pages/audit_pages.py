@@ -57,6 +57,7 @@ SENTENCES: Mapping[str, Said] = {
     "do-not-send.reply": say("added numbers to the do-not-send list of {subject} at their owners' request"),
     "do-not-send.remove": say("removed numbers from the do-not-send list of {subject}"),
     "erasure": say("erased under the retention rules: {subject}"),
+    "link.receipt_level": say("said in the settings what the receipts of {subject} prove"),
     "link.test": say("sent a test message through {subject}"),
     "link.test_answer": say("received the answer to a test message through {subject}"),
     "notice.replay": say("sent {subject} again"),
@@ -125,6 +126,7 @@ KINDS: Mapping[str, Said] = {
     "person.": say("people"),
     "person-request.": say("requests of persons"),
     "key.": say("keys"),
+    "sender-name.": say("the register of sender names"),
     "numbers.shown": say("numbers viewed"),
 }
 _SUBJECTS: Mapping[str, tuple[Said, str]] = {
@@ -142,6 +144,7 @@ _SUBJECTS: Mapping[str, tuple[Said, str]] = {
     "receipt-file": (say("result file {name}"), "/receipt-files/"),
     "report": (say("report {name}"), "/reports/"),
     "run": (say("run {name}"), "/runs/"),
+    "sender-name": (say("sender name {name}"), ""),
 }
 
 

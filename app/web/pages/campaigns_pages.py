@@ -34,6 +34,7 @@ from app.reports.figures.by_area import MixedRow
 from app.reports.figures.figures import Figures
 from app.security import tenant_scope
 from app.security.principal import Caller
+from app.sender_names.checks import Finding, of_campaign
 from app.web import display_names, query_params
 from app.web.forms import area_choice, read_fields
 from app.web.forms.list_export import ListFile, list_file, wants_file
@@ -99,6 +100,7 @@ class CampaignPageView:
     letter: str | None
     words: list[CampaignText]
     runs: list[RunView]
+    register: list[Finding] = field(default_factory=list)
     areas: list[AreaView] = field(default_factory=list)
     failed: list[ReasonCount] = field(default_factory=list)
     waits: list[Waited] = field(default_factory=list)
@@ -112,7 +114,11 @@ def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> Camp
     views = run_status.views(connection, [row], dossier.runs)
     letter = select(directives.c.number).where(directives.c.id == row.directive_id)
     words = [_wording(language, text) for language, text in sorted(row.texts.items())]
-    base = CampaignPageView(dossier, connection.scalar(letter), words, views, totals_erased=_gone(dossier))
+    planned = {run.carrier for run in dossier.runs if run.state is RunState.PLANNED}
+    found = of_campaign(connection, row, planned) if planned else []
+    base = CampaignPageView(
+        dossier, connection.scalar(letter), words, views, found, totals_erased=_gone(dossier)
+    )
     if base.totals_erased or not any(run.figures.sent for run in views):
         return base
     ids = [run.id for run in views]
@@ -123,6 +129,7 @@ def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> Camp
         letter=base.letter,
         words=words,
         runs=views,
+        register=found,
         areas=by_area(connection, campaign_id, who.carrier, counts),
         failed=run_page.whys((c.reason, c.n) for c in counts if c.state in FAILED),
         waits=_waits(samples),

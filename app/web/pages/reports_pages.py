@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import partial
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from app.api.dependencies import Id, LedgerDep, Routes
 from app.core import clock, ids
 from app.core.errors import Conflict, Invalid, TooLarge, no_such
 from app.core.ids import LARGEST, Exact
+from app.dispatch import link_store
 from app.file_import.spool import folder_of
 from app.reports import report_list
 from app.reports.archive_routes import require_own
@@ -57,6 +59,7 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import Speaker, say
+from carriers.contract import ReceiptLevel
 
 router = Routes(include_in_schema=False)
 Cursor = Annotated[int, Query(ge=0, le=LARGEST), Exact]
@@ -312,6 +315,7 @@ def _page(visit: PageRequest, address: str, found: _Built, subject: ReportSubjec
         "doubts": _doubts(visit, found.report),
         "source": display_names.SOURCES[source] if source else None,
         "level": display_names.LEVELS[level] if source else None,
+        "handset": _handset_sources(visit, found.report),
         "entered": found.entered,
         "freezes": may(visit.who.role, "freeze_report"),
     }
@@ -331,6 +335,13 @@ def _doubts(visit: PageRequest, report: Report | None) -> list[FraudSignal]:
     if not isinstance(report, CarrierReport | StatedReport) or not may(visit.who.role, "list_doubts"):
         return []
     return visit.db.read(doubts, report.header.run_id, visit.settings.switched_off)
+
+
+def _handset_sources(visit: PageRequest, report: Report | None) -> list[tuple[str, str | None, date | None]]:
+    """Return the links whose receipts prove the telephone in these figures, and who says so."""
+    if not isinstance(report, CarrierReport) or report.header.receipt_level != ReceiptLevel.HANDSET:
+        return []
+    return visit.db.read(link_store.handset_sources, report.header.carrier)
 
 
 def _nature(report: Report | None) -> tuple[carrier_statement.FigureSource | None, int | None]:

@@ -11,9 +11,10 @@ from typing import Any
 
 import openpyxl
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from app.core import areas, clock
+from app.core.phone import network
 from app.core.states import DeliveryState as S
 from app.core.states import NotSent
 from app.database import models as m
@@ -87,6 +88,16 @@ def pictures(paper: PaperDocument) -> list[DocumentPicture]:
 def form_b(db: Database, at: int = NOW) -> PaperDocument:
     report = db.read(consolidated.build, 1, at)
     return consolidated_paper.compose(report, HEADS.of(letterhead.POLICE, report.letter.issued_on), PREVIEW)
+
+
+def test_form_b_names_the_networks_that_nobody_was_asked_to_write_to(db: Database) -> None:
+    mixed(db)
+    run_carriers = db.read(lambda c: set(c.execute(select(m.runs.c.carrier)).scalars()))
+    (line,) = [each for each in paragraphs(form_b(db)) if each.startswith("Chưa bao gồm thuê bao")]
+    missing = {"viettel", "vnpt", "mobifone", "vietnamobile", "gmobile"} - run_carriers
+    assert missing
+    assert all(network(each) in line for each in missing)
+    assert not any(network(each) in line for each in run_carriers)
 
 
 # ---- ratios are of what can be proved -------------------------------------------------------------------

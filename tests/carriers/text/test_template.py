@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carriers.vnpt.template import Slot, fit, parse
+from carriers.text.template import Slot, fit, parse
 
 
 @pytest.mark.parametrize(
