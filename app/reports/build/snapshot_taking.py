@@ -82,8 +82,10 @@ class SnapshotPlan:
     async def plan(self) -> None:
         midnight, found = await self.db.read_with_retry(due, self._midnight)
         if found:
-            subjects = [f"{one.kind} {one.id} {cause} {_spelled(at)}" for one, cause, at in found]
-            await self.db.write_with_retry(jobs.add, SNAPSHOT, *subjects)
+            named = (
+                f"{one.kind} {one.id} {cause} {clock.moment(at).isoformat()}" for one, cause, at in found
+            )
+            await self.db.write_with_retry(jobs.add, SNAPSHOT, *named)
         self._midnight = midnight
 
 
@@ -97,11 +99,7 @@ def take_due(db: Database, job: Job) -> None:
         return
     taken = take(db, [subject], cause, due_ms)
     if taken - due_ms > snapshots.LATE_MS:
-        log.warning("snapshot taken late", subject=job.subject, taken=_spelled(taken))
-
-
-def _spelled(at_ms: int) -> str:
-    return clock.moment(at_ms).isoformat()
+        log.warning("snapshot taken late", subject=job.subject, taken=snapshots.said(taken))
 
 
 def _last_midnight(now: int) -> int:
