@@ -23,10 +23,10 @@ RETRY = "Retry-After"
 
 
 class TooOften(AppError):
-    """More requests than one caller may send in a minute.
+    """The caller sent more requests per minute than allowed.
 
-    Wait as many seconds as `Retry-After` says; every answer under `/v1` says in `RateLimit-Remaining` what
-    is left.
+    Wait for `Retry-After` seconds. Every answer under `/v1` states in `RateLimit-Remaining` how many requests
+    are left.
     """
 
     status, slug, title = 429, "too-often", "Too many requests"

@@ -41,9 +41,10 @@ _BOTH = (
 
 
 class FourEyes(Forbidden):
-    """You have written, changed or submitted this campaign or handed in its list of numbers, or one who has
-    given you your key or password, or theirs to who did, stands on both sides: somebody else must decide
-    on it. docs/access.md says more.
+    """You wrote, changed or submitted this campaign or uploaded its list of numbers, or one person supplied
+    the key or password of accounts on both sides.
+
+    Someone else must decide. See docs/access.md.
     """
 
     slug, title = "four-eyes", "Someone else must decide"

@@ -143,7 +143,7 @@ class HeldRunBody(StrictBody):
     areas: list[Line] = Field(
         default=[], max_length=300, description="codes; empty: the whole province", examples=[["116", "125"]]
     )
-    area_basis: Basis = Field(description="how the carrier tells areas", examples=["dia_chi_dang_ky"])
+    area_basis: Basis = Field(description="how the carrier determines areas", examples=["dia_chi_dang_ky"])
     estimated: int = Field(ge=1, le=200_000_000, description="subscribers, roughly", examples=[350_000])
 
     def audience(self) -> Audience:

@@ -27,7 +27,7 @@ def create(
     number: Annotated[str, typer.Argument(help="As on the document, for example 303/CAT-PA05.")],
     issued_on: Annotated[str, typer.Option(help="Its date, for example 2024-01-29.")],
     issuer: Annotated[str, typer.Option(help="Who issued it.")],
-    subject: Annotated[str, typer.Option(help="What it is about.")],
+    subject: Annotated[str, typer.Option(help="The subject.")],
     report_deadline: Annotated[
         str | None, typer.Option(help="When reports are due, with a time zone.")
     ] = None,

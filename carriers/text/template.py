@@ -75,7 +75,7 @@ def parse(identity: str, content: str) -> Template:
         start = slot.end()
     pieces = [piece for piece in [*pieces, content[start:]] if piece]
     if any(isinstance(piece, str) and re.search("[{}]", piece) for piece in pieces):
-        raise ValueError("has a brace that is no placeholder such as {D,160} or {P1}")
+        raise ValueError("has a brace that is not part of a placeholder such as {D,160} or {P1}")
     kinds = Counter(piece.kind for piece in pieces if isinstance(piece, Slot))
     if any(count > _MOST_OF_A_KIND for kind, count in kinds.items() if kind != "P"):
         raise ValueError(f"has more than {_MOST_OF_A_KIND} placeholders of one kind")

@@ -92,7 +92,8 @@ def read(link: LinkOptions) -> VnptSettings:
     settings = read_options(link, VnptSettings, "a VNPT link")
     if settings.traffic == CSKH and settings.receipt_level is ReceiptLevel.HANDSET:
         raise LinkError(
-            f"Link {link.name}: receipt_level can't be handset: traffic cskh is followed up to the operator."
+            f"Link {link.name}: receipt_level cannot be handset, because traffic cskh is tracked "
+            "only up to the operator."
         )
     if settings.status_request == OF_REQUEST and settings.per_submit != 1:
         raise LinkError(

@@ -97,7 +97,7 @@ _FIGURES = (
         "delivered",
         "received_by_handset_messages",
         "Đã nhận (biên nhận máy)",
-        "Received by the telephone",
+        "Received by the handset",
         ReceiptLevel.HANDSET,
     ),
     Figure(

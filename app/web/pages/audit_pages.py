@@ -70,7 +70,7 @@ SENTENCES: Mapping[str, Said] = {
     "person.factor.remove": say("removed the second factor of {subject}"),
     "person.factor.reseal": say("re-encrypted second factors with the new key"),
     "person.factor.set": say("set a second factor"),
-    "person.find": say("looked for {subject}"),
+    "person.find": say("looked up {subject}"),
     "person.password": say("changed the password of {subject}"),
     "person.sessions.end": say("ended sessions of {subject}"),
     "person.sign": say("re-signed older accounts"),

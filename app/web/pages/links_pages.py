@@ -31,7 +31,7 @@ add_forms(router, links.TAG)
 LEVELS: dict[str, Said] = {
     "none": say("none"),
     "operator": say("up to the carrier's centre"),
-    "handset": say("up to the telephone"),
+    "handset": say("up to the handset"),
 }
 
 

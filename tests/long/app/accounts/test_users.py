@@ -223,9 +223,7 @@ def test_a_second_factor_at_the_command_line(shell: Shell, database_url: str) ->
     words = ["totp", "lan", "--off", "--recognised", "came in person, service card shown"]
     assert shell(user_commands.app, *words) == "lan now signs in without a second factor."
     added(database_url, "mai", "admin")
-    with pytest.raises(
-        Invalid, match="--witness is required: name a second user who has also verified lan's"
-    ):
+    with pytest.raises(Invalid, match="--witness is required"):
         shell(user_commands.app, *words)
     assert shell(user_commands.app, *words, "--witness", "mai") == "lan now signs in without a second factor."
 

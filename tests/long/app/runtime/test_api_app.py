@@ -84,7 +84,7 @@ def test_an_error_is_a_problem_with_a_page_and_the_request_s_id(stranger: Client
     response = stranger.get("/v1/campaigns", headers={"X-Request-Id": "mine-1"})
     assert problem(response) == {
         "type": "/docs/errors#unauthorised",
-        "title": "Credentials are needed",
+        "title": "Authentication is required",
         "status": 401,
         "detail": "Send an API key as `Authorization: Bearer loa_...`, or sign in with POST /v1/session.",
         "request_id": "mine-1",

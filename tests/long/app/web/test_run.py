@@ -93,7 +93,7 @@ def test_each_order_says_what_will_happen_and_then_does_it(ready: World, signed_
     assert "Đợt gửi này không còn thao tác nào." in text(paper.get("/runs/1").text)
     refused = paper.send("/campaigns", "/runs/1/start")
     assert refused.status_code == 409
-    assert "Không bắt đầu được vì đợt gửi đang hủy. Đợt gửi phải chưa gửi." in text(refused.text)
+    assert "Không bắt đầu được vì đợt gửi đang hủy. Chỉ làm được khi đợt gửi chưa gửi." in text(refused.text)
 
 
 def test_who_starts_sees_the_text_and_the_sender(ready: World, signed_in: In) -> None:
