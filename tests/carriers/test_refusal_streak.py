@@ -99,6 +99,15 @@ def test_many_texts_in_turn_that_are_refused_halt_as_well(texts: int) -> None:
     assert kinds(results[:2001])[Halted] > 0
 
 
+def test_what_a_person_said_of_one_list_holds_for_no_text_that_takes_over_its_count() -> None:
+    row = RefusalStreak(1, HealthRecord())
+    count(row, *[DEAD] * 11, text="first")
+    row.reopened()  # a person has looked at the list of the first text
+    for n in range(99):
+        count(row, *[DEAD] * 12, text=f"{n}")  # a hundred texts now, and the first has the lowest count
+    assert kinds(count(row, *[DEAD] * 12, text="another"))[Halted] > 0
+
+
 @pytest.mark.longer
 def test_a_thousand_texts_that_ended_with_a_dead_number_cost_others_one_refusal_at_most() -> None:
     row = counting()

@@ -107,6 +107,19 @@ async def test_a_handset_receipt_is_stronger_than_the_list(db: Database) -> None
 
 
 @pytest.mark.longer
+async def test_a_failure_of_a_second_sending_is_not_known_from_the_first(db: Database) -> None:
+    world = sent(db, [taken("a")])
+    assert (await tell(world, entry(0))).new == 1
+    yesterday, again = (
+        clock.now_ms() - DAY_MS,
+        {"state": S, "failed": 0, "submitted_at": clock.now_ms() - 1000},
+    )
+    db.write(lambda c: c.execute(update(receipts).values(received_at=yesterday)))
+    db.write(lambda c: c.execute(update(deliveries).values(again)))  # a person has had it sent again
+    assert await tell(world, entry(0)) == FailureListCounts(entries=1, new=1)
+
+
+@pytest.mark.longer
 async def test_others_messages_under_the_same_sender_are_counted_and_left_alone(db: Database) -> None:
     world = sent(db, [taken("a")])
     assert await tell(world, entry(0), entry(7000)) == FailureListCounts(entries=2, new=1, foreign=1)
@@ -204,7 +217,7 @@ async def test_a_halted_or_closed_link_is_not_read(db: Database, why: str) -> No
 
 def lease(db: Database) -> int:
     """Until when somebody has the list of today to himself."""
-    query = select(jobs.c.lease_until).where(jobs.c.subject == f"link 1 {SENDER} {today()}")
+    query = select(jobs.c.lease_until).where(jobs.c.subject == f"link/1/{SENDER}/{today()}")
     return db.read(lambda c: c.execute(query).scalar_one())
 
 
