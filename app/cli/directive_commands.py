@@ -111,7 +111,8 @@ def status(directive_id: Number, as_json: Json = False) -> None:
     for run in found.runs:
         for warning in run.warnings:
             typer.echo(alarm(escaped(f"! run {run.run_id} ({run.carrier}): {warning}")))
-    typer.echo(_READY[str(found.ready)])
+    if found.ready is not None:
+        typer.echo(_READY[str(found.ready)])
     for need in found.registrations:
         line = escaped(f"- {need.carrier}: {need.what} ({need.campaign}); {_by_when(need)}")
         typer.echo(alarm(line) if need.late else line)

@@ -72,7 +72,8 @@ class Status:
 
     asked, reported, late: addressees that report by themselves; carriers answer by their runs, so what they
     owe stands in `missing` alone. registrations: what campaigns still need of the register of sender
-    names; ready: whether they can go out on their day: yes, missing (it can still be had in time), or no.
+    names; ready: whether they can go out on their day: yes, missing (it can still be had in time), or no;
+    null where no run is still to be started.
     """
 
     directive_id: int
@@ -87,7 +88,7 @@ class Status:
     channels: list[ChannelTotal]
     missing: list[Missing]
     registrations: list[Need]
-    ready: Ready
+    ready: Ready | None
 
 
 def status(connection: Connection, directive_id: int, now: datetime) -> Status:
@@ -98,7 +99,7 @@ def status(connection: Connection, directive_id: int, now: datetime) -> Status:
     run_statuses = list(_runs(connection, letter, now))
     left = None if letter.report_deadline is None else letter.report_deadline - now
     due = None if letter.report_deadline is None else clock.to_ms(letter.report_deadline)
-    needed = lead_time.needs(connection, directive_id, due)
+    needed, ready = lead_time.outlook(connection, directive_id, due)
     return Status(
         directive_id=directive_id,
         number=letter.number,
@@ -112,7 +113,7 @@ def status(connection: Connection, directive_id: int, now: datetime) -> Status:
         channels=addressees.totals(statuses),
         missing=_missing(connection, letter, statuses, run_statuses, now),
         registrations=needed,
-        ready=lead_time.ready(needed),
+        ready=ready,
     )
 
 

@@ -58,32 +58,37 @@ class Need:
     late: bool
 
 
-def needs(connection: Connection, directive_id: int, deadline_ms: int | None) -> list[Need]:
-    """Return what the campaigns under a directive still need, the most urgent first."""
+def outlook(
+    connection: Connection, directive_id: int, deadline_ms: int | None
+) -> tuple[list[Need], Ready | None]:
+    """Return what campaigns under a directive still need, the most urgent first, and whether all can go out.
+
+    None where no run is still to be started.
+    """
     query = select(campaigns).where(
         campaigns.c.directive_id == directive_id, campaigns.c.state.in_([str(state) for state in _AHEAD])
     )
+    planned: dict[int, set[str]] = {}
+    own = select(runs.c.campaign_id, runs.c.carrier).where(runs.c.state == RunState.PLANNED.value)
+    ahead = connection.execute(query.order_by(campaigns.c.id)).all()
+    for row in connection.execute(own.where(runs.c.campaign_id.in_([each.id for each in ahead]))):
+        planned.setdefault(row.campaign_id, set()).add(row.carrier)
     found = [
         need
-        for campaign in connection.execute(query.order_by(campaigns.c.id)).all()
-        for need in _of_campaign(connection, campaign, deadline_ms)
+        for campaign in ahead
+        if campaign.id in planned
+        for need in _of_campaign(connection, campaign, planned[campaign.id], deadline_ms)
     ]
-    return sorted(found, key=lambda each: (not each.late, each.ask_by or each.expected_on or date.max))
+    found.sort(key=lambda each: (not each.late, each.ask_by or each.expected_on or date.max))
+    if any(each.late for each in found):
+        return found, Ready.NO
+    return found, Ready.MISSING if found else Ready.YES if planned else None
 
 
-def ready(needed: list[Need]) -> Ready:
-    """Answer whether all can go out on the day."""
-    if any(each.late for each in needed):
-        return Ready.NO
-    return Ready.MISSING if needed else Ready.YES
-
-
-def _of_campaign(connection: Connection, campaign: Row[Any], deadline_ms: int | None) -> Iterator[Need]:
-    own = select(runs.c.carrier).where(
-        runs.c.campaign_id == campaign.id, runs.c.state == RunState.PLANNED.value
-    )
-    planned = set(connection.execute(own).scalars())
-    for each in checks.of_campaign(connection, campaign, planned) if planned else ():
+def _of_campaign(
+    connection: Connection, campaign: Row[Any], planned: set[str], deadline_ms: int | None
+) -> Iterator[Need]:
+    for each in checks.of_campaign(connection, campaign, planned):
         if each.stands or each.kind is FindingKind.EMPTY:
             yield _need(connection, campaign, each, _begins_on(campaign, deadline_ms))
 

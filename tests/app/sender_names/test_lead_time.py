@@ -47,7 +47,7 @@ def takes(db: Database, days: int, **fields: Any) -> None:
     carry_out(db, "set_registration_rules", carrier="vnpt", body=body)
 
 
-def needed(db: Database, letter: int) -> tuple[Ready, list[Need]]:
+def needed(db: Database, letter: int) -> tuple[Ready | None, list[Need]]:
     found = db.read(status, letter, clock.now())
     return found.ready, found.registrations
 
@@ -93,6 +93,11 @@ def test_a_text_that_is_refused_is_the_author_s_to_mend_and_takes_no_time(db: Da
     enter(db)
     answer, (need,) = needed(db, letter)
     assert (answer, need.lead_days, need.ask_by) == (Ready.MISSING, 0, on(12))
+
+
+def test_a_letter_without_a_run_to_start_has_no_answer(db: Database) -> None:
+    fields = directives.DirectiveFields("304/CAT-PA05", TODAY, "CAT", "Phối hợp tuyên truyền")
+    assert needed(db, int(db.write(directives.create, fields, "author"))) == (None, [])
 
 
 def test_with_an_empty_register_nobody_knows_and_it_is_said(db: Database, letter: int) -> None:

@@ -120,10 +120,10 @@ def test_a_table_of_an_office_is_imported_and_the_same_table_again_changes_nothi
 @pytest.mark.parametrize(
     ("table", "sentence"),
     [
-        ("carrier,name\nvnpt,CA SON LA\nvnpt,12345", "Line 3: The sender is"),
+        ("carrier,name\nvnpt,CA SON LA\nvnpt,12345", "Line 3: The sender must be"),
         ("carrier,name\nvnpt,CA SON LA,x", "Line 2 has more cells"),
         ("carrier,nom\nvnpt,CA SON LA", "Line 2: "),
-        ("carrier,name\nvntp,CA SON LA", "Line 2: There is no carrier"),
+        ("carrier,name\nvntp,CA SON LA", "Line 2: Carrier “vntp” does not exist"),
         ('carrier,name\nvnpt,"CA', "The table is not CSV"),
         ("carrier,name\n", "The table needs 1 to 2000 lines"),
     ],
