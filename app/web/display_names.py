@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from functools import lru_cache
+from pathlib import Path
 
 from app.core import areas, clock
+from app.core.config import Settings
 from app.core.states import BatchState, CampaignState, LinkState, RunState
 from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.figures import FIGURES
 from app.reports.figures.labels import network
+from app.reports.forms import letterhead
 from app.security.roles import Role
 from app.web.translations import Said, say
 from carriers.contract import ReceiptLevel
@@ -130,6 +134,16 @@ _OTHER = (say("This could not be done"), say("Read the sentence below, or ask th
 
 def problem(slug: str, status: int) -> tuple[Said, Said]:
     return PROBLEMS.get(slug) or (_LATER if status == 503 else _OTHER)
+
+
+def agency(settings: Settings) -> str:
+    """Return the agency's name as on its papers."""
+    return _agency(settings.letterheads, clock.local(clock.now()).date())
+
+
+@lru_cache(maxsize=8)
+def _agency(letterheads: Path | None, on: date) -> str:
+    return letterhead.load(letterheads).of(letterhead.POLICE, on).agency
 
 
 def places(codes: Iterable[str]) -> str:

@@ -40,6 +40,7 @@ from app.web.translations import DEFAULT, LANGUAGES, Said, Speaker, catalogue
 
 NOTHING = numbers.NOTHING
 _DATE = {"vi": "dd/MM/yyyy", "en": "d MMM yyyy"}
+_THIS_YEAR = {"vi": "dd/MM", "en": "d MMM"}
 
 
 # A page has hundreds of numbers, most of them small and the same; formatting one takes 50 µs.
@@ -59,9 +60,9 @@ def rate(number: float | None, language: str) -> str:
 
 
 def percent(ratio: float | None, language: str) -> str:
-    """0.925 -> 92,5 %; never rounded to 100 % or 0 %, which would claim all or nothing."""
-    said = numbers.percent(ratio)
-    return said if language == "vi" else said.replace(",", ".").replace(" ", "")
+    """0.925 -> 92,5%; never rounded to 100% or 0%, which would claim all or nothing."""
+    said = numbers.percent(ratio).replace("\u00a0", "")
+    return said if language == "vi" else said.replace(",", ".")
 
 
 def day(at: date | datetime | None, language: str) -> str:
@@ -73,18 +74,25 @@ def day(at: date | datetime | None, language: str) -> str:
 
 
 @lru_cache(_KNOWN)
-def _date(on: date, language: str) -> str:
-    return str(format_date(on, _DATE[language], language))
+def _date(on: date, language: str, *, year: bool = True) -> str:
+    return str(format_date(on, (_DATE if year else _THIS_YEAR)[language], language))
 
 
 def moment(at: datetime | None, language: str) -> str:
-    """16:40 29/01/2024; a dash for None."""
-    return NOTHING if at is None else f"{clock.local(at):%H:%M} {day(at, language)}"
+    """16:40 29/01/2024, without the day where it is today, else without this year; a dash for None."""
+    return NOTHING if at is None else f"{clock.local(at):%H:%M}{_of_day(at, language)}"
 
 
 def second(at: datetime | None, language: str) -> str:
-    """16:40:05 29/01/2024; a dash for None."""
-    return NOTHING if at is None else f"{clock.local(at):%H:%M:%S} {day(at, language)}"
+    """16:40:05 29/01/2024, as short as `moment`; a dash for None."""
+    return NOTHING if at is None else f"{clock.local(at):%H:%M:%S}{_of_day(at, language)}"
+
+
+def _of_day(at: datetime, language: str) -> str:
+    on, today = clock.local(at).date(), clock.local(clock.now()).date()
+    if on == today:
+        return ""
+    return f" {_date(on, language)}" if on.year != today.year else f" {_date(on, language, year=False)}"
 
 
 def hour(at: datetime | None, language: str) -> str:
@@ -152,6 +160,11 @@ class PageRequest:
         return self.request.url.path
 
     @property
+    def todo(self) -> int:
+        """How much waits for the caller."""
+        return sum(self.counts.values())
+
+    @property
     def address(self) -> str:
         """Path and query, to return to this page."""
         query = self.request.url.query
@@ -215,6 +228,10 @@ class FormData:
     def get(self, name: str) -> str:
         """Return the field without surrounding blanks."""
         return self.raw(name).strip()
+
+    def renamed(self, name: str, other: str) -> FormData:
+        """Return the form with this field under another name."""
+        return FormData({other if each == name else each: values for each, values in self.lists.items()})
 
     def all(self, name: str) -> list[str]:
         """Return all values of a repeated field, such as checkboxes."""
@@ -323,8 +340,11 @@ def _templates(language: str) -> Environment:
         "languages": LANGUAGES,
         "asset": assets.address,
         "whole": whole,
+        "printed": lambda at: f"{clock.local(at):%H:%M} {day(at, speaker.language)}",
         "names": display_names,
         "nav": nav.groups,
+        "crest_of": assets.crest,
+        "agency_of": display_names.agency,
         "may": may,
         "now": clock.now,
         "COUNTED": listing.COUNTED,

@@ -182,7 +182,7 @@ def _ends(of: LatencySample) -> list[int]:
 
 
 OPEN = Judged(Light.OFF, say("receipts are still to come"))
-ABOVE = Judged(Light.GOOD, say("at or above the norm of 92 %"))
+ABOVE = Judged(Light.GOOD, say("at or above the norm of 92%"))
 NO_PROOF = Judged(Light.WAIT, say("receipts do not reach the telephone"))
 _JUDGED = {
     NormVerdict.MET: ABOVE,

@@ -14,6 +14,13 @@
     const question = event.target.closest("details.confirm[open]");
     if (event.key === "Escape" && question) close(question);
   });
+  const seek = document.querySelector("[data-key='/']");
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || !seek) return;
+    if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+    event.preventDefault();
+    seek.focus();
+  });
   for (const button of document.querySelectorAll("[data-print]")) {
     button.hidden = false;
     button.addEventListener("click", () => window.print());
@@ -31,6 +38,7 @@
     timeZone: "Asia/Ho_Chi_Minh", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
     day: vi ? "2-digit" : "numeric", month: vi ? "2-digit" : "short", year: "numeric",
   });
+  const parts = (at) => Object.fromEntries(clock.formatToParts(new Date(at)).map((each) => [each.type, each.value]));
   const said = {
     count: (value) => whole.format(value),
     rate: (value) => tenth.format(value),
@@ -38,13 +46,12 @@
       let tenths = Math.round(value * 1000);
       if (value < 1) tenths = Math.min(tenths, 999);
       if (value > 0) tenths = Math.max(tenths, 1);
-      return tenth.format(tenths / 10) + (vi ? " %" : "%");
+      return tenth.format(tenths / 10) + "%";
     },
     moment: (value) => {
-      const part = {};
-      for (const each of clock.formatToParts(new Date(value))) part[each.type] = each.value;
-      const gap = vi ? "/" : " ";
-      return `${part.hour}:${part.minute} ${part.day}${gap}${part.month}${gap}${part.year}`;
+      const at = parts(value), today = parts(Date.now()), gap = vi ? "/" : " ";
+      const day = [at.day, at.month, ...(at.year === today.year ? [] : [at.year])].join(gap);
+      return `${at.hour}:${at.minute}` + (day === [today.day, today.month].join(gap) ? "" : ` ${day}`);
     },
   };
   const show = (name) => {

@@ -181,6 +181,8 @@ page_new_receipt_file   303  in   in   403  in   in
 page_do_upload_receipt_file 303  in   in   403  in   in
 page_do_resume_link     303  in   403  403  in   404
 page_do_halt_link       303  in   403  403  in   404
+page_search             303  in   in   in   in   in
+page_search_words       303  in   in   in   in   in
 page_second_factor      303  in   in   in   in   in
 page_do_enrol_totp      303  403  403  403  403  403
 page_do_confirm_totp    303  403  403  403  403  403
