@@ -16,6 +16,7 @@ from app.reports.figures.labels import network
 from app.reports.forms import letterhead
 from app.security.roles import Role
 from app.web.translations import Said, say
+from app.web.view_models.stages import Stage
 from carriers.contract import ReceiptLevel
 
 __all__ = [
@@ -56,10 +57,16 @@ STATES: dict[str, Said] = {
     RunState.FINISHED: say("finished"),
     RunState.CANCELLED: say("cancelled"),
     LinkState.HALTED: say("halted"),
+    Stage.LINK_DOWN: say("link down"),
+    Stage.SUSPENDED: say("paused itself"),
+    Stage.WAITS_FOR_HOURS: say("waits for its hours"),
 }
 # CSS tone of a state's badge; others are plain.
 TONES: dict[str, str] = {
     RunState.RUNNING: "busy",
+    Stage.LINK_DOWN: "bad",
+    Stage.SUSPENDED: "bad",
+    Stage.WAITS_FOR_HOURS: "wait",
     BatchState.IMPORTING: "busy",
     CampaignState.SUBMITTED: "wait",
     RunState.PAUSED: "wait",

@@ -40,6 +40,7 @@ from app.web.translations import DEFAULT, LANGUAGES, Said, Speaker, catalogue
 
 NOTHING = numbers.NOTHING
 _DATE = {"vi": "dd/MM/yyyy", "en": "d MMM yyyy"}
+_TO = "\u00a0–\u00a0"
 _THIS_YEAR = {"vi": "dd/MM", "en": "d MMM"}
 
 
@@ -81,6 +82,17 @@ def _date(on: date, language: str, *, year: bool = True) -> str:
 def moment(at: datetime | None, language: str) -> str:
     """16:40 29/01/2024, without the day where it is today, else without this year; a dash for None."""
     return NOTHING if at is None else f"{clock.local(at):%H:%M}{_of_day(at, language)}"
+
+
+def span(ends: tuple[datetime, datetime] | None, language: str) -> str:
+    """15:10 to 16:00, one moment where both read alike; a dash for None."""
+    if ends is None:
+        return NOTHING
+    first, last = (moment(at, language) for at in ends)
+    if first == last:
+        return last
+    first = first.partition(" ")[0] if first.partition(" ")[2] == last.partition(" ")[2] else first
+    return f"{first}{_TO}{last}"
 
 
 def second(at: datetime | None, language: str) -> str:
@@ -357,6 +369,7 @@ def _templates(language: str) -> Environment:
         percent,
         day,
         moment,
+        span,
         second,
     ):
         made.filters[each.__name__] = partial(each, language=speaker.language)

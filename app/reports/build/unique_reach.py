@@ -144,7 +144,7 @@ def of_directive(
     persons = sum(each.first for each in found)
     begun = select(erasures.c.id).where(erasures.c.kind == "campaign", erasures.c.subject_id.in_(names))
     erased = not whole and connection.execute(begun.limit(1)).first() is not None
-    rows = _last_kept(connection, directive_id, persons) if erased else _subscribers(connection, list(names))
+    rows = _last_kept(connection, directive_id, persons) if erased else subscribers(connection, list(names))
     if rows is not None:
         delivered = sum(row.figures.delivered for row in rows)
         agree(f"Directive {directive_id}", "reached subscribers", delivered, persons)
@@ -292,7 +292,7 @@ _NOT_ADDRESSED = (NotSent.DO_NOT_SEND, NotSent.OTHER_ROUND)
 _KEY = 10**12  # before the number of a run, so that the least text has the least number
 
 
-def _subscribers(connection: Connection, ids: Sequence[int]) -> tuple[Subscribers, ...]:
+def subscribers(connection: Connection, ids: Sequence[int]) -> tuple[Subscribers, ...]:
     """Count each number once: for its first run and the area there, with the best outcome of all."""
     d = deliveries.c
     left_out = and_(d.state == DeliveryState.NOT_SENT, d.reason.in_(_NOT_ADDRESSED))

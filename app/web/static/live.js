@@ -54,6 +54,10 @@
       return `${at.hour}:${at.minute}` + (day === [today.day, today.month].join(gap) ? "" : ` ${day}`);
     },
   };
+  said.span = ([first, last]) => {
+    const [from, to] = [said.moment(first), said.moment(last)], day = (at) => at.slice(5);
+    return from === to ? to : `${day(from) === day(to) ? from.slice(0, 5) : from}\u00a0–\u00a0${to}`;
+  };
   const show = (name) => {
     for (const each of ["fresh", "cut", "stale"]) note.querySelector("." + each).hidden = each !== name;
   };
