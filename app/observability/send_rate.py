@@ -109,10 +109,10 @@ def by_minute(connection: Connection, run_ids: Collection[int], now: int | None 
         looks.setdefault(run_id, []).append((at, segments))
     for run_id, started, ended, sent in connection.execute(_RUNS, given).all():
         end = now if ended is None else min(ended, now)
-        if started is None or end < begin:
-            continue
         known = looks.get(run_id, [])
-        if started >= begin:
+        if end < begin:
+            continue
+        if started is not None and started >= begin:
             known = [(started, 0), *known]
         elif not known:
             continue

@@ -251,7 +251,10 @@ def _counts(connection: Connection, ids: Sequence[int]) -> Iterator[ReachCount]:
     query = select(kept_reach).where(k.campaign_id.in_(kept)).order_by(k.campaign_id, k.carrier, k.area)
     for row in connection.execute(query).all():
         yield ReachCount(row.campaign_id, row.carrier, row.area or None, row.first, row.repeated)
-    living = [each for each in ids if each not in kept]
+    t = tallies.c
+    reached = select(t.campaign_id).where(t.campaign_id.in_(ids), t.state == DeliveryState.DELIVERED).distinct()
+    has = set(connection.execute(reached).scalars())  # drafts have nobody, and are asked nothing
+    living = [each for each in ids if each in has and each not in kept]
     for nth, campaign_id in enumerate(living):
         for row in _count(connection, campaign_id, living[:nth]):
             yield ReachCount(campaign_id, row.carrier, row.area, int(row.first), int(row.repeated))

@@ -81,10 +81,15 @@ class DueDirectives:
         return {row.id: row.campaign_id for row in self.others}
 
 
-def due_directives(connection: Connection, carrier: str | None, shown: Mapping[int, int]) -> DueDirectives:
-    """Find directives of campaigns on the page or with a recent deadline."""
+def due_directives(
+    connection: Connection, carrier: str | None, shown: Mapping[int, int], only: int | None = None
+) -> DueDirectives:
+    """Find directives of campaigns on the page or with a recent deadline, or only one."""
     given: dict[str, Any] = {"shown": list(shown), "long_ago": clock.now_ms() - SHOWN_MS}
-    rows = connection.execute(_due(carrier), given | {"own": list(set(shown.values()))}).all()
+    if only is None:
+        rows = connection.execute(_due(carrier), given | {"own": list(set(shown.values()))}).all()
+    else:
+        rows = connection.execute(_letters(), {"only": only}).all()
     if not rows:
         return DueDirectives([], {}, shown, [], {})
     given["ids"] = [row.id for row in rows]
@@ -132,12 +137,20 @@ def _due(carrier: str | None) -> Select[Any]:
     d = directives.c
     own = d.id.in_(bindparam("own", expanding=True))
     fresh = d.report_deadline.is_(None) | (d.report_deadline >= bindparam("long_ago"))
-    submitted = select(func.count()).where(
-        campaigns.c.directive_id == d.id, campaigns.c.state == CampaignState.SUBMITTED
-    )
-    waiting = submitted.correlate(directives).scalar_subquery().label("waiting")
-    query = select(directives, waiting).where(own | fresh).order_by(own.desc(), d.id.desc()).limit(MOST)
+    query = _submitted().where(own | fresh).order_by(own.desc(), d.id.desc()).limit(MOST)
     return query if carrier is None else query.where(own_directives(carrier))
+
+
+@cache
+def _letters() -> Select[Any]:
+    return _submitted().where(directives.c.id == bindparam("only"))
+
+
+def _submitted() -> Select[Any]:
+    """Ask for directives, each with how many campaigns under it wait for approval."""
+    c = campaigns.c
+    own = select(func.count()).where(c.directive_id == directives.c.id, c.state == CampaignState.SUBMITTED)
+    return select(directives, own.correlate(directives).scalar_subquery().label("waiting"))
 
 
 @cache

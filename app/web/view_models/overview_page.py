@@ -311,6 +311,17 @@ def read_overview(connection: Connection, carrier: str | None) -> OverviewView:
     )
 
 
+def read_letter(
+    connection: Connection, directive_id: int, operator: str | None
+) -> tuple[DirectiveDeadline, LetterPanel | None]:
+    """Return one letter against its deadline, with its figures."""
+    due = due_directives(connection, operator, {}, only=directive_id)
+    views, _ = _views(connection, operator, [], due.unjudged)
+    (letter,) = deadlines(connection, due, views)
+    ids = letter_panel.under(connection, directive_id, operator)
+    return letter, letter_panel.panel(connection, letter, ids, views, operator)
+
+
 def _panels(
     connection: Connection,
     letters: Sequence[DirectiveDeadline],

@@ -112,6 +112,12 @@ def columns(connection: Connection, operator: str | None = None) -> StageColumns
     return StageColumns(frozenset(set(forecast.rates(links)) - set(down)), clock.now(), operator)
 
 
+def of_campaigns(connection: Connection, ids: Collection[int], operator: str | None) -> dict[int, str]:
+    """Return how these campaigns stand, by id; operator: whose runs alone count."""
+    query = select(campaigns.c.id, columns(connection, operator).campaign()).where(campaigns.c.id.in_(ids))
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
 def liveness() -> ColumnElement[int]:
     """Rank campaigns for a list: what is live highest, then what is over, then drafts and the rejected."""
     own = runs.c.campaign_id == campaigns.c.id

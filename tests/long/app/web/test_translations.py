@@ -109,11 +109,8 @@ def test_every_file_of_words_belongs_to_pages_that_there_are() -> None:
 
 def test_what_is_put_into_a_sentence_is_escaped_and_numbers_choose_the_form() -> None:
     vi, en = Speaker("vi"), Speaker("en")
-    assert en.say("sender ID {sender}", sender="<b>") == "sender ID &lt;b&gt;"
-    assert vi.say("sender ID {sender}", sender="X") == "tên định danh X"
-    assert [str(en.count("{n} campaign", "{n} campaigns", n)) for n in (1, 2)] == [
-        "1 campaign",
-        "2 campaigns",
-    ]
-    assert vi.count("{n} campaign", "{n} campaigns", 2) == "2 chiến dịch"
+    assert en.say("link {name}", name="<b>") == "link &lt;b&gt;"
+    assert vi.say("link {name}", name="X") == "kết nối X"
+    assert [str(en.count("{n} day left", "{n} days left", n)) for n in (1, 2)] == ["1 day left", "2 days left"]
+    assert vi.count("{n} day left", "{n} days left", 2) == "còn 2 ngày"
     assert Speaker("fr").language == "vi"
