@@ -85,7 +85,9 @@ def measured(connection: Connection, run_ids: Collection[int], now: int | None =
     given = {"runs": list(run_ids), "since": now - _SPANS_MS[-1] - EVERY_MS, "until": _NO_END}
     for run_id, at, segments in connection.execute(_COUNTS, given).all():
         looks.setdefault(run_id, []).append((at, segments))
-    return {run_id: _measured(found, now) for run_id, found in looks.items() if now - found[-1][0] <= _STALE_MS}
+    return {
+        run_id: _measured(found, now) for run_id, found in looks.items() if now - found[-1][0] <= _STALE_MS
+    }
 
 
 _RUNS = (
@@ -129,9 +131,13 @@ def _measured(looks: list[tuple[int, int]], now: int) -> Measured:
     looks = looks[gaps[-1] :] if gaps else looks
     first, *others = (_speed([each for each in looks if each[0] >= now - of - EVERY_MS]) for of in _SPANS_MS)
     rates = [
-        each.segments_per_second for each in (first, *others) if each.segments_per_second and each.over_ms >= _SURE_MS
+        each.segments_per_second
+        for each in (first, *others)
+        if each.segments_per_second and each.over_ms >= _SURE_MS
     ]
-    return Measured(first.segments_per_second, first.over_ms, min(rates, default=None), max(rates, default=None))
+    return Measured(
+        first.segments_per_second, first.over_ms, min(rates, default=None), max(rates, default=None)
+    )
 
 
 def _speed(looks: list[tuple[int, int]]) -> Measured:

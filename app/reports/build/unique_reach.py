@@ -252,7 +252,9 @@ def _counts(connection: Connection, ids: Sequence[int]) -> Iterator[ReachCount]:
     for row in connection.execute(query).all():
         yield ReachCount(row.campaign_id, row.carrier, row.area or None, row.first, row.repeated)
     t = tallies.c
-    reached = select(t.campaign_id).where(t.campaign_id.in_(ids), t.state == DeliveryState.DELIVERED).distinct()
+    reached = (
+        select(t.campaign_id).where(t.campaign_id.in_(ids), t.state == DeliveryState.DELIVERED).distinct()
+    )
     has = set(connection.execute(reached).scalars())  # drafts have nobody, and are asked nothing
     living = [each for each in ids if each in has and each not in kept]
     for nth, campaign_id in enumerate(living):

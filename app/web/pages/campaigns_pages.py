@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
@@ -22,7 +22,7 @@ from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid, NotFound
 from app.core.states import FAILED, CampaignState, RunState
 from app.database.listing import ListPart, ListRequest
-from app.database.models import directives, links, runs, tallies
+from app.database.models import campaigns, directives, links, runs, tallies
 from app.ledger import erasure
 from app.ledger.contract import TallyCount
 from app.ledger.unreached import USUAL
@@ -50,7 +50,7 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import Speaker, say
-from app.web.view_models import campaign_stream, run_page, run_status, svg_charts
+from app.web.view_models import campaign_stream, run_page, run_status, stages, svg_charts
 from app.web.view_models.campaign_stream import Followed
 from app.web.view_models.estimate import Hint, hints
 from app.web.view_models.run_page import ReasonCount
@@ -104,6 +104,12 @@ class CampaignPageView:
     waits: list[Waited] = field(default_factory=list)
     curve: Curve | None = None
     totals_erased: bool = False
+
+    @property
+    def stage(self) -> str:
+        """How it stands, by its runs once it is approved."""
+        state, found = self.dossier.campaign.state, stages.of_runs([run.stage for run in self.runs])
+        return found or state if state is CampaignState.APPROVED else state
 
 
 def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> CampaignPageView:
@@ -245,9 +251,10 @@ ON_A_PAGE = 30
 
 @dataclass(frozen=True, slots=True)
 class CampaignRow:
-    """A row of the list. runs: (run, carrier, state) of those the caller may see."""
+    """A row of the list. runs: (run, carrier, stage) of those the caller may see."""
 
     campaign: Campaign
+    stage: str
     letter: str | None
     runs: Sequence[tuple[int, str, str]]
 
@@ -261,9 +268,21 @@ class CampaignList:
     letters: dict[int, str]
 
 
+# What is live stands before what is over, and that before drafts.
+COLUMNS = replace(queries.COLUMNS, orders=dict(queries.COLUMNS.orders) | {"live": stages.liveness()})
+
+
+def in_stage(connection: Connection, wanted: WantedCampaigns, stage: str) -> WantedCampaigns:
+    """Return the filter with one more condition; "" for none."""
+    if not stage:
+        return wanted
+    return replace(wanted, also=stages.columns(connection, wanted.operator).campaign() == stage)
+
+
 def listing(
-    connection: Connection, wanted: WantedCampaigns, asked: ListRequest, operator: str | None
+    connection: Connection, wanted: WantedCampaigns, asked: ListRequest, stage: str, operator: str | None
 ) -> CampaignList:
+    wanted = in_stage(connection, wanted, stage)
     query = select(directives.c.id, directives.c.number).order_by(directives.c.id.desc()).limit(100)
     letters = {row.id: row.number for row in connection.execute(query)}
     found = _part(connection, asked, ON_A_PAGE, wanted)
@@ -274,11 +293,17 @@ def listing(
 def _part(
     connection: Connection, asked: ListRequest, limit: int, wanted: WantedCampaigns
 ) -> ListPart[CampaignRow]:
-    found = queries.campaigns_listed(connection, asked, limit, wanted)
-    members = _runs(connection, [each.id for each in found.items], wanted.operator)
+    found = queries.campaigns_listed(connection, asked, limit, wanted, COLUMNS)
+    ids = [each.id for each in found.items]
+    members, stage_of = (
+        _runs(connection, ids, wanted.operator),
+        stages.of_campaigns(connection, ids, wanted.operator),
+    )
     letters = _numbers(connection, {each.directive_id for each in found.items})
     return found.of(
-        lambda each: CampaignRow(each, letters.get(each.directive_id or 0), members.get(each.id, []))
+        lambda each: CampaignRow(
+            each, stage_of[each.id], letters.get(each.directive_id or 0), members.get(each.id, [])
+        )
     )
 
 
@@ -286,7 +311,9 @@ def _runs(
     connection: Connection, ids: Sequence[int], operator: str | None
 ) -> dict[int, list[tuple[int, str, str]]]:
     c = runs.c
-    query = select(c.campaign_id, c.id, c.carrier, c.state).where(c.campaign_id.in_(ids)).order_by(c.id)
+    stage = stages.columns(connection, operator).run()
+    query = select(c.campaign_id, c.id, c.carrier, stage).join(campaigns, campaigns.c.id == c.campaign_id)
+    query = query.where(c.campaign_id.in_(ids)).order_by(c.id)
     query = query if operator is None else query.where(c.carrier == operator)
     found: dict[int, list[tuple[int, str, str]]] = {}
     for campaign_id, *run in connection.execute(query):
@@ -316,7 +343,7 @@ FILE = ListFile(
     {
         say("No."): "campaign.id",
         say("Campaign"): "campaign.name",
-        say("State"): "campaign.state",
+        say("State"): "stage",
         say("Directive"): "letter",
         say("Sender ID"): "campaign.sender",
         say("Runs"): _shares,
@@ -336,21 +363,22 @@ async def page_campaigns(
 ) -> Response:
     """Show the list; invalid filters are ignored."""
     who = visit.who
-    asked = {"state": state if state in list(CampaignState) else "", "carrier": carrier[:40]}
+    asked = {"state": state if state in stages.FILTERS else "", "carrier": carrier[:40]}
     letter = query_params.number(directive)
     asked["directive"] = str(letter) if letter else ""
     wanted = WantedCampaigns(
-        state=CampaignState(asked["state"]) if asked["state"] else None,
         carrier=asked["carrier"] or None,
         operator=who.carrier,
         directive_id=letter or None,
     )
     request = query.request(queries.COLUMNS.orders)
+    request = request if request.order else replace(request, order="-live")
     if wants_file(query):
+        wanted = await visit.db.aread(in_stage, wanted, asked["state"])
         return list_file(visit, FILE, request, partial(_part, wanted=wanted))
-    found = await visit.db.aread(listing, wanted, request, who.carrier)
+    found = await visit.db.aread(listing, wanted, request, asked["state"], who.carrier)
     shown = list_view(visit, query, found.part, asked)
-    return render(visit, "campaigns.html", found=found, list=shown, states=list(CampaignState))
+    return render(visit, "campaigns.html", found=found, list=shown, states=stages.FILTERS)
 
 
 _OVER = (RunState.FINISHED, RunState.CANCELLED)

@@ -164,7 +164,9 @@ def _rounds(connection: Connection, query: Select[Any], operator: str | None) ->
             None if row.window_end is None else clock.from_ms(row.window_end),
             reached.get(row.id, 0),
         )
-        for row in sorted(rows, key=lambda row: (not row.live, row.window_start is None, row.window_start, row.id))
+        for row in sorted(
+            rows, key=lambda row: (not row.live, row.window_start is None, row.window_start, row.id)
+        )
     ]
 
 

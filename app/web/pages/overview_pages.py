@@ -27,7 +27,12 @@ async def get_overview(request: Request) -> Hub[str]:
 async def page_overview(visit: Visit, letter: str = "") -> Response:
     """Show the letter that needs a look, or the one that is asked for, then what is to be done."""
     page = await visit.db.aread(overview_page.read_overview, visit.who.carrier)
-    of: dict[str, Any] = {"page": page, "lights": traffic_light, "shape": overview_page.shape(page), "asked": ids.read(letter)}
+    of: dict[str, Any] = {
+        "page": page,
+        "lights": traffic_light,
+        "shape": overview_page.shape(page),
+        "asked": ids.read(letter),
+    }
     return render(visit, "overview.html", **of)
 
 

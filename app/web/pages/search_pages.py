@@ -1,4 +1,4 @@
-"""One search box: a campaign, letter, batch or run by its name or number, a person by their telephone number."""
+"""One search box: a campaign, letter, batch or run by its name or number, a person by their telephone."""
 
 from __future__ import annotations
 
@@ -130,9 +130,9 @@ def _result(kind: Kind, row: Any) -> Result:
 @router.post("/search")
 async def page_search_words(visit: Visit, fields: Fields) -> Response:
     """Look a telephone number up, which never becomes part of an address; lead to anything else."""
-    words = fields.get("q")[:_LONGEST]
+    words = fields.get("find")[:_LONGEST]
     if may(visit.who.role, "find_person") and isinstance(phone.normalise(words), int):
-        return await find_person_pages.page_do_find_person(visit, fields.renamed("q", "phone"))
+        return await find_person_pages.page_do_find_person(visit, fields.renamed("find", "phone"))
     return RedirectResponse(f"/search?{urlencode({'q': words})}", 303)
 
 

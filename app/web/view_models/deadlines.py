@@ -262,9 +262,7 @@ def _verdict(
     return traffic_light.EXPECTED if open_runs else traffic_light.IN_TIME, None
 
 
-def _open_question(
-    due: datetime, open_runs: Sequence[RunView], waiting: int, approved: int
-) -> Judged | None:
+def _open_question(due: datetime, open_runs: Sequence[RunView], waiting: int, approved: int) -> Judged | None:
     """Return why nobody can say yet whether it will be in time; None where one can."""
     for run in open_runs:
         if run.state is not RunState.PLANNED and (run.ends is None or run.stage != RunState.RUNNING):

@@ -36,7 +36,7 @@ from app.web.view_models import run_status, stages, svg_charts
 from app.web.view_models.deadlines import DirectiveDeadline
 from app.web.view_models.run_status import Ends, RunView
 from app.web.view_models.svg_charts import Span
-from app.web.view_models.traffic_light import UNDER_WAY, Judged
+from app.web.view_models.traffic_light import UNDER_WAY
 from carriers.contract import ReceiptLevel
 
 SPARKLINE = (300, 48)  # units of the picture of the last hour
@@ -61,7 +61,7 @@ class StatedShare:
 
 @dataclass(frozen=True, slots=True)
 class CarrierShare:
-    """One carrier's part. level: the most that its receipts prove; stage: of stages.py, of what is not over."""
+    """One carrier's part. level: the most that its receipts prove; stage: of what is not over."""
 
     carrier: str
     addressed: int
@@ -136,7 +136,8 @@ def panel(
     counted = _counted(connection, ids, measured, operator)
     total = sum(counted.by_carrier.values(), Figures())
     handset = sum(
-        (each for name, each in counted.by_carrier.items() if levels.get(name) == ReceiptLevel.HANDSET), Figures()
+        (each for name, each in counted.by_carrier.items() if levels.get(name) == ReceiptLevel.HANDSET),
+        Figures(),
     )
     under_way = [run for run in views if run.state in UNDER_WAY]
     lately = [row.id for row in rows if row.ended_at is None or row.ended_at >= now_ms - HOUR_MS]
@@ -160,7 +161,9 @@ def panel(
         open=total.no_receipt + total.unknown,
         waiting=total.waiting,
         stopped=total.excluded,
-        messages=sum(run.figures.waiting for run in views if not run.held and run.state is not RunState.CANCELLED),
+        messages=sum(
+            run.figures.waiting for run in views if not run.held and run.state is not RunState.CANCELLED
+        ),
         rate=sum(rates) if rates else None,
         last_hour=sum(minutes),
         sparkline=svg_charts.sparkline(minutes, *SPARKLINE),
@@ -179,7 +182,9 @@ def _runs(ids: Sequence[int], operator: str | None) -> Any:
     query = select(
         r.id, r.campaign_id, r.carrier, r.state, r.started_at, r.ended_at, audiences.c.run_id.label("held")
     )
-    query = query.outerjoin(audiences, audiences.c.run_id == r.id).where(r.campaign_id.in_(ids)).order_by(r.id)
+    query = (
+        query.outerjoin(audiences, audiences.c.run_id == r.id).where(r.campaign_id.in_(ids)).order_by(r.id)
+    )
     return query if operator is None else query.where(r.carrier == operator)
 
 
@@ -199,7 +204,10 @@ def _carriers(
         own = [run for run in views if run.carrier == carrier and not run.held]
         going = [run for run in own if run.state in UNDER_WAY]
         level = ReceiptLevel(levels.get(carrier, 0)) if figures.sent else None
-        of = {ReceiptLevel.HANDSET: figures.delivered, ReceiptLevel.OPERATOR: figures.relayed + figures.delivered}
+        of = {
+            ReceiptLevel.HANDSET: figures.delivered,
+            ReceiptLevel.OPERATOR: figures.relayed + figures.delivered,
+        }
         received = None if level is None else of.get(level)
         share = received / figures.eligible if received is not None and figures.eligible else None
         stage = stages.of_runs([run.stage for run in own])
@@ -221,7 +229,7 @@ def _stated(connection: Connection, held: Sequence[int]) -> Iterable[StatedShare
 
 @dataclass(frozen=True, slots=True)
 class _Counted:
-    """Figures by carrier: eligible are those to be written to, excluded those who were left without a message."""
+    """Figures by carrier: eligible are all to be written to, excluded those left without a message."""
 
     by_carrier: Mapping[str, Figures]
     once: bool
@@ -316,4 +324,3 @@ def under(connection: Connection, directive_id: int, operator: str | None) -> li
     if operator is not None:
         query = query.where(exists().where(runs.c.campaign_id == c.id, runs.c.carrier == operator))
     return list(connection.execute(query).scalars())
-

@@ -331,7 +331,9 @@ def _panels(
     """Return the figures of the letters under which something on the page was approved, the worst first."""
     approved = [each for each in shown if each.state is CampaignState.APPROVED and each.runs]
     of = {letter.id: letter for letter in letters}
-    known = [of[number] for number in dict.fromkeys(each.directive_id or 0 for each in approved) if number in of]
+    known = [
+        of[number] for number in dict.fromkeys(each.directive_id or 0 for each in approved) if number in of
+    ]
     found = []
     for letter in sorted(known, key=_urgency)[:MOST_PANELS]:
         views = [run for each in approved if each.directive_id == letter.id for run in each.runs]

@@ -39,12 +39,12 @@ _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELL
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run's status. stage: of stages.py; level: what its receipts prove; ratio: received of sent, at that level.
+    """A run's status. level: what its receipts prove; ratio: received of sent, at that level.
 
     bar: parts of its chart; rate: SMS parts per second now; said: reason of the light. held: the carrier
     sends itself, and the figures are its statement, if any. advice:
     what to do while nothing is sent, since `since`; begins_at: when its hours open. ends: the forecast as the
-    earliest and latest end by the rates of late; both are the end of a run that is over.
+    earliest and latest end by the rates of late; both are the end of a run that is over. stage: of stages.py.
     """
 
     id: int

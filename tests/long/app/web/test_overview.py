@@ -348,7 +348,10 @@ def test_the_total_moves_with_its_hour_and_has_no_forecast_that_a_run_has_not(pa
     halted = pages_db.read(overview_page.read_overview, None).panels[0]
     assert (halted.ends, [each.stage for each in halted.carriers]) == (None, ["planned", "link_down", None])
     assert halted.letter is not None
-    assert (halted.letter.verdict, halted.letter.because) == (traffic_light.NOBODY_KNOWS, traffic_light.HALTED)
+    assert (halted.letter.verdict, halted.letter.because) == (
+        traffic_light.NOBODY_KNOWS,
+        traffic_light.HALTED,
+    )
 
 
 def test_the_stream_s_picture_has_the_page_s_figures_for_each_who_watch(pages_db: Database) -> None:

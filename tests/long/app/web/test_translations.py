@@ -111,6 +111,9 @@ def test_what_is_put_into_a_sentence_is_escaped_and_numbers_choose_the_form() ->
     vi, en = Speaker("vi"), Speaker("en")
     assert en.say("link {name}", name="<b>") == "link &lt;b&gt;"
     assert vi.say("link {name}", name="X") == "kết nối X"
-    assert [str(en.count("{n} day left", "{n} days left", n)) for n in (1, 2)] == ["1 day left", "2 days left"]
+    assert [str(en.count("{n} day left", "{n} days left", n)) for n in (1, 2)] == [
+        "1 day left",
+        "2 days left",
+    ]
     assert vi.count("{n} day left", "{n} days left", 2) == "còn 2 ngày"
     assert Speaker("fr").language == "vi"

@@ -172,9 +172,7 @@ def counted(db: Database, *looks: tuple[int, int], run: int = 1) -> None:
 
 def shown(page: str) -> set[str]:
     """Every moment at which the page says that run 1 will be done."""
-    return set(
-        re.findall(r'(?:runs\.1\.ends" data-as="span">|khoảng )(\d\d:\d\d(?: \d\d/\d\d)?)', page)
-    )
+    return set(re.findall(r'(?:runs\.1\.ends" data-as="span">|khoảng )(\d\d:\d\d(?: \d\d/\d\d)?)', page))
 
 
 def test_the_forecast_is_one_and_by_the_measured_rate(province: Database, signed_in: In) -> None:
