@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -25,7 +26,7 @@ from app.database.listing import ListPart, ListRequest
 from app.database.models import campaigns, directives, links, runs, tallies
 from app.ledger import erasure
 from app.ledger.contract import TallyCount
-from app.ledger.unreached import USUAL
+from app.ledger.unreached import STATES, USUAL
 from app.reports.build import comparison, latency_sample
 from app.reports.build.comparison import NormVerdict
 from app.reports.build.latency_sample import Latency, LatencySample
@@ -480,8 +481,21 @@ def _said(fields: FormData, campaign_id: int) -> dict[str, Any]:
     return said | {"areas": area_choice.chosen_or_named(fields)}
 
 
+def _sizes(connection: Connection, campaign_id: int) -> dict[str, int]:
+    """Return the most that a follow-up can have, by outcome: who was reached by another round is left out."""
+    found: Counter[int] = Counter()
+    for count in tally.of_campaign(connection, campaign_id):
+        found[count.state] += count.n
+    return {str(outcome): sum(found[each] for each in states) for outcome, states in STATES.items()}
+
+
 async def _form(visit: PageRequest, campaign_id: int, entered: FormState, fields: FormData) -> Response:
     source = await visit.db.aread(optimistic_lock.campaign, campaign_id)
-    values = {"source": source, "outcomes": OUTCOMES, "ticked": set(fields.all("outcomes"))}
+    sizes = await visit.db.aread(_sizes, campaign_id)
+    values: dict[str, Any] = {
+        "sizes": sizes,
+        "most": sum(sizes[each] for each in fields.all("outcomes") if each in sizes),
+    }
+    values |= {"source": source, "outcomes": OUTCOMES, "ticked": set(fields.all("outcomes"))}
     values |= {"groups": area_choice.offered(), "picked": set(fields.all("area"))}
     return render(visit, "follow_up.html", entered.status, entered=entered, **values)
