@@ -15,8 +15,8 @@ from app.reports.figures.figures import FIGURES
 from app.reports.figures.labels import network
 from app.reports.forms import letterhead
 from app.security.roles import Role
+from app.web.stages import Stage
 from app.web.translations import Said, say
-from app.web.view_models.stages import Stage
 from carriers.contract import ReceiptLevel
 
 __all__ = [

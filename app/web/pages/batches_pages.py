@@ -125,7 +125,10 @@ class BatchUse:
 
 @dataclass(frozen=True, slots=True)
 class BatchPageView:
-    """A batch; without_area: subscribers of no known area; use: the campaign whose deliveries are shown; counts: deliveries by state."""
+    """A batch; use: the campaign whose deliveries are shown; counts: deliveries by state.
+
+    without_area: subscribers of no known area.
+    """
 
     batch: Batch
     without_area: int

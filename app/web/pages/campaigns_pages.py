@@ -35,7 +35,7 @@ from app.reports.figures.by_area import MixedRow
 from app.reports.figures.figures import Figures
 from app.security import tenant_scope
 from app.security.principal import Caller
-from app.web import display_names, query_params
+from app.web import display_names, query_params, stages
 from app.web.forms import area_choice, read_fields
 from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
@@ -51,7 +51,7 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import Speaker, say
-from app.web.view_models import campaign_stream, run_page, run_status, stages, svg_charts
+from app.web.view_models import campaign_stream, run_page, run_status, svg_charts
 from app.web.view_models.campaign_stream import Followed
 from app.web.view_models.estimate import Hint, hints
 from app.web.view_models.run_page import ReasonCount

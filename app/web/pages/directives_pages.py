@@ -33,6 +33,7 @@ from app.reports.intake.schemas import AddresseeBody
 from app.security import tenant_scope
 from app.security.roles import may
 from app.security.tenant_scope import own_campaigns
+from app.web import stages
 from app.web.forms import outreach_fields, purposes, read_fields
 from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
@@ -47,7 +48,7 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import say
-from app.web.view_models import overview_page, stages
+from app.web.view_models import overview_page
 from app.web.view_models.deadlines import DirectiveDeadline
 from app.web.view_models.letter_panel import LetterPanel
 

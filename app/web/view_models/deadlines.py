@@ -16,9 +16,9 @@ from app.core import clock
 from app.core.states import CampaignState, RunState
 from app.database.models import campaigns, directives, runs
 from app.security.tenant_scope import own_directives
+from app.web.stages import Stage
 from app.web.view_models import traffic_light
 from app.web.view_models.run_status import RunView
-from app.web.view_models.stages import Stage
 from app.web.view_models.traffic_light import Judged
 
 MOST = 20

@@ -32,7 +32,8 @@ from app.reports.build import unique_reach
 from app.reports.build.scope import levels_proved
 from app.reports.figures import carrier_statement
 from app.reports.figures.figures import Figures
-from app.web.view_models import run_status, stages, svg_charts
+from app.web import stages
+from app.web.view_models import run_status, svg_charts
 from app.web.view_models.deadlines import DirectiveDeadline
 from app.web.view_models.run_status import Ends, RunView
 from app.web.view_models.svg_charts import Span

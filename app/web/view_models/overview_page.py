@@ -25,8 +25,9 @@ from app.observability import link_status as links
 from app.observability.link_status import LinkStatus
 from app.privacy.person_requests import PersonRequest, open_ones
 from app.security.tenant_scope import own_campaigns
+from app.web import stages
 from app.web.nav import planned
-from app.web.view_models import letter_panel, run_status, stages, traffic_light
+from app.web.view_models import letter_panel, run_status, traffic_light
 from app.web.view_models.deadlines import SHOWN_MS, DirectiveDeadline, deadlines, due_directives
 from app.web.view_models.letter_panel import LetterPanel
 from app.web.view_models.run_status import Ends, RunView

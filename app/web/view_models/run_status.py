@@ -26,8 +26,9 @@ from app.reports.build.scope import SentRun, levels_proved
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import Statement
 from app.reports.figures.figures import Figures
+from app.web import stages
 from app.web.translations import Said
-from app.web.view_models import stages, svg_charts, traffic_light
+from app.web.view_models import svg_charts, traffic_light
 from app.web.view_models.svg_charts import Span
 from app.web.view_models.traffic_light import Due, Judged, Light
 from carriers.contract import ReceiptLevel

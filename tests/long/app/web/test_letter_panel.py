@@ -13,7 +13,8 @@ from app.core import clock
 from app.database.connection import Database
 from app.database.models import campaigns, directives, runs
 from app.reports.build import unique_reach
-from app.web.view_models import letter_panel, overview_page, stages, traffic_light
+from app.web import stages
+from app.web.view_models import letter_panel, overview_page, traffic_light
 from app.web.view_models.letter_panel import LetterPanel
 from tests.app.campaigns.past import D, link, sent
 from tests.app.campaigns.rows import DRAFT, new_campaign, new_link, whole_run
