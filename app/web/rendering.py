@@ -355,6 +355,7 @@ def _templates(language: str) -> Environment:
         "printed": lambda at: f"{clock.local(at):%H:%M} {day(at, speaker.language)}",
         "names": display_names,
         "nav": nav.groups,
+        "steps": nav.STEPS,
         "crest_of": assets.crest,
         "agency_of": display_names.agency,
         "may": may,
