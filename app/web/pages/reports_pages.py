@@ -19,7 +19,6 @@ from app.api.dependencies import Id, LedgerDep, Routes
 from app.core import clock, ids
 from app.core.errors import Conflict, Invalid, TooLarge, no_such
 from app.core.ids import LARGEST, Exact
-from app.core.states import RunState
 from app.file_import.spool import folder_of
 from app.reports import report_list
 from app.reports.archive_routes import require_own
@@ -312,8 +311,7 @@ def _page(visit: PageRequest, address: str, found: _Built, subject: ReportSubjec
         "entered": found.entered,
         "freezes": may(visit.who.role, "freeze_report"),
         # Of a run that has not begun there is nothing to keep.
-        "begun": not isinstance(found.report, CarrierReport)
-        or found.report.header.run_state != RunState.PLANNED,
+        "begun": not isinstance(found.report, CarrierReport) or found.report.header.started_ms is not None,
     }
     return render(visit, "report.html", found.entered.status, **shown)
 
