@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -54,10 +55,11 @@ from app.web.translations import Speaker, say
 from app.web.view_models import campaign_stream, run_page, run_status, svg_charts
 from app.web.view_models.campaign_stream import Followed
 from app.web.view_models.estimate import Hint, hints
+from app.web.view_models.letter_panel import last_end
 from app.web.view_models.run_page import ReasonCount
-from app.web.view_models.run_status import RunView
+from app.web.view_models.run_status import Ends, RunView
 from app.web.view_models.svg_charts import SvgChart
-from app.web.view_models.traffic_light import MISSED, Judged, Light
+from app.web.view_models.traffic_light import MISSED, UNDER_WAY, Judged, Light
 from carriers import text as sms
 from carriers.contract import ReceiptLevel
 
@@ -82,14 +84,19 @@ class Waited:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Received messages per carrier over time; points: the same values as rows of a table."""
+    """Messages sent and received over time, of all carriers; points: the same values as rows of a table.
+
+    data: the same with the forecast, as JSON for the chart that a script draws.
+    """
 
     chart: SvgChart
     begin: datetime
     end: datetime
     top: float
-    points: list[tuple[datetime, dict[str, float]]]
+    points: list[tuple[datetime, float, float]]
     whole: bool
+    data: str
+    forecast: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,25 +170,49 @@ def _waits(samples: Mapping[str, LatencySample]) -> list[Waited]:
 
 
 def _curve(views: Sequence[RunView], samples: Mapping[str, LatencySample]) -> Curve | None:
-    """Scale the sampled times to the tallies' totals, one line per carrier."""
-    samples = {carrier: each for carrier, each in samples.items() if _ends(each)}
-    done = {carrier: _ends(each) for carrier, each in samples.items()}
-    every = [at for each in done.values() for at in each]
+    """Scale the sampled times to the tallies' totals: what was sent, and what was received of it."""
+    samples = {carrier: each for carrier, each in samples.items() if each.times}
+    own = [run for run in views if run.carrier in samples and not run.held]
     begins = [sent for each in samples.values() for sent, _ in each.times]
-    if not every or max(every) <= min(begins):
+    moves = any(run.state in UNDER_WAY for run in own)
+    ends = [*begins, *(at for each in samples.values() for at in _ends(each))]
+    if not begins or max(ends) <= min(begins):
         return None
-    first, last = min(begins), max(every)
-    ends = [first + (last - first) * n // _STEPS for n in range(_STEPS + 1)]
-    totals = {run.carrier: run.figures.delivered + run.figures.relayed for run in views}
-    lines = {carrier: latency_sample.curve(done[carrier], ends, totals[carrier]) for carrier in samples}
-    chart = svg_charts.course(lines)
-    points = [
-        (clock.from_ms(end), {carrier: line[n] for carrier, line in lines.items()})
-        for n, end in enumerate(ends)
-        if n % 4 == 0
-    ]
+    first, last = min(begins), clock.now_ms() if moves else max(ends)
+    steps = [first + (last - first) * n // _STEPS for n in range(_STEPS + 1)]
+    sent, received = [0.0] * len(steps), [0.0] * len(steps)
+    for run in own:
+        times = samples[run.carrier].times
+        went = latency_sample.curve([at for at, _ in times], steps, run.figures.sent)
+        came = run.figures.delivered + run.figures.relayed
+        got = latency_sample.curve(_ends(samples[run.carrier]), steps, came)
+        sent = [a + b for a, b in zip(sent, went, strict=True)]
+        received = [a + b for a, b in zip(received, got, strict=True)]
+    chart = svg_charts.course({"sent": sent, "received": received})
+    points = [(clock.from_ms(at), sent[n], received[n]) for n, at in enumerate(steps) if n % 4 == 0]
+    data = {
+        "t": [at / 1000 for at in steps],
+        "sent": [round(each) for each in sent],
+        "received": [round(each) for each in received],
+        "whole": sum(run.figures.eligible - run.figures.excluded for run in own),
+        "ends": _span(last_end([run for run in own if run.state in UNDER_WAY])) if moves else None,
+        "runs": [run.id for run in own],
+    }
     whole = all(each.whole for each in samples.values())
-    return Curve(chart, clock.from_ms(first), clock.from_ms(last), chart.ticks[-1][1], points, whole)
+    return Curve(
+        chart,
+        clock.from_ms(first),
+        clock.from_ms(last),
+        chart.ticks[-1][1],
+        points,
+        whole,
+        json.dumps(data),
+        bool(data["ends"]),
+    )
+
+
+def _span(ends: Ends | None) -> list[float] | None:
+    return None if ends is None else [clock.to_ms(at) / 1000 for at in ends]
 
 
 def _ends(of: LatencySample) -> list[int]:
@@ -396,10 +427,7 @@ async def _page(visit: PageRequest, campaign_id: int, entered: FormState) -> Res
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     page = await visit.db.aread(read_campaign, campaign_id, visit.who)
     shape = campaign_stream.shape(page.dossier.campaign.state, page.runs)
-    drawn = page.curve.points[0][1] if page.curve else ()
-    carriers = {carrier: display_names.network(carrier) for carrier in drawn}
-    values: dict[str, Any] = {"carriers": carriers}
-    values |= {"outcomes": OUTCOMES}
+    values: dict[str, Any] = {"outcomes": OUTCOMES}
     values |= {"followable": any(map(_is_over, page.runs))}
     return render(visit, "campaign.html", entered.status, page=page, shape=shape, entered=entered, **values)
 
