@@ -49,12 +49,12 @@ def test_the_course_of_a_campaign_is_drawn_and_grows(signed_in: In, province: tu
     page.goto("/campaigns/1")
     expect(page.locator("figure.course canvas")).to_be_visible()
     before = page.evaluate("document.querySelector('canvas').toDataURL()")
-    db.write(sent_by_vnpt, 9_000)
+    db.write(sent_by_vnpt, 300)
     try:
         page.wait_for_function("(old) => document.querySelector('canvas').toDataURL() !== old", arg=before)
         reads(page)
     finally:
-        db.write(sent_by_vnpt, -9_000)
+        db.write(sent_by_vnpt, -300)
 
 
 def test_the_course_is_whole_without_javascript(signed_in: In) -> None:
