@@ -11,13 +11,13 @@ from carriers.contract import Reason, ReceiptStatus
 
 STATES: dict[DeliveryState, Said] = {
     DeliveryState.QUEUED: say("waiting to be sent"),
-    DeliveryState.SUBMITTED: say("taken by the carrier, no receipt yet"),
+    DeliveryState.SUBMITTED: say("accepted by the carrier, no receipt yet"),
     DeliveryState.UNKNOWN: say("outcome unknown"),
-    DeliveryState.REJECTED: say("refused by the carrier"),
+    DeliveryState.REJECTED: say("rejected by the carrier"),
     DeliveryState.UNDELIVERED: say("not received"),
-    DeliveryState.EXPIRED: say("expired before it was received"),
-    DeliveryState.RELAYED: say("taken by the carrier's centre"),
-    DeliveryState.DELIVERED: say("received by the telephone"),
+    DeliveryState.EXPIRED: say("expired before delivery"),
+    DeliveryState.RELAYED: say("accepted by the carrier's centre"),
+    DeliveryState.DELIVERED: say("received by the handset"),
     DeliveryState.NOT_SENT: say("not sent"),
     DeliveryState.EXCLUDED: say("left out"),
 }
@@ -35,20 +35,20 @@ TONES: dict[DeliveryState, str] = {
 }
 REASONS: dict[int, Said] = {
     Reason.OTHER: say("another reason"),
-    Reason.SYSTEM: say("fault of the carrier's system"),
-    Reason.EXPIRED: say("telephone off or out of coverage"),
-    Reason.HANDSET: say("memory full, or the telephone can't show it"),
+    Reason.SYSTEM: say("carrier system error"),
+    Reason.EXPIRED: say("phone off or out of coverage"),
+    Reason.HANDSET: say("memory full, or the phone cannot display it"),
     Reason.BARRED: say("barred from receiving"),
-    Reason.OTHER_NETWORK: say("moved to another network"),
-    Reason.NO_SUCH_NUMBER: say("no such number any more"),
-    Reason.FILTERED: say("refused by a filter or the sender ID's registration"),
-    Reason.WRONG_REQUEST: say("asked in a way that the carrier does not take"),
+    Reason.OTHER_NETWORK: say("ported to another network"),
+    Reason.NO_SUCH_NUMBER: say("number does not exist"),
+    Reason.FILTERED: say("rejected by a filter or the sender ID's registration"),
+    Reason.WRONG_REQUEST: say("request not accepted by the carrier"),
     NotSent.CANCELLED: say("the run was cancelled"),
-    NotSent.WINDOW_CLOSED: say("the sending window was over"),
+    NotSent.WINDOW_CLOSED: say("the sending window had ended"),
     NotSent.REPEATED: say("the number is in another batch of the campaign"),
     NotSent.WRITTEN_OFF: say("written off by a person"),
     NotSent.DO_NOT_SEND: say("on the do-not-send list"),
-    NotSent.OTHER_ROUND: say("reached by another campaign of the same rounds, or perhaps"),
+    NotSent.OTHER_ROUND: say("reached, or possibly reached, by another campaign in the same follow-up chain"),
 }
 
 
@@ -85,26 +85,26 @@ REMEDIES: dict[int, Remedy] = {
 }
 HELPLESS = frozenset(reason for reason, each in REMEDIES.items() if not each.again)
 RESULTS: dict[str, Said] = {
-    ResultKind.ACCEPTED.name.lower(): say("sent: the carrier has taken it"),
-    ResultKind.REJECTED.name.lower(): say("sent: the carrier refuses it for good"),
-    ResultKind.DEFERRED.name.lower(): say("sent: put off by the carrier, to be tried again"),
-    ResultKind.HALTED.name.lower(): say("sent: the carrier refuses everything, the link halts"),
-    ResultKind.UNKNOWN.name.lower(): say("sent: no answer came, so the outcome is unknown"),
-    ResultKind.SETTLED.name.lower(): say("learnt from a receipt that the carrier had taken it"),
+    ResultKind.ACCEPTED.name.lower(): say("sent: accepted by the carrier"),
+    ResultKind.REJECTED.name.lower(): say("sent: permanently rejected by the carrier"),
+    ResultKind.DEFERRED.name.lower(): say("sent: deferred by the carrier, to be retried"),
+    ResultKind.HALTED.name.lower(): say("sent: the carrier rejects everything, and the link halts"),
+    ResultKind.UNKNOWN.name.lower(): say("sent: no answer, so the outcome is unknown"),
+    ResultKind.SETTLED.name.lower(): say("learnt from a receipt that the carrier had accepted it"),
 }
 RECEIPTS: dict[str, Said] = {
     ReceiptStatus.DELIVERED.value: say("receipt: delivered"),
     ReceiptStatus.UNDELIVERED.value: say("receipt: not delivered"),
-    ReceiptStatus.EXPIRED.value: say("receipt: the validity ran out"),
+    ReceiptStatus.EXPIRED.value: say("receipt: expired"),
     ReceiptStatus.IN_TRANSIT.value: say("receipt: on its way"),
     ReceiptStatus.UNKNOWN.value: say("receipt: the carrier does not know"),
 }
 STATE_CHANGES: dict[str, Said] = {
     StateEvent.LOST.name.lower(): say("the answer was lost: the outcome is unknown"),
     StateEvent.REQUEUED.name.lower(): say("queued again"),
-    StateEvent.WRITTEN_OFF.name.lower(): say("written off: it stays unknown"),
-    StateEvent.PARTLY.name.lower(): say("some parts were refused"),
-    StateEvent.REFUSED.name.lower(): say("the new sending was refused"),
+    StateEvent.WRITTEN_OFF.name.lower(): say("written off: stays unknown"),
+    StateEvent.PARTLY.name.lower(): say("some parts were rejected"),
+    StateEvent.REFUSED.name.lower(): say("the resend was rejected"),
 }
 LEVELS: dict[str, Said] = {
     "none": say("of no level"),
