@@ -309,6 +309,8 @@ class Settings(BaseSettings):
     letterheads: Path | None = None
     signature_roots: Path | None = None  # PEM file of the authorities whose certificates may sign reports
     crest: values.Picture | None = None  # on the public page, .svg or .png
+    # Whom to call at each carrier, shown beside its link that stands still.
+    contacts: dict[str, Annotated[str, StringConstraints(min_length=1, max_length=200)]] = Field(default={})
     guide_url: Url | None = None  # where people find the picture guide: a link at the foot of pages
     receipts_group: int = Field(default=200, ge=1, le=2000)  # receipts committed together, at the most
     receipts_wait_ms: int = Field(default=20, ge=1, le=1000)  # how long a group waits to be full

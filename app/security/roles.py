@@ -82,7 +82,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     ),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "list_acts verify_audit"),
     # Pages that read. page_do_<operation> is for the roles of that operation.
-    (EVERYBODY, "page_overview page_overview_events page_second_factor"),
+    (EVERYBODY, "page_overview page_overview_events page_second_factor page_search page_search_words"),
     (frozenset(Role), "page_wall page_wall_events"),
     (EVERYBODY, "page_campaigns page_campaign page_campaign_events page_batch page_delivery page_links"),
     (EVERYBODY, "page_sender_names page_sender_name"),

@@ -144,7 +144,7 @@ def of_directive(
     persons = sum(each.first for each in found)
     begun = select(erasures.c.id).where(erasures.c.kind == "campaign", erasures.c.subject_id.in_(names))
     erased = not whole and connection.execute(begun.limit(1)).first() is not None
-    rows = _last_kept(connection, directive_id, persons) if erased else _subscribers(connection, list(names))
+    rows = _last_kept(connection, directive_id, persons) if erased else subscribers(connection, list(names))
     if rows is not None:
         delivered = sum(row.figures.delivered for row in rows)
         agree(f"Directive {directive_id}", "reached subscribers", delivered, persons)
@@ -253,7 +253,12 @@ def _counts(connection: Connection, ids: Sequence[int]) -> Iterator[ReachCount]:
     query = select(kept_reach).where(k.campaign_id.in_(kept)).order_by(k.campaign_id, k.carrier, k.area)
     for row in connection.execute(query).all():
         yield ReachCount(row.campaign_id, row.carrier, row.area or None, row.first, row.repeated)
-    living = [each for each in ids if each not in kept]
+    t = tallies.c
+    reached = (
+        select(t.campaign_id).where(t.campaign_id.in_(ids), t.state == DeliveryState.DELIVERED).distinct()
+    )
+    has = set(connection.execute(reached).scalars())  # drafts have nobody, and are asked nothing
+    living = [each for each in ids if each in has and each not in kept]
     for nth, campaign_id in enumerate(living):
         for row in _count(connection, campaign_id, living[:nth]):
             yield ReachCount(campaign_id, row.carrier, row.area, int(row.first), int(row.repeated))
@@ -294,7 +299,7 @@ _NOT_ADDRESSED = (NotSent.DO_NOT_SEND, NotSent.OTHER_ROUND)
 _KEY = 10**12  # before the number of a run, so that the least text has the least number
 
 
-def _subscribers(connection: Connection, ids: Sequence[int]) -> tuple[Subscribers, ...]:
+def subscribers(connection: Connection, ids: Sequence[int]) -> tuple[Subscribers, ...]:
     """Count each number once: for its first run and the area there, with the best outcome of all."""
     d = deliveries.c
     left_out = and_(d.state == DeliveryState.NOT_SENT, d.reason.in_(_NOT_ADDRESSED))

@@ -318,6 +318,8 @@ def _page(visit: PageRequest, address: str, found: _Built, subject: ReportSubjec
         "handset": _handset_sources(visit, found.report),
         "entered": found.entered,
         "freezes": may(visit.who.role, "freeze_report"),
+        # Of a run that has not begun there is nothing to keep.
+        "begun": not isinstance(found.report, CarrierReport) or found.report.header.started_ms is not None,
     }
     return render(visit, "report.html", found.entered.status, **shown)
 

@@ -27,6 +27,7 @@ from app.security.roles import may
 from app.sender_names.checks import Finding, of_campaign
 from app.web.translations import Said
 from app.web.view_models import delivery_labels, run_status
+from app.web.view_models.delivery_labels import Remedy
 from app.web.view_models.run_status import RunView
 
 MOST_BATCHES = 50
@@ -64,11 +65,12 @@ class BatchRow:
 
 @dataclass(frozen=True, slots=True)
 class ReasonCount:
-    """Deliveries with one reason; share: of all failed ones, 0 to 1."""
+    """Deliveries with one reason; share: of all failed ones, 0 to 1; remedy: what can be done about them."""
 
     said: Said
     n: int
     share: float
+    remedy: Remedy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,12 @@ class RunPageView:
         tuple[str, str | None, date | None]
     ]  # links whose receipts prove the telephone, who says so
     register: list[Finding]  # what the register says against a start
+
+    @property
+    def follows(self) -> int:
+        """How many of those who were not reached a follow-up may reach, once the run is finished."""
+        over = self.run.state in (RunState.FINISHED, RunState.CANCELLED) and not self.run.audience
+        return sum(each.n for each in self.failed if each.remedy and each.remedy.next) if over else 0
 
     @property
     def refused(self) -> int:
@@ -237,7 +245,12 @@ def whys(pairs: Any) -> list[ReasonCount]:
     found = [(number, n) for number, n in sums.items() if n > 0]
     found.sort(key=lambda each: (-each[1], each[0]))
     return [
-        ReasonCount(delivery_labels.REASONS.get(number, delivery_labels.REASONS[1]), n, n / total)
+        ReasonCount(
+            delivery_labels.REASONS.get(number, delivery_labels.REASONS[1]),
+            n,
+            n / total,
+            delivery_labels.REMEDIES.get(number),
+        )
         for number, n in found
     ]
 

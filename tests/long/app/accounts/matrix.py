@@ -201,6 +201,8 @@ page_do_set_sender_name_paper 303  in   in   403  in   404
 page_do_remove_sender_name 303  in   in   403  in   404
 page_do_set_registration_rules 303  in   in   403  in   in
 page_do_override_register 303  in   in   403  403  403
+page_search             303  in   in   in   in   in
+page_search_words       303  in   in   in   in   in
 page_second_factor      303  in   in   in   in   in
 page_do_enrol_totp      303  403  403  403  403  403
 page_do_confirm_totp    303  403  403  403  403  403

@@ -85,8 +85,8 @@ def test_a_file_becomes_a_batch_and_the_same_file_is_the_same_batch(
     batch = imported(pages_db, 1)
     assert (batch.name, batch.carrier, batch.created_by) == ("Đợt 1", "vnpt", "admin person")
     assert (batch.lines, batch.accepted, batch.rejected, batch.repeated) == (4, 2, 1, 1)
-    assert sent(paper, carrier="vnpt").headers["location"] == "/batches/1"
-    assert "Tệp này đã có từ trước." in text(paper.get("/batches").text)
+    assert sent(paper, carrier="vnpt").headers["location"] == "/batches/1?again=yes"
+    assert "Chính tệp này đã được tải lên lúc" in text(paper.get("/batches/1?again=yes").text)
 
 
 def test_a_file_that_can_t_be_used_says_why_and_leads_to_another(pages_db: Database, signed_in: In) -> None:
