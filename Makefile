@@ -122,9 +122,9 @@ check: $(VENV)/.ready  ## `make test`, beside it lint, simulated days, random hi
 coverage: $(VENV)/.ready  ## branch coverage of `make test`, in one process, since what xdist's workers see gets lost
 	$(BIN)/python -m slipcover --skip-covered --fail-under 94 -m pytest -n 0 $(TESTS)
 
-bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel; BASE=88bd714: that commit beside it)
+bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel)
 	$(BIN)/python -m tests.bench $(if $(SIZE),--size $(SIZE)) $(if $(PART),--part $(PART)) \
-		$(if $(PEER),--peer $(PEER) --build build/bench-$(PEER).json) $(if $(BASE),--base $(BASE) --build build/bench-base.json)
+		$(if $(PEER),--peer $(PEER) --build build/bench-$(PEER).json)
 
 wheel: $(VENV)/.ready  ## build the package, with migrations, texts and pages, in build/wheel
 	@rm -rf build/lib build/wheel

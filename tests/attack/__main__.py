@@ -14,11 +14,11 @@ import resource
 import sys
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-from tests.attack import crowd, files, forged, planted
+from tests.attack import files, forged, planted
 from tests.attack.host import engines
 from tests.attack.outcome import Outcome, table
 from tests.faults.processes import LAUNCHER
@@ -26,23 +26,8 @@ from tests.faults.processes import LAUNCHER
 OUT = Path(__file__).parents[2] / "build" / "attack.json"
 
 
-class Part(NamedTuple):
-    """One kind of attack; each_engine: the database has a part in it."""
-
-    run: Callable[[str, bool], Awaitable[list[Outcome]]]
-    each_engine: bool = True
-
-
-async def _crowd(_: str, short: bool) -> list[Outcome]:
-    return await crowd.attack(short)
-
-
-PARTS = {
-    "crowd": Part(_crowd, each_engine=False),
-    "files": Part(files.attack),
-    "forged": Part(forged.attack),
-    "planted": Part(planted.attack),
-}
+Attack = Callable[[str, bool], Coroutine[Any, Any, list[Outcome]]]
+PARTS: dict[str, Attack] = {"files": files.attack, "forged": forged.attack, "planted": planted.attack}
 
 
 def processor_s() -> float:
@@ -52,12 +37,12 @@ def processor_s() -> float:
 
 
 def attacks(names: list[str], short: bool) -> Iterator[Outcome]:
-    """Each part on each engine that it is about; short: on SQLite."""
+    """Each part on each engine; short: on SQLite."""
     for name in names:
-        for engine in engines() if PARTS[name].each_engine and not short else ["sqlite"]:
+        for engine in ["sqlite"] if short else engines():
             began, spent = time.monotonic(), processor_s()
             try:
-                yield from asyncio.run(PARTS[name].run(engine, short))  # type: ignore[arg-type]
+                yield from asyncio.run(PARTS[name](engine, short))
             except Exception as error:
                 # What has been found by then is kept; an attack that could not be made shows nothing.
                 traceback.print_exc()

@@ -14,7 +14,6 @@ from pathlib import Path
 import structlog
 
 from tests.bench import figures, page
-from tests.bench.base_bench import against
 from tests.bench.figures import Figure
 from tests.bench.kannel_bench import MISSING, compare, installed
 from tests.bench.kept import Kept, Shelf
@@ -26,9 +25,6 @@ ENGINES = ("sqlite", "postgresql")
 PEERS = ("kannel",)
 LEFT_OUT = "PostgreSQL is left out: LOA_TEST_DATABASE_URL names no server."
 LOST = "docs/performance.md would lose {}: measure these as well, or put their figures into {} first."
-PATH_ONLY = (
-    "A commit is compared by the path alone (--part path), and docs/performance.md has no such figures."
-)
 NOT_JUDGED = "A quick run is too short to be judged: the bars are shown, and missing one is no failure."
 _PEER_MESSAGES = {True: 500, False: 50_000}
 
@@ -44,9 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     sizes, found = _sizes(options), list[Figure]()
     if options.write_docs and (lost := page.lost(_shelf(options, sizes), _measured(options))):
         parser.error(LOST.format(", ".join(lost), _shelf(options, sizes).file))
-    if options.base and (options.write_docs or options.part not in (None, ["path"])):
-        parser.error(PATH_ONLY)
-    measure = _base if options.base else _peer if options.peer else _measure
+    measure = _peer if options.peer else _measure
     for some in measure(options, sizes):
         found += some
         _say(figures.as_text(some))
@@ -72,11 +66,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--engine", choices=(*ENGINES, "both"), default="both")
     add("--quick", action="store_true", help="a few of everything: that it works")
     add("--peer", choices=PEERS, help="Loa and this gateway in turns, and nothing else")
-    add(
-        "--base",
-        metavar="COMMIT",
-        help="the path of this commit and of this tree in turns; with --peer, its too",
-    )
     add("--json", action="store_true", help="the last line printed is one JSON object")
     add("--build", type=Path, default=Path("build/bench.json"), metavar="FILE", help="where the JSON goes")
     add("--write-docs", action="store_true", help="write docs/performance.md, with what parts gave before")
@@ -141,15 +130,6 @@ def _peer(options: argparse.Namespace, sizes: Sizes) -> Iterator[list[Figure]]:
     some = compare(engines, count, 1 if options.quick else ROUNDS)
     _keep(options, sizes, options.peer, Kept(page.today(), load, asdict(sizes), some))
     yield some
-
-
-def _base(options: argparse.Namespace, sizes: Sizes) -> Iterator[list[Figure]]:
-    peer = bool(options.peer) and installed()
-    if options.peer and not peer:
-        _say(MISSING)
-    _say(f"{options.base} and this tree in turns: {sizes.messages:,} messages each, as started")
-    rounds = 1 if options.quick else sizes.rounds
-    yield against(options.base, _engines(options.engine), sizes.messages, rounds, peer)
 
 
 def _engines(wanted: str) -> list[str]:

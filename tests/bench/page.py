@@ -35,9 +35,6 @@ on the same machine, and the bars are ratios.
 half an hour or so; `make bench PEER=kannel` measures **against kannel**, where that is installed;
 `make bench PART="path pace"` the named parts alone, of
 {parts}.
-`make bench PART=path BASE=88bd714` sets that commit up beside this tree, by its own lock, and measures the
-path of both in turns as a user starts it (`loa up`, `loa worker`), with a message centre in C as the far end;
-with `PEER=kannel` Kannel's in the same run.
 The table has the figures that stand beside a limit; all of them are in `build/bench.json`. Each part was
 measured as a whole; the page has what each gave last, with the same sizes.
 

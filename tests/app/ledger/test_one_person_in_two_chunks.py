@@ -300,7 +300,7 @@ def test_two_ways_are_one_sms(
             assert verify(db, ledger_for(db)) == [], stage
 
 
-# On the server each stage and each way in `make test`, and each of one with each of the other in `make prove`.
+# On a server: each stage and each way in `make test`, all of one with all of the other in `make prove`.
 _SQUARE = [*zip(STAGES, cycle(WAYS))]
 _ON_SERVER = [
     pytest.param(
