@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from tests.simulate.runner import Runner
-from tests.simulate.script import Event, Script, script_of, shortest
+from tests.simulate.script import Script, script_of
 from tests.simulate.world import World
 
 
@@ -52,10 +52,3 @@ def test_a_copy_a_lost_receipt_and_a_wrong_tally_are_seen(runner: Runner) -> Non
         runner.at_rest = usual
     for sign in ("a copy of", "acknowledged receipts", "QUEUED, and the centre has", "loa verify:"):
         assert sign in said
-
-
-def test_the_shortest_script_keeps_only_what_it_takes() -> None:
-    events = tuple(Event(float(n), kind, n, 1.0) for n, kind in enumerate(["kill", "pause", "reset", "deaf"]))
-    needs = {"pause", "deaf"}
-    found = shortest(Script(1, 1, events), lambda script: needs <= {each.kind for each in script.events})
-    assert [each.kind for each in found.events] == ["pause", "deaf"]
