@@ -63,7 +63,7 @@ simulate: $(VENV)/.ready  ## simulated days under faults by seed: no copy, no lo
 soak: $(VENV)/.ready  ## work for MINUTES at RATE messages a second, and see that no process of Loa grows (ENGINE)
 	$(BIN)/python -m tests.drill.soak_command --minutes $(MINUTES) --rate $(RATE) --engine $(ENGINE)
 
-attack: $(VENV)/.ready  ## attack a running Loa from outside; a table, and 1 where an attacker succeeds (SHORT=1, PART="forged")
+attack: $(VENV)/.ready  ## attack a running Loa from outside; a table, and 1 where an attacker succeeds (SHORT=1, PART="files")
 	$(BIN)/python -m tests.attack $(if $(SHORT),--short) $(PART)
 
 test-fast: $(VENV)/.ready  ## seconds: rules, states, text, codecs, routes, on SQLite, no process started

@@ -18,7 +18,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.attack import files, forged, planted
+from tests.attack import files, planted
 from tests.attack.host import engines
 from tests.attack.outcome import Outcome, table
 from tests.faults.processes import LAUNCHER
@@ -27,7 +27,7 @@ OUT = Path(__file__).parents[2] / "build" / "attack.json"
 
 
 Attack = Callable[[str, bool], Coroutine[Any, Any, list[Outcome]]]
-PARTS: dict[str, Attack] = {"files": files.attack, "forged": forged.attack, "planted": planted.attack}
+PARTS: dict[str, Attack] = {"files": files.attack, "planted": planted.attack}
 
 
 def processor_s() -> float:
