@@ -201,6 +201,7 @@ def test_a_draft_with_a_shortened_link_is_made_and_the_author_is_warned(shell: S
     assert edited.stderr == ""
 
 
+@pytest.mark.longer
 def test_a_run_that_is_watched_says_again_and_again_what_it_waits_for(
     shell: Shell, database_url: str
 ) -> None:

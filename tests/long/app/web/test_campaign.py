@@ -12,7 +12,6 @@ from app.core.states import DeliveryState as State
 from app.database.connection import Database
 from app.database.models import (
     approvals,
-    campaigns,
     deliveries,
     erasures,
     receipts,
@@ -86,21 +85,6 @@ def test_the_list_has_the_newest_first_and_is_filtered(pages_db: Database, signe
     assert own.status_code == 303
     mine = text(paper.get("/campaigns?carrier=viettel").text)
     assert "MobiFone" not in mine
-
-
-def test_a_long_list_goes_on_below(pages_db: Database, signed_in: In) -> None:
-    row = {"purpose": "tuyen_truyen", "sender": "CA", "texts": {"": "x"}, "day_starts": "07:00"}
-    row |= {"day_ends": "21:00", "state": "draft", "created_at": 0, "created_by": "x"}
-    rows = [row | {"name": f"campaign {n:03}"} for n in range(1, 42)]
-    pages_db.write(lambda c: c.execute(insert(campaigns), rows))
-    paper = signed_in("auditor")
-    first = paper.get("/campaigns?state=draft").text
-    assert re.findall(r"campaign (\d{3})", first) == [f"{n:03}" for n in range(41, 11, -1)]
-    (further,) = re.findall(r'rel="next" href="([^"]+)"', first)
-    second = paper.get(further.replace("&amp;", "&")).text
-    assert re.findall(r"campaign (\d{3})", second) == [f"{n:03}" for n in range(11, 0, -1)]
-    assert 'rel="next"' not in second.split("<main")[1]
-    assert ("Dòng 1–30 trong 41 dòng." in first, "Dòng 31–41 trong 41 dòng." in second) == (True, True)
 
 
 def test_the_page_says_what_came_of_it_to_each_who_may_know(pages_db: Database, signed_in: In) -> None:
