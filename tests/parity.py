@@ -119,6 +119,12 @@ COMMANDS = {
     "add_key": "key add desk --role auditor",
     "rotate_key": "key rotate desk --overlap 0h",
     "revoke_key": "key revoke desk",
+    "list_signing_keys": "signing-key list",
+    "publish_signing_keys": "signing-key publish",
+    "register_signing_key": "signing-key register --key x",
+    "approve_signing_key": "signing-key approve x --fingerprint x",
+    "revoke_signing_key": "signing-key revoke x --reason x",
+    "end_signing_key": "signing-key end x --at 2031-03-01T00:00:00+07:00",
 }
 _CARRIERS = "called by carriers, with credentials of their own; no method either"
 _OWN = "a person's own sign-in, which is on pages; a command has an account or a key"
@@ -143,6 +149,7 @@ NO_ACT = {
     **dict.fromkeys(("get_webhook", "get_webhook_token", "post_webhook", "post_webhook_token"), _CARRIERS),
     **dict.fromkeys(("return_statement_form", "return_report_form"), _FILE),
     "keep_attachment": "a scan is handed in with what it proves, by a program or a command",
+    "end_signing_key": "an end that a contract sets beforehand; `loa signing-key end`",
     "preview_text": "the compose page shows it as one types",
 }
 # Acts of pages that are no operation.

@@ -58,6 +58,7 @@ _NOUNS = {
     "report": "Result reports.",
     "retention": "Erasure of what is due, with certificates.",
     "run": "Runs: a campaign's share at one carrier.",
+    "signing-key": "Keys that sign orders and results: register, approve, revoke.",
     "simulate": "Run a simulated carrier to try things against.",
     "statement": "Figures that no receipt measured.",
     "text": "Texts to choose from, and what a wording costs.",
@@ -65,7 +66,11 @@ _NOUNS = {
     "user": "People who sign in with a password and a second factor.",
 }
 # Noun -> the module that declares its operations; app/cli has one as well for what is written out.
-_DECLARED = {"key": "app.accounts.keys", "link": "app.dispatch.links"}
+_DECLARED = {
+    "key": "app.accounts.keys",
+    "link": "app.dispatch.links",
+    "signing-key": "app.signed_orders.keys",
+}
 
 # What pydantic says of a wrong value, and what we say.
 _RAW = {

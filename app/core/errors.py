@@ -80,6 +80,8 @@ _SHOWN = {
     "receipt file": "GET /v1/receipt-files and `loa receipts list` show those there are",
     "request": "GET /v1/person-requests and `loa privacy requests` show those there are",
     "report": "GET /v1/reports and `loa report list` show those there are",
+    "signing key": "GET /v1/signing-keys and `loa signing-key list` show those there are",
+    "signed order": "GET /v1/runs/1/orders and `loa order list 1` show those of run 1",
     "signed paper": "GET /v1/reports/1/signed and `loa report signed 1` show those of report 1",
     "run": "GET /v1/runs and `loa run list` show those there are",
 }

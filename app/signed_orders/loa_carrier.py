@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Signed orders and results of an SMS broadcast, for carriers: show, verify, make, sign, check.
+"""Signed orders and results of an SMS broadcast, for carriers: show, draft, sign, check.
 
 Needs only Python 3.11 and `cryptography`; Loa works with it as well. docs/signed-orders.md has the formats.
 """
@@ -359,6 +359,13 @@ def sign(content: Mapping[str, Any], *keys: Ed25519PrivateKey) -> bytes:
     return json.dumps({"payload": payload, "signatures": signatures}, indent=1).encode("ascii") + b"\n"
 
 
+def new_pair() -> tuple[bytes, bytes]:
+    """Return a private key in PEM, and its public part as a JWK."""
+    private, form = Ed25519PrivateKey.generate(), serialization.PrivateFormat.PKCS8
+    pem = private.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+    return pem, canonical(jwk(private.public_key()) | {"kid": kid(private.public_key())}) + b"\n"
+
+
 def read_private(pem: bytes) -> Ed25519PrivateKey:
     try:
         key: object = serialization.load_pem_private_key(pem, None)
@@ -432,19 +439,17 @@ def _result(given: argparse.Namespace, now: str) -> dict[str, Any]:
 
 def _carry_out(given: argparse.Namespace, now: datetime) -> None:
     if given.verb == "new-key":
-        private = Ed25519PrivateKey.generate()
-        form, public = serialization.PrivateFormat.PKCS8, private.public_key()
-        pem = private.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+        pem, public = new_pair()
         _write(given.file, pem)
-        _write(f"{given.file}.jwk", canonical(jwk(public) | {"kid": kid(public)}) + b"\n")
-        print(f"Read its fingerprint to the police over the telephone: {fingerprint(kid(public))}")
+        _write(f"{given.file}.jwk", public)
+        print(f"Read its fingerprint to the police over the telephone: {fingerprint(parse(public)['kid'])}")
     elif given.verb == "show":
         order = _opened(given.order, ORDER, given.key)
         print(f"SHA-256 of the order: {order.sha256}")
         print(json.dumps(order.content, indent=1, ensure_ascii=False))
         until = (order.content.get("content") or {}).get("valid_until")
         _need(not until or now <= moment(until), f"The order was valid until {until}. Ask for a new one.")
-    elif given.verb == "make":
+    elif given.verb == "draft":
         result = _result(given, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
         check_result(result, now)
         _write(given.out, json.dumps(result, indent=1, ensure_ascii=False).encode() + b"\n")
@@ -465,9 +470,9 @@ def main(words: Sequence[str] | None = None) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     made = verbs.add_parser("new-key", help="make a key: FILE is private, FILE.jwk is for the police")
     made.add_argument("file")
-    for verb in ("show", "sign", "check", "make"):  # the last one has more to say
+    for verb in ("show", "sign", "check", "draft"):  # the last one has more to say
         made = verbs.add_parser(verb)
-        made.add_argument("order" if verb in ("show", "make") else "result")
+        made.add_argument("order" if verb in ("show", "draft") else "result")
         made.add_argument("--key", required=True, action="append", help="PEM for sign, else the signer's JWK")
         if verb != "show":
             made.add_argument("--order" if verb == "check" else "--out", required=True)

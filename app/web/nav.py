@@ -55,6 +55,7 @@ GROUPS = (
         (
             NavEntry("page_links", "/links", say("Links")),
             NavEntry("page_receipts", "/receipts", say("Receipts")),
+            NavEntry("page_signing_keys", "/signing-keys", say("Signing keys")),
         ),
     ),
     NavGroup(

@@ -26,6 +26,7 @@ from app.web.pages import (
     reports_pages,
     run_pages,
     sign_in_pages,
+    signed_orders_pages,
     unknown_pages,
     verify_pages,
 )
@@ -46,6 +47,7 @@ ROUTERS: list[Routes] = [
     find_person_pages.router,
     links_pages.router,
     receipts_pages.router,
+    signed_orders_pages.router,
     inbound_pages.router,
     privacy_pages.router,
     sign_in_pages.router,

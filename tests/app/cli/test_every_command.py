@@ -28,6 +28,7 @@ HERE = {
     *(("user", verb) for verb in ("totp", "reseal", "sign")),
     ("audit", "seal"),
     ("do-not-send", "seal"),
+    ("signing-key", "new"),
     *(("simulate", verb) for verb in ("smsc", *registry.OWN) if verb != "smpp"),
 }
 # Commands that ask the server for what other commands stand for in tests/parity.py.
@@ -60,6 +61,7 @@ ARGUMENTS = {
     ("database", "backup"): "copy.sqlite3",
     ("database", "copy"): "--to postgresql://127.0.0.1/x",
     ("do-not-send", "seal"): "--carrier viettel",
+    ("signing-key", "new"): "own.pem",
     ("user", "totp"): "lan",
 }
 

@@ -61,7 +61,7 @@ def desk(tmp_path: Path) -> Path:
 def make(desk: Path, csv: str, *more: str, out: str = "result.json") -> Any:
     (desk / "counts.csv").write_text(csv, "utf-8")
     times = ("--began-at", at(days=-2), "--ended-at", at(days=-1))
-    words = ("make", "order.json", "counts.csv", "--key", "police.jwk", *times, *more)
+    words = ("draft", "order.json", "counts.csv", "--key", "police.jwk", *times, *more)
     good(desk, *words, "--out", out)
     return json.loads((desk / out).read_text("utf-8"))
 
@@ -130,7 +130,7 @@ def test_a_wrong_table_is_refused_by_its_line(desk: Path) -> None:
     ):
         (desk / "counts.csv").write_text(csv)
         words = (
-            "make",
+            "draft",
             "order.json",
             "counts.csv",
             "--key",
