@@ -125,6 +125,12 @@ COMMANDS = {
     "approve_signing_key": "signing-key approve x --fingerprint x",
     "revoke_signing_key": "signing-key revoke x --reason x",
     "end_signing_key": "signing-key end x --at 2031-03-01T00:00:00+07:00",
+    "list_orders": "order list 1",
+    "get_signed_order": "order get 1",
+    "issue_order": "order issue 1",
+    "withdraw_order": "order withdraw 1 --reason x",
+    "list_results": "result list 1",
+    "take_result": "result add 1 result.json",
 }
 _CARRIERS = "called by carriers, with credentials of their own; no method either"
 _OWN = "a person's own sign-in, which is on pages; a command has an account or a key"

@@ -52,10 +52,12 @@ _NOUNS = {
     "inbound": "Messages to us: what subscribers have sent over the links.",
     "key": "API keys: shown once, kept as hashes.",
     "link": "Links to carriers: which send, which are halted and why.",
+    "order": "Signed orders to carriers that send to their own subscribers.",
     "privacy": "What is held on one person, and their requests.",
     "receipts": "Result files of carriers: receipts, and a reconciliation.",
     "rejected": "Rejected messages: why, and send them again.",
     "report": "Result reports.",
+    "result": "Results that carriers have signed.",
     "retention": "Erasure of what is due, with certificates.",
     "run": "Runs: a campaign's share at one carrier.",
     "signing-key": "Keys that sign orders and results: register, approve, revoke.",
@@ -69,6 +71,8 @@ _NOUNS = {
 _DECLARED = {
     "key": "app.accounts.keys",
     "link": "app.dispatch.links",
+    "order": "app.signed_orders.orders",
+    "result": "app.signed_orders.results",
     "signing-key": "app.signed_orders.keys",
 }
 

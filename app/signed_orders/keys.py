@@ -260,6 +260,12 @@ def trusted(connection: Connection, carrier: str | None) -> dict[str, Ed25519Pub
     return found
 
 
+def holders(connection: Connection, kids: list[str]) -> dict[str, tuple[str, str]]:
+    """Return state and holder of those of these keys that are registered, to explain a refusal."""
+    found = connection.execute(select(signing_keys).where(signing_keys.c.kid.in_(kids))).all()
+    return {row.kid: (_state(connection, row), row.carrier or "agency") for row in found}
+
+
 def agency_key(connection: Connection, settings: Settings) -> Ed25519PrivateKey:
     """Return the private key of the settings. Raises Conflict unless its public part is in force."""
     if settings.order_key is None:

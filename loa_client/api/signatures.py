@@ -37,6 +37,48 @@ class KeySet:
     keys: list[Jwk]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedOrder:
+    number: str
+    kind: str
+    sha256: str
+    kid: str
+    issued_at: datetime
+    issued_by: str
+    replaces: str | None
+    valid_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentSignature:
+    protected: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedDocument:
+    payload: str
+    signatures: list[DocumentSignature]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedResult:
+    version: int
+    statement: int
+    order: str
+    final: bool
+    sha256: str
+    kid: str
+    taken_at: datetime
+    taken_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureBody:
+    protected: str
+    signature: str
+
+
 class SignaturesOperations:
     @Operation
     def list_signing_keys(self) -> Call[list[SigningKey]]:
@@ -104,4 +146,72 @@ class SignaturesOperations:
             answer=SigningKey,
             json=given(at=at),
             key=idempotency_key or new_key(),
+        )
+
+    @Operation
+    def list_orders(self, run_id: int) -> Call[list[SignedOrder]]:
+        """List what was signed for the carrier of a run, oldest first."""
+        return Call(method="GET", path=place("/v1/runs/{}/orders", run_id), answer=list[SignedOrder])
+
+    @Operation
+    def issue_order(
+        self,
+        run_id: int,
+        *,
+        reason: str | None = None,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Call[SignedOrder]:
+        """Sign the approved order of a run whose carrier sends itself."""
+        return Call(
+            method="POST",
+            path=place("/v1/runs/{}/orders", run_id),
+            answer=SignedOrder,
+            json=given(reason=reason),
+            key=idempotency_key or new_key(),
+            headers=given(**{"If-Match": if_match}),
+        )
+
+    @Operation
+    def get_signed_order(self, run_id: int) -> Call[SignedDocument]:
+        """Get the document that was signed last for a run."""
+        return Call(method="GET", path=place("/v1/runs/{}/orders/signed", run_id), answer=SignedDocument)
+
+    @Operation
+    def withdraw_order(
+        self, run_id: int, *, reason: str, if_match: str | None = None, idempotency_key: str | None = None
+    ) -> Call[SignedOrder]:
+        """Sign the withdrawal of a run's order, so that the carrier stops."""
+        return Call(
+            method="POST",
+            path=place("/v1/runs/{}/orders/withdraw", run_id),
+            answer=SignedOrder,
+            json=given(reason=reason),
+            key=idempotency_key or new_key(),
+            headers=given(**{"If-Match": if_match}),
+        )
+
+    @Operation
+    def list_results(self, run_id: int) -> Call[list[SignedResult]]:
+        """List the signed results of a run that were taken, oldest first."""
+        return Call(method="GET", path=place("/v1/runs/{}/results", run_id), answer=list[SignedResult])
+
+    @Operation
+    def take_result(
+        self,
+        run_id: int,
+        *,
+        payload: str,
+        signatures: list[SignatureBody],
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Call[SignedResult]:
+        """Take a result that its carrier has signed."""
+        return Call(
+            method="POST",
+            path=place("/v1/runs/{}/results", run_id),
+            answer=SignedResult,
+            json=given(payload=payload, signatures=signatures),
+            key=idempotency_key or new_key(),
+            headers=given(**{"If-Match": if_match}),
         )

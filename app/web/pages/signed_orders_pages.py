@@ -49,6 +49,6 @@ def _keys(visit: PageRequest, entered: FormState, kid: str = "") -> Response:
 
 add_forms(
     router,
-    keys.TAG,
+    keys.TAG,  # of orders as well, whose forms are on the run's page
     again=dict.fromkeys(("register_signing_key", "approve_signing_key", "revoke_signing_key"), _keys),
 )
