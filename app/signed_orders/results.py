@@ -134,12 +134,17 @@ def read_file(content: bytes) -> dict[str, Any]:
 
 def _verified(connection: Connection, signed: Signed, carrier: str) -> str:
     """Return the key of the carrier that has signed. Raises Invalid."""
+    trusted, signers = keys.trusted(connection, carrier), [key for key, *_ in signed.signatures]
+    known = keys.holders(connection, signers)
+    if known and not trusted.keys() & set(signers):
+        kid, (state, holder) = next(iter(known.items()))
+        raise Invalid(
+            f"The key {kid} is not a key of {carrier} in force: it is {state}, of {holder}.", field="file"
+        )
     try:
-        return loa_carrier.verify(signed, keys.trusted(connection, carrier))[0]
+        return loa_carrier.verify(signed, trusted)[0]
     except Refused as refusal:
-        known = keys.holders(connection, [key for key, *_ in signed.signatures])
-        said = "; ".join(f"{kid}: {state}, {holder}" for kid, (state, holder) in known.items())
-        raise Invalid(f"{refusal} ({said})" if said else str(refusal), field="file") from None
+        raise Invalid(str(refusal), field="file") from None
 
 
 def _order(connection: Connection, signed: Signed, run_id: int) -> Row[Any]:
