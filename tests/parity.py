@@ -131,6 +131,8 @@ COMMANDS = {
     "withdraw_order": "order withdraw 1 --reason x",
     "list_results": "result list 1",
     "take_result": "result add 1 result.json",
+    "receive_order": "order import result.json --batch 1",
+    "export_result": "result export 1 --out signed.json",
 }
 _CARRIERS = "called by carriers, with credentials of their own; no method either"
 _OWN = "a person's own sign-in, which is on pages; a command has an account or a key"
@@ -155,6 +157,9 @@ NO_ACT = {
     **dict.fromkeys(("get_webhook", "get_webhook_token", "post_webhook", "post_webhook_token"), _CARRIERS),
     **dict.fromkeys(("return_statement_form", "return_report_form"), _FILE),
     "keep_attachment": "a scan is handed in with what it proves, by a program or a command",
+    **dict.fromkeys(
+        ("receive_order", "export_result"), "files of a carrier's own Loa, by the command or its programs"
+    ),
     "end_signing_key": "an end that a contract sets beforehand; `loa signing-key end`",
     "preview_text": "the compose page shows it as one types",
 }

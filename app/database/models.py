@@ -1123,6 +1123,36 @@ signed_results = Table(
     Column("by", String(80), nullable=False),
 )
 
+# Orders and withdrawals that a Loa at a carrier has received, with the run made of each; never changed.
+received_orders = Table(
+    "received_orders",
+    metadata,
+    new_id(),
+    Column("number", String(12), nullable=False),
+    Column("kind", String(12), nullable=False),  # order | withdrawal
+    Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
+    Column("sha256", String(64), nullable=False, unique=True),  # of its payload
+    Column("kid", String(43), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("at", Ms, nullable=False),
+    Column("by", String(80), nullable=False),
+)
+
+# Results that a Loa at a carrier has signed for the police; never changed.
+exported_results = Table(
+    "exported_results",
+    metadata,
+    new_id(),
+    Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("kid", String(43), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("at", Ms, nullable=False),
+    Column("by", String(80), nullable=False),
+    UniqueConstraint("run_id", "version"),
+)
+
 # Addressees of a directive, with details that its list of names lacks.
 addressees = Table(
     "addressees",

@@ -40,7 +40,7 @@ from app.reports import routes as reports
 from app.reports.intake import external_activity_routes as outreach
 from app.reports.intake import routes as intake
 from app.security.authorization import cookie_name
-from app.signed_orders import keys as signing_keys
+from app.signed_orders import received
 from app.text_verification import routes as genuine
 from app.text_verification.sent_texts import VerificationService
 from app.web import routers
@@ -72,7 +72,7 @@ ROUTERS: list[Routes] = [
     session_routes.router,
     admin_routes.router,
     operation_routes.routes(keys.TAG),
-    operation_routes.routes(signing_keys.TAG),
+    operation_routes.routes(received.TAG),
     *routers.ROUTERS,
 ]
 

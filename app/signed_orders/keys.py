@@ -266,21 +266,24 @@ def holders(connection: Connection, kids: list[str]) -> dict[str, tuple[str, str
     return {row.kid: (_state(connection, row), row.carrier or "agency") for row in found}
 
 
-def agency_key(connection: Connection, settings: Settings) -> Ed25519PrivateKey:
-    """Return the private key of the settings. Raises Conflict unless its public part is in force."""
+def own_key(connection: Connection, settings: Settings, carrier: str | None = None) -> Ed25519PrivateKey:
+    """Return the private key of the settings: the agency's, or at a carrier's Loa that of this carrier.
+
+    Raises Conflict unless its public part is a key of this holder in force.
+    """
     if settings.order_key is None:
         raise Conflict(
-            "There is no key to sign orders with. Make one by `loa signing-key new FILE`, put it into the "
-            "secret file loa_order_key, register FILE.jwk, and have it approved."
+            "There is no key to sign with. Make one by `loa signing-key new FILE`, put it into the secret "
+            "file loa_order_key, register FILE.jwk, and have it approved."
         )
     try:
         private = loa_carrier.read_private(settings.order_key.get_secret_value().encode())
     except Refused as refusal:
         raise Conflict(f"The setting order_key is not usable: {refusal}") from None
-    kid = loa_carrier.kid(private.public_key())
-    if kid not in trusted(connection, None):
+    kid, whose = loa_carrier.kid(private.public_key()), carrier or "the agency"
+    if kid not in trusted(connection, carrier):
         raise Conflict(
-            f"The key of order_key ({kid}) is not a key of the agency in force. Register it, and have it "
+            f"The key of order_key ({kid}) is not a key of {whose} in force. Register it, and have it "
             "approved."
         )
     return private

@@ -116,7 +116,7 @@ def issue_order(tx: Transaction, run_id: RunId, body: IssueBody) -> SignedOrder:
     """Sign the approved order of a run whose carrier sends itself; repeated, the same order is returned."""
     run = optimistic_lock.run(tx.connection, run_id)
     order = carrier_orders.order(tx.connection, run_id)
-    private = keys.agency_key(tx.connection, tx.settings)
+    private = keys.own_key(tx.connection, tx.settings)
     before = rows(tx.connection, run_id)
     last = before[-1] if before else None
     kid = loa_carrier.kid(private.public_key())
@@ -183,7 +183,7 @@ def _sign(
     reason: str,
     content: dict[str, Any] | None,
 ) -> SignedOrder:
-    private, now = keys.agency_key(tx.connection, tx.settings), shared_ms(tx.connection)
+    private, now = keys.own_key(tx.connection, tx.settings), shared_ms(tx.connection)
     serial, last = len(before) + 1, before[-1] if before else None
     order = {
         "format": ORDER,

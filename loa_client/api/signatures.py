@@ -79,6 +79,16 @@ class SignatureBody:
     signature: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedOrder:
+    number: str
+    kind: str
+    campaign_id: int
+    run_id: int
+    run_state: str
+    sha256: str
+
+
 class SignaturesOperations:
     @Operation
     def list_signing_keys(self) -> Call[list[SigningKey]]:
@@ -212,6 +222,44 @@ class SignaturesOperations:
             path=place("/v1/runs/{}/results", run_id),
             answer=SignedResult,
             json=given(payload=payload, signatures=signatures),
+            key=idempotency_key or new_key(),
+            headers=given(**{"If-Match": if_match}),
+        )
+
+    @Operation
+    def receive_order(
+        self,
+        *,
+        payload: str,
+        signatures: list[SignatureBody],
+        batch_ids: list[int] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Call[ReceivedOrder]:
+        """Receive the police's signed order at a carrier."""
+        return Call(
+            method="POST",
+            path="/v1/received-orders",
+            answer=ReceivedOrder,
+            json=given(payload=payload, signatures=signatures, batch_ids=batch_ids),
+            key=idempotency_key or new_key(),
+        )
+
+    @Operation
+    def export_result(
+        self,
+        run_id: int,
+        *,
+        changes: str | None = None,
+        remarks: str | None = None,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Call[SignedDocument]:
+        """Sign the result of a run that was made of a received order."""
+        return Call(
+            method="POST",
+            path=place("/v1/runs/{}/exported-results", run_id),
+            answer=SignedDocument,
+            json=given(changes=changes, remarks=remarks),
             key=idempotency_key or new_key(),
             headers=given(**{"If-Match": if_match}),
         )

@@ -171,9 +171,9 @@ def test_what_is_no_public_key_is_refused(db: Database, said: str, sentence: str
 def test_orders_are_signed_by_a_registered_key_of_the_settings_alone(db: Database) -> None:
     def signer(**settings: Any) -> str:
         said = Settings().model_copy(update=settings)
-        return kid(db.read(keys.agency_key, said))
+        return kid(db.read(keys.own_key, said))
 
-    with pytest.raises(Conflict, match="no key to sign orders"):
+    with pytest.raises(Conflict, match="no key to sign with"):
         signer()
     with pytest.raises(Conflict, match="not usable"):
         signer(order_key=SecretStr("x"))
