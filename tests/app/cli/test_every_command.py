@@ -15,6 +15,7 @@ from app.cli import common
 from carriers import registry
 from tests import parity
 from tests.app.cli.test_wrong import folder, refused
+from tests.app.signed_orders.documents import signed_result
 from tests.ports import refusing
 
 __all__ = ["folder"]
@@ -86,6 +87,7 @@ def test_under_a_server_nothing_happens_here(
     for name in ("list.csv", "results.csv", "form.xlsx", "scan.pdf"):
         (folder / name).write_text("phone\n0912345678\n", encoding="utf-8")
     (folder / "figures.json").write_text(json.dumps({"level": "handset"}), encoding="utf-8")
+    (folder / "result.json").write_bytes(signed_result())
     before = sorted(folder.rglob("*"))
     spoken = {**SPOKEN, **ALSO}.get(words)
     monkeypatch.setattr("sys.stdin", open(folder / "list.csv", encoding="utf-8"))  # noqa: SIM115
