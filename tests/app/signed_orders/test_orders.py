@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 
+from app.api.bodies import filled
 from app.campaigns import carrier_orders, lifecycle
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid, NotFound
 from app.database.connection import Database
 from app.database.models import audit, campaigns, signed_orders, statements
+from app.operations import OPERATIONS
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import FigureSource
 from app.security.principal import Caller
-from app.signed_orders import formats, keys, loa_carrier, orders
+from app.signed_orders import formats, keys, loa_carrier, orders, results
 from app.signed_orders.loa_carrier import ORDER
+from tests.app.at_once import while_open
 from tests.app.campaigns.test_held_runs import approved
 from tests.app.signed_orders.documents import CARRIER, POLICE, STRANGER, row
 from tests.app.signed_orders.documents import keys as public
-from tests.app.signed_orders.scene import act, answer, at, fetched, issue, ordered, take
+from tests.app.signed_orders.scene import DESK, act, answer, at, fetched, issue, ordered, settings, take
 from tests.app.signed_orders.test_keys import in_force, kid
 from tests.engines import each_engine
 
@@ -216,3 +221,29 @@ def test_an_order_whose_row_was_altered_is_not_used(db: Database) -> None:
     db.write(lambda c: c.execute(update(signed_orders).values(content=other)))
     with pytest.raises(Conflict, match="not what was stored"):
         act(db, "list_orders", run_id=run_id)
+
+
+def test_of_two_results_at_once_one_is_taken(db: Database) -> None:
+    run_id = ordered(db)
+    about = fetched(db, run_id)
+    bodies = [
+        filled(results.ResultBody, results.read_file(answer(about, remarks=word))) for word in ("a", "b")
+    ]
+    take_ = OPERATIONS["take_result"].work
+    first, second = (take_(db, settings(), DESK, {}, run_id=run_id, body=body) for body in bodies)
+    with pytest.raises((Conflict, IntegrityError)):  # the doors say of both that somebody was first
+        while_open(db, first, lambda: db.write(second))
+    assert len(db.read(results.taken, run_id)) == len(db.read(carrier_statement.versions, run_id)) == 1
+
+
+def test_of_two_orders_at_once_one_is_signed(db: Database) -> None:
+    in_force(db, POLICE, None)
+    run_id = approved(db)
+    body = orders.IssueBody()
+    issue_ = OPERATIONS["issue_order"].work
+    first, second = (
+        issue_(db, settings(), Caller(who, "admin"), {}, run_id=run_id, body=body) for who in "xy"
+    )
+    with suppress(IntegrityError):  # on SQLite the second comes after the first, whose order it returns
+        while_open(db, first, lambda: db.write(second))
+    assert len(db.read(orders.issued, run_id)) == 1
