@@ -21,7 +21,11 @@ def signed_file(file: Path) -> dict[str, Any]:
     from app.signed_orders import loa_carrier, results
 
     if file.stat().st_size > loa_carrier.MOST_BYTES:
-        raise Invalid(f"{file.name} is larger than {loa_carrier.MOST_BYTES} bytes. Choose the signed file.")
+        raise Invalid(
+            "{name} is larger than {most_bytes} bytes. Choose the signed file.",
+            name=file.name,
+            most_bytes=loa_carrier.MOST_BYTES,
+        )
     return results.read_file(file.read_bytes())
 
 

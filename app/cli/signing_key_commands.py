@@ -29,7 +29,7 @@ def new(
             with path.open("xb") as file:  # for this account alone, by the command line's umask
                 file.write(content)
     except FileExistsError as error:
-        raise Invalid(f"{error.filename} exists already; name another file.") from None
+        raise Invalid("{filename} exists already; name another file.", filename=error.filename) from None
     spoken = loa_carrier.fingerprint(known)
     said = f"Wrote {out}, which is private, and {out}.jwk. The fingerprint of {known}: {spoken}"
     done(said, file=out, kid=known, fingerprint=spoken)

@@ -118,7 +118,7 @@ def _check_content(content: Any, now: datetime | None) -> None:
     if begins and ends and ends <= begins:
         raise Refused("The sending window ends before it begins.")
     if now is not None and moment(content["valid_until"]) < now:
-        raise Refused(f"The order was valid until {content['valid_until']}. Ask for a new one.")
+        raise Refused("The order was valid until {until}. Ask for a new one.", content["valid_until"])
 
 
 def read(content: bytes, form: str, now: datetime) -> Signed:
@@ -126,10 +126,10 @@ def read(content: bytes, form: str, now: datetime) -> Signed:
     try:
         signed = loa_carrier.read(content)
         if signed.format != form:
-            raise Refused(f"The document must be of the format {form}, not {signed.format}.")
+            raise Refused("The document must be of the format {form}, not {format}.", form, signed.format)
         (check_order if form == ORDER else loa_carrier.check_result)(signed.content, now)
     except Refused as refusal:
-        raise Invalid(str(refusal), field="file") from None
+        raise Invalid(refusal.template, **refusal.values, field="file") from None
     if form == RESULT and any(map(holds_person, (signed.content["remarks"], signed.content["changes"]))):
         raise Invalid(
             "The remarks have a phone number. A document must have none: take it out.", field="file"

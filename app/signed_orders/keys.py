@@ -31,6 +31,7 @@ from app.security.principal import Caller
 from app.security.roles import EVERYBODY, SENDERS, Role
 from app.signed_orders import loa_carrier
 from app.signed_orders.loa_carrier import Refused
+from carriers.phrases import Phrase
 
 TAG = "signatures"
 APPROVERS = frozenset({Role.ADMIN, Role.APPROVER})
@@ -149,14 +150,16 @@ def register_signing_key(tx: Transaction, body: KeyBody) -> SigningKey:
     """Register a public key; another person approves it after comparing its fingerprint by telephone."""
     check_own(tx.settings, body.carrier)
     if tx.who.carrier not in (None, body.carrier):
-        raise Forbidden(f"Operators of {tx.who.carrier} register keys of {tx.who.carrier}.")
+        raise Forbidden("Operators of {carrier} register keys of {carrier}.", carrier=tx.who.carrier)
     try:
         public = loa_carrier.read_jwk(loa_carrier.parse(body.key.encode("utf-8", "replace")))
     except Refused as refusal:
-        raise Invalid(str(refusal), field="key") from None
+        raise Invalid(refusal.template, **refusal.values, field="key") from None
     kid = loa_carrier.kid(public)
     if tx.connection.execute(select(signing_keys.c.id).where(signing_keys.c.kid == kid)).first():
-        raise Conflict(f"The key {kid} is registered already. A revoked key can't come back: make a new one.")
+        raise Conflict(
+            "The key {kid} is registered already. A revoked key can't come back: make a new one.", kid=kid
+        )
     if body.replaces and _row(tx, body.replaces).carrier != body.carrier:
         raise Invalid("A key takes the place of one of the same holder only.", field="replaces")
     row = {"kid": kid, "carrier": body.carrier, "x": loa_carrier.jwk(public)["x"]}
@@ -279,12 +282,16 @@ def own_key(connection: Connection, settings: Settings, carrier: str | None = No
     try:
         private = loa_carrier.read_private(settings.order_key.get_secret_value().encode())
     except Refused as refusal:
-        raise Conflict(f"The setting order_key is not usable: {refusal}") from None
+        raise Conflict(
+            "The setting order_key is not usable: {why}", why=Phrase(refusal.template, **refusal.values)
+        ) from None
     kid, whose = loa_carrier.kid(private.public_key()), carrier or "the agency"
     if kid not in trusted(connection, carrier):
         raise Conflict(
-            f"The key of order_key ({kid}) is not a key of {whose} in force. Register it, and have it "
-            "approved."
+            "The key of order_key ({kid}) is not a key of {whose} in force. Register it, and have it "
+            "approved.",
+            kid=kid,
+            whose=whose,
         )
     return private
 

@@ -17,6 +17,7 @@ import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +29,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 ORDER, RESULT = "loa-order/1", "loa-result/1"
 MOST_BYTES = 1_048_576
 MOST = 200_000_000  # of a count: less than any mobile number written as one
-FEWEST = 5  # persons in a cell by area; a smaller cell is withheld
 CLOCKS = timedelta(minutes=10)  # by which two clocks may differ
 PROVES = ("handset", "operator", "none")  # what a receipt proves: that it arrived, or reached the centre
 COUNTS = ("eligible", "excluded", "sent", "received", "failed", "no_receipt")
@@ -38,17 +38,24 @@ WITHHELD = "*"  # beside "?", where a subscriber's area is not known
 
 
 class Refused(ValueError):
-    """A document that is not taken, with a sentence that says why."""
+    """A document that is not taken, with a sentence that says why; values: of its places, in their order."""
+
+    def __init__(self, template: str, *values: object) -> None:
+        self.template, self.values = (
+            template,
+            dict(zip(re.findall(r"{(\w+)}", template), values, strict=True)),
+        )
+        super().__init__(template.format(**self.values))
 
 
-def _need(holds: object, sentence: str) -> None:
+def _need(holds: object, template: str, *values: object) -> None:
     if not holds:
-        raise Refused(sentence)
+        raise Refused(template, *values)
 
 
 def parse(content: bytes) -> Any:
     """Read JSON; refuse duplicate names, fractions, and what two readers could take differently."""
-    _need(len(content) <= MOST_BYTES, f"The document is larger than {MOST_BYTES} bytes.")
+    _need(len(content) <= MOST_BYTES, "The document is larger than {most_bytes} bytes.", MOST_BYTES)
     hooks: dict[str, Any] = dict.fromkeys(("parse_int", "parse_float", "parse_constant"), _whole)
     try:
         return json.loads(content.decode("utf-8"), object_pairs_hook=_object, **hooks)
@@ -58,12 +65,13 @@ def parse(content: bytes) -> Any:
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for name, times in Counter(name for name, _ in pairs).items():
-        _need(times == 1, f"The field {_shown(name)} is given twice.")
+        _need(times == 1, "The field {name} is given twice.", _shown(name))
     return dict(pairs)
 
 
 def _whole(digits: str) -> int:
-    _need(re.fullmatch("-?[0-9]{1,15}", digits), f"Only whole numbers are allowed, not {_shown(digits)}.")
+    whole = re.fullmatch("-?[0-9]{1,15}", digits)
+    _need(whole, "Only whole numbers are allowed, not {digits}.", _shown(digits))
     return int(digits)
 
 
@@ -106,8 +114,6 @@ def has_phone(text: str) -> bool:
     return _PHONE.search(_MOMENTS.sub("x", plain)) is not None
 
 
-# ---- What is in a document: JSON Schemas, written once here; `loa_carrier.py schema FORMAT` prints them.
-
 Rule = dict[str, Any]
 DAY, CODE = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{3}([0-9]{2})?"
 
@@ -144,49 +150,49 @@ _KINDS = {"object": dict, "array": list, "string": str, "integer": int, "boolean
 
 
 def check(value: Any, schema: Rule, place: str) -> None:
-    """Refuse a value that does not keep its schema."""
     kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
     right = type(value) in [_KINDS[kind] for kind in kinds]
-    _need(right, f"{place} must be of the type {' or '.join(kinds)}.")
+    _need(right, "{place} must be of the type {words}.", place, " or ".join(kinds))
     if isinstance(value, dict):
-        unknown = "".join(sorted(value.keys() - schema["properties"].keys())[:1])
-        _need(value.keys() <= schema["properties"].keys(), f"{place} has an unknown field {_shown(unknown)}.")
+        for name in sorted(value.keys() - schema["properties"].keys()):
+            raise Refused("{place} has an unknown field {name}.", place, _shown(name))
         for name, each in schema["properties"].items():
-            _need(name in value, f"{place} lacks the field {name}.")
+            _need(name in value, "{place} lacks the field {name}.", place, name)
             check(value[name], each, f"{place}.{name}")
     elif isinstance(value, list):
         least, most = schema["minItems"], schema["maxItems"]
-        _need(least <= len(value) <= most, f"{place} must have {least} to {most} entries.")
+        _need(least <= len(value) <= most, "{place} must have {least} to {most} entries.", place, least, most)
         for number, each in enumerate(value):
             check(each, schema["items"], f"{place}.{number}")
     elif isinstance(value, str):
         _check_text(value, schema, place)
     elif type(value) is int:
         least, most = schema["minimum"], schema["maximum"]
-        _need(least <= value <= most, f"{place} must be between {least} and {most}.")
+        _need(least <= value <= most, "{place} must be between {least} and {most}.", place, least, most)
 
 
 def _check_text(value: str, schema: Rule, place: str) -> None:
     words, pattern = schema.get("enum", [value]), schema.get("pattern", "")
-    _need(value in words, f"{place} must be one of: {', '.join(words)}.")
-    _need(not pattern or re.fullmatch(pattern, value), f"{place} is not written as required ({pattern}).")
+    _need(value in words, "{place} must be one of: {words}.", place, ", ".join(words))
+    fits = not pattern or re.fullmatch(pattern, value)
+    _need(fits, "{place} is not written as required ({pattern}).", place, pattern)
     if DAY in pattern:
         moment(value)
     if "maxLength" in schema:
         least, most = schema["minLength"], schema["maxLength"]
-        _need(least <= len(value) <= most, f"{place} must have {least} to {most} characters.")
+        fits = least <= len(value) <= most
+        _need(fits, "{place} must have {least} to {most} characters.", place, least, most)
         control = any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t" for char in value)
-        _need(not control, f"{place} has a control character.")
+        _need(not control, "{place} has a control character.", place)
         allowed = "$comment" in schema or not has_phone(value)
-        _need(allowed, f"{place} has a phone number. A document must have none: take it out.")
+        _need(allowed, "{place} has a phone number. A document must have none: take it out.", place)
 
 
 def moment(text: str) -> datetime:
-    """Return the time of 2031-02-05T01:00:00Z, or the midnight of 2031-02-05."""
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
-        raise Refused(f"There is no such time: {_shown(text)}.") from None
+        raise Refused("There is no such time: {text}.", _shown(text)) from None
 
 
 def check_result(result: Any, now: datetime | None = None) -> None:
@@ -205,8 +211,10 @@ def check_result(result: Any, now: datetime | None = None) -> None:
     _check_row("totals", totals, result["proves"])
     for name in ("excluded", "failed"):
         causes, sums = result[name], sum(each["count"] for each in result[name])
-        _need(len({each["cause"] for each in causes}) == len(causes), f"A cause of {name} is given twice.")
-        _need(not causes or sums == totals[name], f"The causes of {name} do not add up to {totals[name]}.")
+        once = len({each["cause"] for each in causes}) == len(causes)
+        _need(once, "A cause of {name} is given twice.", name)
+        agrees = not causes or sums == totals[name]
+        _need(agrees, "The causes of {name} do not add up to {total}.", name, totals[name])
     sent, parts = totals["sent"], result["parts"]
     _need(parts is None or sent <= parts <= sent * 10, "The parts must be 1 to 10 times the messages sent.")
     names = [row["area"] for row in rows]
@@ -216,24 +224,25 @@ def check_result(result: Any, now: datetime | None = None) -> None:
     for row in rows:
         _check_row(f"area {row['area']}", row, result["proves"])
         shown = _small(row) and (row["area"] != WITHHELD or len(rows) > 1)
-        _need(not shown, f"Area {row['area']} has a cell of 1 to 4 persons, which must be withheld.")
+        _need(not shown, "Area {area} has a cell of 1 to 4 persons, which must be withheld.", row["area"])
     for name in COUNTS if rows else ():
         sums = None if totals[name] is None else sum(row[name] for row in rows)
-        _need(sums == totals[name], f"{name} by area does not add up to the total {totals[name]}.")
+        _need(sums == totals[name], "{name} by area does not add up to {total}.", name, totals[name])
 
 
 def _check_row(place: str, row: Mapping[str, Any], proves: str) -> None:
     known, sent = [row[name] for name in COUNTS[3:] if row[name] is not None], row["sent"]
-    _need(row["eligible"] - row["excluded"] == sent, f"{place}: sent must be eligible less excluded.")
+    _need(row["eligible"] - row["excluded"] == sent, "{place}: sent must be eligible less excluded.", place)
     if proves == "none":
-        _need(not known, f"{place}: without receipts, received, failed and no_receipt are null.")
+        _need(not known, "{place}: without receipts, received, failed and no_receipt are null.", place)
     else:
-        _need(len(known) == 3, f"{place}: received, failed and no_receipt are required; write 0 for none.")
-        _need(sum(known) == sent, f"{place}: received, failed and no_receipt must add up to sent.")
+        whole = len(known) == 3
+        _need(whole, "{place}: received, failed and no_receipt are required; write 0 for none.", place)
+        _need(sum(known) == sent, "{place}: received, failed and no_receipt must add up to sent.", place)
 
 
 def _small(row: Mapping[str, Any]) -> bool:
-    return any(0 < (row[name] or 0) < FEWEST for name in COUNTS)
+    return any(0 < (row[name] or 0) < 5 for name in COUNTS)
 
 
 def withhold(rows: Iterable[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -251,9 +260,6 @@ def _sum(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"area": WITHHELD} | {name: None if None in each else sum(each) for name, each in columns.items()}
 
 
-# ---- Signatures: JWS, general JSON serialization (RFC 7515), Ed25519 (RFC 8037).
-
-
 def b64(content: bytes) -> str:
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode("ascii")
 
@@ -261,7 +267,7 @@ def b64(content: bytes) -> str:
 def unb64(text: Any, what: str) -> bytes:
     is_text = isinstance(text, str) and re.fullmatch("[A-Za-z0-9_-]*", text) and len(text) % 4 != 1
     content = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)) if is_text else b""
-    _need(is_text and b64(content) == text, f"{what} is not base64url without padding.")
+    _need(is_text and b64(content) == text, "{what} is not base64url without padding.", what)
     return content
 
 
@@ -319,7 +325,7 @@ def read(content: bytes) -> Signed:
     _need(canonical(inner) == payload, "The payload is not canonical JSON (RFC 8785).")
     form = str(inner.get("format")) if isinstance(inner, dict) else ""
     same = form in (ORDER, RESULT) and all(typ == form for typ, *_ in heads)
-    _need(same, f"The format must be {ORDER} or {RESULT}, in the payload and in each signature's typ.")
+    _need(same, "The format in the payload and in each typ must be {order} or {result}.", ORDER, RESULT)
     return Signed(form, payload, inner, [(key, signed, raw) for _, key, signed, raw in heads])
 
 
@@ -339,17 +345,16 @@ def verify(signed: Signed, keys: Mapping[str, Ed25519PublicKey]) -> list[str]:
     """Return which of these keys have signed it. Refuse it without one, or where a signature is wrong."""
     known = [each for each in signed.signatures if each[0] in keys]
     names = ", ".join(_shown(key) for key, *_ in signed.signatures)
-    _need(known, f"The document is signed by the key {names}, which is not a key that is trusted here.")
+    _need(known, "The document is signed by the key {names}, which is not a key that is trusted here.", names)
     for key, over, raw in known:
         try:
             keys[key].verify(raw, over)
         except InvalidSignature:
-            raise Refused(f"The document was altered: the signature of the key {key} is wrong.") from None
+            raise Refused("The document was altered: the signature of the key {key} is wrong.", key) from None
     return [key for key, *_ in known]
 
 
 def sign(content: Mapping[str, Any], *keys: Ed25519PrivateKey) -> bytes:
-    """Return the signed document; whether it keeps its format is asked before."""
     payload, signatures = b64(canonical(content)), []
     for key in keys:
         head = {"alg": "EdDSA", "kid": kid(key.public_key()), "typ": content["format"]}
@@ -360,20 +365,17 @@ def sign(content: Mapping[str, Any], *keys: Ed25519PrivateKey) -> bytes:
 
 
 def new_pair() -> tuple[bytes, bytes]:
-    """Return a private key in PEM, and its public part as a JWK."""
     private, form = Ed25519PrivateKey.generate(), serialization.PrivateFormat.PKCS8
     pem = private.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
     return pem, canonical(jwk(private.public_key()) | {"kid": kid(private.public_key())}) + b"\n"
 
 
 def read_private(pem: bytes) -> Ed25519PrivateKey:
-    try:
-        key: object = serialization.load_pem_private_key(pem, None)
-    except (ValueError, TypeError):
-        key = None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise Refused("This is not a private Ed25519 key in PEM without a password.")
-    return key
+    with suppress(ValueError, TypeError):
+        key = serialization.load_pem_private_key(pem, None)
+        if isinstance(key, Ed25519PrivateKey):
+            return key
+    raise Refused("This is not a private Ed25519 key in PEM without a password.")
 
 
 def match(result: Mapping[str, Any], order: Signed) -> None:
@@ -381,7 +383,8 @@ def match(result: Mapping[str, Any], order: Signed) -> None:
     said, asked = result["order"], order.content
     name = {"number": asked["number"], "sha256": order.sha256}
     same = said == name and result["carrier"] == asked["carrier"]
-    _need(same, f"The result is about order {said['number']} of {result['carrier']}, not about this one.")
+    which = said["number"], result["carrier"]
+    _need(same, "The result is about order {number} of {carrier}, not about this one.", *which)
     _need(asked["kind"] == "order", "The document is a withdrawal, of which there is no result.")
     early = result["began_at"] and moment(result["began_at"]) + CLOCKS < moment(asked["issued_at"])
     _need(not early, "The result says that sending began before the order was issued.")
@@ -396,12 +399,12 @@ def _table(path: Path, proves: str) -> tuple[list[dict[str, Any]], dict[str, Cou
         row = found.setdefault(area, {"area": area} | dict.fromkeys(COUNTS, 0))
         outcome = record.get("outcome")
         if outcome is not None:
-            _need(outcome in COUNTS[1:], f"Line {line}: the outcome must be one of: {', '.join(COUNTS[1:])}.")
+            _need(outcome in COUNTS[1:], "Line {line}: {outcome} is not an outcome.", line, _shown(outcome))
             causes.get(outcome, Counter[str]())[record.get("cause") or "other"] += 1
         sent = ("eligible",) if outcome == "excluded" else ("eligible", "sent")
         for name in {outcome, *sent} if outcome else COUNTS:
             count = "1" if outcome else record.get(name) or "0"
-            _need(re.fullmatch("[0-9]{1,9}", count), f"Line {line}: {name} must be a whole number.")
+            _need(count.isdecimal(), "Line {line}: {name} must be a whole number.", line, name)
             row[name or ""] += int(count)
     for row in found.values():
         row |= dict.fromkeys(COUNTS[3:]) if proves == "none" else {}
@@ -410,7 +413,7 @@ def _table(path: Path, proves: str) -> tuple[list[dict[str, Any]], dict[str, Cou
 
 def _opened(file: str, form: str, keys: Iterable[str]) -> Signed:
     signed = read(Path(file).read_bytes())
-    _need(signed.format == form, f"{file} is not of the format {form}.")
+    _need(signed.format == form, "{file} is not of the format {form}.", file, form)
     trusted = [read_jwk(parse(Path(each).read_bytes())) for each in keys]
     for key in verify(signed, {kid(each): each for each in trusted}):
         print(f"Signed by the key {key} (fingerprint {fingerprint(key)}).")
@@ -433,8 +436,8 @@ def _result(given: argparse.Namespace, now: str) -> dict[str, Any]:
     result["order"] = {"number": order.content["number"], "sha256": order.sha256}
     result |= {"format": RESULT, "carrier": order.content["carrier"], "made_at": now, "areas": shown}
     totals = {name: value for name, value in _sum(found).items() if name != "area"}
-    hidden_by = {"rule": "fewer-than-5", "areas": hidden}
-    return result | {"cutoff_at": given.cutoff_at or now, "totals": totals, "withheld": hidden_by}
+    result["withheld"] = {"rule": "fewer-than-5", "areas": hidden}
+    return result | {"cutoff_at": given.cutoff_at or now, "totals": totals}
 
 
 def _carry_out(given: argparse.Namespace, now: datetime) -> None:
@@ -445,10 +448,12 @@ def _carry_out(given: argparse.Namespace, now: datetime) -> None:
         print(f"Read its fingerprint to the police over the telephone: {fingerprint(parse(public)['kid'])}")
     elif given.verb == "show":
         order = _opened(given.order, ORDER, given.key)
-        print(f"SHA-256 of the order: {order.sha256}")
-        print(json.dumps(order.content, indent=1, ensure_ascii=False))
+        print(
+            f"SHA-256 of the order: {order.sha256}", json.dumps(order.content, indent=1, ensure_ascii=False)
+        )
         until = (order.content.get("content") or {}).get("valid_until")
-        _need(not until or now <= moment(until), f"The order was valid until {until}. Ask for a new one.")
+        valid = not until or now <= moment(until)
+        _need(valid, "The order was valid until {until}. Ask for a new one.", until)
     elif given.verb == "draft":
         result = _result(given, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
         check_result(result, now)
@@ -468,8 +473,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Carry out one verb; a refusal is one sentence, and exit status 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    made = verbs.add_parser("new-key", help="make a key: FILE is private, FILE.jwk is for the police")
-    made.add_argument("file")
+    verbs.add_parser("new-key").add_argument("file", help="for the private key; FILE.jwk is for the police")
     for verb in ("show", "sign", "check", "draft"):  # the last one has more to say
         made = verbs.add_parser(verb)
         made.add_argument("order" if verb in ("show", "draft") else "result")
@@ -487,12 +491,11 @@ def main(words: Sequence[str] | None = None) -> int:
     made.add_argument("--remarks", default="")
     try:
         _carry_out(parser.parse_args(words), datetime.now(UTC))
+        return 0
     except (Refused, OSError, UnicodeDecodeError, csv.Error) as error:
         print(f"loa_carrier: {error}", file=sys.stderr)
     except (LookupError, TypeError, AttributeError):
         print("loa_carrier: The order does not keep its format.", file=sys.stderr)
-    else:
-        return 0
     return 1
 
 

@@ -96,8 +96,10 @@ def get_signed_order(tx: Transaction, run_id: RunId) -> SignedDocument:
         raise no_such("signed order", f"of run {run_id}")
     if found[-1].kind == "order" and not _is_approved(tx.connection, found[-1]):
         raise Conflict(
-            f"The order {run_id}-{found[-1].serial} is no longer what is approved. Do not send by it; wait "
-            "until it is replaced or withdrawn."
+            "The order {run_id}-{serial} is no longer what is approved. Do not send by it; wait until it is "
+            "replaced or withdrawn.",
+            run_id=run_id,
+            serial=found[-1].serial,
         )
     outer = loa_carrier.parse(found[-1].content)
     return SignedDocument(outer["payload"], [DocumentSignature(**each) for each in outer["signatures"]])
@@ -123,7 +125,7 @@ def issue_order(tx: Transaction, run_id: RunId, body: IssueBody) -> SignedOrder:
     if last is not None and (last.kind, last.digest, last.kid) == ("order", order.digest, kid):
         return _view(last)
     if RunState(run.state) in _OVER:
-        raise Conflict(f"Run {run_id} is {run.state}, so nothing more is ordered.")
+        raise Conflict("Run {run_id} is {state}, so nothing more is ordered.", run_id=run_id, state=run.state)
     if last is not None and not body.reason:
         raise Invalid("Enter why the order takes the place of the earlier one.", field="reason")
     content = _content(tx.connection, order, shared_ms(tx.connection))
@@ -144,7 +146,7 @@ def withdraw_order(tx: Transaction, run_id: RunId, body: WithdrawBody) -> Signed
     run = optimistic_lock.run(tx.connection, run_id)
     before = rows(tx.connection, run_id)
     if not before or before[-1].kind != "order":
-        raise Conflict(f"Run {run_id} has no signed order that could be withdrawn.")
+        raise Conflict("Run {run_id} has no signed order that could be withdrawn.", run_id=run_id)
     return _sign(tx, run_id, run.carrier, before, before[-1].digest, body.reason, None)
 
 
@@ -199,7 +201,7 @@ def _sign(
     try:
         formats.check_order(order)
     except Refused as refusal:
-        raise Invalid(str(refusal)) from None
+        raise Invalid(refusal.template, **refusal.values) from None
     signed = loa_carrier.sign(order, private)
     row = {"run_id": run_id, "serial": serial, "kind": order["kind"], "digest": digest}
     row |= {"sha256": loa_carrier.read(signed).sha256, "kid": loa_carrier.kid(private.public_key())}

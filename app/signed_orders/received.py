@@ -85,9 +85,11 @@ def receive_order(tx: Transaction, body: OrderBody) -> ReceivedOrder:
     try:
         kid = loa_carrier.verify(signed, keys.trusted(tx.connection, None))[0]
     except Refused as refusal:
-        raise Invalid(str(refusal), field="file") from None
+        raise Invalid(refusal.template, **refusal.values, field="file") from None
     if _known(tx.connection, signed.sha256):
-        raise Conflict(f"The order {signed.content['number']} was received already.", field="file")
+        raise Conflict(
+            "The order {number} was received already.", field="file", number=signed.content["number"]
+        )
     withdraws = signed.content["kind"] == "withdrawal"
     run_id = _stop_replaced(tx, signed) if withdraws else _run(tx, signed, body.batch_ids)
     row = {"number": signed.content["number"], "kind": signed.content["kind"], "run_id": run_id, "kid": kid}
@@ -112,7 +114,9 @@ def export_result(tx: Transaction, run_id: RunId, body: ExportBody) -> SignedDoc
     run = optimistic_lock.run(connection, run_id)
     orders = _rows(connection, run_id, "order")
     if not orders:
-        raise Conflict(f"Run {run_id} was not made of a signed order, so there is no result to sign.")
+        raise Conflict(
+            "Run {run_id} was not made of a signed order, so there is no result to sign.", run_id=run_id
+        )
     order = _document(orders[-1])
     campaign = optimistic_lock.campaign(connection, run.campaign_id)
     asked = order.content["content"]
@@ -125,7 +129,7 @@ def export_result(tx: Transaction, run_id: RunId, body: ExportBody) -> SignedDoc
     try:
         loa_carrier.check_result(result)
     except Refused as refusal:
-        raise Invalid(str(refusal)) from None
+        raise Invalid(refusal.template, **refusal.values) from None
     signed = loa_carrier.sign(result, private)
     row = {"run_id": run_id, "version": said["version"], "sha256": loa_carrier.read(signed).sha256, "at": now}
     row |= {"kid": loa_carrier.kid(private.public_key()), "content": signed, "by": tx.who.name}
@@ -158,7 +162,9 @@ def _stop_replaced(tx: Transaction, signed: Signed) -> int:
     if row is None:
         number = signed.content["replaces"]["number"]
         raise Conflict(
-            f"The order {number}, which this document replaces, was not received here.", field="file"
+            "The order {number}, which this document replaces, was not received here.",
+            field="file",
+            number=number,
         )
     if optimistic_lock.run(tx.connection, row.run_id).state not in _OVER:
         act(tx.connection, Verb.CANCEL, row.run_id, tx.who.name)

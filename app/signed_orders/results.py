@@ -128,7 +128,7 @@ def read_file(content: bytes) -> dict[str, Any]:
         found = loa_carrier.parse(content)
         loa_carrier.read(content)
     except Refused as refusal:
-        raise Invalid(str(refusal), field="file") from None
+        raise Invalid(refusal.template, **refusal.values, field="file") from None
     return dict(found)
 
 
@@ -139,12 +139,17 @@ def _verified(connection: Connection, signed: Signed, carrier: str) -> str:
     if known and not trusted.keys() & set(signers):
         kid, (state, holder) = next(iter(known.items()))
         raise Invalid(
-            f"The key {kid} is not a key of {carrier} in force: it is {state}, of {holder}.", field="file"
+            "The key {kid} is not a key of {carrier} in force: it is {state}, of {holder}.",
+            field="file",
+            kid=kid,
+            carrier=carrier,
+            state=state,
+            holder=holder,
         )
     try:
         return loa_carrier.verify(signed, trusted)[0]
     except Refused as refusal:
-        raise Invalid(str(refusal), field="file") from None
+        raise Invalid(refusal.template, **refusal.values, field="file") from None
 
 
 def _order(connection: Connection, signed: Signed, run_id: int) -> Row[Any]:
@@ -153,18 +158,28 @@ def _order(connection: Connection, signed: Signed, run_id: int) -> Row[Any]:
     row = connection.execute(select(signed_orders).where(signed_orders.c.sha256 == said["sha256"])).first()
     if row is None:
         raise Conflict(
-            f"The result is about an order {said['number']} that was not issued here.", field="file"
+            "The result is about an order {number} that was not issued here.",
+            field="file",
+            number=said["number"],
         )
     if row.run_id != run_id:
-        raise Conflict(f"The result is about the order of run {row.run_id}. Hand it in there.", field="file")
+        raise Conflict(
+            "The result is about the order of run {run_id}. Hand it in there.",
+            field="file",
+            run_id=row.run_id,
+        )
     try:
         loa_carrier.match(signed.content, orders.document(row))
     except Refused as refusal:
-        raise Conflict(str(refusal), field="file") from None
+        raise Conflict(refusal.template, **refusal.values, field="file") from None
     holds = [each.serial for each in orders.rows(connection, run_id) if each.kind == "order"][-1]
     if row.serial != holds:
         raise Conflict(
-            f"The order {said['number']} was replaced by {run_id}-{holds}. Report on that one.", field="file"
+            "The order {number} was replaced by {run_id}-{named}. Report on that one.",
+            field="file",
+            number=said["number"],
+            run_id=run_id,
+            named=holds,
         )
     return row
 
@@ -174,19 +189,24 @@ def _check_turn(connection: Connection, signed: Signed, run_id: int, order: Row[
     before = _rows(connection, run_id)
     same = next((each for each in before if each.sha256 == signed.sha256), None)
     if same is not None:
-        raise Conflict(f"This result was taken already, as version {same.version}.", field="file")
+        raise Conflict(
+            "This result was taken already, as version {version}.", field="file", version=same.version
+        )
     last, version = max((each.version for each in before), default=0), signed.content["version"]
     if version <= last:
         raise Conflict(
-            f"Version {last} of the result was taken already, so version {version} is too old. Give a later "
+            "Version {last} of the result was taken already, so version {version} is too old. Give a later "
             "state a higher version.",
             field="file",
+            last=last,
+            version=version,
         )
     until = moment(orders.document(order).content["content"]["valid_until"]) + timedelta(days=LATE_DAYS)
     if clock.from_ms(now) > until:
         raise Conflict(
-            f"The result comes more than {LATE_DAYS} days after the order's validity. State it by letter.",
+            "The result comes more than {late_days} days after the order's validity. State it by letter.",
             field="file",
+            late_days=LATE_DAYS,
         )
 
 

@@ -123,7 +123,7 @@ def test_what_is_wrong_is_one_sentence(desk: Path) -> None:
 
 def test_a_wrong_table_is_refused_by_its_line(desk: Path) -> None:
     for csv, sentence in (
-        ("area,outcome\n03646,gone\n", "Line 2: the outcome must be one of"),
+        ("area,outcome\n03646,gone\n", "Line 2: “gone” is not an outcome"),
         (COUNTS + "03646,1.000,0,1,1,0,0\n", "Line 2: eligible must be a whole number"),
         (COUNTS + "03646,9,0,8,8,0,0\n", "sent must be eligible less excluded"),
         (COUNTS + "0912345678,9,0,9,9,0,0\n", "not written as required"),

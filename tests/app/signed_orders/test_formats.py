@@ -32,7 +32,7 @@ from tests.app.signed_orders.documents import (
     signed_order,
     signed_result,
 )
-from tests.reference.__main__ import FOLDER, schemas
+from tests.reference.__main__ import SCHEMA_FOLDER, schemas
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 JSON = st.recursive(
@@ -83,7 +83,7 @@ def test_the_key_of_rfc_8037_has_its_thumbprint() -> None:
 
 def test_the_schemas_of_the_repository_are_those_of_the_code() -> None:
     for file, text in schemas().items():
-        assert (FOLDER / file).read_text("utf-8") == text, "make reference"
+        assert (SCHEMA_FOLDER / file).read_text("utf-8") == text, "make reference"
 
 
 def test_a_schema_takes_what_the_code_takes() -> None:

@@ -67,10 +67,14 @@ WORDS = {
     "file {}, line {}: {}": _DATA,
     "state {}": _DATA,
     "query_sm: {}": _DATA,
-    "do you mean {}?": _START,
-    "write * or of {}": _START,
-    "The folder {} can't be used for the ledger ({}): let this account write there (docs/access.md "
-    "has how two persons share it), or choose another with LOA_DATA.": _START,
+    "Did you mean {}?": _START,
+    "Use * or some of: {}.": _START,
+    (
+        "Cannot use the folder {} for the ledger ({}). Give this account write access (docs/access.md "
+        "explains how two people share it), or choose another folder with LOA_DATA."
+    ): _START,
+    "http {}": _INSIDE,
+    "login {}": _INSIDE,
     "key {}": _INSIDE,
     "address {}": _INSIDE,
     "page {}": _INSIDE,
@@ -93,10 +97,12 @@ WORDS = {
     ),
     "the server has closed the connection": _LOG,
     "{} is no name of an element.": _LOG,
-    "The database did not come back within {} s of the order to stop.": _LOG,
-    "Another Loa (process {}) is using the folder {}. On SQLite one process sends: stop that one, "
-    "choose another folder with LOA_DATA, or set LOA_DATABASE_URL to a PostgreSQL server, which "
-    "any number of processes may share.": _START,
+    "The database did not come back within {} s after the stop request.": _LOG,
+    (
+        "Another Loa (process {}) is using the folder {}. With SQLite only one process can send. Stop "
+        "the other process, choose another folder with LOA_DATA, or set LOA_DATABASE_URL to a "
+        "PostgreSQL server, which several processes can share."
+    ): _START,
     "can't be 'auto': an id of digits only reads as decimal and as hexadecimal, so a guess would hang some "
     "receipts on the wrong message; ask the carrier, and name one of: same, hex_dec, dec_hex": _START,
     "a MobiFone link": _START,
@@ -113,7 +119,7 @@ WORDS = {
     # loa_carrier.py at the command line of a carrier
     **dict.fromkeys(
         (
-            "Line {}: the outcome must be one of: {}.",
+            "Line {}: {} is not an outcome.",
             "Line {}: {} must be a whole number.",
             "PEM for sign, else the signer's JWK",
             "Read its fingerprint to the police over the telephone: {}",
@@ -126,7 +132,7 @@ WORDS = {
             "from version 2 on: what changed, and why",
             "loa_carrier: The order does not keep its format.",
             "loa_carrier: {}",
-            "make a key: FILE is private, FILE.jwk is for the police",
+            "for the private key; FILE.jwk is for the police",
             "such as 2031-02-05T01:00:00Z",
             "the figures will change no more",
             "{} is not of the format {}.",
