@@ -108,7 +108,6 @@ _MOMENTS = re.compile(
 
 
 def has_phone(text: str) -> bool:
-    """Return whether a text has a mobile number, in any script's digits and with marks between them."""
     seen = [char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf"]
     plain = "".join(str(unicodedata.digit(char, char)) for char in seen)
     return _PHONE.search(_MOMENTS.sub("x", plain)) is not None
@@ -201,9 +200,10 @@ def check_result(result: Any, now: datetime | None = None) -> None:
     later = (result["version"] > 1) is bool(result["changes"])
     _need(later, "From version 2 on, and only then, the field changes says what changed and why.")
     times = [result[name] for name in ("began_at", "ended_at", "made_at") if result[name]]
-    cutoff = (result["began_at"] or "") <= result["cutoff_at"] <= result["made_at"]
-    cutoff = cutoff and times == sorted(times)
-    _need(cutoff, "The times are not in order: began_at, ended_at, cutoff_at, made_at.")
+    ordered = (result["began_at"] or "") <= result["cutoff_at"] <= result["made_at"] and times == sorted(
+        times
+    )
+    _need(ordered, "The times are not in order: began_at, ended_at, cutoff_at, made_at.")
     future = now is not None and moment(result["made_at"]) > now + CLOCKS
     _need(not future, "The result was made in the future. Check the clocks of both sides.")
     _need(not result["final"] or result["ended_at"], "A final result names when sending ended (ended_at).")
@@ -236,8 +236,7 @@ def _check_row(place: str, row: Mapping[str, Any], proves: str) -> None:
     if proves == "none":
         _need(not known, "{place}: without receipts, received, failed and no_receipt are null.", place)
     else:
-        whole = len(known) == 3
-        _need(whole, "{place}: received, failed and no_receipt are required; write 0 for none.", place)
+        _need(len(known) == 3, "{place} needs received, failed and no_receipt; write 0 for none.", place)
         _need(sum(known) == sent, "{place}: received, failed and no_receipt must add up to sent.", place)
 
 

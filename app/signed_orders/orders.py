@@ -27,6 +27,7 @@ from app.security.roles import EVERYBODY
 from app.signed_orders import formats, keys, loa_carrier
 from app.signed_orders.keys import APPROVERS, TAG
 from app.signed_orders.loa_carrier import ORDER, Refused, Signed, moment
+from carriers.phrases import Phrase
 
 RunId = Annotated[int, Interval(ge=1, le=LARGEST), Exact]
 _OPEN_DAYS = 90  # how long an order without an end of sending and without a deadline is valid
@@ -93,7 +94,7 @@ def get_signed_order(tx: Transaction, run_id: RunId) -> SignedDocument:
     tx.headers["Content-Disposition"] = f'attachment; filename="loa-run-{run_id}-order.json"'
     found = rows(tx.connection, run_id)
     if not found:
-        raise no_such("signed order", f"of run {run_id}")
+        raise no_such("signed order", Phrase("of run {run}", run=run_id))
     if found[-1].kind == "order" and not _is_approved(tx.connection, found[-1]):
         raise Conflict(
             "The order {run_id}-{serial} is no longer what is approved. Do not send by it; wait until it is "

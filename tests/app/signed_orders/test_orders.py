@@ -165,7 +165,7 @@ def test_what_is_not_the_carriers_result_of_this_order_is_refused(db: Database) 
         db,
         run_id,
         answer(about, areas=[row("99999", 346_000, 318_000, 20_000, 4_000)]),
-        "no area with the code",
+        "No area has the code",
     )
     other = approved(db, name="Đợt hai")
     issue(db, other)
