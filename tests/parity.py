@@ -130,6 +130,20 @@ COMMANDS = {
     "add_key": "key add desk --role auditor",
     "rotate_key": "key rotate desk --overlap 0h",
     "revoke_key": "key revoke desk",
+    "list_signing_keys": "signing-key list",
+    "publish_signing_keys": "signing-key publish",
+    "register_signing_key": "signing-key register --key x",
+    "approve_signing_key": "signing-key approve x --fingerprint x",
+    "revoke_signing_key": "signing-key revoke x --reason x",
+    "end_signing_key": "signing-key end x --at 2031-03-01T00:00:00+07:00",
+    "list_orders": "order list 1",
+    "get_signed_order": "order get 1",
+    "issue_order": "order issue 1",
+    "withdraw_order": "order withdraw 1 --reason x",
+    "list_results": "result list 1",
+    "take_result": "result add 1 result.json",
+    "receive_order": "order import result.json --batch 1",
+    "export_result": "result export 1 --out signed.json",
 }
 _CARRIERS = "called by carriers, with credentials of their own; no method either"
 _OWN = "a person's own sign-in, which is on pages; a command has an account or a key"
@@ -154,6 +168,10 @@ NO_ACT = {
     **dict.fromkeys(("get_webhook", "get_webhook_token", "post_webhook", "post_webhook_token"), _CARRIERS),
     **dict.fromkeys(("return_statement_form", "return_report_form"), _FILE),
     "keep_attachment": "a scan is handed in with what it proves, by a program or a command",
+    **dict.fromkeys(
+        ("receive_order", "export_result"), "files of a carrier's own Loa, by the command or its programs"
+    ),
+    "end_signing_key": "an end that a contract sets beforehand; `loa signing-key end`",
     "preview_text": "the compose page shows it as one types",
 }
 # Acts of pages that are no operation.

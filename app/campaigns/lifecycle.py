@@ -18,7 +18,15 @@ from app.core import clock
 from app.core.errors import Conflict, Invalid, VersionChanged
 from app.core.states import BatchState, CampaignState, RunState, move_campaign
 from app.database.connection import shared_ms
-from app.database.models import batches, campaigns, directives, run_batches, runs
+from app.database.models import (
+    batches,
+    campaigns,
+    directives,
+    received_orders,
+    run_batches,
+    runs,
+    signed_orders,
+)
 from app.ledger import approval_digest
 from app.ledger.row_locking import lock_batches
 from app.security import audit
@@ -276,6 +284,12 @@ def remove_run(connection: Connection, run_id: int, who: str) -> None:
 
 def _drop(connection: Connection, run: Record, who: str) -> None:
     run_id = run.id
+    for table in (signed_orders, received_orders):
+        if connection.execute(select(table.c.id).where(table.c.run_id == run_id)).first():
+            raise Conflict(
+                "Run {run_id} has signed orders, so it stays. Withdraw the order, and cancel the run.",
+                run_id=run_id,
+            )
     connection.execute(delete(run_batches).where(run_batches.c.run_id == run_id))
     carrier_audience.drop(connection, run_id)
     connection.execute(delete(runs).where(runs.c.id == run_id))

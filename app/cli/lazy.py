@@ -52,13 +52,16 @@ _NOUNS = {
     "inbound": "Incoming messages from subscribers.",
     "key": "API keys: shown once, kept as hashes.",
     "link": "Links to carriers: which are sending, which are halted, and why.",
+    "order": "Signed orders to carriers that send to their own subscribers.",
     "privacy": "Data held about one person, and their requests.",
     "receipts": "Import a carrier's result file and reconcile it with receipts.",
     "rejected": "Rejected messages: why, and how to send them again.",
     "report": "Result reports.",
+    "result": "Results that carriers have signed.",
     "retention": "Erasure of expired data, with certificates.",
     "run": "Runs: a campaign's share at one carrier.",
     "sender-name": "The register of sender names and templates at the carriers.",
+    "signing-key": "Keys that sign orders and results: register, approve, revoke.",
     "simulate": "Run a simulated carrier for tests.",
     "statement": "Figures stated by carriers or entered by hand.",
     "text": "Prepared texts, and what a text costs.",
@@ -70,6 +73,9 @@ _DECLARED = {
     "key": "app.accounts.keys",
     "link": "app.dispatch.links",
     "sender-name": "app.sender_names.checks",
+    "order": "app.signed_orders.orders",
+    "result": "app.signed_orders.results",
+    "signing-key": "app.signed_orders.keys",
 }
 
 # What pydantic says of a wrong value, and what we say.

@@ -278,6 +278,8 @@ class Settings(BaseSettings):
     # Key that encrypts second-factor secrets and seals decisions, the audit and accounts.
     secret_key: SealingKey | None = None
     previous_secret_key: SealingKey | None = None  # the previous one, after a change
+    # Private key that signs orders to carriers, made by `loa signing-key new`: a secret file.
+    order_key: SecretStr | None = None
     # Roles whose people must use a second factor; by default all in production.
     second_factor_roles: tuple[Literal["admin", "approver", "operator", "auditor"], ...] | None = None
     # How many half minutes a code is accepted late: 1 for slow typists, as RFC 6238 recommends; with 0 a

@@ -90,6 +90,8 @@ _SHOWN = {
     "receipt file": "See GET /v1/receipt-files or `loa receipts list`",
     "request": "See GET /v1/person-requests or `loa privacy requests`",
     "report": "See GET /v1/reports or `loa report list`",
+    "signing key": "See GET /v1/signing-keys or `loa signing-key list`",
+    "signed order": "See GET /v1/runs/1/orders or `loa order list 1` for those of run 1",
     "signed paper": "See GET /v1/reports/1/signed or `loa report signed 1` for those of report 1",
     "sender name": "See GET /v1/sender-names or `loa sender-name list`",
     "run": "See GET /v1/runs or `loa run list`",

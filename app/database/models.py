@@ -1104,6 +1104,84 @@ statements = Table(
     UniqueConstraint("run_id", "version"),
 )
 
+# Keys that sign orders and results: app/signed_orders/keys.py. A key counts once its request is approved.
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    new_id(),
+    Column("kid", String(43), nullable=False, unique=True),  # thumbprint by RFC 7638
+    Column("carrier", String(40)),  # NULL: the agency's own
+    Column("x", String(43), nullable=False),  # the public key, as in its JWK
+    Column("request_id", Integer, ForeignKey("approval_requests.id"), nullable=False),
+    Column("ends_at", Ms),
+    Column("revoked_at", Ms),
+    Column("revoked_by", String(80)),
+    Column("reason", Text),  # why it was revoked
+)
+
+# Orders as they were signed for the carrier of a held run, and withdrawals of them; never changed.
+signed_orders = Table(
+    "signed_orders",
+    metadata,
+    new_id(),
+    Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
+    Column("serial", Integer, nullable=False),
+    Column("kind", String(12), nullable=False),  # order | withdrawal
+    Column("digest", String(64), nullable=False),  # of the approval that it is under
+    Column("sha256", String(64), nullable=False, unique=True),  # of its payload
+    Column("kid", String(43), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("at", Ms, nullable=False),
+    Column("by", String(80), nullable=False),
+    UniqueConstraint("run_id", "serial"),
+)
+
+# Results as carriers signed them, each the source of a statement; never changed.
+signed_results = Table(
+    "signed_results",
+    metadata,
+    new_id(),
+    Column("statement_id", Integer, ForeignKey("statements.id"), nullable=False, unique=True),
+    Column("order_id", Integer, ForeignKey("signed_orders.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False, unique=True),  # of its payload
+    Column("kid", String(43), nullable=False),
+    Column("final", Boolean, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("at", Ms, nullable=False),
+    Column("by", String(80), nullable=False),
+)
+
+# Orders and withdrawals that a Loa at a carrier has received, with the run made of each; never changed.
+received_orders = Table(
+    "received_orders",
+    metadata,
+    new_id(),
+    Column("number", String(12), nullable=False),
+    Column("kind", String(12), nullable=False),  # order | withdrawal
+    Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
+    Column("sha256", String(64), nullable=False, unique=True),  # of its payload
+    Column("kid", String(43), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("at", Ms, nullable=False),
+    Column("by", String(80), nullable=False),
+)
+
+# Results that a Loa at a carrier has signed for the police; never changed.
+exported_results = Table(
+    "exported_results",
+    metadata,
+    new_id(),
+    Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("kid", String(43), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("at", Ms, nullable=False),
+    Column("by", String(80), nullable=False),
+    UniqueConstraint("run_id", "version"),
+)
+
 # Addressees of a directive, with details that its list of names lacks.
 addressees = Table(
     "addressees",

@@ -96,7 +96,7 @@ _CLOCKS_MS = 2000
 _CONTAINER = Path("/run/secrets")
 _MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit", "autovacuum")
 _SECRETS = {"password", "hmac_secret", "basic_password", "token", "database_url", "migration_database_url"}
-_SECRETS |= {"smtp_password", "secret_key", "previous_secret_key"}
+_SECRETS |= {"smtp_password", "secret_key", "previous_secret_key", "order_key"}
 
 
 _NOT_AS_APPROVED = (

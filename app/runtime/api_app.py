@@ -41,6 +41,7 @@ from app.reports.intake import external_activity_routes as outreach
 from app.reports.intake import routes as intake
 from app.security.authorization import cookie_name
 from app.sender_names import checks
+from app.signed_orders import received
 from app.text_verification import routes as genuine
 from app.text_verification.sent_texts import VerificationService
 from app.web import routers
@@ -73,6 +74,7 @@ ROUTERS: list[Routes] = [
     admin_routes.router,
     operation_routes.routes(keys.TAG),
     operation_routes.routes(checks.TAG),
+    operation_routes.routes(received.TAG),
     *routers.ROUTERS,
 ]
 

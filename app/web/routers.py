@@ -28,6 +28,7 @@ from app.web.pages import (
     search_pages,
     sender_names_pages,
     sign_in_pages,
+    signed_orders_pages,
     unknown_pages,
     verify_pages,
 )
@@ -50,6 +51,7 @@ ROUTERS: list[Routes] = [
     sender_names_pages.router,
     search_pages.router,
     receipts_pages.router,
+    signed_orders_pages.router,
     inbound_pages.router,
     privacy_pages.router,
     sign_in_pages.router,

@@ -123,6 +123,7 @@ def test_only_the_clock_asks_the_time() -> None:
         f"{source.path}:{line} {owner}.{method}()"
         for source in sources("app")
         if not source.inside("app/core/clock.py")
+        and not source.inside("app/signed_orders/loa_carrier.py")  # runs alone, at a carrier
         for line, owner, method in calls(source, ASKS_THE_TIME)
         if owner.rpartition(".")[2] in ("time", "datetime", "date")
     ]

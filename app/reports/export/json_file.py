@@ -12,6 +12,7 @@ from app.reports.build.unique_reach import UniqueReach
 from app.reports.figures.addressees import AddresseeStatus
 from app.reports.figures.carrier_statement import FigureSource as Source
 from app.reports.figures.carrier_statement import StatedCounts, received_as
+from app.reports.figures.document_meta import PaperMeta
 from app.reports.figures.figures import (
     FIGURES,
     CampaignReport,
@@ -83,6 +84,7 @@ def of_stated(report: StatedReport) -> dict[str, Any]:
             "received_at": iso(paper.received_ms),
             "cut_off_at": iso(of.cutoff_ms),
             "attachment_sha256": paper.attachment.sha256 if paper.attachment else None,
+            **_signature(paper),
         },
         "general": _stated(figures.general, of.level)
         | {"sent_segments": figures.segments, "resent_times": figures.resent},
@@ -96,6 +98,11 @@ def of_stated(report: StatedReport) -> dict[str, Any]:
         ],
         "failed_messages_by_reason": {cause.key: cause.n for cause in figures.reasons},
     }
+
+
+def _signature(paper: PaperMeta) -> dict[str, Any]:
+    """Return by which key the carrier signed the figures; nothing of those that are not signed."""
+    return {"signature": asdict(paper.signature)} if paper.signature else {}
 
 
 def _stated(counts: StatedCounts, level: ReceiptLevel) -> dict[str, Any]:
@@ -209,7 +216,7 @@ def _line(line: RunLine, report: ConsolidatedReport) -> dict[str, Any]:
     stated = {"level": line.statement.level.name.lower(), "version": paper.version}
     stated |= {"number": paper.number, "dated_on": paper.dated_on, "received_at": iso(paper.received_ms)}
     scan = {"attachment_sha256": paper.attachment.sha256 if paper.attachment else None}
-    return found | {"stated": stated | scan | figures}
+    return found | {"stated": stated | scan | _signature(paper) | figures}
 
 
 def _addressee(each: AddresseeStatus) -> dict[str, Any]:

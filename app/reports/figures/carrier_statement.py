@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select
 
 from app.core.errors import Conflict
-from app.database.models import audiences, runs, statements
+from app.database.models import audiences, runs, signed_results, statements
 from app.ledger.calls import CALLS
 from app.reports.figures.document_meta import PaperMeta, joined, paper
 from app.reports.figures.figures import Cause
@@ -251,7 +251,10 @@ def held_in_time(
 
 
 def _query() -> Select[Any]:
+    r = signed_results.c
     query = joined(statements).join(runs, runs.c.id == statements.c.run_id)
+    query = query.outerjoin(signed_results, r.statement_id == statements.c.id)
+    query = query.add_columns(r.kid.label("signed_kid"), r.sha256.label("signed_sha256"))
     query = query.where(runs.c.id.not_in(CALLS))
     return query.add_columns(runs.c.campaign_id, runs.c.carrier)
 

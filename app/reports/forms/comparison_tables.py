@@ -213,7 +213,8 @@ def line_name(line: RunLine) -> str:
 def _paper(line: RunLine) -> str:
     if line.kind is not Source.MEASURED and line.statement:
         paper = line.statement.paper
-        return ", ".join(filter(None, (paper.number, day_of(paper.dated_on)))) or f"bản {paper.version}"
+        named = ", ".join(filter(None, (paper.number, day_of(paper.dated_on)))) or f"bản {paper.version}"
+        return f"{named}, ký số" if paper.signature else named
     return f"bản số {line.version}" if line.version else "chưa chốt"
 
 

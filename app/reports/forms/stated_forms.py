@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from app.reports.build.stated_report import StatedReport
 from app.reports.figures import labels
 from app.reports.figures.carrier_statement import (
@@ -9,6 +11,7 @@ from app.reports.figures.carrier_statement import (
     DayCounts,
     received_as,
 )
+from app.reports.figures.document_meta import PaperMeta
 from app.reports.figures.figures import FIGURES
 from app.reports.figures.numbers import NOTHING, day_of, hour, moment
 from app.reports.figures.table_model import (
@@ -39,8 +42,9 @@ def source(report: StatedReport) -> str:
     of = report.statement
     paper = ", ".join(filter(None, (of.paper.number, day_of(of.paper.dated_on))))
     level = labels.LEVEL_WORDS[of.level]
+    signed = ", doanh nghiệp ký số" if of.paper.signature else ""
     return (
-        f"Nguồn số liệu: {KINDS[of.kind]}, bản {of.paper.version}{f' ({paper})' if paper else ''}; "
+        f"Nguồn số liệu: {KINDS[of.kind]}{signed}, bản {of.paper.version}{f' ({paper})' if paper else ''}; "
         f"doanh nghiệp chốt đến {hour(of.cutoff_ms)}; {level}; chưa đối chiếu bằng biên nhận."
     )
 
@@ -73,11 +77,18 @@ def _head(report: StatedReport) -> ReportTable:
             ", ".join(filter(None, (of.paper.number, day_of(of.paper.dated_on)))) or NOTHING,
         ),
         ("Bản quét kèm theo (SHA-256)", of.paper.attachment.sha256 if of.paper.attachment else NOTHING),
+        *_signature(of.paper),
         ("Tên định danh", head.sender),
         ("Bắt đầu gửi", moment(of.began_ms)),
         ("Kết thúc gửi", moment(of.ended_ms)),
     )
     return carrier_tables.facts(head, finality(report), own)
+
+
+def _signature(paper: PaperMeta) -> Iterator[tuple[str, str]]:
+    """Yield by which key the carrier signed its result; papers of unsigned figures stay as they are."""
+    if paper.signature:
+        yield "Chữ ký số của doanh nghiệp", f"khóa {paper.signature.kid}; SHA-256 {paper.signature.sha256}"
 
 
 def _general(report: StatedReport) -> ReportTable:
