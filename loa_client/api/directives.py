@@ -227,7 +227,7 @@ class Status:
     channels: list[ChannelTotal]
     missing: list[Missing]
     registrations: list[Need]
-    ready: Ready
+    ready: Ready | None
 
 
 class DirectivesOperations:
