@@ -5,8 +5,12 @@ The client's method has the operation's own name. A page's act has it as well, w
 
 from __future__ import annotations
 
+from app.cli.operation_commands import example
+from tests.operations import OPERATIONS
+
 # Operation -> a command that carries it out over --server; the first two words are the command.
-COMMANDS = {
+COMMANDS = {name: example(each).removeprefix("loa ") for name, each in OPERATIONS.items() if each.command}
+COMMANDS |= {
     "list_acts": "audit export",
     "verify_audit": "audit verify",
     "list_batches": "batch list",
@@ -32,7 +36,6 @@ COMMANDS = {
     "list_person_requests": "privacy requests",
     "get_person_request": "privacy paper 1",
     "answer_person_request": "privacy answer 1 --why x",
-    "list_links": "link list",
     "list_unknown": "unknown list 1",
     "download_unknown": "unknown export 1 --out unknown.csv",
     "list_rejected": "rejected list 1",
@@ -65,7 +68,6 @@ COMMANDS = {
     "count_scam_reports": "inbound reports",
     "download_scam_reports": "inbound export --out reports.csv",
     "list_users": "user list",
-    "list_keys": "key list",
     # What changes something
     "upload_batch": "batch import list.csv --carrier vnpt",
     "discard_batch": "batch discard 1",
@@ -92,8 +94,6 @@ COMMANDS = {
     "resume_run": "run resume 1",
     "watch_run": "run watch 99",
     "cancel_run": "run cancel 1",
-    "resume_link": "link resume 1",
-    "halt_link": "link halt 1 --reason x",
     "resend_unknown": "unknown resend 1 --all",
     "write_off_unknown": "unknown write-off 1 --all",
     "ask_rejected": "rejected ask 1 --reason filtered --because mended",
@@ -118,7 +118,6 @@ COMMANDS = {
     "disable_user": "user disable lan",
     "add_key": "key add desk --role auditor",
     "rotate_key": "key rotate desk --overlap 0h",
-    "revoke_key": "key revoke desk",
 }
 _CARRIERS = "called by carriers, with credentials of their own; no method either"
 _OWN = "a person's own sign-in, which is on pages; a command has an account or a key"

@@ -5,13 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import Path
 from pydantic import AwareDatetime, BaseModel, Field
 
 from app.accounts import schemas
 from app.accounts.schemas import Name
 from app.api.bodies import Carrier, NoMobile, StrictBody
-from app.api.idempotent_route import shows_secret
 from app.api.if_match import keys_version
 from app.core.carrier_check import check_own
 from app.operations import Transaction, operation
@@ -23,7 +21,7 @@ _LOST = (
     "The key “{0}” was {1} under this Idempotency-Key. Its secret was shown once and is stored nowhere; if "
     "it never reached you, rotate the key (POST /v1/keys/{{name}}/rotate) under a new Idempotency-Key."
 )
-KeyName = Annotated[str, Path(max_length=80, examples=["lan"])]
+KeyName = Annotated[str, Field(max_length=80, examples=["lan"])]
 
 
 class KeyBody(StrictBody):
@@ -76,7 +74,7 @@ def list_keys(tx: Transaction) -> list[ApiKeyView]:
     action="key.add",
     audit="made {subject}",
     status=201,
-    keeps=shows_secret(_made),
+    secret=_made,
 )
 def add_key(tx: Transaction, body: KeyBody) -> ShownKey:
     """Create a key. Its secret is shown only once, and stored as a hash."""
@@ -96,7 +94,7 @@ def add_key(tx: Transaction, body: KeyBody) -> ShownKey:
     action="key.rotate",
     audit="replaced {subject}",
     page="/keys",
-    keeps=shows_secret(_rotated),
+    secret=_rotated,
 )
 def rotate_key(tx: Transaction, name: KeyName, body: RotationBody | None = None) -> ShownKey:
     """Give a key a new secret, shown only once; the old one stays valid for a while."""
@@ -113,7 +111,7 @@ def rotate_key(tx: Transaction, name: KeyName, body: RotationBody | None = None)
     command="key revoke",
     audit="revoked {subject}",
     done="The key of {name} is revoked.",
-    facts={"revoked": True},
+    facts=lambda told: {"name": told["name"], "revoked": True},
     page="/keys",
     form="/keys/{name}/revoke",
 )

@@ -221,9 +221,12 @@ def page_of(items: Sequence[Listed], paging: Cursor) -> Page[Listed]:
 
 def page_by(items: Sequence[Item], paging: Cursor, number: Callable[[Item], int]) -> Page[Item]:
     """Build the page of a list in order of another number; a Link header also names the next page."""
-    if len(items) < paging.limit:
-        return Page(items, None)
-    following = number(items[-1])
-    there = paging.here.include_query_params(after=following)
-    paging.headers["Link"] = f'<{there.path}?{there.query}>; rel="next"'
-    return Page(items, following)
+    return Page(items, following(number(items[-1]) if len(items) >= paging.limit else None, paging))
+
+
+def following(number: int | None, paging: Cursor) -> int | None:
+    """Return the `after` of the next page, which a Link header names as well; None if there is none."""
+    if number is not None:
+        there = paging.here.include_query_params(after=number)
+        paging.headers["Link"] = f'<{there.path}?{there.query}>; rel="next"'
+    return number

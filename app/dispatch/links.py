@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from annotated_types import Interval
 from pydantic import Field
 from sqlalchemy import Row, select, update
 
 from app.api.bodies import KeptLine, StrictBody
 from app.core import clock
 from app.core.errors import Conflict, no_such
-from app.core.ids import LARGEST, Exact
+from app.core.ids import Number
 from app.core.states import LinkState
 from app.database.models import links
 from app.dispatch import link_store
@@ -66,8 +65,7 @@ class HaltBody(StrictBody):
     reason: KeptLine = Field(examples=["The carrier works on its centre until noon."])
 
 
-# Not as FastAPI has it, which commands would load.
-LinkId = Annotated[int, Interval(ge=1, le=LARGEST), Exact, ByName("list_links")]
+LinkId = Annotated[Number, ByName("list_links")]
 
 
 @operation(

@@ -56,7 +56,7 @@ ROUTERS: list[Routes] = [
     runs.router,
     runs.events,
     dispatch.router,
-    operation_routes.routes(links.TAG),
+    operation_routes.routes(links),
     reports.router,
     frozen.router,
     frozen.public,
@@ -70,7 +70,7 @@ ROUTERS: list[Routes] = [
     inbound.router,
     session_routes.router,
     admin_routes.router,
-    operation_routes.routes(keys.TAG),
+    operation_routes.routes(keys),
     *routers.ROUTERS,
 ]
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from app.core.errors import Forbidden
+
 
 class Role(StrEnum):
     """Role of a caller."""
@@ -119,3 +121,9 @@ OPEN = frozenset(
 
 def may(role: str, operation: str) -> bool:
     return role in PERMISSIONS.get(operation.removeprefix(PAGE_DOES), ())
+
+
+def require(role: str, operation: str) -> None:
+    """Raise Forbidden unless this role may do the operation."""
+    if not may(role, operation):
+        raise Forbidden(f"This is not for the role {role}; ask somebody whose role may do it.")

@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
+from datetime import date
+from functools import partial
 from inspect import Parameter, Signature
 from string import Formatter
-from typing import Any
+from types import ModuleType
+from typing import Any, get_args, get_origin
 
+from anyio import from_thread
 from fastapi import Response
-from pydantic import SecretStr
+from pydantic import AwareDatetime, SecretStr
+from pydantic.fields import FieldInfo
 
 from app.api.bodies import Body, filled
 from app.api.dependencies import Routes
-from app.core.errors import Conflict, Invalid
-from app.operations import Operation, tagged
+from app.core.errors import AppError, Invalid
+from app.operations import Operation, Work, declared_in
 from app.security.roles import PAGE_DOES
-from app.web.rendering import Fields, FormData, Visit, redirect_with_flash, refused
+from app.web.forms import read_fields
+from app.web.rendering import Fields, FormData, PageRequest, Visit, redirect_with_flash, refused
 from app.web.translations import Said
 
-Again = Callable[..., Response]  # the visit, what was entered, and the path's ids by their names
+Again = Callable[..., Any]  # the visit, what was entered, and the path's ids by their names
 Shows = Callable[..., Response]  # the visit, and the answer
 _NONE: Mapping[str, Any] = {}
 
 
 def add_forms(
-    router: Routes, tag: str, again: Mapping[str, Again] = _NONE, shows: Mapping[str, Shows] = _NONE
+    router: Routes,
+    *modules: ModuleType,
+    again: Again | Mapping[str, Again] = _NONE,
+    shows: Mapping[str, Shows] = _NONE,
 ) -> None:
-    """Add to a page's router the targets of the forms of these operations.
+    """Add to a page's router the targets of the forms of these modules' operations.
 
-    again: renders the page of a form once more with its refusal, by the operation's name; without one the
-    refusal is a page of its own. shows: renders an answer, such as a secret, instead of another page.
+    again: renders the page of a form once more with its refusal, by the operation's name or for all; without
+    one the refusal is a page of its own. shows: renders an answer, such as a secret, instead of another page.
     """
-    for operation in tagged(tag):
+    for operation in declared_in(*modules):
         if operation.page:
-            target = _target(operation, again.get(operation.name), shows.get(operation.name))
+            rendered = again.get(operation.name) if isinstance(again, Mapping) else again
+            target = _target(operation, rendered, shows.get(operation.name))
             router.add_api_route(operation.form, target, methods=["POST"], response_model=None)
 
 
@@ -41,17 +52,17 @@ def _target(operation: Operation, again: Again | None, shows: Shows | None) -> A
     def target(*, visit: Visit, fields: Fields, **ids: Any) -> Response:
         try:
             body = {operation.body[0]: filled_form(operation.body[1], fields)} if operation.body else {}
-            work = operation.work(visit.db, visit.settings, visit.who, {}, **ids, **body)
-            answer = visit.db.write(work)
-        except (Conflict, Invalid) as error:
+            answer = operation.carry_out(work(visit), **ids, **body)
+        except AppError as error:
             if again is None:
                 raise
-            return again(visit, refused(error, fields, *_secrets(operation)), **ids)
+            return _rendered(again, visit, refused(error, fields, *_secrets(operation)), **ids)
         if shows is not None:
             return shows(visit, answer)
-        named = {name for _, name, *_ in Formatter().parse(operation.done) if name}
-        values = {name: value for name, value in operation.told(ids, answer).items() if name in named}
-        return redirect_with_flash(visit, operation.page.format(**ids), Said(operation.done), **values)
+        said, told = operation.flash or operation.done, operation.told(ids | body, answer)
+        named = {name for _, name, *_ in Formatter().parse(said) if name}
+        values = {name: told[name] for name in named}
+        return redirect_with_flash(visit, operation.page.format(**told), Said(said), **values)
 
     given = {"visit": Visit, "fields": Fields}
     own = [Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in given.items()]
@@ -60,14 +71,53 @@ def _target(operation: Operation, again: Again | None, shows: Shows | None) -> A
     return target
 
 
+def work(visit: PageRequest) -> Work:
+    """Return what an operation works with for this visitor."""
+    return Work(db=visit.db, settings=visit.settings, who=visit.who)
+
+
+def _rendered(again: Again, *values: Any, **ids: Any) -> Response:
+    if inspect.iscoroutinefunction(again):
+        return from_thread.run(partial(again, *values, **ids))  # type: ignore[no-any-return]
+    return again(*values, **ids)  # type: ignore[no-any-return]
+
+
 def filled_form(kind: type[Body], fields: FormData) -> Body:
-    """Build a body from a form: an empty field that may be left out is; a password keeps its blanks."""
+    """Build a body from a form: an empty field that may be left out is; raises Invalid for all wrong ones."""
     values: dict[str, Any] = {}
+    faults: dict[str, str] = {}
     for name, field in kind.model_fields.items():
-        value = fields.raw(name) if field.annotation is SecretStr else fields.get(name)
-        if value or field.is_required():
-            values[name] = value
-    return filled(kind, values)
+        try:
+            value = _value(field, name, fields)
+        except Invalid as error:
+            faults |= dict(error.faults)
+        else:
+            if value not in (None, "", []) or field.is_required():
+                values[name] = value
+    try:
+        body = filled(kind, values)
+    except Invalid as error:
+        faults = dict(error.faults) | faults
+    if faults:
+        raise Invalid(" ".join(faults.values()), faults=list(faults.items()))
+    return body
+
+
+def _value(field: FieldInfo, name: str, fields: FormData) -> Any:
+    """Read a field as people of Viet Nam write it; a password keeps its blanks."""
+    kinds = {field.annotation, get_origin(field.annotation), *get_args(field.annotation)}
+    if list in kinds:
+        return fields.all(name)
+    if AwareDatetime in kinds:
+        return read_fields.moment(fields, name)
+    if date in kinds:
+        return read_fields.iso_day(fields.get(name))
+    if int in kinds:
+        empty_or = (
+            read_fields.number if type(None) in kinds or not field.is_required() else read_fields.needed
+        )
+        return empty_or(fields, name)
+    return fields.raw(name) if SecretStr in kinds else fields.get(name)
 
 
 def _secrets(operation: Operation) -> list[str]:

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from fastapi import Path, Response
 from pydantic import TypeAdapter, ValidationError
 
+from app.accounts import keys as key_operations
 from app.accounts import schemas, service
 from app.accounts.keys import KeyBody, ShownKey
-from app.accounts.schemas import TAG
 from app.accounts.service import NewPerson
 from app.api.bodies import Carrier, filled
 from app.api.dependencies import Routes
@@ -185,4 +185,4 @@ def _key(visit: PageRequest, entered: FormState, name: str) -> Response:
     return render(visit, "key.html", entered.status, entered=entered, key=key)
 
 
-add_forms(router, TAG, again={"rotate_key": _key}, shows={"rotate_key": _shown})
+add_forms(router, key_operations, again={"rotate_key": _key}, shows={"rotate_key": _shown})

@@ -13,7 +13,7 @@ import typer
 
 from app import cli
 from app.cli import serve_command
-from app.cli.lazy import _help
+from app.cli.lazy import _DECLARED, _help
 from app.core.config import Settings
 from app.core.errors import SetupError
 from app.database.connection import Database
@@ -83,6 +83,13 @@ def test_a_command_that_asks_the_database_imports_no_more_than_that_needs(
     loaded = _loaded(*command.split(), cwd=tmp_path)
     assert loaded & set(absent) == set()
     assert len(loaded) < modules
+
+
+def test_operations_are_declared_without_what_only_a_server_or_a_paper_needs() -> None:
+    modules = ", ".join(sorted(set(_DECLARED.values())))
+    look = f"import sys, {modules}; print(*[each for each in {_ASKING!r} if each in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
+    assert said.split() == []
 
 
 @pytest.mark.prove
