@@ -55,7 +55,6 @@ COMMANDS |= {
     "list_addressees": "addressee list 1",
     "get_report_form": "addressee form 1 --out form.xlsx",
     "get_status": "directive status 1",
-    "list_notices": "directive notices",
     "list_do_not_send": "do-not-send list",
     "list_erasures": "retention list",
     "get_erasure": "retention certificate 1",

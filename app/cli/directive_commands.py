@@ -7,16 +7,17 @@ from typing import Annotated
 
 import typer
 
-from app.api.bodies import Receiver, checked, filled
+from app.api.bodies import filled
 from app.campaigns import directives
 from app.campaigns.schemas import DeadlineBody, DirectiveBody
+from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Json, Number, alarm, counted, day, done, instant, listing, say, whoami, whole
 from app.cli.remote import asked
 from app.core import clock
 from app.core.errors import Invalid
 from app.core.masking import escaped
+from app.directives import notices  # noqa: F401 - its operations
 from app.directives.status import status as status_of
-from app.notifications import outbox
 from app.reports.build import unique_reach
 
 app = typer.Typer(no_args_is_help=True, help="The official letters behind the work.")
@@ -141,27 +142,11 @@ def replay(
     if (notice_id is None) == (failed_to is None):
         raise Invalid("Name either one notice, as `loa directive notices` numbers it, or --failed-to.")
     if notice_id is not None:
-        number = notice_id
-        asked(
-            lambda api: api.replay_notice(number),
-            lambda db: db.write(outbox.replay, number, whoami()),
-            looks=False,
-        )
+        carried_out("replay_notice", {"notice_id": notice_id})
         done(f"Notice {notice_id} will be sent again.", notices=1)
         return
-    target = checked(Receiver, "failed_to", failed_to)
-    count = asked(
-        lambda api: api.replay_failed_notices(target=target).notices,
-        lambda db: db.write(outbox.replay_failed, target, whoami()),
-        looks=False,
-    )
-    done(f"{counted(count, 'notice', 'notices')} to {target} will be sent again.", notices=count)
+    count = carried_out("replay_failed_notices", {}, target=failed_to).notices
+    done(f"{counted(count, 'notice', 'notices')} to {failed_to} will be sent again.", notices=count)
 
 
-@app.command()
-def notices(as_json: Json = False) -> None:
-    """Show the reminders: sent, waiting, or failed with the reason."""
-    found = asked(
-        lambda api: list(api.list_notices(limit=1000)), lambda db: db.read(outbox.listed, 0, 1000).items
-    )
-    listing(found, ("id", "kind", "channel", "target", "state", "tries", "sent_at", "error"), as_json)
+add_operations(app, "directive")

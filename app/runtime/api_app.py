@@ -23,6 +23,7 @@ from app.campaigns import run_routes
 from app.campaigns import run_routes as runs
 from app.core.config import Settings
 from app.database.connection import Database
+from app.directives import notices
 from app.directives import routes as deadline
 from app.dispatch import links
 from app.dispatch import routes as dispatch
@@ -63,6 +64,7 @@ ROUTERS: list[Routes] = [
     intake.router,
     outreach.router,
     deadline.router,
+    operation_routes.routes(notices),
     deadline.kit_router,
     privacy.router,
     genuine.router,

@@ -23,10 +23,10 @@ class Role(StrEnum):
 # Whom people may be. A wall screen has nobody who signs in.
 OF_PEOPLE = (Role.ADMIN, Role.APPROVER, Role.OPERATOR, Role.AUDITOR)
 EVERYBODY = frozenset(OF_PEOPLE)
-_OFFICE = frozenset({Role.ADMIN, Role.APPROVER, Role.AUDITOR})
-_AUTHORS = frozenset({Role.ADMIN, Role.APPROVER})
+OFFICE = frozenset({Role.ADMIN, Role.APPROVER, Role.AUDITOR})
+AUTHORS = frozenset({Role.ADMIN, Role.APPROVER})
 SENDERS = frozenset({Role.ADMIN, Role.OPERATOR})
-_WORKERS = frozenset({Role.ADMIN, Role.APPROVER, Role.OPERATOR})
+WORKERS = frozenset({Role.ADMIN, Role.APPROVER, Role.OPERATOR})
 ADMINS = frozenset({Role.ADMIN})
 
 # Operations by their operationId in /openapi.json.
@@ -46,14 +46,14 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     ),
     (EVERYBODY, "get_me log_out change_password enrol_totp confirm_totp list_sessions end_sessions"),
     (
-        _OFFICE,
-        """list_plans get_plan directive_report get_reach list_doubts get_status list_notices list_addressees
+        OFFICE,
+        """list_plans get_plan directive_report get_reach list_doubts get_status list_addressees
         get_kit list_outreach get_report_form""",
     ),
-    (_OFFICE, "list_erasures get_erasure print_erasure list_person_requests get_person_request"),
+    (OFFICE, "list_erasures get_erasure print_erasure list_person_requests get_person_request"),
     # Writing and approving campaigns (never one's own: app/campaigns/approval.py), and what belongs to it.
     (
-        _AUTHORS,
+        AUTHORS,
         """create_directive put_off_deadline create_campaign follow_up
         ask_budget approve_budget
         edit_campaign submit_campaign withdraw_campaign add_run add_held_run remove_run
@@ -63,7 +63,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     ),
     # Work of a carrier's operator, which the office may do for it.
     (
-        _WORKERS,
+        WORKERS,
         """upload_batch discard_batch upload_receipt_file keep_attachment state_figures return_statement_form
         freeze_report issue_report keep_signed_paper preview_text pause_run resume_run cancel_run""",
     ),
@@ -78,9 +78,8 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (SENDERS, "find_person page_find_person"),
     (
         ADMINS,
-        """list_users add_user disable_user set_user_password sign_out_user replay_notice
-        replay_failed_notices download_scam_reports read_person_data
-        answer_person_request""",
+        """list_users add_user disable_user set_user_password sign_out_user download_scam_reports
+        read_person_data answer_person_request""",
     ),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "list_acts verify_audit"),
     # Pages that read. page_do_<operation> is for the roles of that operation.
@@ -89,13 +88,13 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (EVERYBODY, "page_campaigns page_campaign page_campaign_events page_batch page_delivery page_links"),
     (EVERYBODY, "page_run page_run_events page_unknown page_rejected"),
     (EVERYBODY, "page_reports page_run_report page_campaign_report page_frozen_report"),
-    (_OFFICE, "page_directive_report"),
+    (OFFICE, "page_directive_report"),
     (EVERYBODY, "page_batches page_texts page_directives page_directive page_receipts"),
-    (_OFFICE, "page_approvals page_notices page_erasures page_erasure"),
-    (_OFFICE, "page_person_requests page_person_request"),
+    (OFFICE, "page_approvals page_notices page_erasures page_erasure"),
+    (OFFICE, "page_person_requests page_person_request"),
     (EVERYBODY, "page_receipt_files page_receipt_file page_opt_outs"),
-    (_WORKERS, "page_new_batch page_new_receipt_file"),
-    (_AUTHORS, "page_compose page_follow_up page_edit page_new_directive page_outreach"),
+    (WORKERS, "page_new_batch page_new_receipt_file"),
+    (AUTHORS, "page_compose page_follow_up page_edit page_new_directive page_outreach"),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "page_audit page_audit_verification page_audit_export"),
     (ADMINS, "page_people page_person page_keys page_key"),
     (EVERYBODY, "page_account"),

@@ -59,7 +59,6 @@ SENTENCES: Mapping[str, Said] = {
     "erasure": say("erased by the rules of retention: {subject}"),
     "link.test": say("had a test message sent by {subject}"),
     "link.test_answer": say("got the answer to a test message by {subject}"),
-    "notice.replay": say("sent {subject} once more"),
     "numbers.shown": say("was shown whole numbers of {subject}"),
     "outreach.reported": say("entered a report of an addressee of {subject}"),
     "person.add": say("let {subject} in"),

@@ -18,7 +18,7 @@ from app.core import clock
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import directives as table
-from app.directives import reminders
+from app.directives import notices, reminders
 from app.directives.notification_loop import NotificationLoop
 from app.notifications import outbox
 from app.notifications.outbox import NotificationChannel
@@ -205,7 +205,7 @@ async def test_planning_twice_says_it_once(db: Database) -> None:
     herald = NotificationLoop(db, settings())
     await herald.plan()
     await NotificationLoop(db, settings()).plan()
-    assert len(db.read(outbox.listed, 0, 100).items) == 4
+    assert len(db.read(notices.listed, 0, 100).items) == 4
 
 
 async def test_a_worker_with_nobody_to_tell_waits_for_its_end(db: Database) -> None:

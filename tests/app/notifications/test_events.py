@@ -24,6 +24,7 @@ from app.security import audit
 from carriers.contract import Halted
 from tests.app.notifications.servers import endpoint
 from tests.app.world import World, build
+from tests.operations import carry_out
 
 ENDS = ("run.sent", "run.finished")
 SECRET = "whsec_" + base64.b64encode(b"an invented secret of 32 bytes!!").decode()
@@ -141,7 +142,7 @@ async def test_the_herald_brings_them_to_a_real_endpoint_once_and_again_when_ask
         running = [asyncio.create_task(each.run(stopping)) for each in heralds]
         await until(lambda: len(told.requests) == 2)
         row = db.read(lambda c: c.execute(select(notices).where(notices.c.kind == "link.halted")).one())
-        db.write(outbox.replay, row.id, "Lan")
+        carry_out(db, "replay_notice", "Lan", notice_id=row.id)
         await until(lambda: len(told.requests) == 3)
         stopping.set()
         await asyncio.gather(*running)
@@ -149,7 +150,7 @@ async def test_the_herald_brings_them_to_a_real_endpoint_once_and_again_when_ask
     assert len(set(ids)) == 2
     assert b"Wrong password." in told.requests[-1][1]
     with pytest.raises(NotFound):
-        db.write(outbox.replay, 999, "Lan")
+        carry_out(db, "replay_notice", "Lan", notice_id=999)
 
 
 @pytest.mark.longer
@@ -158,11 +159,11 @@ def test_all_that_failed_to_one_receiver_is_sent_again_by_one_order(db: Database
     db.write(outbox.put, [outbox.Notice(f"{name}/{n}", "x", of, name, {}) for name in "ab" for n in range(2)])
     while due := db.write(outbox.take, "one"):
         db.write(outbox.record_outcome, due, outbox.Never("The endpoint answers 410."))
-    assert db.write(outbox.replay_failed, "a", "Lan") == 2
+    assert carry_out(db, "replay_failed_notices", "Lan", target="a").notices == 2
     again = {due.notice.key for _ in range(2) if (due := db.write(outbox.take, "two"))}
     assert again == {"a/0", "a/1"}
     with pytest.raises(Conflict, match="No notice to a has failed; notices that failed are to: b"):
-        db.write(outbox.replay_failed, "a", "Lan")
+        carry_out(db, "replay_failed_notices", "Lan", target="a")
 
 
 def test_an_order_to_send_again_outlives_a_sending_that_is_under_way(db: Database) -> None:
@@ -172,7 +173,7 @@ def test_an_order_to_send_again_outlives_a_sending_that_is_under_way(db: Databas
     assert db.write(outbox.put, [notice]) == 1
     under_way = db.write(outbox.take, "one")
     assert under_way is not None
-    db.write(outbox.replay, under_way.id, "Lan")
+    carry_out(db, "replay_notice", "Lan", notice_id=under_way.id)
     db.write(outbox.record_outcome, under_way, outbox.Sent())
     again = db.write(outbox.take, "two")
     assert again is not None
