@@ -57,7 +57,6 @@ def _rotated(given: dict[str, Any]) -> str:
 @operation(
     "GET /v1/keys",
     roles=ADMINS,
-    tag=TAG,
     command="key list",
     columns=("name", "prefix", "role", "carrier", "created_at", "expires_at", "last_used_at", "revoked_at"),
 )
@@ -70,7 +69,6 @@ def list_keys(tx: Transaction) -> list[ApiKeyView]:
 @operation(
     "POST /v1/keys",
     roles=ADMINS,
-    tag=TAG,
     action="key.add",
     audit="made {subject}",
     status=201,
@@ -90,7 +88,6 @@ def add_key(tx: Transaction, body: KeyBody) -> ShownKey:
 @operation(
     "POST /v1/keys/{name}/rotate",
     roles=ADMINS,
-    tag=TAG,
     action="key.rotate",
     audit="replaced {subject}",
     page="/keys",
@@ -107,7 +104,6 @@ def rotate_key(tx: Transaction, name: KeyName, body: RotationBody | None = None)
 @operation(
     "DELETE /v1/keys/{name}",
     roles=ADMINS,
-    tag=TAG,
     command="key revoke",
     audit="revoked {subject}",
     done="The key of {name} is revoked.",

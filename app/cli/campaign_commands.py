@@ -14,6 +14,7 @@ from pydantic_core import to_jsonable_python
 
 from app.api.bodies import AnyKeptProse, checked, filled
 from app.campaigns import approval, drafts, follow_ups, lifecycle, queries, text_cost
+from app.campaigns import runs as runs  # its operations
 from app.campaigns.drafts import TextForm
 from app.campaigns.forecast import Forecast, forecast
 from app.campaigns.quiet_hours import DayHours
@@ -21,6 +22,7 @@ from app.campaigns.schemas import CampaignBody, FollowUpBody, HeldRunBody, Reaso
 from app.cli import common
 from app.cli.common import decider, open_db
 from app.cli.files import replace_whole
+from app.cli.operation_commands import add_operations
 from app.cli.output import Json, Number, done, instant, listing, say, shown, whoami, whole
 from app.cli.remote import asked, at_server
 from app.core import clock
@@ -219,17 +221,6 @@ def withdraw(campaign_id: Number) -> None:
     done(f"Campaign {campaign_id} is withdrawn.", campaign=campaign_id, state="withdrawn")
 
 
-@app.command()
-def remove_run(run_id: Number) -> None:
-    """Remove a planned run from its campaign; an approval becomes void."""
-    asked(
-        lambda api: api.remove_run(run_id),
-        lambda db: db.write(lifecycle.remove_run, run_id, whoami()),
-        looks=False,
-    )
-    done(f"Run {run_id} is removed.", run=run_id, removed=True)
-
-
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the campaigns."""
@@ -393,3 +384,6 @@ def return_(campaign_id: Number, reason: Reason) -> None:
         looks=False,
     )
     done(f"Campaign {campaign_id} is a draft again.", campaign=campaign_id, state="draft")
+
+
+add_operations(app, "campaign")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
 from inspect import Parameter, Signature
 from itertools import islice
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
@@ -42,19 +43,15 @@ def _command(operation: Operation) -> Callable[..., None]:
     def command(**arguments: Any) -> None:
         as_json = arguments.pop("as_json", False)
         ids = {each.name: _id(arguments.pop(each.name), each.annotation) for each in operation.ids}
-        options = {name: value for name, value in arguments.items() if value is not None}
+        options = {name: value for name, value in arguments.items() if value is not None or name in empty}
         tell(operation, carried_out(operation.name, ids, **options), ids | options, as_json)
 
-    typed = [name for name in operation.arguments if name in fields]
+    typed = [*operation.arguments, *(name for name in fields if name not in operation.arguments)]
+    empty = [name for name in fields if fields[name].is_required() and _may_be_none(fields[name])]
     parameters = [
         *(each.replace(annotation=_argument(operation, each)) for each in operation.ids),
-        *(_option(operation, name, fields[name], fields[name].is_required()) for name in typed),
         *(_option(operation, each.name, each.annotation, False, each.default) for each in operation.filters),
-        *(
-            _option(operation, name, field, field.is_required())
-            for name, field in fields.items()
-            if name not in typed
-        ),
+        *(_option(operation, name, fields[name], fields[name].is_required()) for name in typed),
     ]
     if operation.paging:
         parameters.append(Parameter("after", Parameter.KEYWORD_ONLY, annotation=After, default=0))
@@ -137,14 +134,33 @@ def _option(operation: Operation, name: str, kind: Any, is_required: bool, defau
     examples = [str(each) for each in (field and field.examples) or ()]
     words = (field and field.description) or (f"As in: {examples[0]}" if examples else "")
     words = words[:1].upper() + words[1:].rstrip(".") + ("." if words else "")
-    typed: Any = typer.Argument(help=words)
+    more: dict[str, Any] = {"parser": whole, "metavar": "NUMBER"} if name.endswith("_id") else {}
+    typed: Any = typer.Argument(help=words, **more)
     if name not in operation.arguments:
-        typed = typer.Option(f"--{_called(operation, name)}", help=words)
-    text: Any = str if is_required else str | None
-    if bool in (kind, getattr(kind, "annotation", None), *get_args(kind)):
-        text = bool
+        typed = typer.Option(f"--{_called(operation, name)}", help=words, **more)
+    is_required = is_required and not _may_be_none(kind)
+    text = next(filter(None, map(_kind, _leaves(kind))), str)
     own = Parameter.empty if is_required else default
+    text = text if is_required or text is bool else text | None
     return Parameter(name, Parameter.KEYWORD_ONLY, default=own, annotation=Annotated[text, typed])
+
+
+def _kind(kind: Any) -> Any:
+    """Return what the command line itself reads: flags, whole numbers, choices."""
+    if kind in (bool, int):
+        return kind
+    return kind if isinstance(kind, type) and issubclass(kind, Enum) else None
+
+
+def _leaves(kind: Any) -> Iterator[Any]:
+    """Yield the types that an annotation is put together from."""
+    kind = getattr(kind, "annotation", kind)
+    within = get_args(kind)[:1] if get_origin(kind) is Annotated else get_args(kind)
+    yield from (leaf for each in within for leaf in _leaves(each)) if within else (kind,)
+
+
+def _may_be_none(field: Any) -> bool:
+    return type(None) in get_args(getattr(field, "annotation", None))
 
 
 def _called(operation: Operation, name: str) -> str:

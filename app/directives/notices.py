@@ -46,7 +46,6 @@ def listed(
 @operation(
     "GET /v1/notices",
     roles=OFFICE,
-    tag=TAG,
     command="directive notices",
     columns=("id", "kind", "channel", "target", "state", "tries", "sent_at", "error"),
 )
@@ -58,7 +57,6 @@ def list_notices(tx: Transaction, paging: Paging, state: NoticeState | None = No
 @operation(
     "POST /v1/notices/replay",
     roles=ADMINS,
-    tag=TAG,
     status=202,
     action="notice.replay",
     audit="sent {subject} once more",
@@ -82,7 +80,6 @@ def replay_failed_notices(tx: Transaction, body: FailedNotices) -> Replayed:
 @operation(
     "POST /v1/notices/{notice_id}/replay",
     roles=ADMINS,
-    tag=TAG,
     status=202,
     action="notice.replay",
     audit="sent {subject} once more",

@@ -71,7 +71,6 @@ LinkId = Annotated[Number, ByName("list_links")]
 @operation(
     "GET /v1/links",
     roles=EVERYBODY,
-    tag=TAG,
     command="link list",
     columns=(
         *("id", "name", "carrier", "state", "segments_per_second", "code", "reason"),
@@ -87,7 +86,6 @@ def list_links(tx: Transaction) -> list[LinkView]:
 @operation(
     "POST /v1/links/{link_id}/resume",
     roles=SENDERS,
-    tag=TAG,
     command="link resume",
     audit="resumed {subject}",
     done="The link is resumed. If the cause is not mended, it will halt again.",
@@ -109,7 +107,6 @@ def resume_link(tx: Transaction, link_id: LinkId) -> None:
 @operation(
     "POST /v1/links/{link_id}/halt",
     roles=SENDERS,
-    tag=TAG,
     command="link halt",
     audit="halted {subject}",
     done="The link is halted: it finishes what it has in hand, and sends nothing more until it is resumed.",

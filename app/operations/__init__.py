@@ -8,15 +8,15 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 from inspect import Parameter
 from types import ModuleType
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel, Field
 from pydantic.fields import FieldInfo
 from sqlalchemy import Connection
 
 from app.api.idempotency_store import PositionUnderKey
+from app.core.carrier_check import check_filter
 from app.core.config import Settings
-from app.core.errors import require
 from app.database.connection import Database
 from app.database.listing import ListRequest
 from app.ledger.ledger import Ledger, ledger_for
@@ -176,12 +176,9 @@ class Operation:
         return self.carry_out(Work(db=db, settings=settings, who=who), **arguments)
 
     def carry_out(self, work: Work, /, **arguments: Any) -> Any:
-        """Carry it out: the only way in, from whichever door.
-
-        What is another carrier's is NotFound for an operator, whether it stands in a path or not.
-        """
+        """Carry it out: the only way in, from whichever door. What is another carrier's is NotFound."""
         roles.require(work.who.role, self.name)
-        numbers = {name: value for name, value in arguments.items() if name in RULES}
+        numbers = {each.name: arguments[each.name] for each in self.ids if each.name in RULES}
         given = {each.name: getattr(work, each.name) for each in fields(work)} | {"action": self.action}
         if self.in_slices:
             work.db.read(tenant_scope.require, work.who, **numbers)
@@ -191,16 +188,31 @@ class Operation:
             tenant_scope.require(connection, work.who, **numbers)
             return self.function(Transaction(connection=connection, **given), **arguments)
 
-        return work.db.read(done) if self.reads else work.db.write(done)
+        answer = work.db.read(done) if self.reads else work.db.write(done)
+        if self.paging and work.who.carrier is None:
+            check_filter(
+                work.settings, arguments.get("carrier"), answer.items, arguments[self.paging].request
+            )
+        return answer
 
 
 OPERATIONS: dict[str, Operation] = {}
+
+# Filters of lists.
+OfCarrier = Annotated[str | None, Field(description="only of this carrier", examples=["viettel"])]
+Since = Annotated[
+    AwareDatetime | None,
+    Field(description="made then or later; with its time zone", examples=["2024-02-01T00:00:00+07:00"]),
+]
 
 
 def operation(
     where: str, *, roles: Collection[Role], command: str = "", status: int | None = None, **told: Any
 ) -> Callable[[Function], Function]:
-    """Declare an operation; `where` is its method and path, as in "POST /v1/links/{link_id}/resume"."""
+    """Declare an operation; `where` is its method and path, as in "POST /v1/links/{link_id}/resume".
+
+    Its module has the TAG under which the API's description has it.
+    """
     method, path = where.split(" ")
 
     def declared(function: Function) -> Function:
@@ -208,14 +220,11 @@ def operation(
         told.setdefault("action", command.replace(" ", "."))
         told.setdefault("form", path.removeprefix("/v1"))
         code = status or (200 if answers else 204)
-        made = Operation(
-            function=function, method=method, path=path, roles=roles, command=command, status=code, **told
-        )
+        where = {"function": function, "method": method, "path": path, "tag": function.__globals__["TAG"]}
+        made = Operation(**where, roles=roles, command=command, status=code, **told)
         unwalled = [each.name for each in made.ids if each.name.endswith("_id") and each.name not in RULES]
-        require(
-            Role.OPERATOR not in roles or not unwalled,
-            f"{made.name} lets operators name {unwalled}, which app/security/tenant_scope.py does not know.",
-        )
+        if unwalled and Role.OPERATOR in roles:
+            raise TypeError(made.name, unwalled)  # app/security/tenant_scope.py says what is whose
         OPERATIONS[made.name] = made
         PERMISSIONS[made.name] = frozenset(roles)
         return function

@@ -19,8 +19,7 @@ from app.api.openapi import describe
 from app.api.rate_limit import Limits, Rates
 from app.batches import routes as batches
 from app.campaigns import routes as campaigns
-from app.campaigns import run_routes
-from app.campaigns import run_routes as runs
+from app.campaigns import run_routes, runs
 from app.core.config import Settings
 from app.database.connection import Database
 from app.directives import notices
@@ -54,8 +53,9 @@ ROUTERS: list[Routes] = [
     admin_routes.audit_router,
     batches.router,
     campaigns.router,
-    runs.router,
-    runs.events,
+    operation_routes.routes(runs),
+    run_routes.router,
+    run_routes.events,
     dispatch.router,
     operation_routes.routes(links),
     reports.router,

@@ -15,18 +15,22 @@ from anyio import from_thread
 from fastapi import Response
 from pydantic import AwareDatetime, SecretStr
 from pydantic.fields import FieldInfo
+from sqlalchemy import Connection
 
 from app.api.bodies import Body, filled
 from app.api.dependencies import Routes
 from app.core.errors import AppError, Invalid
+from app.database.connection import Database, Joined
 from app.operations import Operation, Work, declared_in
 from app.security.roles import PAGE_DOES
 from app.web.forms import read_fields
+from app.web.forms.read_fields import Version
 from app.web.rendering import Fields, FormData, PageRequest, Visit, redirect_with_flash, refused
 from app.web.translations import Said
 
-Again = Callable[..., Any]  # the visit, what was entered, and the path's ids by their names
+Again = Callable[..., Any]  # takes `visit`, `entered`, and those ids of the path that it names
 Shows = Callable[..., Response]  # the visit, and the answer
+Unchanged = Callable[..., None]  # the connection, the version, and the path's ids by their names
 _NONE: Mapping[str, Any] = {}
 
 
@@ -35,28 +39,39 @@ def add_forms(
     *modules: ModuleType,
     again: Again | Mapping[str, Again] = _NONE,
     shows: Mapping[str, Shows] = _NONE,
+    unchanged: Unchanged | None = None,
 ) -> None:
     """Add to a page's router the targets of the forms of these modules' operations.
 
     again: renders the page of a form once more with its refusal, by the operation's name or for all; without
     one the refusal is a page of its own. shows: renders an answer, such as a secret, instead of another page.
+    unchanged: raises VersionChanged if the page was rendered from another version than the one of now.
     """
     for operation in declared_in(*modules):
         if operation.page:
             rendered = again.get(operation.name) if isinstance(again, Mapping) else again
-            target = _target(operation, rendered, shows.get(operation.name))
+            target = _target(operation, rendered, shows.get(operation.name), unchanged)
             router.add_api_route(operation.form, target, methods=["POST"], response_model=None)
 
 
-def _target(operation: Operation, again: Again | None, shows: Shows | None) -> Any:
-    def target(*, visit: Visit, fields: Fields, **ids: Any) -> Response:
+def _target(
+    operation: Operation, again: Again | None, shows: Shows | None, unchanged: Unchanged | None
+) -> Any:
+    def target(*, visit: Visit, fields: Fields, version: Version = "", **ids: Any) -> Response:
+        def within(connection: Connection) -> Any:
+            if unchanged is not None:
+                unchanged(connection, version, **ids)
+            return operation.carry_out(work(visit, Joined(visit.db, connection)), **ids, **body)
+
         try:
             body = {operation.body[0]: filled_form(operation.body[1], fields)} if operation.body else {}
-            answer = operation.carry_out(work(visit), **ids, **body)
+            answer = (
+                operation.carry_out(work(visit), **ids, **body) if not version else visit.db.write(within)
+            )
         except AppError as error:
             if again is None:
                 raise
-            return _rendered(again, visit, refused(error, fields, *_secrets(operation)), **ids)
+            return _rendered(again, ids, visit=visit, entered=refused(error, fields, *_secrets(operation)))
         if shows is not None:
             return shows(visit, answer)
         said, told = operation.flash or operation.done, operation.told(ids | body, answer)
@@ -66,20 +81,22 @@ def _target(operation: Operation, again: Again | None, shows: Shows | None) -> A
 
     given = {"visit": Visit, "fields": Fields}
     own = [Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in given.items()]
+    if unchanged is not None:
+        own.append(Parameter("version", Parameter.KEYWORD_ONLY, annotation=Version, default=""))
     target.__name__, target.__doc__ = PAGE_DOES + operation.name, operation.help
     target.__signature__ = Signature([*operation.ids, *own])  # type: ignore[attr-defined]
     return target
 
 
-def work(visit: PageRequest) -> Work:
-    """Return what an operation works with for this visitor."""
-    return Work(db=visit.db, settings=visit.settings, who=visit.who)
+def work(visit: PageRequest, db: Database | None = None) -> Work:
+    """Return what an operation works with for this visitor; db: one transaction that there is already."""
+    return Work(db=db or visit.db, settings=visit.settings, who=visit.who)
 
 
-def _rendered(again: Again, *values: Any, **ids: Any) -> Response:
-    if inspect.iscoroutinefunction(again):
-        return from_thread.run(partial(again, *values, **ids))  # type: ignore[no-any-return]
-    return again(*values, **ids)  # type: ignore[no-any-return]
+def _rendered(again: Again, ids: Mapping[str, Any], **values: Any) -> Response:
+    taken = inspect.signature(again).parameters
+    page = partial(again, **values, **{name: value for name, value in ids.items() if name in taken})
+    return from_thread.run(page) if inspect.iscoroutinefunction(again) else page()  # type: ignore[no-any-return]
 
 
 def filled_form(kind: type[Body], fields: FormData) -> Body:
