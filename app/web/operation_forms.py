@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 
 from app.api.bodies import Body, filled
 from app.api.dependencies import Routes
-from app.core.errors import AppError, Invalid
+from app.core.errors import AppError, Invalid, NotFound, Unauthorised
 from app.database.connection import Database, Joined
 from app.operations import Operation, Work, declared_in
 from app.security.roles import PAGE_DOES
@@ -69,7 +69,7 @@ def _target(
                 operation.carry_out(work(visit), **ids, **body) if not version else visit.db.write(within)
             )
         except AppError as error:
-            if again is None:
+            if again is None or isinstance(error, NotFound | Unauthorised):
                 raise
             return _rendered(again, ids, visit=visit, entered=refused(error, fields, *_secrets(operation)))
         if shows is not None:
