@@ -86,8 +86,6 @@ COMMANDS |= {
     "watch_run": "run watch 99",
     "resend_unknown": "unknown resend 1 --all",
     "write_off_unknown": "unknown write-off 1 --all",
-    "ask_rejected": "rejected ask 1 --reason filtered --because mended",
-    "approve_rejected": "rejected approve 1 1",
     "freeze_report": "report freeze --run 2",
     "keep_signed_paper": "report signed 1 scan.pdf",
     "issue_report": "report issue 1 --number 1 --on 2024-02-09 --signer An",

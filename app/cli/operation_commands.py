@@ -71,10 +71,11 @@ def carried_out(
     opened.
     """
     operation = OPERATIONS[name]
-    limit = options.pop("limit", _MOST) if operation.paging else 0
+    limit = options.pop("limit", _MOST)
+    if operation.lists:
+        options["limit"] = min(limit, _MOST)
     if common.server is not None:
-        if operation.paging:
-            options["limit"] = min(limit, _MOST)
+        if operation.lists:
             return at_server(lambda api: list(islice(getattr(api, name)(*ids.values(), **options), limit)))
         return at_server(lambda api: getattr(api, name)(*ids.values(), **options))
     arguments = {
@@ -92,7 +93,7 @@ def carried_out(
         who = db.read(decider, name) if operation.personal else Caller(whoami(), Role.ADMIN, person=True)
         work = Work(db=db, settings=settings, who=who, progress=_progress)
         answer = operation.carry_out(work, **ids, **arguments)
-    return answer.items if operation.paging else answer
+    return answer.items if operation.lists else answer
 
 
 def _progress(done: int, total: int) -> None:

@@ -154,6 +154,10 @@ class Operation:
         """The name of the parameter that says which part of a list is asked for; None if it is no list."""
         return next((each.name for each in self.parameters if each.annotation is Paging), None)
 
+    @property
+    def lists(self) -> bool:
+        return self.paging is not None or "items" in getattr(self.answer, "__dataclass_fields__", ())
+
     @cached_property
     def body(self) -> tuple[str, type[BaseModel]] | None:
         """The name and type of its body; None if it has none."""

@@ -14,7 +14,7 @@ from app.api.dependencies import Config, Db, Id, LedgerDep, Page, Paging, Routes
 from app.api.idempotent_route import Acts, unkeyed
 from app.core.carrier_check import check_carrier, check_filter
 from app.core.errors import Forbidden, Invalid
-from app.dispatch.schemas import NumberBody
+from app.dispatch.decisions import NumberBody
 from app.privacy import certificates, do_not_send, person_requests
 from app.privacy.certificates import Certificate
 from app.privacy.do_not_send import LONGEST, MOST, Changed, DoNotSendEntry

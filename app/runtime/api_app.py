@@ -24,7 +24,7 @@ from app.core.config import Settings
 from app.database.connection import Database
 from app.directives import notices
 from app.directives import routes as deadline
-from app.dispatch import links
+from app.dispatch import decisions, links
 from app.dispatch import routes as dispatch
 from app.inbound import routes as inbound
 from app.ledger.ledger import ledger_for
@@ -57,7 +57,7 @@ ROUTERS: list[Routes] = [
     run_routes.router,
     run_routes.events,
     dispatch.router,
-    operation_routes.routes(links),
+    operation_routes.routes(decisions, links),
     reports.router,
     frozen.router,
     frozen.public,

@@ -37,10 +37,9 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         """list_batches get_batch list_bad_lines download_bad_lines batch_report list_directives
         get_directive list_texts get_text list_campaigns get_campaign campaign_report watch_run
         watch_campaign get_order get_order_paper run_report list_statements get_statement_form
-        list_unknown list_rejected list_reports get_report get_report_file prove_report
-        list_signed_papers get_signed_paper get_attachment list_receipt_files get_receipt_file
-        list_receipt_lines download_reconciliation download_receipt_lines download_unknown
-        list_do_not_send""",
+        list_reports get_report get_report_file prove_report list_signed_papers get_signed_paper
+        get_attachment list_receipt_files get_receipt_file list_receipt_lines download_reconciliation
+        download_receipt_lines download_unknown list_do_not_send""",
     ),
     (EVERYBODY, "get_me log_out change_password enrol_totp confirm_totp list_sessions end_sessions"),
     (
@@ -53,9 +52,9 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (
         AUTHORS,
         """create_directive put_off_deadline create_campaign follow_up ask_budget approve_budget
-        edit_campaign submit_campaign withdraw_campaign add_run add_held_run approve_rejected
-        approve_campaign reject_campaign return_campaign set_addressee report_outreach
-        return_report_form record_person_request""",
+        edit_campaign submit_campaign withdraw_campaign add_run add_held_run approve_campaign
+        reject_campaign return_campaign set_addressee report_outreach return_report_form
+        record_person_request""",
     ),
     # Work of a carrier's operator, which the office may do for it.
     (
@@ -65,12 +64,12 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     ),
     (
         SENDERS,
-        """resend_unknown write_off_unknown ask_rejected add_do_not_send remove_do_not_send""",
+        """add_do_not_send remove_do_not_send""",
     ),
     # Citizens' messages are for the addressee only.
     (SENDERS, "list_inbound_messages page_inbound count_scam_reports"),
     # Who looks for a person is in the audit: app/dispatch/find_person.py.
-    (SENDERS, "find_person page_find_person"),
+    (SENDERS, "page_find_person"),
     (
         ADMINS,
         """list_users add_user disable_user set_user_password sign_out_user download_scam_reports

@@ -28,8 +28,9 @@ from app.web.forms.read_fields import Version
 from app.web.rendering import Fields, FormData, PageRequest, Visit, redirect_with_flash, refused
 from app.web.translations import Said
 
-Again = Callable[..., Any]  # takes `visit`, `entered`, and those ids of the path that it names
+Again = Callable[..., Any]  # takes `visit`, `entered`, `fields` and ids of the path, as far as it names them
 Shows = Callable[..., Response]  # the visit, and the answer
+Reads = Callable[[FormData], Mapping[str, Any]]
 Unchanged = Callable[..., None]  # the connection, the version, and the path's ids by their names
 _NONE: Mapping[str, Any] = {}
 
@@ -39,39 +40,51 @@ def add_forms(
     *modules: ModuleType,
     again: Again | Mapping[str, Again] = _NONE,
     shows: Mapping[str, Shows] = _NONE,
+    reads: Mapping[str, Reads] = _NONE,
     unchanged: Unchanged | None = None,
 ) -> None:
     """Add to a page's router the targets of the forms of these modules' operations.
 
     again: renders the page of a form once more with its refusal, by the operation's name or for all; without
     one the refusal is a page of its own. shows: renders an answer, such as a secret, instead of another page.
-    unchanged: raises VersionChanged if the page was rendered from another version than the one of now.
+    reads: returns the body's fields out of a form that has them in other shapes. unchanged: raises
+    VersionChanged if the page was rendered from another version than the one of now.
     """
     for operation in declared_in(*modules):
         if operation.page:
-            rendered = again.get(operation.name) if isinstance(again, Mapping) else again
-            target = _target(operation, rendered, shows.get(operation.name), unchanged)
+            name = operation.name
+            rendered = again.get(name) if isinstance(again, Mapping) else again
+            target = _target(operation, rendered, shows.get(name), reads.get(name), unchanged)
             router.add_api_route(operation.form, target, methods=["POST"], response_model=None)
 
 
 def _target(
-    operation: Operation, again: Again | None, shows: Shows | None, unchanged: Unchanged | None
+    operation: Operation,
+    again: Again | None,
+    shows: Shows | None,
+    reads: Reads | None,
+    unchanged: Unchanged | None,
 ) -> Any:
     def target(*, visit: Visit, fields: Fields, version: Version = "", **ids: Any) -> Response:
+        body: dict[str, Any] = {}
+
         def within(connection: Connection) -> Any:
             if unchanged is not None:
                 unchanged(connection, version, **ids)
             return operation.carry_out(work(visit, Joined(visit.db, connection)), **ids, **body)
 
         try:
-            body = {operation.body[0]: filled_form(operation.body[1], fields)} if operation.body else {}
+            if operation.body:
+                name, kind = operation.body
+                body[name] = filled(kind, reads(fields)) if reads else filled_form(kind, fields)
             answer = (
                 operation.carry_out(work(visit), **ids, **body) if not version else visit.db.write(within)
             )
         except AppError as error:
             if again is None or isinstance(error, NotFound | Unauthorised):
                 raise
-            return _rendered(again, ids, visit=visit, entered=refused(error, fields, *_secrets(operation)))
+            entered = refused(error, fields, *_secrets(operation))
+            return _rendered(again, visit=visit, entered=entered, fields=fields, **ids)
         if shows is not None:
             return shows(visit, answer)
         said, told = operation.flash or operation.done, operation.told(ids | body, answer)
@@ -93,9 +106,9 @@ def work(visit: PageRequest, db: Database | None = None) -> Work:
     return Work(db=db or visit.db, settings=visit.settings, who=visit.who)
 
 
-def _rendered(again: Again, ids: Mapping[str, Any], **values: Any) -> Response:
+def _rendered(again: Again, **values: Any) -> Response:
     taken = inspect.signature(again).parameters
-    page = partial(again, **values, **{name: value for name, value in ids.items() if name in taken})
+    page = partial(again, **{name: value for name, value in values.items() if name in taken})
     return from_thread.run(page) if inspect.iscoroutinefunction(again) else page()  # type: ignore[no-any-return]
 
 

@@ -83,8 +83,6 @@ SENTENCES: Mapping[str, Said] = {
     "receipts.register": say("uploaded {subject}"),
     "recording.add": say("added a recording to {subject}"),
     "recording.remove": say("removed a recording of {subject}"),
-    "rejected.approve": say("approved an order to send refused messages of {subject} again"),
-    "rejected.ask": say("ordered that refused messages of {subject} be sent again"),
     "rejected.end": say("ended an order about refused messages of {subject}"),
     "rejected.resend": say("queued refused messages of {subject} again"),
     "report.freeze": say("froze {subject}"),
@@ -99,8 +97,6 @@ SENTENCES: Mapping[str, Said] = {
     ),
     "tallies.repaired": say("counted {subject} anew"),
     "submissions.repaired": say("recorded messages of {subject} as taken, as their receipts say"),
-    "unknown.resend": say("sent messages of unknown outcome of {subject} again"),
-    "unknown.write_off": say("wrote messages of unknown outcome of {subject} off"),
 }
 # Kinds of acts to choose from, by the beginning of their names.
 KINDS: Mapping[str, Said] = {

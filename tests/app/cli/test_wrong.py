@@ -235,7 +235,7 @@ WRONG_COMMANDS: list[tuple[str, str]] = [
     ("--server loa.example run list", "is an address such as"),
     ("--server http://127.0.0.1:1 run list", "LOA_KEY"),
     ("--server http://192.0.2.7 run list", "by plain HTTP would show your key"),
-    ("rejected ask 1 --reason filterd --because x", "do you mean filtered?"),
+    ("rejected ask 1 --reason filterd --because x", "reason must be 'other', "),
     ("rejected approve 1", "Missing argument"),
     ("directive deadline 1 tomorrow --reason x", "as in 2024-02-09T07:00+07:00"),
     ("campaign edit 1", "Say what to change"),

@@ -27,9 +27,6 @@ upload_batch            401  in   in   403  in   in
 list_batches            401  in   in   in   in   in
 get_batch               401  in   in   in   in   404
 put_off_deadline        401  in   in   403  403  403
-list_rejected           401  in   in   in   in   404
-ask_rejected            401  in   403  403  in   404
-approve_rejected        401  in   in   403  403  403
 ask_budget              401  in   in   403  403  403
 approve_budget          401  in   in   403  403  403
 discard_batch           401  in   in   403  in   404
@@ -57,10 +54,7 @@ add_held_run            401  in   in   403  403  403
 get_order               401  in   in   in   in   404
 watch_run               401  in   in   in   in   404
 watch_campaign          401  in   in   in   in   404
-list_unknown            401  in   in   in   in   404
 download_unknown        401  in   in   in   in   404
-resend_unknown          401  in   403  403  in   404
-write_off_unknown       401  in   403  403  in   404
 run_report              401  in   in   in   in   404
 batch_report            401  in   in   in   in   404
 campaign_report         401  in   in   in   in   404
@@ -98,7 +92,6 @@ count_scam_reports      401  in   403  403  in   in
 download_scam_reports   401  in   403  403  403  403
 read_person_data        401  in   403  403  403  403
 page_do_read_person_data 303  in   403  403  403  403
-find_person             401  in   403  403  in   in
 record_person_request   401  in   in   403  403  403
 list_person_requests    401  in   in   in   403  403
 get_person_request      401  in   in   in   403  403
@@ -139,11 +132,7 @@ page_run                303  in   in   in   in   404
 page_run_events         303  in   in   in   in   404
 page_do_state_figures   303  in   in   403  in   404
 page_unknown            303  in   in   in   in   404
-page_do_resend_unknown  303  in   403  403  in   404
-page_do_write_off_unknown 303  in   403  403  in   404
 page_rejected           303  in   in   in   in   404
-page_do_ask_rejected    303  in   403  403  in   404
-page_do_approve_rejected 303  in   in   403  403  403
 page_do_ask_budget      303  in   in   403  403  403
 page_do_approve_budget  303  in   in   403  403  403
 page_do_discard_batch   303  in   in   403  in   404

@@ -191,8 +191,10 @@ def test_every_command_reads_numbers_by_the_same_rule() -> None:
 
 
 def own_looks() -> list[APIRoute]:
-    """What takes an id of something that a carrier has, whoever may do it."""
+    """What takes an id of something that a carrier has, whoever may do it; of operations their API's door."""
     routes = [each for router in ROUTERS for each in router.routes if isinstance(each, APIRoute)]
+    forms = {PAGE_DOES + name for name, each in OPERATIONS.items() if each.page}
+    routes = [each for each in routes if each.name not in forms]
     return [each for each in routes if any(f"{{{name}}}" in each.path for name in RULES)]
 
 

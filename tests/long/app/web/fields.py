@@ -45,6 +45,8 @@ KINDS: dict[str, set[str]] = {
     "model-fields": {"extra_forbidden"},
     "nullable": set(),
     "str": {"string_type", "string_unicode"},
+    "tuple": {"tuple_type", "missing", "too_long"},
+    "literal": {"literal_error"},
 }
 LIMITS: dict[str, set[str]] = {
     "ge": {"greater_than_equal"},
@@ -60,7 +62,20 @@ LIMITS: dict[str, set[str]] = {
 QUIET = {
     "function",  # app/core/ids.py
     *("type", "schema", "metadata", "ref", "cls", "config", "serialization", "custom_init", "root_model"),
-    *("default", "members", "sub_type", "missing", "microseconds_precision", "strip_whitespace", "fields"),
+    *(
+        "default",
+        "default_factory",
+        "items_schema",
+        "variadic_item_index",
+        "expected",
+        "default_factory_takes_data",
+        "members",
+        "sub_type",
+        "missing",
+        "microseconds_precision",
+        "strip_whitespace",
+        "fields",
+    ),
     *("items_schema", "keys_schema", "values_schema", "computed_fields", "model_name", "post_init"),
 }
 
