@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from app.api.bodies import filled
-from app.campaigns import directives
-from app.campaigns.schemas import DeadlineBody, DirectiveBody
+from app.campaigns import operations as operations  # its operations
 from app.cli.operation_commands import add_operations, carried_out
-from app.cli.output import Json, Number, alarm, counted, day, done, instant, listing, say, whoami, whole
+from app.cli.output import Json, Number, alarm, counted, day, done, instant, listing, say, whole
 from app.cli.remote import asked
-from app.core import clock
 from app.core.errors import Invalid
 from app.core.masking import escaped
-from app.directives import notices  # noqa: F401 - its operations
-from app.directives.status import status as status_of
+from app.directives import notices as notices  # its operations
+from app.directives import status as deadlines  # noqa: F401
 from app.reports.build import unique_reach
 
 app = typer.Typer(no_args_is_help=True, help="The official letters behind the work.")
@@ -45,13 +41,7 @@ def create(
         "legal_basis": legal_basis,
         "contact": contact,
     }
-    letter = filled(DirectiveBody, said).letter()
-    made = asked(
-        lambda api: api.create_directive(**asdict(letter)).id,
-        lambda db: db.write(directives.create, letter, whoami()),
-        looks=False,
-        founds=True,
-    )
+    made = carried_out("create_directive", {}, opens={"founds": True}, **said).id
     done(f"Directive {made}", directive=made)
 
 
@@ -63,42 +53,16 @@ def deadline(
 ) -> None:
     """Set another report deadline; the one before stays in the history, and in reports up to then."""
     at = None if until == "none" else instant("UNTIL", until)
-    reason = filled(DeadlineBody, {"report_deadline": at, "reason": reason}).reason
-    asked(
-        lambda api: api.put_off_deadline(directive_id, report_deadline=at, reason=reason),
-        lambda db: db.write(directives.put_off, directive_id, at, reason, whoami()),
-        looks=False,
-    )
+    carried_out("put_off_deadline", {"directive_id": directive_id}, report_deadline=at, reason=reason)
     done(
         f"Reports under directive {directive_id} are due {until}.", directive=directive_id, report_deadline=at
     )
 
 
-@app.command("list")
-def list_(as_json: Json = False) -> None:
-    """Show the directives."""
-    found = asked(
-        lambda api: list(api.list_directives(limit=1000)),
-        lambda db: db.read(directives.listed, 0, 1000).items,
-    )
-    listing(found, ("id", "number", "issued_on", "issuer", "report_deadline"), as_json)
-
-
-@app.command()
-def show(directive_id: Number, as_json: Json = False) -> None:
-    """Show one directive."""
-    found = asked(
-        lambda api: api.get_directive(directive_id), lambda db: db.read(directives.get, directive_id)
-    )
-    say(found, as_json)
-
-
 @app.command()
 def status(directive_id: Number, as_json: Json = False) -> None:
     """Show a directive's status: time left, every run against the deadline, who has not reported what."""
-    found = asked(
-        lambda api: api.get_status(directive_id), lambda db: db.read(status_of, directive_id, clock.now())
-    )
+    found = carried_out("get_status", {"directive_id": directive_id})
     if as_json:
         say(found, as_json)
         return

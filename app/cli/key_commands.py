@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from app.accounts import keys  # noqa: F401 - its operations
+from app.accounts import keys as keys  # its operations
 from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import done
 from app.core import clock

@@ -89,6 +89,8 @@ def carried_out(
         )
     if operation.paging:
         arguments[operation.paging] = Paging(options.get("after", 0), limit)
+    if operation.is_apart:
+        return operation.function(Caller(whoami(), Role.ADMIN, person=True), **ids, **arguments)
     with open_db(looks=operation.reads, **opens) as (db, settings):
         who = db.read(decider, name) if operation.personal else Caller(whoami(), Role.ADMIN, person=True)
         work = Work(db=db, settings=settings, who=who, progress=_progress)

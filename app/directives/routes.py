@@ -1,4 +1,4 @@
-"""API routes of deadlines: a directive's status, and the order as a document; and of the kit."""
+"""API routes of what is downloaded: the order as a document, and the kit."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from app.api.dependencies import Config, Db, Id, Routes, Who
 from app.api.idempotent_route import Acts
 from app.campaigns import queries
 from app.campaigns.carrier_orders import order
-from app.core import clock
 from app.directives import kit, order_document
-from app.directives.status import Status, status
 from app.reports.export.formats import MEDIA_TYPES, PAPERS, Format
 from app.reports.forms import letterhead
 from app.security import tenant_scope
@@ -22,13 +20,6 @@ PaperForm = Annotated[Literal["docx", "pdf"], Query(alias="format")]
 router = Routes(prefix="/v1", tags=["deadline"], route_class=Acts)
 kit_router = Routes(prefix="/v1", tags=["publication"], route_class=Acts)
 _ZIP = "application/zip"
-
-
-@router.get("/directives/{directive_id}/status")
-def get_status(directive_id: Id, db: Db, who: Who) -> Status:
-    """Get the time left, every run against the deadline, who has reported, and what is missing from whom."""
-    db.read(tenant_scope.require, who, directive_id=directive_id)
-    return db.read(status, directive_id, clock.now())
 
 
 @router.get("/runs/{run_id}/order/paper", response_class=Response, responses={200: {"content": {"*/*": {}}}})

@@ -86,7 +86,8 @@ class Operation:
 
     function: gets a Transaction, ids of the path, what the query has, and at most one body; its docstring is
     the help of every door. One that gets a Work has transactions of its own, because it takes long: it may
-    be interrupted, and is safe to repeat. One that gets a Paging is a list and returns a ListPart.
+    be interrupted, and is safe to repeat. One that gets the Caller has nothing to do with a
+    database. One that gets a Paging is a list and returns a ListPart.
     """
 
     function: Callable[..., Any]
@@ -131,6 +132,11 @@ class Operation:
     @cached_property
     def in_slices(self) -> bool:
         return next(iter(self._hints.values())) is Work
+
+    @cached_property
+    def is_apart(self) -> bool:
+        """Whether it needs no database."""
+        return next(iter(self._hints.values())) is Caller
 
     @cached_property
     def parameters(self) -> Sequence[Parameter]:
@@ -182,6 +188,8 @@ class Operation:
     def carry_out(self, work: Work, /, **arguments: Any) -> Any:
         """Carry it out: the only way in, from whichever door. What is another carrier's is NotFound."""
         roles.require(work.who.role, self.name)
+        if self.is_apart:
+            return self.function(work.who, **arguments)
         numbers = {each.name: arguments[each.name] for each in self.ids if each.name in RULES}
         given = {each.name: getattr(work, each.name) for each in fields(work)} | {"action": self.action}
         if self.in_slices:

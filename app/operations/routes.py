@@ -32,6 +32,8 @@ def _endpoint(operation: Operation) -> Any:
     part = operation.paging
 
     def endpoint(*, response: Response, **arguments: Any) -> Any:
+        if operation.is_apart:
+            return operation.function(arguments.pop("who"), **arguments)
         work = Work(**{_DOOR[name]: arguments.pop(name) for name in door})
         if part is None:
             answer = operation.carry_out(work, **arguments)
@@ -42,7 +44,7 @@ def _endpoint(operation: Operation) -> Any:
         response.headers.update(work.headers)
         return answer
 
-    door: dict[str, Any] = {"db": Db, "settings": Config, "who": Who}
+    door: dict[str, Any] = {"who": Who} if operation.is_apart else {"db": Db, "settings": Config, "who": Who}
     door |= {"kept": Kept} if operation.in_slices else {}
     own = [Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in door.items()]
     own.append(Parameter("response", Parameter.KEYWORD_ONLY, annotation=Response))

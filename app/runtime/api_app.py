@@ -18,11 +18,12 @@ from app.api.middleware import BodyLimit, Hosts, RequestContext, Tags
 from app.api.openapi import describe
 from app.api.rate_limit import Limits, Rates
 from app.batches import routes as batches
+from app.campaigns import operations as campaign_operations
 from app.campaigns import routes as campaigns
 from app.campaigns import run_routes, runs
 from app.core.config import Settings
 from app.database.connection import Database
-from app.directives import notices
+from app.directives import notices, status
 from app.directives import routes as deadline
 from app.dispatch import decisions, links
 from app.dispatch import routes as dispatch
@@ -52,6 +53,7 @@ ROUTERS: list[Routes] = [
     api_docs.router,
     admin_routes.audit_router,
     batches.router,
+    operation_routes.routes(campaign_operations),
     campaigns.router,
     operation_routes.routes(runs),
     run_routes.router,
@@ -64,7 +66,7 @@ ROUTERS: list[Routes] = [
     intake.router,
     outreach.router,
     deadline.router,
-    operation_routes.routes(notices),
+    operation_routes.routes(status, notices),
     deadline.kit_router,
     privacy.router,
     genuine.router,

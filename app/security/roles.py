@@ -34,8 +34,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     # Reading. Operators see their own carrier's only (app/security/tenant_scope.py, and each list).
     (
         EVERYBODY,
-        """list_batches get_batch list_bad_lines download_bad_lines batch_report list_directives
-        get_directive list_texts get_text list_campaigns get_campaign campaign_report watch_run
+        """list_batches get_batch list_bad_lines download_bad_lines batch_report campaign_report watch_run
         watch_campaign get_order get_order_paper run_report list_statements get_statement_form
         list_reports get_report get_report_file prove_report list_signed_papers get_signed_paper
         get_attachment list_receipt_files get_receipt_file list_receipt_lines download_reconciliation
@@ -44,23 +43,20 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (EVERYBODY, "get_me log_out change_password enrol_totp confirm_totp list_sessions end_sessions"),
     (
         OFFICE,
-        """list_plans get_plan directive_report get_reach list_doubts get_status list_addressees get_kit
+        """list_plans get_plan directive_report get_reach list_doubts list_addressees get_kit
         list_outreach get_report_form""",
     ),
     (OFFICE, "list_erasures get_erasure print_erasure list_person_requests get_person_request"),
     # Writing and approving campaigns (never one's own: app/campaigns/approval.py), and what belongs to it.
     (
         AUTHORS,
-        """create_directive put_off_deadline create_campaign follow_up ask_budget approve_budget
-        edit_campaign submit_campaign withdraw_campaign add_run add_held_run approve_campaign
-        reject_campaign return_campaign set_addressee report_outreach return_report_form
-        record_person_request""",
+        """edit_campaign set_addressee report_outreach return_report_form record_person_request""",
     ),
     # Work of a carrier's operator, which the office may do for it.
     (
         WORKERS,
         """upload_batch discard_batch upload_receipt_file keep_attachment state_figures
-        return_statement_form freeze_report issue_report keep_signed_paper preview_text""",
+        return_statement_form freeze_report issue_report keep_signed_paper""",
     ),
     (
         SENDERS,

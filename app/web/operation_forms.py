@@ -38,22 +38,23 @@ _NONE: Mapping[str, Any] = {}
 def add_forms(
     router: Routes,
     *modules: ModuleType,
-    again: Again | Mapping[str, Again] = _NONE,
+    again: Again | None = None,
+    only: Mapping[str, Again | None] | None = None,
     shows: Mapping[str, Shows] = _NONE,
     reads: Mapping[str, Reads] = _NONE,
     unchanged: Unchanged | None = None,
 ) -> None:
     """Add to a page's router the targets of the forms of these modules' operations.
 
-    again: renders the page of a form once more with its refusal, by the operation's name or for all; without
-    one the refusal is a page of its own. shows: renders an answer, such as a secret, instead of another page.
-    reads: returns the body's fields out of a form that has them in other shapes. unchanged: raises
+    again: renders the page of a form once more with its refusal, which is a page of its own otherwise. only:
+    these operations, each with its `again`. shows: renders an answer, such as a secret, instead of another
+    page. reads: returns the body's fields out of a form that has them in other shapes. unchanged: raises
     VersionChanged if the page was rendered from another version than the one of now.
     """
     for operation in declared_in(*modules):
-        if operation.page:
-            name = operation.name
-            rendered = again.get(name) if isinstance(again, Mapping) else again
+        name = operation.name
+        if operation.page and (only is None or name in only):
+            rendered = again if only is None else only[name]
             target = _target(operation, rendered, shows.get(name), reads.get(name), unchanged)
             router.add_api_route(operation.form, target, methods=["POST"], response_model=None)
 

@@ -185,4 +185,4 @@ def _key(visit: PageRequest, entered: FormState, name: str) -> Response:
     return render(visit, "key.html", entered.status, entered=entered, key=key)
 
 
-add_forms(router, key_operations, again={"rotate_key": _key}, shows={"rotate_key": _shown})
+add_forms(router, key_operations, only={"rotate_key": _key, "revoke_key": None}, shows={"rotate_key": _shown})

@@ -13,9 +13,8 @@ from sqlalchemy import Connection
 
 from app.api.bodies import filled
 from app.api.dependencies import Id, LedgerDep, Routes
-from app.api.rate_limit import TooOften
 from app.core import clock
-from app.core.errors import Conflict, Forbidden, Invalid
+from app.core.errors import Conflict, Forbidden, Invalid, TooOften
 from app.database.listing import ListPart
 from app.privacy import certificates, person_requests, retention_due, terms_in_force
 from app.privacy.certificates import Certificate

@@ -146,7 +146,7 @@ def _view(visit: PageRequest, rows: Sequence[Any], place: str, prefix: str) -> L
 add_forms(
     router,
     decisions,
-    again={
+    only={
         **dict.fromkeys(("resend_unknown", "write_off_unknown"), _page),
         **dict.fromkeys(("ask_rejected", "approve_rejected"), _rejected),
     },

@@ -195,7 +195,7 @@ WRONG_COMMANDS: list[tuple[str, str]] = [
     ("campaign list", NO_LEDGER),
     ("campaign show 1", NO_LEDGER),
     ("campaign submit 1", NO_LEDGER),
-    ("campaign approve 1 --digest x", NO_LEDGER),
+    ("campaign approve 1 --digest x", "must be a digest"),
     ("campaign approve 1", "Missing option '--digest'"),
     ("campaign add-run 1 --carrier viettel --batch x", "use only the digits 0 to 9"),
     ("directive show 1", NO_LEDGER),
