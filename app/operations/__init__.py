@@ -107,6 +107,7 @@ class Operation:
     audit: str = ""  # what the audit's page says of it after the person's name
     page: str = ""  # where its form leads, "" for no form
     form: str = ""  # the address of that form, if it is not the path's
+    hidden: Sequence[str] = ()  # fields that a refused form does not repeat; passwords anyway
     flash: str = ""  # said by the page, if not `done`
     secret: Callable[[dict[str, Any]], str] | None = (
         None  # the sentence for who has lost the secret it answers

@@ -31,6 +31,7 @@ from app.inbound import routes as inbound
 from app.ledger.ledger import ledger_for
 from app.observability.metrics import Metrics
 from app.operations import routes as operation_routes
+from app.privacy import operations as privacy_operations
 from app.privacy import routes as privacy
 from app.receipts import result_file_routes as receipt_files
 from app.receipts import routes as receipts
@@ -68,6 +69,7 @@ ROUTERS: list[Routes] = [
     deadline.router,
     operation_routes.routes(status, notices),
     deadline.kit_router,
+    operation_routes.routes(privacy_operations),
     privacy.router,
     genuine.router,
     receipt_files.router,

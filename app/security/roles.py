@@ -38,7 +38,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         watch_campaign get_order get_order_paper run_report list_statements get_statement_form
         list_reports get_report get_report_file prove_report list_signed_papers get_signed_paper
         get_attachment list_receipt_files get_receipt_file list_receipt_lines download_reconciliation
-        download_receipt_lines download_unknown list_do_not_send""",
+        download_receipt_lines download_unknown""",
     ),
     (EVERYBODY, "get_me log_out change_password enrol_totp confirm_totp list_sessions end_sessions"),
     (
@@ -46,11 +46,11 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
         """list_plans get_plan directive_report get_reach list_doubts list_addressees get_kit
         list_outreach get_report_form""",
     ),
-    (OFFICE, "list_erasures get_erasure print_erasure list_person_requests get_person_request"),
+    (OFFICE, "print_erasure "),
     # Writing and approving campaigns (never one's own: app/campaigns/approval.py), and what belongs to it.
     (
         AUTHORS,
-        """edit_campaign set_addressee report_outreach return_report_form record_person_request""",
+        """edit_campaign set_addressee report_outreach return_report_form""",
     ),
     # Work of a carrier's operator, which the office may do for it.
     (
@@ -60,7 +60,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     ),
     (
         SENDERS,
-        """add_do_not_send remove_do_not_send""",
+        """""",
     ),
     # Citizens' messages are for the addressee only.
     (SENDERS, "list_inbound_messages page_inbound count_scam_reports"),
@@ -68,8 +68,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (SENDERS, "page_find_person"),
     (
         ADMINS,
-        """list_users add_user disable_user set_user_password sign_out_user download_scam_reports
-        read_person_data answer_person_request""",
+        """list_users add_user disable_user set_user_password sign_out_user download_scam_reports""",
     ),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "list_acts verify_audit"),
     # Pages that read. page_do_<operation> is for the roles of that operation.

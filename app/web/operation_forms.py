@@ -29,7 +29,7 @@ from app.web.rendering import Fields, FormData, PageRequest, Visit, redirect_wit
 from app.web.translations import Said
 
 Again = Callable[..., Any]  # takes `visit`, `entered`, `fields` and ids of the path, as far as it names them
-Shows = Callable[..., Response]  # the visit, and the answer
+Shows = Callable[..., Response]  # takes `visit`, `answer`, `body` and ids of the path in the same way
 Reads = Callable[[FormData], Mapping[str, Any]]
 Unchanged = Callable[..., None]  # the connection, the version, and the path's ids by their names
 _NONE: Mapping[str, Any] = {}
@@ -87,7 +87,7 @@ def _target(
             entered = refused(error, fields, *_secrets(operation))
             return _rendered(again, visit=visit, entered=entered, fields=fields, **ids)
         if shows is not None:
-            return shows(visit, answer)
+            return _rendered(shows, visit=visit, answer=answer, **ids, **body)
         said, told = operation.flash or operation.done, operation.told(ids | body, answer)
         named = {name for _, name, *_ in Formatter().parse(said) if name}
         values = {name: told[name] for name in named}
@@ -153,4 +153,4 @@ def _value(field: FieldInfo, name: str, fields: FormData) -> Any:
 
 def _secrets(operation: Operation) -> list[str]:
     fields = operation.body[1].model_fields if operation.body else {}
-    return [name for name, field in fields.items() if field.annotation is SecretStr]
+    return [*operation.hidden, *(name for name, field in fields.items() if field.annotation is SecretStr)]

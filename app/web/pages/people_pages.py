@@ -171,8 +171,8 @@ def page_key(name: Name, visit: Visit) -> Response:
     return _key(visit, FormState(), name)
 
 
-def _shown(visit: PageRequest, made: ShownKey) -> Response:
-    return render(visit, "shown_key.html", name=made.name, secret=made.key)
+def _shown(visit: PageRequest, answer: ShownKey) -> Response:
+    return render(visit, "shown_key.html", name=answer.name, secret=answer.key)
 
 
 def _keys(visit: PageRequest, entered: FormState) -> Response:
