@@ -59,7 +59,6 @@ COMMANDS |= {
     "list_inbound_messages": "inbound list",
     "count_scam_reports": "inbound reports",
     "download_scam_reports": "inbound export --out reports.csv",
-    "list_users": "user list",
     # What changes something
     "upload_batch": "batch import list.csv --carrier vnpt",
     "discard_batch": "batch discard 1",
@@ -87,10 +86,8 @@ COMMANDS |= {
     "add_do_not_send": "do-not-send add --carrier vnpt 0912345678",
     "remove_do_not_send": "do-not-send remove --carrier vnpt 0912345678",
     "upload_receipt_file": "receipts import results.csv --carrier vnpt",
-    "sign_out_user": "user sign-out lan",
     "add_user": "user add lan --role auditor",
     "set_user_password": "user password lan",
-    "disable_user": "user disable lan",
     "add_key": "key add desk --role auditor",
     "rotate_key": "key rotate desk --overlap 0h",
 }

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.telemetry import TelemetryConfig
 
-from app.accounts import admin_routes, keys, session_routes
+from app.accounts import admin_routes, keys, people, session_routes
 from app.api import api_docs, health, problems, security_headers
 from app.api.client_address import peer_of
 from app.api.dependencies import Routes
@@ -75,8 +75,7 @@ ROUTERS: list[Routes] = [
     receipt_files.router,
     inbound.router,
     session_routes.router,
-    admin_routes.router,
-    operation_routes.routes(keys),
+    operation_routes.routes(people, keys),
     *routers.ROUTERS,
 ]
 

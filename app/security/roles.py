@@ -68,7 +68,7 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (SENDERS, "page_find_person"),
     (
         ADMINS,
-        """list_users add_user disable_user set_user_password sign_out_user download_scam_reports""",
+        """download_scam_reports""",
     ),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "list_acts verify_audit"),
     # Pages that read. page_do_<operation> is for the roles of that operation.

@@ -84,11 +84,6 @@ enrol_totp              401  403  403  403  403  403
 confirm_totp            401  403  403  403  403  403
 list_sessions           401  403  403  403  403  403
 end_sessions            401  403  403  403  403  403
-list_users              401  in   403  403  403  403
-add_user                401  in   403  403  403  403
-disable_user            401  in   403  403  403  403
-sign_out_user           401  in   403  403  403  403
-set_user_password       401  in   403  403  403  403
 page_static             404  404  404  404  404  404
 page_overview           303  in   in   in   in   in
 page_overview_events    303  in   in   in   in   in
@@ -164,10 +159,6 @@ page_audit_verification 303  in   403  in   403  403
 page_audit_export       303  in   403  in   403  403
 page_people             303  in   403  403  403  403
 page_person             303  in   403  403  403  403
-page_do_add_user        303  in   403  403  403  403
-page_do_disable_user    303  in   403  403  403  403
-page_do_set_user_password 303  in   403  403  403  403
-page_do_sign_out_user   303  in   403  403  403  403
 page_keys               303  in   403  403  403  403
 page_key                303  in   403  403  403  403
 page_do_add_key         303  in   403  403  403  403

@@ -116,6 +116,8 @@ def _needed(of: Dependant) -> Iterator[Dependant]:
 def parts(schema: Any) -> Iterator[Mapping[str, Any]]:
     """Each field's own schema within."""
     if isinstance(schema, Mapping):
+        if schema.get("type") == "lax-or-strict":  # of a password, which is text
+            return
         if isinstance(schema.get("type"), str):
             yield schema
         for value in schema.values():
@@ -129,6 +131,8 @@ def errors_of(part: Mapping[str, Any]) -> set[str]:
     """Which errors this field can give; KeyError for a kind or a limit that nobody has thought of."""
     if part["type"] == "function-after" and part["function"]["function"] is bodies.without_mobile:
         return {"mobile_number"}
+    if part["type"] == "function-after" and part["schema"]["type"] == "lax-or-strict":  # a password's limit
+        return {"too_long"}
     found = set(KINDS[part["type"]])
     for limit in set(part) - QUIET:
         found |= LIMITS[limit]
