@@ -13,7 +13,7 @@ from app.api.bodies import KeptLine, StrictBody
 from app.core import clock
 from app.core.errors import Conflict, no_such
 from app.core.ids import Number
-from app.core.states import LinkState
+from app.core.states import HALTED_BY_HAND, LinkState
 from app.database.models import links
 from app.dispatch import link_store
 from app.dispatch.link_store import RESTORED
@@ -23,8 +23,6 @@ from app.security.roles import EVERYBODY, SENDERS
 from carriers.contract import Halted
 
 TAG = "dispatch"
-
-BY_HAND = "by_hand"  # the code of a link that a person has halted
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +118,7 @@ def halt_link(tx: Transaction, link_id: LinkId, body: HaltBody) -> None:
     row = _row(tx, link_id)
     if row.state == LinkState.HALTED:
         raise Conflict(f"The link {row.name} is halted already: {row.reason}")
-    link_store.halt(tx.connection, link_id, Halted(BY_HAND, body.reason))
+    link_store.halt(tx.connection, link_id, Halted(HALTED_BY_HAND, body.reason))
     tx.note(f"link/{row.name}", reason=body.reason)
     tx.wake()
 
