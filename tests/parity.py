@@ -13,8 +13,6 @@ COMMANDS = {name: example(each).removeprefix("loa ") for name, each in OPERATION
 COMMANDS |= {
     "list_acts": "audit export",
     "verify_audit": "audit verify",
-    "list_batches": "batch list",
-    "get_batch": "batch show 1",
     "list_bad_lines": "batch bad-lines 1",
     "download_bad_lines": "batch bad-lines 1 --out bad.csv",
     "list_texts": "text list",
@@ -61,7 +59,6 @@ COMMANDS |= {
     "download_scam_reports": "inbound export --out reports.csv",
     # What changes something
     "upload_batch": "batch import list.csv --carrier vnpt",
-    "discard_batch": "batch discard 1",
     "create_directive": "directive create 303 --issued-on 2024-01-29 --issuer CAT --subject Tet",
     "put_off_deadline": "directive deadline 1 none --reason Tet",
     "create_campaign": "campaign create Tet --sender CASONLA --text Canh-giac",

@@ -17,6 +17,7 @@ from app.api.event_streams import Hub
 from app.api.middleware import BodyLimit, Hosts, RequestContext, Tags
 from app.api.openapi import describe
 from app.api.rate_limit import Limits, Rates
+from app.batches import operations as batch_operations
 from app.batches import routes as batches
 from app.campaigns import operations as campaign_operations
 from app.campaigns import routes as campaigns
@@ -53,6 +54,7 @@ ROUTERS: list[Routes] = [
     problems.router,
     api_docs.router,
     admin_routes.audit_router,
+    operation_routes.routes(batch_operations),
     batches.router,
     operation_routes.routes(campaign_operations),
     campaigns.router,

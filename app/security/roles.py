@@ -34,10 +34,10 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     # Reading. Operators see their own carrier's only (app/security/tenant_scope.py, and each list).
     (
         EVERYBODY,
-        """list_batches get_batch list_bad_lines download_bad_lines batch_report campaign_report watch_run
-        watch_campaign get_order get_order_paper run_report list_statements get_statement_form
-        list_reports get_report get_report_file prove_report list_signed_papers get_signed_paper
-        get_attachment list_receipt_files get_receipt_file list_receipt_lines download_reconciliation
+        """download_bad_lines batch_report campaign_report watch_run watch_campaign get_order
+        get_order_paper run_report list_statements get_statement_form list_reports get_report
+        get_report_file prove_report list_signed_papers get_signed_paper get_attachment
+        list_receipt_files get_receipt_file list_receipt_lines download_reconciliation
         download_receipt_lines download_unknown""",
     ),
     (EVERYBODY, "get_me log_out change_password enrol_totp confirm_totp list_sessions end_sessions"),
@@ -55,8 +55,8 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     # Work of a carrier's operator, which the office may do for it.
     (
         WORKERS,
-        """upload_batch discard_batch upload_receipt_file keep_attachment state_figures
-        return_statement_form freeze_report issue_report keep_signed_paper""",
+        """upload_batch upload_receipt_file keep_attachment state_figures return_statement_form
+        freeze_report issue_report keep_signed_paper""",
     ),
     (
         SENDERS,

@@ -32,7 +32,6 @@ SENTENCES: Mapping[str, Said] = {
     "audit.algorithm": say("changed the algorithm of the audit's hashes"),
     "audit.sealed": say("sealed older rows of the audit"),
     "batch.again": say("uploaded the file of {subject} again"),
-    "batch.discard": say("threw {subject} away"),
     "batch.import": say("had {subject} imported"),
     "batch.register": say("uploaded {subject}"),
     "campaign.answers": say("made {subject} for this week's answers"),

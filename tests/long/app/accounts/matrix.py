@@ -24,10 +24,6 @@ metrics                 in   in   in   in   in   in
 list_acts               401  in   403  in   403  403
 verify_audit            401  in   403  in   403  403
 upload_batch            401  in   in   403  in   in
-list_batches            401  in   in   in   in   in
-get_batch               401  in   in   in   in   404
-discard_batch           401  in   in   403  in   404
-list_bad_lines          401  in   in   in   in   404
 download_bad_lines      401  in   in   in   in   404
 get_kit                 401  in   in   in   403  403
 edit_campaign           401  in   in   403  403  403
@@ -97,7 +93,6 @@ page_run_events         303  in   in   in   in   404
 page_do_state_figures   303  in   in   403  in   404
 page_unknown            303  in   in   in   in   404
 page_rejected           303  in   in   in   in   404
-page_do_discard_batch   303  in   in   403  in   404
 page_batch              303  in   in   in   in   404
 page_delivery           303  404  404  404  404  404
 page_links              303  in   in   in   in   in
