@@ -172,12 +172,6 @@ After = Annotated[
 Limit = Annotated[int, Query(ge=1, le=1000, description="rows on a page"), Exact]
 
 
-Since = Annotated[
-    AwareDatetime | None,
-    Query(description="made then or later; with its time zone", examples=["2024-02-01T00:00:00+07:00"]),
-]
-
-
 class Identified(Protocol):
     """A row of a list."""
 
