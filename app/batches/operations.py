@@ -41,7 +41,9 @@ def list_batches(
 ) -> ListPart[Batch]:
     """List batches in order of arrival."""
     if tx.who.carrier and carrier not in (None, tx.who.carrier):
-        raise Forbidden(f"Your key is for batches of {tx.who.carrier} only.", field="carrier")
+        raise Forbidden(
+            "Your account can only use batches of {carrier}.", carrier=tx.who.carrier, field="carrier"
+        )
     wanted = queries.BatchFilter(carrier or tx.who.carrier, state, since)
     return queries.listed(tx.connection, paging.request, paging.limit, wanted)
 
@@ -57,7 +59,7 @@ def get_batch(tx: Transaction, batch_id: Number) -> Batch:
     roles=WORKERS,
     command="batch discard",
     audit="threw {subject} away",
-    done="Batch {batch_id} is thrown away.",
+    done="Batch {batch_id} was discarded.",
     facts=lambda told: {"batch": told["batch_id"], "discarded": True},
     page="/batches",
     form="/batches/{batch_id}/discard",

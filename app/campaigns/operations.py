@@ -64,7 +64,7 @@ class TextView:
     status=201,
     action="directive.create",
     audit="entered {subject}",
-    flash="The directive is kept.",
+    flash="The directive was saved.",
     page="/directives/{id}",
     form="/directives/new",
 )
@@ -97,7 +97,7 @@ def get_directive(tx: Transaction, directive_id: Number) -> Directive:
     roles=AUTHORS,
     action="directive.deadline",
     audit="changed the deadline of {subject}",
-    flash="The deadline is changed.",
+    flash="The deadline was changed.",
     page="/directives/{directive_id}",
 )
 def put_off_deadline(tx: Transaction, directive_id: Number, body: DeadlineBody) -> Directive:
@@ -148,7 +148,7 @@ def create_campaign(tx: Transaction, body: CampaignBody) -> Campaign:
     roles=AUTHORS,
     status=201,
     action="campaign.follow_up",
-    audit="made {subject} for those whom earlier ones did not reach",
+    audit="created {subject} for those not reached before",
 )
 def follow_up(tx: Transaction, body: FollowUpBody) -> Dossier:
     """Create a draft to those whom finished campaigns did not reach, with a run at each of their carriers.
@@ -208,7 +208,7 @@ def _state(told: Mapping[str, Any]) -> Mapping[str, Any]:
     audit="submitted {subject}",
     done="Campaign {campaign_id} is submitted.",
     facts=_state,
-    flash="The campaign is submitted; another person decides now.",
+    flash="The campaign was submitted. Another person must decide.",
     page="/campaigns/{campaign_id}",
 )
 def submit_campaign(tx: Transaction, campaign_id: Number) -> Dossier:
@@ -224,7 +224,7 @@ def submit_campaign(tx: Transaction, campaign_id: Number) -> Dossier:
     audit="withdrew {subject}",
     done="Campaign {campaign_id} is withdrawn.",
     facts=_state,
-    flash="The campaign is withdrawn. An edit reopens it.",
+    flash="The campaign was withdrawn. Editing reopens it.",
     page="/campaigns",
 )
 def withdraw_campaign(tx: Transaction, campaign_id: Number) -> Dossier:
@@ -242,7 +242,7 @@ def withdraw_campaign(tx: Transaction, campaign_id: Number) -> Dossier:
     audit="approved {subject}",
     done="Campaign {campaign_id} is approved.",
     facts=_state,
-    flash="The campaign is approved; its runs may begin.",
+    flash="The campaign is approved. Its runs can start.",
     page="/approvals",
 )
 def approve_campaign(tx: Transaction, campaign_id: Number, body: ApprovalBody) -> Dossier:
@@ -261,7 +261,7 @@ def approve_campaign(tx: Transaction, campaign_id: Number, body: ApprovalBody) -
     audit="rejected {subject}",
     done="Campaign {campaign_id} is rejected.",
     facts=_state,
-    flash="The campaign is rejected.",
+    flash="The campaign was rejected.",
     page="/approvals",
 )
 def reject_campaign(tx: Transaction, campaign_id: Number, body: ReasonBody) -> Dossier:
@@ -279,7 +279,7 @@ def reject_campaign(tx: Transaction, campaign_id: Number, body: ReasonBody) -> D
     audit="returned {subject} to its author",
     done="Campaign {campaign_id} is a draft again.",
     facts=_state,
-    flash="The campaign is returned to its author.",
+    flash="The campaign was returned to its author.",
     page="/approvals",
 )
 def return_campaign(tx: Transaction, campaign_id: Number, body: ReasonBody) -> Dossier:
@@ -323,14 +323,14 @@ def _added(tx: Transaction, run_id: int) -> RunSummary:
     status=201,
     command="budget ask",
     options={"budget_segments": "segments"},
-    audit="asked for another budget of {subject}",
-    done="Request {number} waits for its approval: loa budget approve {campaign_id} {number}",
+    audit="requested another budget of {subject}",
+    done="Request {number} is waiting for approval: loa budget approve {campaign_id} {number}",
     facts=lambda told: {"campaign": told["campaign_id"], "order": told["number"]},
-    flash="It is asked for; another person approves it.",
+    flash="Requested. Another person must approve it.",
     page="/campaigns/{campaign_id}#budget",
 )
 def ask_budget(tx: Transaction, campaign_id: Number, body: BudgetBody) -> BudgetOrder:
-    """Ask for another budget of an approved campaign; another person approves it."""
+    """Request another budget for an approved campaign. Another person must approve it."""
     return budget_orders.ask(tx.connection, campaign_id, body.budget_segments, body.because, tx.who.name)
 
 
@@ -341,7 +341,7 @@ def ask_budget(tx: Transaction, campaign_id: Number, body: BudgetBody) -> Budget
     personal=True,
     action="budget.raise",
     audit="approved another budget of {subject}",
-    done="Campaign {campaign_id} has the budget of request {order_id}.",
+    done="Campaign {campaign_id} now has the budget of request {order_id}.",
     facts=lambda told: {"campaign": told["campaign_id"], "order": told["order_id"]},
     flash="The budget is approved.",
     page="/campaigns/{campaign_id}#budget",

@@ -38,6 +38,7 @@ from app.ledger.contract import SLOWEST
 from app.operations import OfCarrier, Paging, Since, Transaction, operation
 from app.security import audit
 from app.security.roles import AUTHORS, EVERYBODY, SENDERS, WORKERS
+from carriers.phrases import join
 
 TAG = "runs"
 
@@ -129,8 +130,13 @@ def act(connection: Connection, verb: Verb, run_id: int, who: str, at: datetime 
     if run.state in move.obeyed:
         return RunState(run.state)
     if run.state not in move.sources:
-        allowed = " or ".join(move.sources)
-        raise Conflict(f"The run is {run.state}; {verb} is for a run that is {allowed}.")
+        allowed = join(move.sources, " or ")
+        raise Conflict(
+            "Cannot {verb} the run because it is {state}. It must be {allowed}.",
+            state=run.state,
+            verb=verb,
+            allowed=allowed,
+        )
     new = move_run(run.state, move.target)
     also = _along_with(connection, verb, run, at_ms, at is not None)
     optimistic_lock.change_run(connection, run, state=new, **also)
@@ -145,15 +151,20 @@ def _moment(connection: Connection, verb: Verb, run: Record, at: datetime | None
     """Return when the verb took effect, in ms. Raises Invalid for a time that can't be."""
     held = carrier_audience.of_run(connection, run.id) is not None
     if verb is Verb.END and not held:
-        raise Conflict(f"Loa sends run {run.id} itself and sees its end; cancel it to stop it before.")
+        raise Conflict(
+            "Loa sends run {run} itself and records its end. To stop it early, cancel it.", run=run.id
+        )
     if at is None:
         return shared_ms(connection)
     if not held or verb not in (Verb.START, Verb.END):
-        raise Invalid("A time is only given with start and end of a run whose carrier sends.", field="at")
+        raise Invalid(
+            "A time can only be given when starting or ending a run that the carrier sends itself.",
+            field="at",
+        )
     if at.tzinfo is None or at > clock.from_ms(shared_ms(connection)):
-        raise Invalid("The time needs its zone and can't lie in the future.", field="at")
+        raise Invalid("The time needs a time zone and cannot be in the future.", field="at")
     if verb is Verb.END and run.started_at is not None and clock.to_ms(at) < run.started_at:
-        raise Invalid("The run can't have ended before it started.", field="at")
+        raise Invalid("The run cannot have ended before it started.", field="at")
     return clock.to_ms(at)
 
 
@@ -199,8 +210,9 @@ def _check_begun(at_ms: int, approved_ms: int) -> None:
     if at_ms // 60_000 < approved_ms // 60_000:
         approved = clock.moment(approved_ms).isoformat(timespec="minutes")
         raise Invalid(
-            f"The run can't have started before its campaign was approved, at {approved}; state when the "
-            "carrier began.",
+            "The run cannot have started before the campaign was approved ({approved}). Enter the "
+            "time when the carrier started sending.",
+            approved=approved,
             field="at",
         )
 
@@ -250,7 +262,7 @@ def get_forecast(tx: Transaction, run_id: Number) -> Forecast:
     roles=SENDERS,
     command="run priority",
     arguments=("priority",),
-    audit="changed the turn of {subject}",
+    audit="changed the priority of {subject}",
     done="Run {id} has priority {priority}.",
     facts=lambda told: {"run": told["id"], "priority": told["priority"]},
     flash="The turn is changed.",
@@ -270,7 +282,7 @@ def set_priority(tx: Transaction, run_id: Number, body: PriorityBody) -> RunSumm
     command="run rate",
     arguments=("segments_per_second",),
     audit="changed the rate of {subject}",
-    done="The rate is changed. It holds from the next thousand messages on.",
+    done="The rate was changed. It applies from the next thousand messages on.",
     facts=lambda told: {"run": told["id"], "segments_per_second": told["segments_per_second"]},
     page="/runs/{run_id}",
 )
@@ -279,14 +291,16 @@ def set_rate(tx: Transaction, run_id: Number, body: RateBody) -> RunSummary:
     connection, rate = tx.connection, body.segments_per_second
     run = optimistic_lock.run(connection, run_id)
     if run.state == RunState.CANCELLED:
-        raise Conflict(f"Run {run_id} is cancelled; nothing of it is sent any more.")
+        raise Conflict("Run {run} is cancelled. It sends no more messages.", run=run_id)
     if carrier_audience.of_run(connection, run_id) is not None:
-        raise Conflict(f"The carrier sends run {run_id} itself, at a rate of its own.")
+        raise Conflict("The carrier sends run {run} itself at its own rate.", run=run_id)
     least = ceil(round(forecast.rate_at(connection, run.carrier).segments_per_second * SLOWEST, 6)) or 1
     if rate is not None and rate < least:
         raise Invalid(
-            f"The rate is between {least} and {FASTEST} SMS parts a second; none is that of the links. To "
-            "send nothing for a while, pause the run.",
+            "The rate must be between {least} and {most} SMS parts per second; without one the run "
+            "uses the rate of its links. To stop sending for a while, pause the run.",
+            least=least,
+            most=FASTEST,
             field="segments_per_second",
         )
     optimistic_lock.change_run(connection, run, segments_per_second=rate)
@@ -313,8 +327,8 @@ def start_run(tx: Transaction, run_id: Number, body: MomentBody | None = None) -
     "POST /v1/runs/{run_id}/end",
     roles=SENDERS,
     command="run end",
-    audit="said that {subject} has ended",
-    flash="The end is written down. State the figures as soon as they are there.",
+    audit="recorded that {subject} has ended",
+    flash="The end was recorded. Enter the figures as soon as they are available.",
     done="Run {id} is {state}.",
     facts=_state,
     page="/runs/{run_id}",
@@ -329,13 +343,13 @@ def end_run(tx: Transaction, run_id: Number, body: MomentBody | None = None) -> 
     roles=WORKERS,
     command="run pause",
     audit="paused {subject}",
-    flash="The run is paused. What is in flight still arrives.",
+    flash="The run was paused. Messages in flight still arrive.",
     done="Run {id} is {state}.",
     facts=_state,
     page="/runs/{run_id}",
 )
 def pause_run(tx: Transaction, run_id: Number) -> RunSummary:
-    """Stop sending, after what is in flight. Repeating it changes nothing."""
+    """Pause sending. Messages in flight still arrive. Repeating it changes nothing."""
     return _ordered(tx, Verb.PAUSE, run_id)
 
 
@@ -344,7 +358,7 @@ def pause_run(tx: Transaction, run_id: Number) -> RunSummary:
     roles=WORKERS,
     command="run resume",
     audit="resumed {subject} after a pause",
-    flash="The run goes on at the next message.",
+    flash="The run continues with the next message.",
     done="Run {id} is {state}.",
     facts=_state,
     page="/runs/{run_id}",
@@ -359,7 +373,7 @@ def resume_run(tx: Transaction, run_id: Number) -> RunSummary:
     roles=WORKERS,
     command="run cancel",
     audit="cancelled {subject}",
-    flash="The run is being cancelled. Nothing more is sent of it.",
+    flash="The run is being cancelled. Nothing more is sent.",
     done="Run {id} is {state}.",
     facts=_state,
     page="/runs/{run_id}",

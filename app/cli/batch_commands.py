@@ -22,6 +22,7 @@ from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Json, bar, whoami, whole
 from app.core.carrier_check import check_own
 from app.core.masking import escaped
+from carriers.phrases import Phrase
 
 app = typer.Typer(no_args_is_help=True, help="Batches: subscribers of one carrier, from one file.")
 
@@ -30,10 +31,10 @@ app = typer.Typer(no_args_is_help=True, help="Batches: subscribers of one carrie
 def import_(
     file: Annotated[Path, typer.Argument(callback=read_twice, help="CSV (also .gz) or XLSX.")],
     carrier: Annotated[str, typer.Option(help="viettel, vnpt, mobifone ...")],
-    name: Annotated[str | None, typer.Option(help="What people call it; else the file's name.")] = None,
+    name: Annotated[str | None, typer.Option(help="A name for it; default: the file name.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Import a file; the same file again is the same batch."""
+    """Import a file. Importing the same file again gives the same batch."""
     if common.server is not None:
         _send(file, carrier, name, as_json)
         return
@@ -52,10 +53,10 @@ def import_(
         return
     _tell(batch, "" if known.created else " (known already)")
     for count, words in (
-        (batch.other_range, "numbers are of other carriers' ranges; they may have been ported"),
-        (counts.unknown_areas, "lines have an area that is not known; they are counted without one"),
-        (counts.languages_ignored, "lines name a language, which is not kept"),
-        (counts.short_rows, "lines have fewer cells than the header; what they lack is taken as empty"),
+        (batch.other_range, "numbers are in other carriers' ranges; they may have been ported"),
+        (counts.unknown_areas, "lines have an unknown area and are counted without one"),
+        (counts.languages_ignored, "lines have a language, which is ignored"),
+        (counts.short_rows, "lines have fewer cells than the header; missing cells are treated as empty"),
     ):
         if count:
             typer.echo(f"{count} {words}.")
@@ -80,16 +81,16 @@ def _send(file: Path, carrier: str, name: str | None, as_json: bool) -> None:
 @app.command()
 def bad_lines(
     batch_id: Annotated[int, typer.Argument(parser=whole, help="The batch.")],
-    out: Annotated[Path | None, typer.Option(help="Write CSV for Excel there.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file to write, as CSV for Excel.")] = None,
 ) -> None:
-    """Show the lines that gave no subscriber, and why."""
+    """Show the bad lines, and why they were rejected."""
     ids = {"batch_id": batch_id}
     batch = carried_out("get_batch", ids)
     if out is None:
         for line in carried_out("list_bad_lines", ids, limit=KEPT):
             typer.echo(f"{line.line}\t{escaped(line.value)}\t{line.reason_en}")
         if (rest := batch.lines - batch.accepted - KEPT) > 0:
-            typer.echo(f"{rest} more bad lines are counted, and not kept one by one.")
+            typer.echo(Phrase("{n} more bad lines were counted but not stored.", n=rest))
     elif common.server is not None:
         replace_lines(out, [remote.at_server(lambda api: api.download_bad_lines(batch_id))])
     else:

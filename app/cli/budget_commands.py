@@ -9,15 +9,15 @@ from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Json, Number, listing, say
 from app.core.errors import Conflict
 
-app = typer.Typer(no_args_is_help=True, help="Budgets: what is spent, and ask for another one.")
+app = typer.Typer(no_args_is_help=True, help=("Budgets: what is spent, and requests for another budget."))
 
 
 @app.command()
 def show(campaign_id: Number, as_json: Json = False) -> None:
-    """Show the budget that counts for a campaign, what is spent of it, and the requests for another one."""
+    """Show a campaign's budget, what has been spent, and requests for another budget."""
     found = carried_out("get_campaign", {"campaign_id": campaign_id}).budget
     if found is None:
-        raise Conflict(f"Campaign {campaign_id} has no budget.")
+        raise Conflict("Campaign {campaign_id} has no budget.", campaign_id=campaign_id)
     if as_json:
         say(found, as_json)
         return

@@ -24,17 +24,17 @@ from app.ledger import opt_out_seal
 from app.privacy import operations as operations  # its operations
 from app.privacy.do_not_send import MOST, Changed, RefusedEntry
 
-app = typer.Typer(no_args_is_help=True, help="Numbers that a carrier's runs leave out.")
+app = typer.Typer(no_args_is_help=True, help="Numbers that a carrier's runs exclude.")
 
 Carrier = Annotated[str, typer.Option(help="viettel, vnpt, mobifone ...")]
 Numbers = Annotated[
-    list[str] | None, typer.Argument(help="In any usual spelling; from stdin, when not given.")
+    list[str] | None, typer.Argument(help="In any usual form; default: read from standard input.")
 ]
 
 
 @app.command()
 def add(carrier: Carrier, numbers: Numbers = None, as_json: Json = False) -> None:
-    """Add numbers to the list; runs leave them out from now on."""
+    """Add numbers to the list. Runs exclude them from now on."""
     _carry_out("add_do_not_send", carrier, iter(numbers or _typed()), as_json)
 
 
@@ -67,13 +67,13 @@ def remove(carrier: Carrier, numbers: Numbers = None, as_json: Json = False) -> 
 
 @app.command()
 def seal(carrier: Carrier) -> None:
-    """Seal the list as it is, once you have compared it: after a restore, or a change outside Loa."""
+    """Seal the list as it is after a restore or a change outside Loa. Compare it first."""
     with open_db() as (db, _):
         who = db.read(decider, "add_do_not_send")
         if who.carrier is not None:
-            raise Forbidden("An operator can't seal a list; ask an administrator.", field="carrier")
+            raise Forbidden("Operators cannot seal a list. Ask an administrator.", field="carrier")
         count = db.write(opt_out_seal.seal, carrier, who.name)
-    done(f"The list of {carrier} is sealed with {count} numbers.", carrier=carrier, numbers=count)
+    done(f"The list of {carrier} was sealed with {count} numbers.", carrier=carrier, numbers=count)
 
 
 def _typed() -> list[str]:
@@ -91,8 +91,10 @@ def _carry_out(
         )
     except RequestRefused as error:
         if error.maybe_done:
-            shown = f"`loa do-not-send list --carrier {carrier}` shows what is there"
-            raise Invalid(f"{error.detail} {shown}; repeating changes nothing.") from None
+            shown = f"`loa do-not-send list --carrier {carrier}` shows the list"
+            raise Invalid(
+                "{detail} {shown}. Repeating the command changes nothing.", detail=error.detail, shown=shown
+            ) from None
         raise
     if places:
         refused = [RefusedEntry(places[each.place - 1], each.why) for each in done.refused]

@@ -16,25 +16,23 @@ from app.privacy import operations as operations  # its operations
 from app.privacy.person_data import whole_paper
 from app.privacy.person_requests import RequestKind, RequestOutcome
 
-app = typer.Typer(no_args_is_help=True, help="What is held on one person, and their requests.")
+app = typer.Typer(no_args_is_help=True, help="Data held about one person, and their requests.")
 
 
 @app.callback()
 def privacy() -> None:
-    """What is held on one person, and their requests."""
+    """Data held about one person, and their requests."""
 
 
 @app.command()
 def person(
     number: Annotated[
-        str | None, typer.Argument(help="In any usual spelling; from stdin, when not given.")
+        str | None, typer.Argument(help="In any usual form; default: read from standard input.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Write the document for the person who asked there.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The file for the document for the person.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show where this exact number is held, since when, why, and who has looked for it. Audited."""
+    """Show where this exact number is stored, since when and why, and who has looked it up. Audited."""
     phone = (number if number is not None else sys.stdin.readline()).strip()
     found = carried_out("read_person_data", {}, phone=phone)
     if out is not None:
@@ -54,14 +52,16 @@ def person(
 @app.command("request")
 def request_(
     kind: Annotated[RequestKind, typer.Option(help="What the person asks for.")],
-    came: Annotated[str, typer.Option(help="The day on which it came, as 2026-11-27.")],
-    reference: Annotated[str, typer.Option(help="How it came, such as number and day of the letter.")],
+    came: Annotated[str, typer.Option(help="The day on which it arrived, for example 2026-11-27.")],
+    reference: Annotated[
+        str, typer.Option(help=("How it arrived, for example number and date of the letter."))
+    ],
     number: Annotated[
-        str | None, typer.Argument(help="In any usual spelling; from stdin, when not given.")
+        str | None, typer.Argument(help="In any usual form; default: read from standard input.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Record what the holder of a number asks about their own data, with the day by which to answer."""
+    """Record a person's request about their own data, with the day by which to answer."""
     phone = (number if number is not None else sys.stdin.readline()).strip()
     said: dict[str, Any] = {
         "phone": phone,
@@ -75,13 +75,16 @@ def request_(
 @app.command()
 def answer(
     request_id: Number,
-    why: Annotated[str, typer.Option(help="In words for who asked.")],
-    refuse: Annotated[bool, typer.Option("--refuse", help="Do nothing, and say why not.")] = False,
+    why: Annotated[str, typer.Option(help="The answer to the person.")],
+    refuse: Annotated[
+        bool, typer.Option("--refuse", help="Refuse the request; --why gives the reason.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Carry a request out, or refuse it: erase, list the number everywhere, or say what is held. Audited.
+    """Carry out or refuse a request: erase, add the number to every list, or state what is held.
+    Audited.
 
-    Who has recorded a request to erase does not carry it out.
+    Whoever recorded a request for erasure cannot carry it out.
     """
     outcome = RequestOutcome.REFUSED if refuse else RequestOutcome.DONE
     ids = {"request_id": request_id}
@@ -91,14 +94,20 @@ def answer(
 @app.command()
 def paper(
     request_id: Number,
-    out: Annotated[Path | None, typer.Option(help="Write it there.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file to write.")] = None,
 ) -> None:
-    """Print the paper for who asked, with its digest and seal, or write it to a file."""
+    """Print the document for the person, with its digest and seal, or write it to a file."""
     found = carried_out("get_person_request", {"request_id": request_id})
     if not found.paper:
-        raise Invalid(f"Request {request_id} is not answered yet; `loa privacy answer` answers it.")
+        raise Invalid(
+            "Request {request_id} has not been answered. Run `loa privacy answer` to answer it.",
+            request_id=request_id,
+        )
     if not found.intact:
-        raise Invalid(f"The paper of request {request_id} was altered; compare the database with a backup.")
+        raise Invalid(
+            "The document of request {request_id} was altered. Compare the database with a backup.",
+            request_id=request_id,
+        )
     seal = found.seal or "không có khóa"
     whole = f"{found.paper}SHA-256: {found.sha256}\nDấu xác nhận: {seal}\n"
     if out is None:

@@ -8,14 +8,14 @@ from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Json, Number, listing, say
 from app.dispatch import decisions as decisions  # its operations
 
-app = typer.Typer(no_args_is_help=True, help="Rejected messages: why, and send them again.")
+app = typer.Typer(no_args_is_help=True, help="Rejected messages: why, and how to send them again.")
 
 
 @app.command("list")
 def list_(run_id: Number, as_json: Json = False) -> None:
-    """Show what was refused of a run, by reason and code, and the orders to send it again.
+    """Show the rejected messages of a run, by reason and code, and the orders to resend them.
 
-    SENDABLE of them an order would send again: none that the carrier may have.
+    SENDABLE is how many an order would resend, without those that the carrier may have.
     """
     found = carried_out("list_rejected", {"run_id": run_id})
     if as_json:

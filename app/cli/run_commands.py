@@ -28,7 +28,7 @@ app = typer.Typer(no_args_is_help=True, help="Runs: a campaign's share at one ca
 @app.command()
 def order(
     run_id: Number,
-    out: Annotated[Path | None, typer.Option(help="A paper to write: FILE.docx or FILE.pdf.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The document to write: FILE.docx or FILE.pdf.")] = None,
     as_json: Json = False,
 ) -> None:
     """Print the order to a carrier that sends to its own subscribers, or write it as a document."""
@@ -53,7 +53,7 @@ def _paper(run_id: int, out: Path) -> bytes:
 
     suffix = out.suffix.lower().removeprefix(".")
     if suffix not in ("docx", "pdf"):
-        raise Invalid("--out names a .docx or a .pdf file.")
+        raise Invalid("--out must be a .docx or .pdf file.")
     if common.server is not None:
         content: bytes = at_server(lambda api: api.get_order_paper(run_id, format=cast("Any", suffix)))
         return content
@@ -64,16 +64,16 @@ def _paper(run_id: int, out: Path) -> bytes:
 
 @app.command()
 def show(run_id: Number, as_json: Json = False) -> None:
-    """Show one run, its progress, and what stands in its way, such as a link without a connection."""
+    """Show one run, its progress, and what blocks it, for example a disconnected link."""
     found, ahead = (carried_out(name, {"run_id": run_id}) for name in ("get_run", "get_forecast"))
     say({**to_jsonable_python(found), "warnings": ahead.warnings}, as_json)
 
 
 # What a run that does not send waits for; `watch` repeats it after so many looks.
 _WAITS = {
-    RunState.PLANNED: "waiting to be started: `loa run start {}`, once its campaign is approved",
+    RunState.PLANNED: "waiting to be started: `loa run start {}` once its campaign is approved",
     RunState.PAUSED: "paused: `loa run resume {}` continues it",
-    RunState.SENT: "all sent; waiting for receipts",
+    RunState.SENT: "everything sent; waiting for receipts",
 }
 _LOOKS = 15
 
@@ -81,10 +81,10 @@ _LOOKS = 15
 @app.command()
 def watch(
     run_id: Number,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between checks.")] = 2.0,
     as_json: Json = False,
 ) -> None:
-    """Show a run's progress whenever it has changed, until it is over; as JSON a line each."""
+    """Show a run's progress whenever it changes, until it ends. With --json, one line each."""
     last = None
     for look, found in enumerate(_following(run_id, every)):
         if as_json:
@@ -119,7 +119,7 @@ def _following(run_id: int, every_s: float) -> Iterator[queries.RunSummary]:
 
 @app.command()
 def forecast(run_id: Number, as_json: Json = False) -> None:
-    """Show how long the run takes, when it is done, and what prevents that."""
+    """Show how long the run takes, when it will finish, and what prevents that."""
     say(_ahead(carried_out("get_forecast", {"run_id": run_id}), as_json), as_json)
 
 

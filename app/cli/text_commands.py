@@ -11,12 +11,12 @@ from app.campaigns import operations as operations  # its operations
 from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Json, listing, say, shown
 
-app = typer.Typer(no_args_is_help=True, help="Texts to choose from, and what a wording costs.")
+app = typer.Typer(no_args_is_help=True, help="Prepared texts, and what a text costs.")
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Show the texts of messages/ with the SMS parts of each form."""
+    """Show the texts in messages/ with the SMS parts of each form."""
     found = carried_out("list_texts", {})
     rows = [
         SimpleNamespace(
@@ -35,10 +35,10 @@ def list_(as_json: Json = False) -> None:
 @app.command()
 def preview(
     wording: Annotated[str, typer.Argument(help="Your own text, in quotation marks.")],
-    subscribers: Annotated[int, typer.Option(min=0, help="For how many people.")] = 0,
+    subscribers: Annotated[int, typer.Option(min=0, help="The number of people.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Show what a wording costs in both forms, and advice on it; nothing is stored."""
+    """Show what a text costs in both forms, with advice. Nothing is stored."""
     found = carried_out("preview_text", {}, text=wording, subscribers=subscribers)
     if as_json:
         say(found, as_json)

@@ -22,7 +22,7 @@ from app.dispatch import unknown_export
 from app.security import phone_disclosure
 from app.security.phone_disclosure import DisclosurePlace
 
-app = typer.Typer(no_args_is_help=True, help="Unknown deliveries: see them, send again, or write off.")
+app = typer.Typer(no_args_is_help=True, help="Unknown deliveries: list, resend or write off.")
 
 Lines = Annotated[
     list[str] | None, typer.Option("--line", help="One delivery as BATCH:LINE; may be repeated.")
@@ -41,7 +41,7 @@ class _Shown:
 
 @app.command("list")
 def list_(run_id: Number, as_json: Json = False) -> None:
-    """Show the unknown deliveries of a run, a thousand at most; phones are masked."""
+    """Show up to a thousand unknown deliveries of a run, with masked numbers."""
     found = carried_out("list_unknown", {"run_id": run_id})
     shown = [
         _Shown(f"{each.batch}:{each.line}", each.phone, each.since, each.why, each.written_off_by)
@@ -53,14 +53,16 @@ def list_(run_id: Number, as_json: Json = False) -> None:
 @app.command()
 def export(
     run_id: Number,
-    out: Annotated[Path, typer.Option(help="Write CSV for Excel there.")],
-    whole_numbers: Annotated[bool, typer.Option(help="Do not mask numbers; the audit says so.")] = False,
+    out: Annotated[Path, typer.Option(help="The file to write, as CSV for Excel.")],
+    whole_numbers: Annotated[
+        bool, typer.Option(help="Do not mask numbers; the audit log records it.")
+    ] = False,
 ) -> None:
-    """Write what is still unknown of a run, to ask the carrier which of it was taken."""
+    """Write the unknown deliveries of a run, to ask the carrier which of them it accepted."""
     if common.server is not None:
         if whole_numbers:
             raise Invalid(
-                "A server gives whole numbers to the carrier's own operator alone, without this option."
+                "Over --server, only the carrier's own operator gets whole numbers, without this option."
             )
         replace_lines(out, [at_server(lambda api: api.download_unknown(run_id))])
         return
@@ -74,7 +76,7 @@ def export(
 
 @app.command()
 def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None:
-    """Queue unknown deliveries again; a second copy may come of it."""
+    """Queue unknown deliveries again. People may get a second copy."""
     _decide("resend_unknown", run_id, "queued again", **_chosen(lines, everything))
 
 
@@ -85,7 +87,7 @@ def write_off(
     everything: All = False,
     reason: Annotated[str | None, typer.Option(help="Why; the audit keeps it.")] = None,
 ) -> None:
-    """Leave unknown deliveries unknown for good; the report counts them under their own heading."""
+    """Leave unknown deliveries unknown permanently. The report counts them separately."""
     said = {"reason": reason} if reason else {}
     _decide("write_off_unknown", run_id, "written off", **_chosen(lines, everything), **said)
 
@@ -99,12 +101,12 @@ def _decide(name: str, run_id: int, words: str, **options: Any) -> None:
 def _chosen(lines: list[str] | None, everything: bool) -> dict[str, Any]:
     """Return what the body has; raises Invalid for no choice, which must not mean all."""
     if everything == bool(lines):
-        raise Invalid("Say either --line BATCH:LINE (as `loa unknown list` shows it) or --all.")
+        raise Invalid("Name either --line BATCH:LINE (as shown by `loa unknown list`) or --all.")
     return {"all": True} if everything else {"lines": [_pair(line) for line in lines or []]}
 
 
 def _pair(line: str) -> tuple[int, int]:
     batch, seq = (ids.read(each) for each in line.partition(":")[::2])
     if not batch or not seq:
-        raise Invalid(f"--line {line} is not BATCH:LINE, two numbers as in 3:1042.")
+        raise Invalid("--line {line} is not valid. Use BATCH:LINE, for example 3:1042.", line=line)
     return batch, seq

@@ -17,6 +17,7 @@ from app.database.records import from_row
 from app.notifications.outbox import NoticeState, NoticeView
 from app.operations import Paging, Transaction, operation
 from app.security.roles import ADMINS, OFFICE
+from carriers.phrases import Phrase
 
 TAG = "deadline"
 
@@ -59,8 +60,8 @@ def list_notices(tx: Transaction, paging: Paging, state: NoticeState | None = No
     roles=ADMINS,
     status=202,
     action="notice.replay",
-    audit="sent {subject} once more",
-    flash="Notices that are sent once more: {notices}.",
+    audit="sent {subject} again",
+    flash="Notices being sent again: {notices}.",
     page="/notices",
 )
 def replay_failed_notices(tx: Transaction, body: FailedNotices) -> Replayed:
@@ -70,8 +71,12 @@ def replay_failed_notices(tx: Transaction, body: FailedNotices) -> Replayed:
     ids = tx.connection.execute(failed.values(_again()).returning(n.id)).scalars().all()
     if not ids:
         known = select(n.target).where(n.state == NoticeState.FAILED.value).distinct()
-        others = ", ".join(sorted(tx.connection.execute(known).scalars())) or "none"
-        raise Conflict(f"No notice to {body.target} has failed; notices that failed are to: {others}.")
+        others = ", ".join(sorted(tx.connection.execute(known).scalars())) or Phrase("none")
+        raise Conflict(
+            "There are no failed notices to {target}. Notices to these have failed: {others}.",
+            target=body.target,
+            others=others,
+        )
     for notice_id in sorted(ids):
         tx.note(f"notice/{notice_id}", target=body.target)
     return Replayed(notices=len(ids))
@@ -82,8 +87,8 @@ def replay_failed_notices(tx: Transaction, body: FailedNotices) -> Replayed:
     roles=ADMINS,
     status=202,
     action="notice.replay",
-    audit="sent {subject} once more",
-    flash="Notice {notice_id} is sent once more.",
+    audit="sent {subject} again",
+    flash="Notice {notice_id} is being sent again.",
     page="/notices",
 )
 def replay_notice(tx: Transaction, notice_id: Number) -> dict[str, int]:
@@ -97,6 +102,5 @@ def replay_notice(tx: Transaction, notice_id: Number) -> dict[str, int]:
 
 
 def _again() -> dict[str, Any]:
-    # A process sending one right now loses its lease, so that its outcome can't undo this order.
-    again = {"state": str(NoticeState.WAITING), "due_at": clock.now_ms(), "tries": 0, "error": None}
-    return again | {"owner": None, "lease_until": None}
+    # The outcome of a sending that is under way can't undo this order.
+    return {"state": str(NoticeState.WAITING), "due_at": clock.now_ms(), "tries": 0, "error": None}

@@ -65,9 +65,14 @@ class UnknownSelection(BaseModel):
     def chosen(self) -> list[tuple[int, int]]:
         """Require exactly one of the two: an empty choice is a mistake, and both could make copies."""
         if self.lines and self.all:
-            raise Invalid("Say either `lines` or `all`, not both: `all` means more than these.", field="all")
+            raise Invalid(
+                "Provide either `lines` or `all`, but not both; `all` covers more than these lines.",
+                field="all",
+            )
         if not self.lines and not self.all:
-            raise Invalid("Name the deliveries as [batch, line] pairs, or say `all`: true.", field="lines")
+            raise Invalid(
+                "Provide the deliveries as [batch, line] pairs, or set `all` to true.", field="lines"
+            )
         return [] if self.all else self.lines
 
 
@@ -144,7 +149,7 @@ def _unknown(row: Row[Any]) -> UnknownView:
     "POST /v1/runs/{run_id}/unknown/resend",
     roles=SENDERS,
     action="unknown.resend",
-    audit="sent messages of unknown outcome of {subject} again",
+    audit="resent messages of unknown outcome of {subject}",
     flash="Queued again: {deliveries} messages.",
     page="/runs/{run_id}",
 )
@@ -162,7 +167,7 @@ def resend_unknown(work: Work, run_id: Number, body: UnknownSelection) -> Decide
     "POST /v1/runs/{run_id}/unknown/write-off",
     roles=SENDERS,
     action="unknown.write_off",
-    audit="wrote messages of unknown outcome of {subject} off",
+    audit="wrote off messages of unknown outcome of {subject}",
     flash="Written off: {deliveries} messages.",
     page="/runs/{run_id}",
 )
@@ -193,11 +198,11 @@ def _asked(told: Mapping[str, Any]) -> Mapping[str, Any]:
     roles=SENDERS,
     command="rejected ask",
     status=201,
-    audit="ordered that refused messages of {subject} be sent again",
-    done="Order {number} ({messages} messages) waits for its approval: "
+    audit="ordered rejected messages of {subject} to be resent",
+    done="Order {number} ({messages} messages) is waiting for approval: "
     "loa rejected approve {run_id} {number}",
     facts=_asked,
-    flash="The order is written; another person approves it.",
+    flash="The order was created. Another person must approve it.",
     page="/runs/{run_id}/rejected",
 )
 def ask_rejected(work: Work, run_id: Number, body: RejectedBody) -> RejectedOrder:
@@ -217,11 +222,11 @@ def _approved(told: Mapping[str, Any]) -> Mapping[str, Any]:
     roles=AUTHORS,
     command="rejected approve",
     personal=True,
-    audit="approved an order to send refused messages of {subject} again",
+    audit="approved an order to resend rejected messages of {subject}",
     done="Messages of run {run_id} queued again: {sent_again}. Left out, because a result file says that the "
     "carrier has them: {left_out}.",
     facts=_approved,
-    flash="Queued again: {sent_again} messages that were refused.",
+    flash="Queued again: {sent_again} rejected messages.",
     page="/runs/{run_id}/rejected",
 )
 def approve_rejected(work: Work, run_id: Number, order_id: Number) -> RejectedOrder:

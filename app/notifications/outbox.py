@@ -1,4 +1,4 @@
-"""Transactional outbox: enqueued in the caller's transaction, claimed under a lease, sent once."""
+"""Transactional outbox: enqueued in the caller's transaction, sent once by who holds the job of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, func, select, update
 
 from app.core import clock
 from app.database.connection import keys_of
@@ -19,11 +19,12 @@ from app.security import row_stamps
 
 # Pauses after each failure in seconds, about four days in total; then a person must look.
 WAITS = (30.0, 120.0, 600.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 24 * 3600.0, 48 * 3600.0)
-LEASE_MS = 600_000  # longer than any server is waited for
+JOB = "notices"  # the kind of the one job of those who send
 _AT_ONCE = 10
 _ERROR_LENGTH = 500
 _NOT_OURS = (
-    "This notice was written or changed outside Loa, so it is not sent. Find out who writes the database."
+    "This notice was created or changed outside Loa, so it is not sent. Check who has write access "
+    "to the database."
 )
 
 
@@ -53,10 +54,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class DueNotice:
-    """A notice claimed by `owner`, to be sent now; tries: previous failures."""
+    """A notice to be sent now; tries: previous failures."""
 
     id: int
-    owner: str
+    due_at: int
     notice: Notice
     tries: int
 
@@ -128,31 +129,18 @@ def unknown(connection: Connection, new: Sequence[Notice]) -> bool:
     return bool(keys) and connection.execute(known).scalar_one() < len(keys)
 
 
-def take(connection: Connection, owner: str) -> DueNotice | None:
-    """Claim a due notice for `owner`; None if there is none or others were faster.
+def next_due(connection: Connection) -> DueNotice | None:
+    """Return the notice that is to be sent next; None if none is due.
 
     What Loa has not written is not sent, and is shown as a fault.
     """
-    now = clock.now_ms()
-    query = select(notices).where(*_free(now)).order_by(notices.c.due_at).limit(_AT_ONCE)
-    for row in connection.execute(query).all():
-        if not row_stamps.holds(connection, _content(_notice(row)), row.stamp):
-            _refuse(connection, row.id)
-        elif _lease(connection, row.id, owner, now):
-            return DueNotice(row.id, owner, _notice(row), row.tries)
-    return None
-
-
-def _free(now: int) -> tuple[ColumnElement[bool], ...]:
     n = notices.c
-    unheld = or_(n.lease_until.is_(None), n.lease_until <= now)
-    return n.state == NoticeState.WAITING.value, n.due_at <= now, unheld
-
-
-def _lease(connection: Connection, notice_id: int, owner: str, now: int) -> bool:
-    """Try to lease the notice; the UPDATE checks again that it is free."""
-    taken = update(notices).where(notices.c.id == notice_id, *_free(now))
-    return bool(connection.execute(taken.values(owner=owner, lease_until=now + LEASE_MS)).rowcount)
+    query = select(notices).where(n.state == NoticeState.WAITING.value, n.due_at <= clock.now_ms())
+    for row in connection.execute(query.order_by(n.due_at).limit(_AT_ONCE)).all():
+        if row_stamps.holds(connection, _content(_notice(row)), row.stamp):
+            return DueNotice(row.id, row.due_at, _notice(row), row.tries)
+        _refuse(connection, row.id)
+    return None
 
 
 def _refuse(connection: Connection, notice_id: int) -> None:
@@ -180,26 +168,23 @@ def _notice(row: Any) -> Notice:
 def record_outcome(
     connection: Connection, due: DueNotice, outcome: Outcome, waits: Sequence[float] = WAITS
 ) -> None:
-    """Record the outcome, unless the lease has passed to another owner."""
-    now = clock.now_ms()
-    own = and_(
-        notices.c.id == due.id, notices.c.owner == due.owner, notices.c.state == NoticeState.WAITING.value
-    )
-    values: dict[str, Any] = {"owner": None, "lease_until": None}
+    """Record the outcome, unless another process has sent the notice, or it was replayed meanwhile."""
+    now, n = clock.now_ms(), notices.c
+    own = (n.id == due.id, n.state == NoticeState.WAITING.value, n.due_at == due.due_at, n.tries == due.tries)
     match outcome:
         case Sent():
-            values |= {"state": str(NoticeState.SENT), "sent_at": now, "error": None}
+            values: dict[str, Any] = {"state": str(NoticeState.SENT), "sent_at": now, "error": None}
         case Later(reason, after_s) if due.tries < len(waits):
             wait = max(waits[due.tries], after_s)
-            values |= {
+            values = {
                 "due_at": now + round(wait * 1000),
                 "tries": due.tries + 1,
                 "error": reason[:_ERROR_LENGTH],
             }
         case Later(reason) | Never(reason):
-            values |= {
+            values = {
                 "state": str(NoticeState.FAILED),
                 "tries": due.tries + 1,
                 "error": reason[:_ERROR_LENGTH],
             }
-    connection.execute(update(notices).where(own).values(values))
+    connection.execute(update(notices).where(*own).values(values))

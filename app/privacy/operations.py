@@ -58,7 +58,7 @@ class PersonAnswerBody(StrictBody):
     keyed=False,
     personal=True,
     action="person.data",
-    audit="read what is held on {subject}",
+    audit="viewed the data held about {subject}",
 )
 def read_person_data(work: Work, body: NumberBody) -> PersonData:
     """Read what is held on one exact number: where, since when, why, and who has looked for it.
@@ -75,7 +75,7 @@ def read_person_data(work: Work, body: NumberBody) -> PersonData:
     personal=True,
     action="person-request.record",
     audit="recorded {subject}",
-    flash="The request is recorded.",
+    flash="The request was recorded.",
     page="/person-requests/{id}",
     hidden=("phone",),
 )
@@ -116,13 +116,13 @@ def get_person_request(tx: Transaction, request_id: Number) -> PersonRequest:
     personal=True,
     action="person-request.answer",
     audit="answered {subject}",
-    flash="The request is answered.",
+    flash="The request was answered.",
     page="/person-requests/{request_id}",
 )
 def answer_person_request(work: Work, request_id: Number, body: PersonAnswerBody) -> PersonRequest:
     """Answer a request: erase, list the number everywhere, or say what is held; or refuse it.
 
-    Who has recorded a request to erase does not carry it out. The number is gone from an answered request.
+    Whoever recorded a request for erasure cannot carry it out. The number is gone from an answered request.
     """
     answers = PersonAnswers(work.db, work.ledger, work.settings.retention_days, work.who)
     return answers.answer(request_id, PersonAnswer(body.outcome, body.why))
@@ -144,7 +144,7 @@ def list_do_not_send(tx: Transaction, paging: Paging, carrier: OfCarrier = None)
     roles=SENDERS,
     personal=True,
     action="do-not-send.add",
-    audit="put numbers on the do-not-send list of {subject}",
+    audit="added numbers to the do-not-send list of {subject}",
     page="/do-not-send",
     hidden=("numbers",),
     form="/do-not-send/add",
@@ -163,7 +163,7 @@ def add_do_not_send(tx: Transaction, body: Numbers) -> Changed:
     roles=SENDERS,
     personal=True,
     action="do-not-send.remove",
-    audit="took numbers off the do-not-send list of {subject}",
+    audit="removed numbers from the do-not-send list of {subject}",
     page="/do-not-send",
     hidden=("numbers",),
 )
@@ -187,7 +187,7 @@ def get_erasure(tx: Transaction, erasure_id: Number) -> Certificate:
 
 def _own(who: Caller, carrier: str | None) -> str | None:
     if who.carrier is not None and carrier not in (None, who.carrier):
-        raise Forbidden(f"Your key is for {who.carrier} only.", field="carrier")
+        raise Forbidden("Your account can only be used for {carrier}.", carrier=who.carrier, field="carrier")
     return who.carrier or carrier
 
 
@@ -195,5 +195,5 @@ def named(who: Caller, carrier: str | None) -> str:
     """Return the named carrier, or the operator's own. Raises Invalid if there is neither."""
     own = _own(who, carrier)
     if own is None:
-        raise Invalid("Name the carrier in the field “carrier”.", field="carrier")
+        raise Invalid("Choose a carrier in the field “carrier”.", field="carrier")
     return own

@@ -114,4 +114,4 @@ def may(role: str, operation: str) -> bool:
 def require(role: str, operation: str) -> None:
     """Raise Forbidden unless this role may do the operation."""
     if not may(role, operation):
-        raise Forbidden(f"This is not for the role {role}; ask somebody whose role may do it.")
+        raise Forbidden("The role {role} cannot do this. Ask someone whose role can.", role=role)

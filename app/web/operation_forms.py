@@ -27,6 +27,7 @@ from app.web.forms import read_fields
 from app.web.forms.read_fields import Version
 from app.web.rendering import Fields, FormData, PageRequest, Visit, redirect_with_flash, refused
 from app.web.translations import Said
+from carriers.phrases import join
 
 Again = Callable[..., Any]  # takes `visit`, `entered`, `fields` and ids of the path, as far as it names them
 Shows = Callable[..., Response]  # takes `visit`, `answer`, `body` and ids of the path in the same way
@@ -130,7 +131,7 @@ def filled_form(kind: type[Body], fields: FormData) -> Body:
     except Invalid as error:
         faults = dict(error.faults) | faults
     if faults:
-        raise Invalid(" ".join(faults.values()), faults=list(faults.items()))
+        raise Invalid(join(faults.values()), faults=list(faults.items()))
     return body
 
 

@@ -333,11 +333,11 @@ class ContentComparison:
 def compared(connection: Connection, campaign_id: int) -> list[ContentComparison]:
     """Compare with the last decision, and with the last submission before this one where that came later."""
     now, decided = approval.content(connection, campaign_id), _decided_on(connection, campaign_id)
-    before = [(say("What is otherwise than at the last decision"), decided.content)] if decided else []
+    before = [(say("Changes since the last decision"), decided.content)] if decided else []
     submitted = _submitted_before(connection, campaign_id)
     if submitted is not None and (decided is None or submitted.at > decided.at):
         content = submitted.detail.get("content")  # acts of older versions have none
-        before += [(say("What is otherwise than when it was last submitted"), content)] if content else []
+        before += [(say("Changes since the last submission"), content)] if content else []
     found = [
         ContentComparison(said, _text_differences(of["texts"], now["texts"]), _differences(of, now))
         for said, of in before

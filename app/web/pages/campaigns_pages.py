@@ -188,9 +188,9 @@ def _ends(of: LatencySample) -> list[int]:
     return [done for _, done in of.times if done is not None]
 
 
-OPEN = Judged(Light.OFF, say("receipts are still to come"))
-ABOVE = Judged(Light.GOOD, say("at or above the norm of 92 %"))
-NO_PROOF = Judged(Light.WAIT, say("receipts do not reach the telephone"))
+OPEN = Judged(Light.OFF, say("waiting for receipts"))
+ABOVE = Judged(Light.GOOD, say("at or above the 92 % target"))
+NO_PROOF = Judged(Light.WAIT, say("no handset receipts"))
 _JUDGED = {
     NormVerdict.MET: ABOVE,
     NormVerdict.MISSED: MISSED,
@@ -415,7 +415,7 @@ async def page_do_follow_up(campaign_id: Id, visit: Visit, fields: Fields) -> Re
     except (Conflict, Invalid, NotFound) as error:
         return await _form(visit, campaign_id, refused(error, fields), fields)
     return redirect_with_flash(
-        visit, f"/campaigns/{made}", say("The follow-up is a draft; its audience is being made.")
+        visit, f"/campaigns/{made}", say("The follow-up is a draft. Its audience is being created.")
     )
 
 

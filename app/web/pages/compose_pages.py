@@ -69,7 +69,7 @@ async def page_do_create_campaign(visit: Visit, fields: Fields) -> Response:
         place = await visit.db.awrite(_create_once, fields, visit)
     except _REFUSALS as error:
         return await _new(visit, fields, refused(error, fields))
-    return redirect_with_flash(visit, place, say("The draft is kept. Look at its runs, then submit it."))
+    return redirect_with_flash(visit, place, say("The draft was saved. Check its runs, then submit it."))
 
 
 def _create_once(connection: Connection, fields: FormData, visit: PageRequest) -> str:
@@ -91,7 +91,8 @@ def _create_once(connection: Connection, fields: FormData, visit: PageRequest) -
         answer, _ = once(connection, claim, visit.settings.idempotency_ms, act)
     except KeyReused:
         raise Conflict(
-            "This form was sent before with other fields; open the page anew for another campaign."
+            "This form was already submitted with different values. Open a new form to create "
+            "another campaign."
         ) from None
     return answer.headers["location"]
 

@@ -210,7 +210,7 @@ def report_form(connection: Connection, directive_id: int, name: str) -> ReportF
     of = next((each for each in asked if each.name == name), None)
     if of is None or of.kind is AddresseeKind.CARRIER:
         raise NotFound(
-            "The directive has no such addressee that reports here; carriers report by their runs."
+            "The directive has no such addressee that reports here. Carriers report through their runs."
         )
     versions = addressees.reports(connection, directive_id).get(of.id or 0, [])
     return ReportForm(found, of, versions[-1] if versions else None)
@@ -288,7 +288,7 @@ async def page_do_set_addressee(directive_id: Id, visit: Visit, fields: Fields) 
         await visit.db.awrite(external_activity.register, of, visit.who.name)
     except (Conflict, Invalid) as error:
         return await _one(visit, directive_id, refused(error, fields))
-    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The addressee is kept."))
+    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The addressee was saved."))
 
 
 @router.get("/directives/{directive_id}/report")

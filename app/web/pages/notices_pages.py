@@ -22,7 +22,7 @@ ON_A_PAGE = 50
 
 STATES: dict[NoticeState, tuple[str, Said]] = {
     NoticeState.WAITING: ("wait", say("still to be sent")),
-    NoticeState.SENT: ("good", say("taken by the other side")),
+    NoticeState.SENT: ("good", say("accepted by the receiver")),
     NoticeState.FAILED: ("bad", say("not taken")),
 }
 CHANNELS: dict[NotificationChannel, Said] = {

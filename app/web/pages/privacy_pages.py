@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from app.api.dependencies import Id, Routes
 from app.core import clock
 from app.database.listing import ListPart
-from app.privacy import certificates, operations, person_requests, retention_due, terms_in_force
+from app.privacy import certificates, erasable, operations, person_requests, retention_due, terms_in_force
 from app.privacy.certificates import Certificate
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
 from app.privacy.person_requests import PersonRequest, RequestKind, RequestOutcome
@@ -36,7 +36,7 @@ ON_A_PAGE = 50
 KINDS: dict[str, Said] = {
     RequestKind.SEE: say("to see what is held"),
     RequestKind.ERASE: say("to have it erased"),
-    RequestKind.RESTRICT: say("that nothing more is done with it"),
+    RequestKind.RESTRICT: say("restrict the processing of the data"),
     RequestKind.OBJECT: say("not to be written to"),
 }
 OUTCOMES: dict[str, Said] = {
@@ -180,7 +180,13 @@ async def page_erasures(
 async def page_erasure(erasure_id: Id, visit: Visit) -> Response:
     """Show one certificate for printing."""
     found = await visit.db.aread(certificates.get, erasure_id)
-    return render(visit, "erasure.html", of=found, paper=certificates.text(found))
+    return render(
+        visit,
+        "erasure.html",
+        of=found,
+        rule=erasable.phrase(found.rule),
+        paper=certificates.text(found),
+    )
 
 
 def _kept(connection: Connection, terms: RetentionTerms, place: int) -> ListPart[KeptItem]:

@@ -99,7 +99,7 @@ def claim(fields: FormData) -> StatementInput:
     """Build the statement; raises Invalid at the unreadable field."""
     cutoff = read_fields.moment(fields, "cutoff")
     if cutoff is None:
-        raise Invalid("Say of which moment the figures are.", field="cutoff")
+        raise Invalid("Enter the time to which the figures refer.", field="cutoff")
     return StatementInput(
         kind=FigureSource.STATED,
         level=_level(fields),
@@ -119,7 +119,7 @@ def claim(fields: FormData) -> StatementInput:
 def _level(fields: FormData) -> ReceiptLevel:
     said = fields.get("level")
     if said not in ("none", "operator", "handset"):
-        raise Invalid("The level is none, operator or handset.", field="level")
+        raise Invalid("The level must be none, operator or handset.", field="level")
     return ReceiptLevel[said.upper()]
 
 
@@ -144,7 +144,11 @@ def keep(connection: Connection, run_id: int, said: StatementInput, who: Caller,
     last = carrier_statement.latest(connection, run_id)
     now, began_with = str(last.paper.version) if last else "0", of.get("version")
     if began_with not in ("", now):
-        raise VersionChanged(f"The figures have version {now} now, not {began_with}; read them and repeat.")
+        raise VersionChanged(
+            "The figures are now at version {now}, not {version}. Reload and try again.",
+            now=now,
+            version=began_with,
+        )
     statement_service.require_source(said.kind, run_id, last, who.carrier)
     said = said if last is None else _with_seconds(said, last)
     whole = said if of.get("details") == "out" else _with_details(said, last)
@@ -152,8 +156,8 @@ def keep(connection: Connection, run_id: int, said: StatementInput, who: Caller,
     if whole != said and statement_rules.faults(whole, around):
         if not statement_rules.faults(said, around):
             raise Invalid(
-                "The version before has numbers by area, day or cause, which do not go with these figures: "
-                "leave them out, or correct all of it in the workbook or by the API.",
+                "The previous version has figures by area, day or cause, which do not match these "
+                "figures. Leave them out, or correct everything in the workbook or through the API.",
                 field="details",
             )
         whole = said  # whose faults the form can show

@@ -95,14 +95,18 @@ def _chosen(fields: FormData) -> dict[str, Any]:
         return {"all": True}
     found = [place for each in fields.all("line") if (place := _LINE.fullmatch(each))]
     if not found:
-        raise Invalid("Tick the messages that are meant, or “all of the run”.", field="line")
+        raise Invalid("Select the messages, or “all of the run”.", field="line")
     return {"lines": [(int(place[1]), int(place[2])) for place in found]}
 
 
 def _written_off(fields: FormData) -> dict[str, Any]:
     why = fields.get("reason")
     if not why or len(why) > _LONGEST:
-        raise Invalid(f"Say why, in {_LONGEST} characters at most; it is kept in the audit.", field="reason")
+        raise Invalid(
+            "Enter a reason of at most {most} characters. It is stored in the audit log.",
+            most=_LONGEST,
+            field="reason",
+        )
     return _chosen(fields) | {"reason": why}
 
 
@@ -117,7 +121,7 @@ async def page_rejected(run_id: Id, visit: Visit, after: str = "", orders_after:
 
 def _order(fields: FormData) -> dict[str, str]:
     if fields.get("reason") not in REASONS:
-        raise Invalid("Choose which of the refused messages are meant.", field="reason")
+        raise Invalid("Choose a group of rejected messages.", field="reason")
     return {name: fields.get(name) for name in ("reason", "because", "code")}
 
 
