@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import Row
 
-from app.api.bodies import AnyLine, AnyProse, NoMobile, Prose, StrictBody
+from app.api.bodies import AnyLine, AnyProse, NoMobile, NumberBody, Prose
 from app.core import clock
 from app.core.errors import Invalid
 from app.core.ids import Exact, Number, Position
@@ -86,12 +86,6 @@ class Decided(BaseModel):
     """How many deliveries the decision changed, without those that were settled meanwhile."""
 
     deliveries: int
-
-
-class NumberBody(StrictBody):
-    """A telephone number in any usual spelling; in the body, so that no log of addresses has it."""
-
-    phone: Annotated[str, Field(max_length=40, examples=["0912 345 678"])]
 
 
 class RejectedBody(BaseModel):

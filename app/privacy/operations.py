@@ -7,12 +7,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.bodies import Line, Prose, StrictBody
+from app.api.bodies import Line, NumberBody, Prose, StrictBody
 from app.core.carrier_check import check_carrier
 from app.core.errors import Forbidden, Invalid
 from app.core.ids import Number
 from app.database.listing import ListPart
-from app.dispatch.decisions import NumberBody
 from app.operations import OfCarrier, Paging, Transaction, Work, operation
 from app.privacy import certificates, do_not_send, person_requests
 from app.privacy.certificates import Certificate
