@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from app.cli.files import readable
-from app.cli.operation_commands import carried_out
+from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Number, done
 from app.cli.remote import asked
 from app.cli.statement_commands import attach
 from app.core.config import Settings
 from app.core.errors import Invalid
+from app.sender_names import checks as checks  # with the register, its operations
 
 app = typer.Typer(no_args_is_help=True, help="The register of sender names and templates at the carriers.")
 
@@ -51,3 +52,6 @@ def paper(
     )
     carried_out("set_sender_name_paper", {"sender_name_id": sender_name_id}, attachment=sha256)
     done(f"The paper of entry {sender_name_id} is filed.", sender_name=sender_name_id, attachment=sha256)
+
+
+add_operations(app, "sender-name")

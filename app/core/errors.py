@@ -188,6 +188,16 @@ class TooLarge(AppError):
     status, slug, title = 413, "too-large", "The body is too large"
 
 
+class TooOften(AppError):
+    """More requests than one caller may send in a minute.
+
+    Wait as many seconds as `Retry-After` says; every answer under `/v1` says in `RateLimit-Remaining` what
+    is left.
+    """
+
+    status, slug, title = 429, "too-often", "Too many requests"
+
+
 class DatabaseUnavailable(AppError):
     """The database cannot be reached.
 

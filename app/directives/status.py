@@ -13,17 +13,22 @@ from app.campaigns import directives, forecast
 from app.campaigns.directives import Directive
 from app.campaigns.forecast import Forecast
 from app.core import clock
+from app.core.ids import Number
 from app.core.states import NotSent, RunState
 from app.database.models import audiences, campaigns, runs
 from app.ledger import tallies
 from app.ledger.contract import EVER
+from app.operations import Transaction, operation
 from app.reports.build.scope import counted
 from app.reports.figures import addressees, carrier_statement
 from app.reports.figures.addressees import Addressee, AddresseeKind, AddresseeStatus, ChannelTotal, is_late
 from app.reports.figures.carrier_statement import FigureSource, Statement
+from app.security.roles import OFFICE
 from app.sender_names import lead_time
 from app.sender_names.lead_time import Need, Ready
 from carriers.phrases import Phrase
+
+TAG = "deadline"
 
 _UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 _ENDED = (RunState.SENT, RunState.FINISHED)
@@ -115,6 +120,12 @@ def status(connection: Connection, directive_id: int, now: datetime) -> Status:
         registrations=needed,
         ready=ready,
     )
+
+
+@operation("GET /v1/directives/{directive_id}/status", roles=OFFICE)
+def get_status(tx: Transaction, directive_id: Number) -> Status:
+    """Get the time left, every run against the deadline, who has reported, and what is missing from whom."""
+    return status(tx.connection, directive_id, clock.now())
 
 
 def days_left(deadline: datetime, now: datetime) -> int:

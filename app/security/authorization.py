@@ -14,11 +14,11 @@ from sqlalchemy import Connection
 from starlette.types import Scope
 
 from app.core.config import Settings
-from app.core.errors import DatabaseUnavailable, Forbidden, Unauthorised
+from app.core.errors import DatabaseUnavailable, Unauthorised
 from app.database.connection import Database
-from app.security import keys, sessions, totp
+from app.security import keys, roles, sessions, totp
 from app.security.principal import Caller
-from app.security.roles import OPEN, PAGE, PAGE_DOES, may
+from app.security.roles import OPEN, PAGE, PAGE_DOES
 from app.security.sessions import Lifetime
 from app.security.tenant_scope import require_named
 
@@ -149,8 +149,7 @@ def _admit(connection: Connection, asked: AccessRequest, scope: Scope) -> tuple[
     """
     caller, due = _identify(connection, asked)
     scope["caller"], scope["admitted"] = caller.name, caller
-    if not may(caller.role, asked.operation):
-        raise Forbidden("The role {role} cannot do this. Ask someone whose role can.", role=caller.role)
+    roles.require(caller.role, asked.operation)
     totp.require(caller, asked.operation.removeprefix(PAGE_DOES), asked.factor_roles)
     require_named(connection, caller, asked.numbers)
     return caller, due

@@ -25,11 +25,12 @@ from app.operations import Transaction, operation
 from app.security.roles import EVERYBODY, Role
 from app.sender_names import refusals as refusals
 from app.sender_names import register
-from app.sender_names.register import TAG as TAG
 from app.sender_names.register import NameState, Rules, SenderName
 from app.text_verification.compare import TextPart, word_by_word
 from carriers.phrases import Phrase, join
 from carriers.text import nfc, template, unaccent
+
+TAG = register.TAG
 
 _RENEW = "Have it renewed, or send in other days."
 _OVERRIDE = (
@@ -97,7 +98,6 @@ class OverrideBody(StrictBody):
 @operation(
     "GET /v1/campaigns/{campaign_id}/register-findings",
     roles=EVERYBODY,
-    tag=TAG,
     command="sender-name check",
     columns=("carrier", "kind", "refused", "sentence", "entry", "override"),
 )
@@ -110,7 +110,6 @@ def list_register_findings(tx: Transaction, campaign_id: CampaignId) -> list[Fin
 @operation(
     "POST /v1/campaigns/{campaign_id}/register-override",
     roles=frozenset({Role.ADMIN, Role.APPROVER}),
-    tag=TAG,
     command="sender-name override",
     audit="overrode what the register says against {subject}",
     done="The campaign may be sent in spite of what the register says now.",

@@ -12,8 +12,10 @@ from app.core.states import DeliveryState, LinkState
 from app.database.models import campaigns, links, runs, tallies
 from app.operations import Transaction, operation
 from app.security.roles import EVERYBODY
-from app.sender_names.register import TAG
+from app.sender_names import register
 from carriers.contract import Reason
+
+TAG = register.TAG
 
 _RECENT = timedelta(days=90)
 # Codes by which links halt over a name, a label, a template or its field.
@@ -46,7 +48,6 @@ class RegisterRefusal:
 @operation(
     "GET /v1/sender-names/refusals",
     roles=EVERYBODY,
-    tag=TAG,
     command="sender-name refusals",
     columns=("carrier", "name", "run_id", "link", "messages", "code", "reason", "at"),
 )

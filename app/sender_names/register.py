@@ -218,7 +218,6 @@ def rules(connection: Connection, carrier: str) -> Rules:
 @operation(
     "GET /v1/sender-names",
     roles=EVERYBODY,
-    tag=TAG,
     command="sender-name list",
     columns=(
         "id",
@@ -240,7 +239,6 @@ def list_sender_names(tx: Transaction, carrier: Carrier | None = None) -> list[S
 @operation(
     "POST /v1/sender-names",
     roles=KEEPERS,
-    tag=TAG,
     command="sender-name add",
     audit="entered {subject}",
     done="{name} is entered in the register.",
@@ -260,7 +258,6 @@ def add_sender_name(tx: Transaction, body: NameBody) -> SenderName:
 @operation(
     "POST /v1/sender-names/import",
     roles=KEEPERS,
-    tag=TAG,
     action="sender-name.import",
     audit="imported the register of sender names",
     done="The register has {added} new entries, and {replaced} replaced ones.",
@@ -293,7 +290,6 @@ def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
 @operation(
     "PUT /v1/sender-names/{sender_name_id}",
     roles=KEEPERS,
-    tag=TAG,
     command="sender-name change",
     audit="changed {subject}",
     done="{name} is changed in the register.",
@@ -312,7 +308,6 @@ def change_sender_name(tx: Transaction, sender_name_id: NameId, body: NameBody) 
 @operation(
     "PUT /v1/sender-names/{sender_name_id}/paper",
     roles=KEEPERS,
-    tag=TAG,
     action="sender-name.paper",
     audit="filed the paper of {subject}",
     status=200,
@@ -342,7 +337,6 @@ def set_sender_name_paper(tx: Transaction, sender_name_id: NameId, body: PaperBo
 @operation(
     "DELETE /v1/sender-names/{sender_name_id}",
     roles=KEEPERS,
-    tag=TAG,
     command="sender-name remove",
     audit="removed {subject}",
     done="It is removed from the register.",
@@ -359,7 +353,6 @@ def remove_sender_name(tx: Transaction, sender_name_id: NameId) -> None:
 @operation(
     "GET /v1/registration-rules",
     roles=EVERYBODY,
-    tag=TAG,
     command="sender-name rules",
     columns=("carrier", "lead_days", "needs_template", "forbidden_words", "known"),
 )
@@ -371,7 +364,6 @@ def list_registration_rules(tx: Transaction) -> list[Rules]:
 @operation(
     "PUT /v1/registration-rules/{carrier}",
     roles=KEEPERS,
-    tag=TAG,
     command="sender-name set-rules",
     audit="changed the registration rules of {subject}",
     done="The registration rules of {carrier} are changed.",

@@ -10,6 +10,19 @@ from loa_client.api.verify import TextPart
 from loa_client.operation import Call, Operation, new_key, place
 from loa_client.values import given
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterRefusal:
+    carrier: str
+    name: str | None
+    run_id: int | None
+    link: str | None
+    messages: int
+    code: str | None
+    reason: str | None
+    at: datetime
+
+
 NameState = Literal["asked", "registered", "refused", "expired"]
 
 
@@ -49,18 +62,6 @@ class Rules:
     known: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegisterRefusal:
-    carrier: str
-    name: str | None
-    run_id: int | None
-    link: str | None
-    messages: int
-    code: str | None
-    reason: str | None
-    at: datetime
-
-
 FindingKind = Literal["empty", "name", "period", "template", "template_code", "word", "sender_in_text"]
 
 
@@ -77,6 +78,12 @@ class Finding:
 
 
 class SenderNamesOperations:
+    @Operation
+    def list_register_refusals(self) -> Call[list[RegisterRefusal]]:
+        """List what carriers refused in the last 90 days for the sender's name or the text, newest
+        first."""
+        return Call(method="GET", path="/v1/sender-names/refusals", answer=list[RegisterRefusal])
+
     @Operation
     def list_sender_names(self, *, carrier: str | None = None) -> Call[list[SenderName]]:
         """List registered sender names and templates."""
@@ -211,12 +218,6 @@ class SenderNamesOperations:
             answer=Rules,
             json=given(lead_days=lead_days, needs_template=needs_template, forbidden_words=forbidden_words),
         )
-
-    @Operation
-    def list_register_refusals(self) -> Call[list[RegisterRefusal]]:
-        """List what carriers refused in the last 90 days for the sender's name or the text, newest
-        first."""
-        return Call(method="GET", path="/v1/sender-names/refusals", answer=list[RegisterRefusal])
 
     @Operation
     def list_register_findings(self, campaign_id: int) -> Call[list[Finding]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -12,35 +12,29 @@ from typing import Any
 from fastapi import Response
 from sqlalchemy import Connection, func, or_, select
 
-from app.api.bodies import filled
-from app.api.dependencies import Id, Routes
-from app.campaigns import approval, forecast, optimistic_lock, queries
+from app.api.dependencies import Routes
+from app.campaigns import approval, forecast, operations, optimistic_lock, queries
 from app.campaigns import text_cost as wordings
 from app.campaigns.queries import Decision, Dossier, RunSummary
 from app.campaigns.quiet_hours import breaks_quiet_hours
-from app.campaigns.schemas import ApprovalBody, ReasonBody
 from app.campaigns.text_cost import Preview
 from app.core import areas, clock
 from app.core.config import Settings
-from app.core.errors import Conflict, Forbidden, Invalid
+from app.core.errors import Forbidden
 from app.core.states import CampaignState
 from app.database.models import approvals, audit, batches, campaigns, directives, do_not_send, subscribers
 from app.ledger import approval_digest
-from app.security import tenant_scope
 from app.security.principal import Caller, base_name
 from app.sender_names.checks import Finding, of_campaign
 from app.text_verification.compare import TextPart, word_by_word
 from app.web import query_params
 from app.web.forms import purposes
 from app.web.forms.purposes import OUTCOMES
+from app.web.operation_forms import add_forms
 from app.web.rendering import (
-    Fields,
-    FormData,
     FormState,
     PageRequest,
     Visit,
-    redirect_with_flash,
-    refused,
     render,
 )
 from app.web.translations import Said, say
@@ -402,59 +396,6 @@ async def page_approvals(visit: Visit, campaign: str = "", areas: str = "") -> R
     return await _page(visit, query_params.number(campaign), FormState(), counts=bool(areas))
 
 
-@router.post("/campaigns/{campaign_id}/approve")
-async def page_do_approve_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Approve exactly what the page showed, by its digest."""
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-
-    def work(connection: Connection) -> None:
-        said = {name: fields.get(name) or None for name in ("digest", "reason")}
-        if said["digest"] is None:
-            raise Invalid("The form has no digest of what you reviewed. Reload the page.", field="digest")
-        body = filled(ApprovalBody, said | {"acknowledged": fields.get("acknowledged") == "yes"})
-        if approval.is_repeated(connection, campaign_id, visit.who.name, body.digest):
-            return  # a second click
-        approval.approve(
-            connection, campaign_id, visit.who, body.digest, body.reason, acknowledged=body.acknowledged
-        )
-
-    return await _decide(
-        visit, campaign_id, fields, work, say("The campaign is approved. Its runs can start.")
-    )
-
-
-@router.post("/campaigns/{campaign_id}/return")
-async def page_do_return_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-
-    def work(connection: Connection) -> None:
-        reason = filled(ReasonBody, {"reason": fields.get("reason")}).reason
-        approval.send_back(connection, campaign_id, visit.who, reason)
-
-    return await _decide(visit, campaign_id, fields, work, say("The campaign was returned to its author."))
-
-
-@router.post("/campaigns/{campaign_id}/reject")
-async def page_do_reject_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-
-    def work(connection: Connection) -> None:
-        reason = filled(ReasonBody, {"reason": fields.get("reason")}).reason
-        approval.reject(connection, campaign_id, visit.who, reason)
-
-    return await _decide(visit, campaign_id, fields, work, say("The campaign was rejected."))
-
-
-async def _decide(
-    visit: PageRequest, campaign_id: int, fields: FormData, work: Callable[[Connection], None], flash: Said
-) -> Response:
-    try:
-        await visit.db.awrite(work)
-    except (Conflict, Forbidden, Invalid) as error:
-        return await _page(visit, campaign_id, refused(error, fields))
-    return redirect_with_flash(visit, "/approvals", flash)
-
-
 async def _page(
     visit: PageRequest, campaign_id: int, entered: FormState, *, counts: bool = False
 ) -> Response:
@@ -473,3 +414,8 @@ def _read(
     if not chosen:
         return listed, None
     return listed, case(connection, chosen, visit.who, visit.settings, counts=counts)
+
+
+add_forms(
+    router, operations, only=dict.fromkeys(("approve_campaign", "return_campaign", "reject_campaign"), _page)
+)

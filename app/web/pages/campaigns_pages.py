@@ -15,13 +15,19 @@ from sqlalchemy import Connection, select
 
 from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
-from app.campaigns import budget_orders, follow_ups, lifecycle, optimistic_lock, queries, text_cost
+from app.campaigns import (
+    follow_ups,
+    operations,
+    optimistic_lock,
+    queries,
+    text_cost,
+)
 from app.campaigns.queries import Campaign, Dossier, WantedCampaigns
 from app.campaigns.quiet_hours import DayHours
-from app.campaigns.schemas import BudgetBody, FollowUpBody
+from app.campaigns.schemas import FollowUpBody
 from app.campaigns.text_cost import Preview
 from app.core import clock
-from app.core.errors import AppError, Conflict, Invalid, NotFound
+from app.core.errors import Conflict, Invalid, NotFound
 from app.core.states import FAILED, CampaignState, RunState
 from app.database.listing import ListPart, ListRequest
 from app.database.models import campaigns, directives, links, runs, tallies
@@ -42,6 +48,7 @@ from app.web.forms import area_choice, read_fields
 from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.forms.purposes import OUTCOMES
+from app.web.operation_forms import add_forms
 from app.web.rendering import (
     Fields,
     FormData,
@@ -451,39 +458,7 @@ async def page_campaign_events(campaign_id: Id, visit: Visit, last_id: LastId = 
     return await campaign_stream.stream(visit.request, of, last_id)
 
 
-@router.post("/campaigns/{campaign_id}/withdraw")
-async def page_do_withdraw_campaign(campaign_id: Id, visit: Visit) -> Response:
-    """Give the campaign up before anything of it was sent."""
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-    await visit.db.awrite(lifecycle.withdraw, campaign_id, visit.who.name)
-    return redirect_with_flash(visit, "/campaigns", say("The campaign was withdrawn. Editing reopens it."))
-
-
-@router.post("/campaigns/{campaign_id}/budget")
-async def page_do_ask_budget(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Ask for another budget."""
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-    try:
-        said = {"budget_segments": read_fields.number(fields, "budget_segments")}
-        body = filled(BudgetBody, said | {"because": fields.get("because")})
-        asked = body.budget_segments, body.because
-        await visit.db.awrite(budget_orders.ask, campaign_id, *asked, visit.who.name)
-    except AppError as error:
-        return await _page(visit, campaign_id, refused(error, fields))
-    place = f"/campaigns/{campaign_id}#budget"
-    return redirect_with_flash(visit, place, say("Requested. Another person must approve it."))
-
-
-@router.post("/campaigns/{campaign_id}/budget/{order_id}/approve")
-async def page_do_approve_budget(campaign_id: Id, order_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Approve the budget that somebody else has asked for."""
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-    try:
-        await visit.db.awrite(budget_orders.approve_waking, visit.db, campaign_id, order_id, visit.who)
-    except AppError as error:
-        return await _page(visit, campaign_id, refused(error, fields))
-    place = f"/campaigns/{campaign_id}#budget"
-    return redirect_with_flash(visit, place, say("The budget is approved."))
+add_forms(router, operations, only={"withdraw_campaign": None, "ask_budget": _page, "approve_budget": _page})
 
 
 @router.get("/campaigns/{campaign_id}/follow-up")

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
 from app.api.idempotency_store import IdempotencyClaim, KeyReused, StoredAnswer, once
-from app.campaigns import lifecycle, queries, text_cost, texts
+from app.campaigns import lifecycle, operations, queries, text_cost, texts
 from app.campaigns.drafts import Draft, TextForm
 from app.campaigns.queries import Dossier
 from app.campaigns.quiet_hours import DayHours
@@ -31,6 +31,7 @@ from app.sender_names.checks import Finding
 from app.web import query_params
 from app.web.forms import area_choice, purposes, read_fields
 from app.web.forms.read_fields import Version, as_read
+from app.web.operation_forms import add_forms
 from app.web.rendering import (
     Fields,
     FormData,
@@ -211,23 +212,6 @@ async def page_do_remove_run(run_id: Id, visit: Visit, version: Version = "") ->
     except _REFUSALS as error:
         return await _edit(visit, campaign_id, above(error))
     return _done(visit, campaign_id, say("The run is removed."))
-
-
-@router.post("/campaigns/{campaign_id}/submit")
-async def page_do_submit_campaign(campaign_id: Id, visit: Visit, version: Version = "") -> Response:
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-
-    def work(connection: Connection) -> None:
-        as_read(connection, campaign_id, version)
-        lifecycle.submit(connection, campaign_id, visit.who.name)
-
-    try:
-        await visit.db.awrite(work)
-    except _REFUSALS as error:
-        return await _edit(visit, campaign_id, above(error))
-    return redirect_with_flash(
-        visit, f"/campaigns/{campaign_id}", say("The campaign was submitted. Another person must decide.")
-    )
 
 
 async def _edit(
@@ -462,3 +446,10 @@ def page_texts(visit: Visit) -> Response:
     ]
     writes = may(visit.who.role, "create_campaign")
     return render(visit, "texts.html", texts=shown, purposes=purposes, writes=writes)
+
+
+def _as_read(connection: Connection, version: str, campaign_id: int) -> None:
+    as_read(connection, campaign_id, version)
+
+
+add_forms(router, operations, only={"submit_campaign": _edit}, unchanged=_as_read)

@@ -25,7 +25,7 @@ from app.web.view_models.run_status import STANDS as STOPS
 from carriers.contract import ReceiptLevel
 
 router = Routes(include_in_schema=False)
-add_forms(router, links.TAG)
+add_forms(router, links)
 
 # The best that a link's receipts prove.
 LEVELS: dict[str, Said] = {

@@ -58,10 +58,9 @@ async def page_do_set_sender_name_paper(sender_name_id: Id, visit: Visit) -> Res
         ) as upload:
             kept = await db.awrite(attachments.keep, upload.path, upload.file, visit.who.name)
             body = PaperBody(attachment=kept.sha256)
-            filed = OPERATIONS["set_sender_name_paper"].work(
-                db, settings, visit.who, {}, sender_name_id=sender_name_id, body=body
-            )
-            await db.awrite(filed)
+            ids = {"sender_name_id": sender_name_id}
+            file = OPERATIONS["set_sender_name_paper"].run
+            await run_in_threadpool(file, db, settings, visit.who, **ids, body=body)
     except (Conflict, Invalid, TooLarge) as error:
         return await run_in_threadpool(_one, visit, sender_name_id, refused(error, FormData()))
     return redirect_with_flash(visit, "/sender-names", say("The paper is filed."))
@@ -106,13 +105,20 @@ def _words(visit: PageRequest) -> dict[str, object]:
     }
 
 
+def _changed(visit: PageRequest, entered: FormState, sender_name_id: int) -> Response:
+    return _one(visit, sender_name_id, entered)
+
+
 add_forms(
     router,
-    checks.TAG,
-    again={
+    register,
+    checks,
+    only={
         "add_sender_name": _list,
         "import_sender_names": _list,
         "set_registration_rules": _list,
-        "change_sender_name": lambda visit, entered, sender_name_id: _one(visit, sender_name_id, entered),
+        "change_sender_name": _changed,
+        "remove_sender_name": None,
+        "override_register": None,
     },
 )

@@ -18,8 +18,8 @@ from app.core import clock
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import directives as table
-from app.database.models import notices
-from app.directives import reminders
+from app.database.models import notices as notices_table
+from app.directives import notices, reminders
 from app.directives.notification_loop import NotificationLoop
 from app.notifications import outbox
 from app.notifications.outbox import NotificationChannel
@@ -208,7 +208,7 @@ async def test_planning_twice_says_it_once(db: Database) -> None:
     herald = NotificationLoop(db, settings())
     await herald.plan()
     await NotificationLoop(db, settings()).plan()
-    assert len(db.read(outbox.listed, 0, 100).items) == 4
+    assert len(db.read(notices.listed, 0, 100).items) == 4
 
 
 async def test_a_worker_with_nobody_to_tell_waits_for_its_end(db: Database) -> None:
@@ -231,7 +231,7 @@ async def test_what_one_host_cannot_send_another_tries(db: Database) -> None:
         running.append(asyncio.create_task(NotificationLoop(db, settings(port, told.url)).run(stopping)))
         async with asyncio.timeout(20):
             while len(post.messages) < 3:
-                db.write(lambda c: c.execute(update(notices).values(due_at=0)))
+                db.write(lambda c: c.execute(update(notices_table).values(due_at=0)))
                 await asyncio.sleep(0.2)
         stopping.set()
         await asyncio.gather(*running)
