@@ -71,6 +71,7 @@ HEAD_LABELS = {
     NOTE: "Phản ánh của khách hàng, sự cố, khó khăn",
 }
 
+_SIGNED_ROW = 24  # the last of the sheet, but for a name below it
 # Sheet "Biểu 1": numbers in column D.
 ELIGIBLE, EXCLUDED_SUM, SENT = "D4", "D5", "D11"
 CAUSE_CELLS = {key: f"D{row}" for row, key in enumerate(EXCLUDED, 6)}
@@ -196,8 +197,8 @@ def _head_sheet(workbook: Workbook, of: FormHead) -> None:
     for row, words in enumerate(_GUIDE, 17):
         sheet.label(f"A{row}", f"Hướng dẫn {row - 16}")
         sheet.label(f"B{row}", words)
-    for cell, words in (("A24", "Người lập biểu"), ("B24", "Thủ trưởng đơn vị")):
-        sheet.sign(cell, words)
+    for column, words in (("A", "Người lập biểu"), ("B", "Thủ trưởng đơn vị")):
+        sheet.sign(f"{column}{_SIGNED_ROW}", words)
 
 
 def _general_sheet(workbook: Workbook) -> None:
@@ -349,11 +350,10 @@ def _identity(reading: _Reading) -> None:
         if former is None or cells.raw(GENERAL, f"B{row}") != former:
             cells.fixed(GENERAL, f"B{row}", words[1])
     _heads(cells)
-    cells.nothing_below(
-        GENERAL,
-        FIRST_GENERAL_ROW + len(GENERAL_ROWS) - 1,
-        "BD",
-    )
+    cells.nothing_below(GENERAL, FIRST_GENERAL_ROW + len(GENERAL_ROWS) - 1, "ABCD")
+    cells.nothing_below(HEAD, _SIGNED_ROW, "AB")
+    for sheet, last in ((HEAD, "B"), (GENERAL, "D"), (AREAS, "J"), (DAYS, "F"), (CAUSES, "E")):
+        cells.nothing_beside(sheet, last)
     if cells.faults:
         raise refusal(cells.faults)
 
@@ -528,7 +528,7 @@ def _day(cells: FormReader, row: int) -> DayCounts:
         )
     return DayCounts(
         day=day.isoformat() if day else "",
-        hours=cells.words(DAYS, f"C{row}").replace(" ", "").replace("–", "-"),
+        hours=cells.hours(DAYS, f"C{row}"),
         batches=cells.count(DAYS, f"D{row}"),
         sent=cells.count(DAYS, f"E{row}", needed=True) or 0,
         received=cells.count(DAYS, f"F{row}"),
