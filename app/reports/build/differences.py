@@ -86,6 +86,7 @@ _NO_FIGURES = frozenset(
 )
 _JUDGED = frozenset(
     {"report_deadline", "sent_in_time", "reported_in_time", "late", "receipt_level", "interim"}
+    | {"report_version"}  # of a carrier's report that was frozen since
 )
 _KEYS = ("name", "day", "carrier", "channel", "code", "label")
 
@@ -177,7 +178,7 @@ def _figures(
 def _name(item: Mapping[str, Any], nth: int) -> str:
     name = next((_called(key, str(item[key])) for key in _KEYS if item.get(key)), str(nth + 1))
     run = item.get("run_id")
-    return f"{name} (đợt {run})" if run else name
+    return f"{name} (mã đợt {run})" if run else name
 
 
 def _called(key: str, value: str) -> str:

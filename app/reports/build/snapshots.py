@@ -249,7 +249,9 @@ def _read(row: Row[Any]) -> CarrierReport:
     kept = json.loads(_text(row))
     head = kept["header"]
     several = {"excluded": Cause, "days": DayRow, "reasons": Cause, "steps": TimeStep, "networks": Cause}
-    lists = {name: tuple(kind(**each) for each in kept[name]) for name, kind in several.items()}
+    lists: dict[str, Any] = {
+        name: tuple(kind(**each) for each in kept[name]) for name, kind in several.items()
+    }
     return CarrierReport(
         header=Header(**head | {"batches": tuple(head["batches"])}),
         general=Figures(**kept["general"]),

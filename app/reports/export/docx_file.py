@@ -269,7 +269,9 @@ def _(block: Signature, docx: Docx, room: float) -> None:
 
 @_add.register
 def _(block: CheckCode, docx: Docx, room: float) -> None:
-    line(docx, "", layout.ABOUT_CODE)  # two tables without a line between them would be one
+    docx.paragraphs[-1].paragraph_format.keep_with_next = True  # nor does the code
+    # Two tables without a line between them would be one.
+    line(docx, "", layout.ABOUT_CODE).paragraph_format.keep_with_next = True
     own = layout.QR_MM + 4
     cells = beside(docx, (own, room - own) if block.png else (room,))
     if block.png:

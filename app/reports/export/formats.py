@@ -12,7 +12,6 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from app.core.errors import Invalid
 from app.reports.build.consolidated import ConsolidatedReport
 from app.reports.build.stated_report import StatedReport
-from app.reports.build.stated_report import first_day as stated_day
 from app.reports.export import csv_file, json_file, text
 from app.reports.figures.figures import CampaignReport, CarrierReport
 from app.reports.figures.table_model import ReportTable, TableRow
@@ -127,11 +126,9 @@ def _summary(report: Report, letterheads: Letterheads, version: Version) -> Pape
 
 def head_of(report: OfRun | ConsolidatedReport, letterheads: Letterheads) -> Letterhead:
     """Return the author's letterhead, by the first day of the campaign."""
-    if isinstance(report, CarrierReport):
-        return letterheads.of(report.header.carrier, carrier_paper.first_day(report))
-    if isinstance(report, StatedReport):
-        return letterheads.of(report.header.carrier, stated_day(report.header))
-    return letterheads.of(POLICE, consolidated_paper.first_day(report))
+    if isinstance(report, ConsolidatedReport):
+        return letterheads.of(POLICE, consolidated_paper.first_day(report))
+    return letterheads.of(report.header.carrier, carrier_tables.first_day(report.header))
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ def of_run(report: CarrierReport) -> dict[str, Any]:
     level = report.header.receipt_level
     return {
         "report": "run",
+        **_rules(report),
         "interim": report.interim,
         **_head(report.header),
         "source": Source.MEASURED.value,
@@ -67,12 +68,17 @@ def of_run(report: CarrierReport) -> dict[str, Any]:
     }
 
 
+def _rules(report: CarrierReport | StatedReport | ConsolidatedReport) -> dict[str, int]:
+    return {"rules": report.rules} if report.rules > 1 else {}
+
+
 def of_stated(report: StatedReport) -> dict[str, Any]:
     """Return a run as its carrier stated it; null: not provable by receipts, or not stated."""
     of = report.statement
     figures, paper = of.figures, of.paper
     return {
         "report": "run",
+        **_rules(report),
         "interim": report.interim,
         **_head(report.header),
         "source": of.kind.value,
@@ -139,7 +145,7 @@ def of_directive(report: ConsolidatedReport) -> dict[str, Any]:
     letter = report.letter
     return {
         "report": "directive",
-        **({"rules": report.rules} if report.rules > 1 else {}),
+        **_rules(report),
         "interim": report.interim,
         "cut_off_at": iso(report.cutoff_ms),
         "directive_id": letter.id,

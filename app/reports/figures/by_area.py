@@ -60,6 +60,11 @@ def label(code: str | None, on: date) -> str:
     return labels.NO_AREA if code is None else areas.name(code, on)
 
 
+def named(code: str | None, on: date) -> str:
+    """Name an area for readers of that day, who no longer have it where it is “(cũ)”."""
+    return f"{label(code, on)}{' (cũ)' if code is not None and areas.find(code, on) is None else ''}"
+
+
 def _grouped(parts: Sequence[_Part[T]], place: Place) -> dict[str | None, list[T]]:
     """Group by row, sorted by code, None last. A code without a place keeps a row of its own."""
     found: defaultdict[str | None, list[T]] = defaultdict(list)

@@ -148,7 +148,12 @@ class Statement:
 
     @property
     def interim(self) -> bool:
-        """Whether the carrier has not finished, or expects more receipts."""
+        """Whether the carrier has not finished, or drew up its figures while receipts still came."""
+        return self.lacks_receipts and (self.ended_ms is None or self.cutoff_ms < self.ended_ms + RECEIPTS_MS)
+
+    @property
+    def lacks_receipts(self) -> bool:
+        """Whether the carrier has not finished, or some of its messages have no receipt."""
         return self.ended_ms is None or bool(self.figures.general.no_receipt)
 
     def lacks(self, before: Statement) -> list[str]:
@@ -166,6 +171,7 @@ class Statement:
         return details | sums | {"segments": f.segments} | times | letter
 
 
+RECEIPTS_MS = 72 * 3_600_000  # no operator keeps a message longer than that for a telephone that is off
 _FAR = 4  # ratio; "12.000" entered where a point means decimals is 12
 _FEW = 100  # below this such a difference, or that nothing failed, proves nothing
 

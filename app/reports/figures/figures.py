@@ -13,6 +13,9 @@ from app.core.states import RunState
 from carriers.contract import ReceiptLevel
 
 OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
+# A frozen report of a run is rebuilt by the rules of its day. 1: provisional while any receipt is missing;
+# 2: until the time in which receipts come is over.
+RULES = 2
 
 
 class Unbalanced(AppError):
@@ -75,7 +78,8 @@ class Figure:
     """A figure as every form, file and page names it, in the order of the forms.
 
     key: attribute of Figures; name: in JSON; label: Vietnamese, in forms and on pages; english: on pages;
-    needs: what its receipts must prove; part: of a ratio, the figure that is divided by `sent`. A total
+    needs: what its receipts must prove; rare: papers leave it
+    out where it is 0 throughout; part: of a ratio, the figure that is divided by `sent`. A total
     sums a count over the rows that can prove it; its ratio is that of the sums, only where all rows are of
     one receipt level.
     """
@@ -86,12 +90,13 @@ class Figure:
     english: str
     needs: ReceiptLevel = ReceiptLevel.NONE
     part: str = ""
+    rare: bool = False
 
 
 _FIGURES = (
     Figure("eligible", "eligible_subscribers", "Thuộc diện", "Eligible"),
-    Figure("excluded", "excluded_subscribers", "Loại trước khi gửi", "Left out before sending"),
-    Figure("waiting", "waiting_subscribers", "Đang chờ gửi", "Waiting"),
+    Figure("excluded", "excluded_subscribers", "Loại trước khi gửi", "Left out before sending", rare=True),
+    Figure("waiting", "waiting_subscribers", "Đang chờ gửi", "Waiting", rare=True),
     Figure("sent", "sent_messages", "Đã gửi", "Sent"),
     Figure(
         "delivered",
@@ -109,7 +114,7 @@ _FIGURES = (
     ),
     Figure("failed", "failed_messages", "Không nhận được", "Not received"),
     Figure("no_receipt", "no_receipt_messages", "Chưa có biên nhận", "No receipt"),
-    Figure("unknown", "unknown_messages", "Chưa rõ kết quả", "Unknown"),
+    Figure("unknown", "unknown_messages", "Chưa rõ kết quả", "Unknown", rare=True),
     Figure("segments", "sent_segments", "Bản tin quy đổi", "SMS parts"),
     Figure(
         "delivered_ratio",
@@ -129,6 +134,7 @@ _FIGURES = (
     ),
 )
 FIGURES = {each.key: each for each in _FIGURES}
+RARE = frozenset(key for key, each in FIGURES.items() if each.rare)
 
 
 def provable(figures: Figures, level: int | None) -> dict[str, int | float | None]:
@@ -287,17 +293,24 @@ class CarrierReport:
     networks: tuple[Cause, ...] = ()  # those rejected as another carrier's, by network where named
     empty: tuple[NamedArea, ...] = ()  # areas of its day without subscribers; none if no area is known
     cost: Charged | None = None  # None where nothing was handed over
+    rules: int = RULES
 
     @property
     def cutoff_ms(self) -> int:
         return self.header.cutoff_ms
 
     @property
+    def began_ms(self) -> int | None:
+        """When its first message was sent, as form 3 has it; when it was started, where no day is known."""
+        return min((day.first_ms for day in self.days if day.first_ms), default=self.header.started_ms)
+
+    @property
     def interim(self) -> bool:
-        """Whether figures may still change: the run goes on, or messages lack a receipt or a decision."""
+        """Whether figures may still change: the run goes on, or a receipt or a decision is awaited."""
         g, open_unknown = self.general, self.general.unknown - self.extra.written_off
-        # Without receipts from the carrier, a missing one will never come.
-        expected = g.no_receipt if self.header.receipt_level != ReceiptLevel.NONE else 0
+        # Without receipts from the carrier, or after their time, a missing one will never come.
+        waits = self.rules < 2 or self.header.run_state != RunState.FINISHED
+        expected = g.no_receipt if waits and self.header.receipt_level != ReceiptLevel.NONE else 0
         planned = self.header.run_state == RunState.PLANNED
         return planned or bool(g.waiting or expected or open_unknown)
 

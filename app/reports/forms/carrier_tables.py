@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-from app.reports.figures import labels
+from app.core import areas, clock
+from app.reports.figures import by_area, labels
 from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.figures import (
     CampaignReport,
@@ -45,8 +46,7 @@ _SERIES = ("sent", "delivered", "relayed")
 
 def of_run(report: CarrierReport) -> tuple[ReportTable, ...]:
     """Return the header, forms 1 to 4, and the time steps."""
-    head = _head(report.header, report.interim, report.extra.oldest_ms)
-    return head, _general(report), _areas(report), _days(report), _reasons(report), _steps(report)
+    return _head(report), _general(report), _areas(report), _days(report), _reasons(report), _steps(report)
 
 
 def of_campaign(report: CampaignReport) -> tuple[ReportTable, ...]:
@@ -110,18 +110,29 @@ def _settled(interim: bool) -> str:
     return "tạm thời" if interim else "cuối cùng"
 
 
-def _head(head: Header, interim: bool, oldest_ms: int | None) -> ReportTable:
+def finality(report: CarrierReport) -> str:
+    """Say whether figures may still change, and what stays without a receipt."""
+    return INTERIM if report.interim else settled(report.general.no_receipt)
+
+
+def settled(no_receipt: int | None) -> str:
+    left = f": {count(no_receipt)} tin không có biên nhận, đã hết thời gian chờ" if no_receipt else ""
+    return f"{FINAL}{left}"
+
+
+def _head(report: CarrierReport) -> ReportTable:
+    head = report.header
     state = labels.RUN_STATES[head.run_state]
     own = (
-        ("Doanh nghiệp", f"{labels.network(head.carrier)} (đợt {head.run_id}, {state})"),
+        ("Doanh nghiệp", f"{labels.network(head.carrier)} ({state}; mã đợt gửi trong Loa: {head.run_id})"),
         ("Lô", ", ".join(str(batch) for batch in head.batches) or NOTHING),
         ("Tên định danh", head.sender),
-        ("Bắt đầu gửi", moment(head.started_ms)),
+        ("Bắt đầu gửi", moment(report.began_ms)),
         ("Kết thúc gửi", moment(head.ended_ms)),
         ("Mức biên nhận", labels.RECEIPT_LEVELS[head.receipt_level]),
-        ("Tin chưa có biên nhận lâu nhất gửi lúc", moment(oldest_ms)),
+        ("Tin chưa có biên nhận lâu nhất gửi lúc", moment(report.extra.oldest_ms)),
     )
-    return facts(head, INTERIM if interim else FINAL, own)
+    return facts(head, finality(report), own)
 
 
 # ---- What the forms of measured and of stated figures have in common
@@ -153,11 +164,6 @@ GENERAL = (
     TableColumn("unit", "Đơn vị", CellKind.TEXT, 10),
     TableColumn("n", "Số lượng", CellKind.COUNT, 14),
 )
-AREA = (
-    TableColumn("nth", "TT", CellKind.TEXT, 5),
-    TableColumn("code", "Mã", CellKind.TEXT, 8),
-    TableColumn("name", "Huyện/thành phố, xã/phường", CellKind.TEXT, 40),
-)
 DAY = (
     TableColumn("day", "Ngày", CellKind.TEXT, 20),
     TableColumn("hours", "Khung giờ", CellKind.TEXT, 20),
@@ -175,11 +181,16 @@ def form_1(columns: tuple[TableColumn, ...], rows: Iterable[TableRow], source: s
     return ReportTable("Biểu 1", "Biểu 1 – Kết quả chung", columns, tuple(rows), source)
 
 
-def area_rows(rows: Iterable[tuple[str | None, str, Iterable[Cell]]]) -> list[TableRow]:
+def first_day(head: Header) -> date:
+    """Return the day that decides which names, laws and areas apply."""
+    return clock.local(clock.from_ms(head.started_ms or head.cutoff_ms)).date()
+
+
+def area_rows(rows: Iterable[tuple[str | None, Iterable[Cell]]], on: date) -> list[TableRow]:
     """Return the rows of form 2; those of unknown area stay out of its chart."""
     return [
-        TableRow(f"area_{n}", (str(n), code or "", name, *counts), aside=code is None)
-        for n, (code, name, counts) in enumerate(rows, 1)
+        TableRow(f"area_{n}", (str(n), code or "", by_area.named(code, on), *counts), aside=code is None)
+        for n, (code, counts) in enumerate(rows, 1)
     ]
 
 
@@ -189,10 +200,16 @@ def form_2(
     sums: Iterable[Cell],
     source: str,
     chart: TableChart,
+    on: date,
 ) -> ReportTable:
+    first = (
+        TableColumn("nth", "TT", CellKind.TEXT, 5),
+        TableColumn("code", "Mã", CellKind.TEXT, 8),
+        TableColumn("name", "Huyện, thành phố" if areas.districts(on) else "Xã, phường", CellKind.TEXT, 40),
+    )
     last = TableRow("total", ("", "", labels.TOTAL, *sums), strong=True)
     title = "Biểu 2 – Kết quả theo địa bàn"
-    return ReportTable("Biểu 2", title, AREA + counts, (*rows, last), source, chart)
+    return ReportTable("Biểu 2", title, first + counts, (*rows, last), source, chart)
 
 
 def form_3(
@@ -317,14 +334,15 @@ def _cost(report: CarrierReport) -> list[TableRow]:
 
 def _areas(report: CarrierReport) -> ReportTable:
     level = report.header.receipt_level
-    rows = area_rows((row.code, row.name, cells(row.figures, level).values()) for row in report.places)
+    on = first_day(report.header)
+    rows = area_rows(((row.code, cells(row.figures, level).values()) for row in report.places), on)
     if report.outside_areas:
         outside = Figures(eligible=report.outside_areas, excluded=report.outside_areas)
         left_out = ("", "", labels.OUTSIDE_AREAS, *cells(outside, level).values())
         rows.append(TableRow("outside", left_out, aside=True))
     chart = TableChart("Kết quả theo địa bàn", "name", _SERIES, across=True, what="địa bàn")
     source = f"{measured(level)}{nobody_in(report.empty)}"
-    return form_2(columns(), rows, totals(report.general, level).values(), source, chart)
+    return form_2(columns(), rows, totals(report.general, level).values(), source, chart, on)
 
 
 def nobody_in(empty: Sequence[NamedArea]) -> str:

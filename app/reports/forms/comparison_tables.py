@@ -45,6 +45,7 @@ _SOURCE = (
 )
 NOTHING_YET = "chưa báo cáo"
 CANCELLED = "Đã hủy"
+UNCLEAR = "Chưa rõ"  # over, and nothing is known to have arrived
 OF = " của "  # between words and names in `finality`
 
 
@@ -140,7 +141,8 @@ def _row(first: tuple[str, str], line: RunLine, report: ConsolidatedReport) -> T
     when = (report.letter.deadline_ms, report.cutoff_ms)
     found = figures(line)
     counts = (found.get(column.key, NOTHING) for column in _COUNTS)
-    sent = CANCELLED if line.cancelled else _in_time(line.sent_in_time(*when), *when)
+    kept = line.sent_in_time(*when)
+    sent = CANCELLED if line.cancelled else UNCLEAR if kept is None and line.over else _in_time(kept, *when)
     reported = NOTHING if line.kind is Source.MEASURED else _in_time(line.reported_in_time(*when), *when)
     cells_ = (*first, _paper(line), source_of(line), *counts, _span(line), sent, reported)
     return TableRow(f"run_{line.run_id}", cells_)
@@ -214,12 +216,12 @@ def _paper(line: RunLine) -> str:
     if line.kind is not Source.MEASURED and line.statement:
         paper = line.statement.paper
         return ", ".join(filter(None, (paper.number, day_of(paper.dated_on)))) or f"bản {paper.version}"
-    return f"bản số {line.version}" if line.version else "chưa chốt"
+    return f"bản chốt {line.version}" if line.version else "chưa chốt khi lập"
 
 
 def _span(line: RunLine) -> str:
     if line.kind is Source.MEASURED:
-        span = (line.report.header.started_ms, line.report.header.ended_ms)
+        span = (line.report.began_ms, line.report.header.ended_ms)
     else:
         span = (line.statement.began_ms, line.statement.ended_ms) if line.statement else (None, None)
     first, last = (moment(ms)[:16] for ms in span)

@@ -56,7 +56,7 @@ def of_directive(report: ConsolidatedReport) -> ReportTable:
     rows = [
         TableRow(
             f"area_{nth}",
-            (str(nth), code or "", by_area.label(code, on), *_cells(blocks, shown, code)),
+            (str(nth), code or "", by_area.named(code, on), *_cells(blocks, shown, code)),
             aside=code is None,
         )
         for nth, code in enumerate(ordered, 1)

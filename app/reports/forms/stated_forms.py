@@ -21,7 +21,6 @@ from app.reports.figures.table_model import (
     total,
 )
 from app.reports.forms import carrier_tables, count_columns
-from app.reports.forms.carrier_tables import FINAL
 from carriers.contract import ReceiptLevel
 
 
@@ -53,9 +52,13 @@ def received_words(level: ReceiptLevel) -> str:
 def finality(report: StatedReport) -> str:
     """Say whether the carrier's figures may still change, and why."""
     if not report.interim:
-        return FINAL
+        return carrier_tables.settled(report.statement.figures.general.no_receipt)
     ended = report.statement.ended_ms is not None
-    why = "còn tin chưa có biên nhận" if ended else "doanh nghiệp chưa báo kết thúc gửi"
+    why = (
+        "doanh nghiệp chốt số liệu khi biên nhận còn về (72 giờ sau khi gửi xong)"
+        if ended
+        else "doanh nghiệp chưa báo kết thúc gửi"
+    )
     return f"SỐ LIỆU TẠM THỜI: {why}"
 
 
@@ -66,7 +69,11 @@ def _or_no_receipts(n: int | None) -> Cell:
 def _head(report: StatedReport) -> ReportTable:
     head, of = report.header, report.statement
     own = (
-        ("Doanh nghiệp", f"{labels.network(head.carrier)} (đợt {head.run_id}, tự gửi đến thuê bao của mình)"),
+        (
+            "Doanh nghiệp",
+            f"{labels.network(head.carrier)} (tự gửi đến thuê bao của mình; mã đợt gửi trong Loa: "
+            f"{head.run_id})",
+        ),
         ("Nguồn số liệu", source(report)),
         (
             "Số, ngày báo cáo",
@@ -110,13 +117,14 @@ def _areas(report: StatedReport) -> ReportTable:
     received = received_as(level)
     keys = ("eligible", "sent", received, "failed", "no_receipt", f"{received}_ratio")
     counts = ((row, count_columns.stated(row.counts, level)) for row in report.places)
-    rows = carrier_tables.area_rows((row.code, row.name, (of[key] for key in keys)) for row, of in counts)
+    on = carrier_tables.first_day(report.header)
+    rows = carrier_tables.area_rows(((row.code, (of[key] for key in keys)) for row, of in counts), on)
     cells = count_columns.stated(report.statement.figures.general, level)
     sums = (total(cell) if isinstance(cell := cells[key], int) else cell for key in keys)
     title = "Kết quả theo địa bàn (doanh nghiệp báo)"
     chart = TableChart(title, "name", ("sent", received), across=True, what="địa bàn")
     said = f"{source(report)}{count_columns.unproved(level)}{_not_stated(report)}"
-    return carrier_tables.form_2(count_columns.columns(*keys), rows, sums, said, chart)
+    return carrier_tables.form_2(count_columns.columns(*keys), rows, sums, said, chart, on)
 
 
 def _not_stated(report: StatedReport) -> str:

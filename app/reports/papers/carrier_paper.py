@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date
 
 from app.core import clock
 from app.reports.figures import labels
-from app.reports.figures.figures import CarrierReport, Header
+from app.reports.figures.figures import RARE, CarrierReport, Header
 from app.reports.figures.numbers import NOTHING, count, hour, percent
 from app.reports.figures.table_model import ReportTable, value
 from app.reports.figures.version import Version
-from app.reports.forms import carrier_tables, citation
+from app.reports.forms import carrier_tables, citation, layout
 from app.reports.forms.citation import named_as_stored
 from app.reports.forms.letterhead import Letterhead
 from app.reports.papers import annexes, chart_images
-from app.reports.papers.annexes import BLANK_NUMBER, MOST_UPRIGHT, Annex
+from app.reports.papers.annexes import BLANK_NUMBER, Annex
 from app.reports.papers.model import (
     Block,
     DocumentPicture,
@@ -32,6 +31,7 @@ from app.reports.papers.model import (
 
 DRAFT = "DỰ THẢO"
 DOTS = "…" * 20
+_NAMED = 10  # areas without subscribers that a sentence names
 SUBJECT = "Kết quả nhắn tin tuyên truyền"
 
 
@@ -57,16 +57,14 @@ def compose(report: CarrierReport, head: Letterhead, version: Version) -> PaperD
 
 
 def areas_annex(form: ReportTable, source: str) -> Annex:
-    """Return form 2 with its picture; across where it has many columns."""
+    """Return form 2 with its picture, without columns that have no number; across where it has many."""
     picture = chart_images.draw(form)
-    table = Table(form, source, size=8.5)
+    shown, none = form.without_empty(RARE)
+    words = f" Cột không có số liệu: {', '.join(none)}." if none else ""
+    table = Table(shown, f"{source}{words}", size=8.5)
     blocks = (table, picture) if picture else (table,)
-    return Annex("areas", "KẾT QUẢ THEO ĐỊA BÀN", blocks, landscape=len(form.columns) > MOST_UPRIGHT)
-
-
-def first_day(report: CarrierReport) -> date:
-    """Return the day that decides which names, laws and areas apply."""
-    return clock.local(clock.from_ms(report.header.started_ms or report.cutoff_ms)).date()
+    wide = not layout.fits_upright(shown, table.size)
+    return Annex("areas", "KẾT QUẢ THEO ĐỊA BÀN", blocks, landscape=wide)
 
 
 def top(head: Letterhead, cutoff_ms: int) -> PaperHead:
@@ -113,7 +111,7 @@ def _scope(report: CarrierReport, head: Letterhead, at: Mapping[str, str]) -> It
     )
     yield Heading(2, "4. Thời gian gửi và thời điểm chốt số liệu")
     yield Paragraph(
-        f"Bắt đầu gửi: {hour(h.started_ms)}; kết thúc gửi: {hour(h.ended_ms)}; tình trạng: "
+        f"Bắt đầu gửi: {hour(report.began_ms)}; kết thúc gửi: {hour(h.ended_ms)}; tình trạng: "
         f"{labels.RUN_STATES[h.run_state]}. Thời điểm chốt số liệu: {hour(h.cutoff_ms)}."
     )
     yield Paragraph(_settled(report))
@@ -121,8 +119,7 @@ def _scope(report: CarrierReport, head: Letterhead, at: Mapping[str, str]) -> It
 
 def _settled(report: CarrierReport) -> str:
     level = labels.RECEIPT_LEVELS[report.header.receipt_level]
-    words = carrier_tables.INTERIM if report.interim else carrier_tables.FINAL
-    return f"{words}. {level}."
+    return f"{carrier_tables.finality(report)}. {level}."
 
 
 def _results(report: CarrierReport, found: dict[str, ReportTable], at: Mapping[str, str]) -> Iterator[Block]:
@@ -137,9 +134,10 @@ def _results(report: CarrierReport, found: dict[str, ReportTable], at: Mapping[s
     yield Table(found["Biểu 1"], _source(found["Biểu 1"], report.cutoff_ms))
     yield Heading(2, "2. Kết quả theo địa bàn")
     known = [place for place in report.places if place.code is not None]
-    yield Paragraph(
-        f"Số liệu của {len(known)} địa bàn: Biểu 2, {at['areas']}.{carrier_tables.nobody_in(report.empty)}"
-    )
+    nobody = carrier_tables.nobody_in(report.empty)
+    if len(report.empty) > _NAMED:  # the annex names them
+        nobody = f" {len(report.empty)} địa bàn không có thuê bao nào trong danh sách gửi."
+    yield Paragraph(f"Số liệu của {len(known)} địa bàn: Biểu 2, {at['areas']}.{nobody}")
     yield Heading(2, "3. Kết quả theo ngày")
     yield Table(found["Biểu 3"], _source(found["Biểu 3"], report.cutoff_ms))
     yield from _picture(found[carrier_tables.STEPS])

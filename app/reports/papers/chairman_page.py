@@ -89,6 +89,6 @@ def _least_reached(report: ConsolidatedReport) -> list[str]:
     known = [(row["reached"], row["addressed"], code) for code, row in rows if code and row.get("addressed")]
     known.sort(key=lambda row: (row[0] / row[1], -row[1], row[2]))
     return [
-        f"{by_area.label(code, on)} {count(n)}/{count(whole)} ({percent(n / whole)})"
+        f"{by_area.named(code, on)} {count(n)}/{count(whole)} ({percent(n / whole)})"
         for n, whole, code in known[:_AREAS]
     ]

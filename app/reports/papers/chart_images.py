@@ -71,7 +71,7 @@ def draw_all(form: ReportTable) -> tuple[DocumentPicture, ...]:
 def _draw(form: ReportTable, chart: TableChart) -> DocumentPicture | None:
     rows = _rows_of(form, chart)
     plot = _plot(form, chart, rows)
-    if not plot.most:
+    if not plot.most or len(plot.groups) < 2:  # one bar compares nothing
         return None
     height = _ROW_MM * len(plot.groups) + 2 * _LEGEND_MM if chart.across else _COLUMNS_MM
     title = f"{chart.title}{_left_out(form, chart, rows)}"

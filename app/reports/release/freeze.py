@@ -31,6 +31,7 @@ from app.reports.build import (
 from app.reports.build.consolidated import PRESENT, ConsolidatedReport, ConsolidationTerms
 from app.reports.build.snapshot_taking import take
 from app.reports.build.snapshots import SnapshotCause
+from app.reports.build.stated_report import StatedReport
 from app.reports.export.formats import (
     PAPERS,
     Format,
@@ -122,7 +123,7 @@ class Freezer:
         since = (last.version, clock.to_ms(last.cut_off_at))
         changes = (differences.differences(old, new), differences.changed_rows(old, new))
         alike = not changes[0] and differences.judged_alike(old, new)
-        return Version(last.version + 1, since, *changes), alike
+        return Version(last.version + 1, since, *changes, issued_before=last.issued is not None), alike
 
     def _keep(self, prepared: Prepared[Built], subject: ReportSubject, version: Version) -> Frozen:
         cutoff_ms = prepared.report.cutoff_ms
@@ -302,15 +303,18 @@ def _naming(report: CarrierReport, unexplained: Mapping[int, int]) -> CarrierRep
 def as_frozen(report: Built, document: Mapping[str, Any]) -> Built:
     """Return a rebuilt report with what the ledger does not hold and the frozen one says, by run.
 
-    What was unexplained, and the prices of its day: only the SMS parts that are charged are counted again.
+    What was unexplained, the rules and the prices of its day: only the SMS parts charged are counted again.
     """
     each = [document, *(line["measured"] for line in document.get("runs", ()))]
     of_run = {run["run_id"]: run for run in each if "run_id" in run}
     unexplained = {run_id: run.get("unexplained_messages", 0) for run_id, run in of_run.items()}
-    return _each(naming(report, unexplained), lambda one: _priced(one, of_run.get(one.header.run_id, {})))
+    if isinstance(report, StatedReport):
+        return replace(report, rules=document.get("rules", 1))
+    return _each(naming(report, unexplained), lambda one: _as_then(one, of_run.get(one.header.run_id, {})))
 
 
-def _priced(report: CarrierReport, said: Mapping[str, Any]) -> CarrierReport:
+def _as_then(report: CarrierReport, said: Mapping[str, Any]) -> CarrierReport:
+    report = replace(report, rules=said.get("rules", 1))
     if report.cost is None:
         return report
     kept = said.get("cost", {})

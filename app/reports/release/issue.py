@@ -53,7 +53,7 @@ def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) 
     printed = PrintedCode(report.code, "", report.sha256, freezer.place) if report.code else None
     earlier = db.read(earlier_round.find, report, wanted.compare_with, carrier)
     version = freezer.next_version(prepare(built), last)[0]
-    version = replace(version, number=report.version, printed=printed, earlier=earlier)
+    version = replace(version, number=report.version, printed=printed, earlier=earlier, issued=True)
     before = db.read(_replaced, last, head_of(built, freezer.letterheads)) if last else None
     files = dict(_made(built, freezer.letterheads, version, (wanted, before)))
     try:

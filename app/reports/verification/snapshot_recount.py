@@ -54,7 +54,7 @@ def of_campaign(connection: Connection, campaign_id: int) -> Iterator[str]:
 def of_document(connection: Connection, run: Mapping[str, Any], settled_ms: int) -> Iterator[str]:
     """Yield what differs in a frozen run's document; settled_ms: up to when nothing was missing in it."""
     areas = {row["code"]: _figures(row) for row in run["areas"]}
-    kept = [_Kept(f"Biểu 2 (đợt {run['run_id']})", settled_ms, areas)]
+    kept = [_Kept(f"Biểu 2 (mã đợt {run['run_id']})", settled_ms, areas)]
     return _compared(scope.of_run(connection, run["run_id"]), connection, kept, raw=False)
 
 

@@ -196,8 +196,10 @@ def test_the_workbook_checks_itself_and_lists_every_number(kept: Kept, tmp_path:
 
 @pytest.mark.prove
 def test_frozen_again_without_a_change_it_is_the_same_version(kept: Kept) -> None:
-    again, new = Freezer(kept.db, ledger_for(kept.db), HEADS, "officer").freeze(DIRECTIVE)
-    assert (again.id, new) == (kept.directive[-1].id, False)
+    freezer = Freezer(kept.db, ledger_for(kept.db), HEADS, "officer")
+    first, new = freezer.freeze(DIRECTIVE)
+    assert new  # VNPT's report was frozen since, and form 5 names its version
+    assert freezer.freeze(DIRECTIVE) == (first, False)
 
 
 # ---- what has changed -----------------------------------------------------------------------------------
@@ -207,11 +209,11 @@ def test_frozen_again_without_a_change_it_is_the_same_version(kept: Kept) -> Non
 def test_changes_have_a_row_for_each_carrier_and_the_reason_above(kept: Kept) -> None:
     second = kept.directive[1]
     assert cells.docx_tables(kept.file(second, "docx"))["Số liệu nhắn tin thay đổi"] == [
-        ["VNPT VinaPhone (đợt 4)", "1.234.567", "1.250.001", "1.167.467", "1.182.901"]
+        ["VNPT VinaPhone (mã đợt 4)", "1.234.567", "1.250.001", "1.167.467", "1.182.901"]
     ]
     text = words("docx", kept.file(second, "docx"))
     assert "Lý do đính chính của VNPT VinaPhone: Bổ sung số liệu của các thuê bao trả trước" in text
-    assert "Báo cáo này thay thế Báo cáo số" in text
+    assert "thay thế Báo cáo số" not in text  # the one before was never issued
     assert "thay thế Báo cáo số" not in words("docx", kept.file(kept.directive[0], "docx"))
     assert len(second.changes) > 150
     rows = cells.xlsx_values(kept.file(second, "xlsx"))["Thay đổi"]
@@ -331,7 +333,7 @@ def test_the_last_section_alone_stays_with_the_signature(kept: Kept) -> None:
 def test_the_mark_can_be_read_through_pictures(kept: Kept) -> None:
     with zipfile.ZipFile(io.BytesIO(kept.file(kept.directive[0], "docx"))) as archive_:
         pictures = [name for name in archive_.namelist() if name.endswith(".png")]
-        assert len(pictures) == 3  # the charts
+        assert len(pictures) == 1  # the chart of what was measured
         assert all("transparency" in Image.open(archive_.open(name)).info for name in pictures)
 
 
