@@ -17,7 +17,7 @@ from app.core.errors import Invalid
 from app.core.masking import escaped
 from app.directives.status import status as status_of
 from app.notifications import outbox
-from app.reports.build import unique_reach
+from app.reports.counting import unique_reach
 
 app = typer.Typer(no_args_is_help=True, help="The official letters behind the work.")
 

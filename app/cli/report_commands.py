@@ -23,11 +23,11 @@ from app.core.config import Settings
 from app.core.errors import Invalid, no_such
 from app.database.connection import Database, shared_ms
 from app.database.models import campaigns, runs
-from app.reports.build import clock_check, consolidated, scope, stated_report
-from app.reports.build import fraud_signals as doubting
-from app.reports.build.carrier_report import build_batch, build_campaign
-from app.reports.build.snapshot_taking import take
-from app.reports.build.snapshots import SnapshotCause
+from app.reports.counting import clock_check, consolidated, scope, stated_report
+from app.reports.counting import fraud_signals as doubting
+from app.reports.counting.carrier_report import build_batch, build_campaign
+from app.reports.counting.snapshot_taking import take
+from app.reports.counting.snapshots import SnapshotCause
 from app.reports.export.formats import BINARY, Format, Report, file_name, prepare, render
 from app.reports.figures.version import PREVIEW
 from app.reports.forms import letterhead

@@ -22,7 +22,7 @@ from app.ledger.ledger import Ledger
 from app.privacy import erasable
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
 from app.privacy.retention_due import due, together
-from app.reports.build.snapshots import SnapshotCause
+from app.reports.counting.snapshots import SnapshotCause
 from app.reports.figures import tally
 from app.security import audit
 

@@ -36,7 +36,7 @@ from app.privacy.eraser import Retention
 from app.receipts.failure_list import Reconciliation
 from app.receipts.poll import Poll, askers
 from app.receipts.receipt_writer import Inbox, match_quarantined
-from app.reports.build.snapshot_taking import SnapshotSweep
+from app.reports.counting.snapshot_taking import SnapshotSweep
 from app.runtime.clock_steps import ClockSteps
 from app.security import audit
 from carriers import registry

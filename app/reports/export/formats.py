@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from app.core.errors import Invalid
-from app.reports.build.consolidated import ConsolidatedReport
-from app.reports.build.stated_report import StatedReport
+from app.reports.counting.consolidated import ConsolidatedReport
+from app.reports.counting.stated_report import StatedReport
 from app.reports.export import csv_file, json_file, text
 from app.reports.figures.figures import CampaignReport, CarrierReport
 from app.reports.figures.table_model import ReportTable, TableRow

@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from app.reports.build.consolidated import ConsolidatedReport, RunLine
-from app.reports.build.stated_report import StatedReport
-from app.reports.build.unique_reach import UniqueReach
+from app.reports.counting.consolidated import ConsolidatedReport, RunLine
+from app.reports.counting.stated_report import StatedReport
+from app.reports.counting.unique_reach import UniqueReach
 from app.reports.figures.addressees import AddresseeStatus
 from app.reports.figures.carrier_statement import FigureSource as Source
 from app.reports.figures.carrier_statement import StatedCounts, received_as

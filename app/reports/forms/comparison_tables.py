@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from app.reports.build.consolidated import ConsolidatedReport, RunLine
+from app.reports.counting.consolidated import ConsolidatedReport, RunLine
 from app.reports.figures import labels
 from app.reports.figures.addressees import CHANNELS, KINDS, AddresseeStatus, stated_sum
 from app.reports.figures.carrier_statement import FigureSource as Source

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from app.core import areas, clock
-from app.reports.build.consolidated import ConsolidatedReport, RunLine
-from app.reports.build.unique_reach import Subscribers
+from app.reports.counting.consolidated import ConsolidatedReport, RunLine
+from app.reports.counting.unique_reach import Subscribers
 from app.reports.figures import by_area, labels
 from app.reports.figures.carrier_statement import FigureSource as Source
 from app.reports.figures.figures import FIGURES, provable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.reports.build.stated_report import StatedReport
+from app.reports.counting.stated_report import StatedReport
 from app.reports.figures import labels
 from app.reports.figures.carrier_statement import (
     KINDS,

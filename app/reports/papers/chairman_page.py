@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import shorten
 
 from app.core import clock
-from app.reports.build.consolidated import ConsolidatedReport
+from app.reports.counting.consolidated import ConsolidatedReport
 from app.reports.figures import by_area
 from app.reports.figures.numbers import count, hour, percent
 from app.reports.forms import citation, comparison_tables, directive_areas, subscriber_tables

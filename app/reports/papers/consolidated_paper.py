@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 
 from app.core import clock
-from app.reports.build.consolidated import ConsolidatedReport
+from app.reports.counting.consolidated import ConsolidatedReport
 from app.reports.figures.addressees import AddresseeKind
 from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.numbers import count, hour

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from app.core import areas
-from app.reports.build.stated_report import StatedReport
+from app.reports.counting.stated_report import StatedReport
 from app.reports.figures import labels
 from app.reports.figures.numbers import count, hour
 from app.reports.figures.table_model import ReportTable

@@ -19,7 +19,7 @@ from app.core.states import RunState
 from app.database.connection import Database, shared_ms
 from app.database.models import campaigns, directives, frozen_reports, report_files, run_batches, runs
 from app.ledger.ledger import Ledger
-from app.reports.build import (
+from app.reports.counting import (
     carrier_report,
     clock_check,
     consolidated,
@@ -28,10 +28,10 @@ from app.reports.build import (
     snapshots,
     stated_report,
 )
-from app.reports.build.consolidated import PRESENT, ConsolidatedReport, ConsolidationTerms
-from app.reports.build.snapshot_taking import take
-from app.reports.build.snapshots import SnapshotCause
-from app.reports.build.stated_report import StatedReport
+from app.reports.counting.consolidated import PRESENT, ConsolidatedReport, ConsolidationTerms
+from app.reports.counting.snapshot_taking import take
+from app.reports.counting.snapshots import SnapshotCause
+from app.reports.counting.stated_report import StatedReport
 from app.reports.export.formats import (
     PAPERS,
     Format,
@@ -163,7 +163,7 @@ def as_of(connection: Connection, subject: ReportSubject, cutoff_ms: int | None)
 
 
 def require_past(connection: Connection, subject: ReportSubject) -> None:
-    """Raise Conflict where part of it has a time in the future, see app/reports/build/clock_check.py."""
+    """Raise Conflict where part of it has a time in the future, see app/reports/counting/clock_check.py."""
     directive_id = subject.id if subject.kind is SubjectKind.DIRECTIVE else None
     clock_check.require_past(connection, _campaigns(connection, subject), directive_id)
 

@@ -15,7 +15,7 @@ from app.core.errors import Conflict, Invalid
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time, shared_ms
 from app.database.models import issued_reports, report_files
-from app.reports.build.consolidated import ConsolidatedReport
+from app.reports.counting.consolidated import ConsolidatedReport
 from app.reports.export.formats import PAPERS, Format, head_of, paper, prepare
 from app.reports.figures.version import PrintedCode, Version
 from app.reports.forms.letterhead import Letterhead, Letterheads

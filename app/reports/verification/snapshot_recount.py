@@ -15,8 +15,8 @@ from app.core import clock
 from app.core.states import DeliveryState, RunState
 from app.database.models import deliveries, runs, tallies
 from app.ledger.contract import TallyCount
-from app.reports.build import carrier_report, scope, snapshots
-from app.reports.build.scope import Scope
+from app.reports.counting import carrier_report, scope, snapshots
+from app.reports.counting.scope import Scope
 from app.reports.figures import by_area, tally
 from app.reports.figures.figures import FIGURES, AreaRow, Figures
 from app.reports.frozen.archive import Spoilt

@@ -26,9 +26,9 @@ from app.database.models import directives, links, runs, tallies
 from app.ledger import erasure
 from app.ledger.contract import TallyCount
 from app.ledger.unreached import USUAL
-from app.reports.build import comparison, latency_sample
-from app.reports.build.comparison import NormVerdict
-from app.reports.build.latency_sample import Latency, LatencySample
+from app.reports.counting import comparison, latency_sample
+from app.reports.counting.comparison import NormVerdict
+from app.reports.counting.latency_sample import Latency, LatencySample
 from app.reports.figures import tally
 from app.reports.figures.by_area import MixedRow
 from app.reports.figures.figures import Figures

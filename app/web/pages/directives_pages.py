@@ -25,8 +25,8 @@ from app.database.models import addressees as registered
 from app.database.models import campaigns, outreach, runs, tallies
 from app.directives import status
 from app.directives.status import RunDeadlineStatus, Status
-from app.reports.build import snapshots, unique_reach
-from app.reports.build.scope import levels_proved
+from app.reports.counting import snapshots, unique_reach
+from app.reports.counting.scope import levels_proved
 from app.reports.figures import addressees
 from app.reports.figures.addressees import Addressee, AddresseeKind, AddresseeStatus, Outreach
 from app.reports.figures.document_meta import EntrySource

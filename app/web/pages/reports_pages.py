@@ -22,10 +22,10 @@ from app.core.ids import LARGEST, Exact
 from app.file_import.spool import folder_of
 from app.reports import report_list
 from app.reports.archive_routes import require_own
-from app.reports.build import carrier_report, clock_check, differences, snapshots
-from app.reports.build.clock_check import InFuture
-from app.reports.build.fraud_signals import FraudSignal, doubts
-from app.reports.build.stated_report import StatedReport
+from app.reports.counting import carrier_report, clock_check, differences, snapshots
+from app.reports.counting.clock_check import InFuture
+from app.reports.counting.fraud_signals import FraudSignal, doubts
+from app.reports.counting.stated_report import StatedReport
 from app.reports.export.formats import Report, tables_of
 from app.reports.figures import carrier_statement, numbers
 from app.reports.figures.figures import CampaignReport, CarrierReport

@@ -20,9 +20,9 @@ from app.ledger.contract import TallyCount
 from app.observability import link_status
 from app.observability.link_status import LinkHealthState, Standstill
 from app.observability.send_rate import NOTHING, Measured
-from app.reports.build import comparison
-from app.reports.build.carrier_report import figures_of
-from app.reports.build.scope import SentRun, levels_proved
+from app.reports.counting import comparison
+from app.reports.counting.carrier_report import figures_of
+from app.reports.counting.scope import SentRun, levels_proved
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import Statement
 from app.reports.figures.figures import Figures

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from app.campaigns.lifecycle import FileFault, file_fault
 from app.core.states import RunState
-from app.reports.build.comparison import NormVerdict
+from app.reports.counting.comparison import NormVerdict
 from app.web.translations import Said, say
 
 # Plausibility of an uploaded file

@@ -14,10 +14,10 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import deliveries, directives, erasures, kept_reach
 from app.ledger.ledger import ledger_for
-from app.reports.build import consolidated, snapshots, unique_reach
-from app.reports.build.snapshot_taking import take
-from app.reports.build.snapshots import SnapshotCause
-from app.reports.build.unique_reach import UniqueReach
+from app.reports.counting import consolidated, snapshots, unique_reach
+from app.reports.counting.snapshot_taking import take
+from app.reports.counting.snapshots import SnapshotCause
+from app.reports.counting.unique_reach import UniqueReach
 from app.reports.export.formats import Format, render
 from app.reports.figures.figures import Unbalanced
 from app.reports.frozen.archive import ReportSubject, SubjectKind

@@ -21,7 +21,7 @@ from app.ledger.ledger import ledger_for
 from app.privacy import certificates, retention_due
 from app.privacy.certificates import Certificate
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
-from app.reports.build import carrier_report, comparison, consolidated
+from app.reports.counting import carrier_report, comparison, consolidated
 from app.reports.forms.letterhead import Letterheads
 from app.reports.frozen import archive
 from app.reports.frozen.archive import ReportSubject as Reported

@@ -14,8 +14,8 @@ from app.database import models as m
 from app.database.connection import Database
 from app.dispatch import link_store
 from app.ledger.contract import ResultKind
-from app.reports.build import consolidated
-from app.reports.build.carrier_report import build, build_batch, build_campaign
+from app.reports.counting import consolidated
+from app.reports.counting.carrier_report import build, build_batch, build_campaign
 from app.reports.export import json_file
 from app.reports.figures.figures import CarrierReport, Cause, Charged, DayRow, Figures, Unbalanced
 from app.reports.figures.table_model import ReportTable

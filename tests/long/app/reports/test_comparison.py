@@ -7,8 +7,8 @@ import pytest
 from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
-from app.reports.build import comparison
-from app.reports.build.comparison import NormVerdict, judge
+from app.reports.counting import comparison
+from app.reports.counting.comparison import NormVerdict, judge
 from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody

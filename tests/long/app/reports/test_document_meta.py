@@ -15,8 +15,8 @@ from pypdf import PdfReader
 
 from app.database import models as m
 from app.database.connection import Database
-from app.reports.build import consolidated
-from app.reports.build.carrier_report import build
+from app.reports.counting import consolidated
+from app.reports.counting.carrier_report import build
 from app.reports.export.formats import Format, document, paper, render, tables_of
 from app.reports.figures.figures import RARE, CarrierReport
 from app.reports.figures.table_model import CellKind, ReportTable, value

@@ -23,7 +23,7 @@ from pypdf import PdfReader
 from app.database import schema
 from app.database.connection import Database
 from app.ledger.ledger import ledger_for
-from app.reports.build import consolidated
+from app.reports.counting import consolidated
 from app.reports.export.formats import PAPERS, Format, tables_of
 from app.reports.figures.table_model import Cell, CellKind, ReportTable, TableRow, value
 from app.reports.figures.version import PREVIEW

@@ -11,7 +11,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.directives.status import status
 from app.ledger.ledger import ledger_for
-from app.reports.build import comparison, consolidated
+from app.reports.counting import comparison, consolidated
 from app.reports.figures import carrier_statement
 from app.reports.figures.addressees import OutreachChannel
 from app.reports.figures.carrier_statement import FigureSource

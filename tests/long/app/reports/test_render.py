@@ -17,9 +17,9 @@ from sqlalchemy import Connection, update
 
 from app.database.connection import Database
 from app.database.models import batches, campaigns, directives
-from app.reports.build import consolidated
-from app.reports.build.carrier_report import build, build_batch, build_campaign
-from app.reports.build.differences import differences
+from app.reports.counting import consolidated
+from app.reports.counting.carrier_report import build, build_batch, build_campaign
+from app.reports.counting.differences import differences
 from app.reports.export.formats import MEDIA_TYPES, Format, Report, document, render, tables_of
 from app.reports.figures import numbers
 from app.reports.figures.figures import FIGURES, CampaignReport, CarrierReport

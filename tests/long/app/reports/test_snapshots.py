@@ -13,10 +13,10 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import DeliveryState
 from app.database import models as m
 from app.database.connection import Database
-from app.reports.build import carrier_report, snapshot_taking, snapshots
-from app.reports.build.carrier_report import build
-from app.reports.build.snapshot_taking import SnapshotSweep, due, take
-from app.reports.build.snapshots import SnapshotCause
+from app.reports.counting import carrier_report, snapshot_taking, snapshots
+from app.reports.counting.carrier_report import build
+from app.reports.counting.snapshot_taking import SnapshotSweep, due, take
+from app.reports.counting.snapshots import SnapshotCause
 from app.reports.forms import letterhead
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.release import verify_archive

@@ -18,9 +18,9 @@ from app.database import models as m
 from app.database.connection import Database
 from app.directives.status import status
 from app.ledger.ledger import ledger_for
-from app.reports.build import consolidated
-from app.reports.build.consolidated import ConsolidationTerms
-from app.reports.build.differences import differences
+from app.reports.counting import consolidated
+from app.reports.counting.consolidated import ConsolidationTerms
+from app.reports.counting.differences import differences
 from app.reports.export.formats import Format, document, prepare, render
 from app.reports.figures.version import Version
 from app.reports.forms import letterhead

@@ -19,9 +19,9 @@ from app.core.states import NotSent
 from app.database import models as m
 from app.database.connection import Database
 from app.directives.status import status
-from app.reports.build import carrier_report, comparison, consolidated, snapshots
-from app.reports.build.snapshots import SnapshotCause
-from app.reports.build.stated_report import StatedReport
+from app.reports.counting import carrier_report, comparison, consolidated, snapshots
+from app.reports.counting.snapshots import SnapshotCause
+from app.reports.counting.stated_report import StatedReport
 from app.reports.export.formats import Format, Report, render
 from app.reports.figures.document_meta import EntrySource
 from app.reports.figures.table_model import ReportTable, value

@@ -13,8 +13,8 @@ from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
 from app.ledger.ledger import ledger_for
-from app.reports.build import carrier_report, consolidated
-from app.reports.build.stated_report import StatedReport
+from app.reports.counting import carrier_report, consolidated
+from app.reports.counting.stated_report import StatedReport
 from app.reports.figures.document_meta import EntrySource
 from app.reports.figures.figures import RARE
 from app.reports.figures.table_model import ReportTable

@@ -20,8 +20,8 @@ from app.database.models import (
     runs,
     tallies,
 )
-from app.reports.build import latency_sample
-from app.reports.build.latency_sample import LatencySample
+from app.reports.counting import latency_sample
+from app.reports.counting.latency_sample import LatencySample
 from app.web.view_models.estimate import hints
 from tests.e2e import scene
 from tests.e2e.crowd import COMMUNES

@@ -15,9 +15,9 @@ from app.core.states import NotSent, RunState
 from app.database.models import campaigns, directives, follow_ups, frozen_reports, runs
 from app.ledger.calls import CALLS
 from app.ledger.directive_deadline import held_at
-from app.reports.build import carrier_report, unique_reach
-from app.reports.build.scope import counted
-from app.reports.build.unique_reach import Subscribers, UniqueReach
+from app.reports.counting import carrier_report, unique_reach
+from app.reports.counting.scope import counted
+from app.reports.counting.unique_reach import Subscribers, UniqueReach
 from app.reports.figures import addressees, carrier_statement
 from app.reports.figures.addressees import AddresseeStatus, ChannelTotal
 from app.reports.figures.carrier_statement import FigureSource, Statement, by_deadline

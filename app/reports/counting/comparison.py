@@ -16,8 +16,8 @@ from app.database.connection import shared_ms
 from app.database.models import campaigns, runs, tallies
 from app.ledger import erasure
 from app.ledger.contract import TallyCount
-from app.reports.build import carrier_report
-from app.reports.build.scope import levels_proved
+from app.reports.counting import carrier_report
+from app.reports.counting.scope import levels_proved
 from app.reports.figures import by_area, carrier_statement, tally
 from app.reports.figures.by_area import MixedRow, Sources
 from app.reports.figures.carrier_statement import AreaCounts, FigureSource, Statement

@@ -10,7 +10,7 @@ from app.core import clock
 from app.core.errors import Conflict
 from app.core.states import RunState
 from app.database.models import audiences
-from app.reports.build import scope
+from app.reports.counting import scope
 from app.reports.figures import by_area, carrier_statement
 from app.reports.figures.carrier_statement import AreaCounts, Statement
 from app.reports.figures.figures import RULES, Header, NamedArea

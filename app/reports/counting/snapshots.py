@@ -32,7 +32,7 @@ from app.core.states import DeliveryState
 from app.database.connection import shared_ms
 from app.database.models import deliveries, receipts, runs, snapshots, state_events, submissions
 from app.ledger import erasure
-from app.reports.build.scope import Scope
+from app.reports.counting.scope import Scope
 from app.reports.figures import tally
 from app.reports.figures.figures import (
     AreaRow,

@@ -45,7 +45,7 @@ from app.database.models import (
     tallies,
 )
 from app.ledger import erasure
-from app.reports.build import clock_check, snapshots
+from app.reports.counting import clock_check, snapshots
 from app.reports.figures import labels, tally
 from app.reports.figures.figures import Figures, agree
 from app.reports.frozen.archive import ReportSubject, SubjectKind

@@ -28,8 +28,8 @@ from app.database.models import (
 from app.ledger import money
 from app.ledger.approval_digest import STOPPED, SUSPENDED
 from app.ledger.contract import ResultKind, TallyCount
-from app.reports.build import scope, snapshots
-from app.reports.build.scope import Scope
+from app.reports.counting import scope, snapshots
+from app.reports.counting.scope import Scope
 from app.reports.figures import by_area, carrier_statement, labels, tally
 from app.reports.figures.figures import (
     AreaRow,
