@@ -51,7 +51,8 @@ from app.security.principal import at_keyboard
 from carriers.contract import Reason
 from tests.app.campaigns.rows import HOURS, new_batch, new_link
 from tests.long.app.privacy.past import erase
-from tests.long.app.reports.scene import HOUR, T0, varied
+from tests.long.app.reports.kept import freeze_at
+from tests.long.app.reports.scene import T0, varied
 
 T = TypeVar("T")
 PASSWORD = "bon tu chang lien quan"
@@ -222,8 +223,10 @@ def reported(db: Database) -> None:
     for person in PEOPLE.values():
         db.write(add_person, person, PASSWORD, at_keyboard("host"))
     freezer = Freezer(db, ledger_for(db), letterhead.load(None), AUTHOR)
-    for cutoff_ms in (T0 + HOUR, None):
-        freezer.freeze(ReportSubject(SubjectKind.RUN, 1), cutoff_ms)
+    run = ReportSubject(SubjectKind.RUN, 1)
+    freeze_at(freezer, run, T0 + 30 * DAY)
+    db.write(lambda c: c.execute(update(links).values(receipt_level=1)))  # what stands beside the figures
+    freezer.freeze(run)
     db.write(new_batch, "vnpt", name="thue-bao-cu.csv", sha256="9" * 64)
     asked = NewPersonRequest(
         "0981 000 037", RequestKind.ERASE, clock.local(clock.now()).date(), "đơn ngày 3/2"

@@ -32,6 +32,7 @@ from app.reports.counting import scope, snapshots
 from app.reports.counting.scope import Scope
 from app.reports.figures import by_area, carrier_statement, labels, tally
 from app.reports.figures.figures import (
+    TIMED,
     AreaRow,
     CampaignReport,
     CarrierReport,
@@ -329,10 +330,9 @@ def _check(of: Scope, report: CarrierReport) -> None:
     agree(of.name, "the number of lines", general.eligible, sum(batch.lines for batch in of.batches))
     agree(of.name, "what was excluded", sum(c.n for c in report.excluded), general.excluded)
     agree(of.name, "what failed", sum(c.n for c in report.reasons), general.failed)
-    for name in ("sent", "delivered", "relayed"):
-        agree(
-            of.name, f"{name} by day", sum(getattr(day, name) for day in report.days), getattr(general, name)
-        )
+    by_day = sum((day.figures for day in report.days), Figures())
+    for key in TIMED:
+        agree(of.name, f"{key} by day", getattr(by_day, key), getattr(general, key))
 
 
 # ---- Messages sent and received over time: by day for form 3, by equal steps for the chart
@@ -421,12 +421,14 @@ def _day_row(day: int | None, sent: _Sent, received: Counter[tuple[int | None, i
     return DayRow(
         day=None if day is None else (_EPOCH + timedelta(days=day)).isoformat(),
         batches=len(sent.batches),
-        sent=sent.n,
-        delivered=received[day, DeliveryState.DELIVERED],
-        relayed=received[day, DeliveryState.RELAYED],
+        figures=_timed(day, sent, received),
         first_ms=sent.first_ms,
         last_ms=sent.last_ms,
     )
+
+
+def _timed(at: int | None, sent: _Sent, received: Counter[tuple[int | None, int]]) -> Figures:
+    return Figures(sent=sent.n, **{_OUTCOME[state]: received[at, state] for state in RECEIVED})
 
 
 def _steps(of: _Flow) -> tuple[TimeStep, ...]:
@@ -441,9 +443,7 @@ def _steps(of: _Flow) -> tuple[TimeStep, ...]:
         TimeStep(
             start_ms=n * width * MINUTE_MS - VIETNAM_OFFSET_MS,
             minutes=width,
-            sent=sent[n].n,
-            delivered=received[n, DeliveryState.DELIVERED],
-            relayed=received[n, DeliveryState.RELAYED],
+            figures=_timed(n, sent[n], received),
         )
         for n in range(min(seen) // width, max(seen) // width + 1)
     )

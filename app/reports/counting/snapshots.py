@@ -248,7 +248,13 @@ def _text(row: Row[Any]) -> str:
 def _read(row: Row[Any]) -> CarrierReport:
     kept = json.loads(_text(row))
     head = kept["header"]
-    several = {"excluded": Cause, "days": DayRow, "reasons": Cause, "steps": TimeStep, "networks": Cause}
+    several: dict[str, Any] = {
+        "excluded": Cause,
+        "days": _day,
+        "reasons": Cause,
+        "steps": _step,
+        "networks": Cause,
+    }
     lists: dict[str, Any] = {
         name: tuple(kind(**each) for each in kept[name]) for name, kind in several.items()
     }
@@ -263,6 +269,19 @@ def _read(row: Row[Any]) -> CarrierReport:
         cost=Charged(**cost) if (cost := kept.get("cost")) else None,
         **lists,
     )
+
+
+def _day(**row: Any) -> DayRow:
+    return DayRow(row["day"], row["batches"], _timed(row), row["first_ms"], row["last_ms"])
+
+
+def _step(**row: Any) -> TimeStep:
+    return TimeStep(row["start_ms"], row["minutes"], _timed(row))
+
+
+def _timed(row: Mapping[str, Any]) -> Figures:
+    """Return the figures of a time; in older snapshots they stand beside it."""
+    return Figures(**(row.get("figures") or {key: row[key] for key in ("sent", "delivered", "relayed")}))
 
 
 def _areas(rows: Iterable[dict[str, Any]]) -> tuple[AreaRow, ...]:

@@ -14,6 +14,8 @@ from app.reports.figures.carrier_statement import FigureSource as Source
 from app.reports.figures.carrier_statement import StatedCounts, received_as
 from app.reports.figures.figures import (
     FIGURES,
+    OUTCOMES,
+    TIMED,
     CampaignReport,
     CarrierReport,
     DayRow,
@@ -25,7 +27,8 @@ from app.reports.figures.numbers import iso
 from carriers.contract import ReceiptLevel
 
 # Keys added after some reports had been frozen: those are rebuilt without them.
-ADDED = frozenset({"areas_without_subscribers", "areas_not_stated", "sent_in_time", "reported_in_time"})
+ADDED = {"areas_without_subscribers", "areas_not_stated", "sent_in_time", "reported_in_time"}
+ADDED |= {each.name for each in FIGURES.values() if each.added}
 
 
 def as_kept(again: Any, kept: Any) -> Any:
@@ -177,21 +180,12 @@ def _subscribers(report: ConsolidatedReport) -> dict[str, Any]:
         return {}
     found: dict[str, list[dict[str, Any]]] = {}
     for row in report.subscribers:
-        counts = {name: getattr(row.figures, key) for key, name in _ONCE.items()}
+        counts = {FIGURES[key].once: getattr(row.figures, key) for key in _ONCE}
         found.setdefault(row.carrier, []).append({"code": row.area, **counts})
     return {"subscribers": [{"carrier": carrier, "areas": rows} for carrier, rows in found.items()]}
 
 
-_ONCE = {
-    "eligible": "addressed",
-    "delivered": "reached",
-    "relayed": "taken_by_operator",
-    "failed": "failed",
-    "no_receipt": "no_receipt",
-    "unknown": "unknown",
-    "waiting": "waiting",
-    "excluded": "not_sent",
-}
+_ONCE = ("eligible", *OUTCOMES, "waiting", "excluded")
 
 
 def _line(line: RunLine, report: ConsolidatedReport) -> dict[str, Any]:
@@ -253,12 +247,12 @@ def _figures(f: Figures, level: int | None) -> dict[str, Any]:
 
 
 def _day(day: DayRow, level: int | None) -> dict[str, Any]:
-    found = provable(Figures(sent=day.sent, delivered=day.delivered, relayed=day.relayed), level)
+    found = provable(day.figures, level)
     return {
         "day": day.day,
         "first_sent_at": iso(day.first_ms),
         "last_sent_at": iso(day.last_ms),
         "batches": day.batches,
-        **{FIGURES[key].name: found[key] for key in ("sent", "delivered", "relayed")},
+        **{FIGURES[key].name: found[key] for key in TIMED},
         "messages_per_second": day.messages_per_second,
     }

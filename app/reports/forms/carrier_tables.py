@@ -10,6 +10,8 @@ from app.core import areas, clock
 from app.reports.figures import by_area, labels
 from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.figures import (
+    FIGURES,
+    TIMED,
     CampaignReport,
     CarrierReport,
     Cause,
@@ -17,7 +19,7 @@ from app.reports.figures.figures import (
     Figures,
     Header,
     NamedArea,
-    TimeStep,
+    standing_in,
 )
 from app.reports.figures.numbers import NOTHING, count, moment
 from app.reports.figures.table_model import (
@@ -34,14 +36,24 @@ from app.reports.figures.table_model import (
 )
 from app.reports.figures.version import Version
 from app.reports.forms.citation import named_as_stored
-from app.reports.forms.count_columns import LEVELS, cells, columns, measured, part, totals, unproved, whose
+from app.reports.forms.count_columns import (
+    LEVELS,
+    cells,
+    columns,
+    measured,
+    part,
+    pick,
+    totals,
+    unproved,
+    whose,
+)
 from carriers.contract import Reason
 
 INTERIM = "SỐ LIỆU TẠM THỜI: còn tin đang chờ gửi, chưa có biên nhận hoặc chưa rõ kết quả"
 FINAL = "Số liệu cuối cùng"
 STEPS = "Diễn biến"
 TITLE = "Kết quả nhắn tin tuyên truyền"
-_SERIES = ("sent", "delivered", "relayed")
+_AREA, _CAMPAIGN = standing_in("2"), standing_in("2")  # one run by areas, the runs of a campaign
 
 
 def of_run(report: CarrierReport) -> tuple[ReportTable, ...]:
@@ -84,24 +96,24 @@ def _side_by_side(report: CampaignReport) -> ReportTable:
     if report.held:
         names = ", ".join(labels.network(carrier) for carrier in report.held)
         source += f" Chưa gồm đợt do doanh nghiệp tự gửi ({names}): xem báo cáo của đợt đó."
-    return ReportTable("Biểu 5", title, first + columns(), (*rows, *_sums(report)), source)
+    return ReportTable("Biểu 5", title, first + columns(_CAMPAIGN), (*rows, *_sums(report)), source)
 
 
 def _run_row(n: int, run: CarrierReport) -> TableRow:
     level = run.header.receipt_level
     first = (str(n), labels.network(run.header.carrier), _settled(run.interim), LEVELS[level])
-    return TableRow(f"run_{n}", (*first, *cells(run.general, level).values()))
+    return TableRow(f"run_{n}", (*first, *pick(cells(run.general, level), _CAMPAIGN)))
 
 
 def _sums(report: CampaignReport) -> list[TableRow]:
     by_level, settled = report.by_level, _settled(report.interim)
     one = len(by_level) < 2
     first = ("", labels.TOTAL, settled, LEVELS[report.receipt_level] if one else "")
-    total_cells = totals(report.total, report.receipt_level, one).values()
+    total_cells = pick(totals(report.total, report.receipt_level, one), _CAMPAIGN)
     rows = [TableRow("total", (*first, *total_cells), strong=True)]
     if not one:
         for level, figures in by_level.items():
-            own = ("", part(level), "", LEVELS[level], *cells(figures, level).values())
+            own = ("", part(level), "", LEVELS[level], *pick(cells(figures, level), _CAMPAIGN))
             rows.append(TableRow(f"total_{level}", own, strong=True))
     return rows
 
@@ -233,42 +245,10 @@ def form_4(
 
 def _general(report: CarrierReport) -> ReportTable:
     share = TableColumn("ratio", "Tỷ lệ so với đã gửi (%)", CellKind.RATIO, 14)
-    rows = (*_before(report.general, report.excluded), *_outcomes(report), *_extra_rows(report))
-    return form_1((*GENERAL, share), rows, measured(report.header.receipt_level))
-
-
-def _before(g: Figures, causes: Iterable[Cause]) -> list[TableRow]:
-    lines = [
-        TableRow(f"cause_{n}", (f"(2.{n})", f"– {cause.label}", "thuê bao", cause.n, None))
-        for n, cause in enumerate(causes, 1)
-    ]
-    excluded = Formula(g.excluded, f"SUM({{cause_1}}:{{cause_{len(lines)}}})") if lines else g.excluded
-    sent = Formula(g.sent, "{eligible}-{excluded}-{waiting}")
-    return [
-        TableRow("eligible", ("(1)", "Thuê bao thuộc diện gửi", "thuê bao", g.eligible, None)),
-        TableRow("excluded", ("(2)", "Loại trước khi gửi", "thuê bao", excluded, None)),
-        *lines,
-        TableRow("waiting", ("(2')", "Đang chờ gửi", "thuê bao", g.waiting, None)),
-        TableRow("sent", ("(3)", "Đã gửi = (1) − (2) − (2')", "tin", sent, None), strong=True),
-    ]
-
-
-def _outcomes(report: CarrierReport) -> list[TableRow]:
-    g, level = report.general, report.header.receipt_level
-    named = (
-        ("delivered", "(4a)", "Đã nhận (có biên nhận của máy thuê bao)"),
-        ("relayed", "(4b)", "Nhà mạng đã tiếp nhận/chuyển (chưa có biên nhận của máy)"),
-        ("failed", "(5)", "Không nhận được"),
-        ("no_receipt", "(6a)", "Chưa có biên nhận = (3) − (4a) − (4b) − (5) − (6b)"),
-        ("unknown", "(6b)", "Chưa rõ kết quả (có thể đã gửi, không gửi lại tự động)"),
+    counts, ratios = (
+        [key for key in standing_in("1") if bool(FIGURES[key].part) is of_ratios and key != "segments"]
+        for of_ratios in (False, True)
     )
-    rest = Formula(g.no_receipt, "{sent}-SUM({delivered}:{failed})-{unknown}")
-    rows, found = [], cells(g, level) | {"no_receipt": rest}
-    for key, nth, name in named:
-        cell = labels.NO_RECEIPTS if found[key] == labels.UNPROVED else found[key]
-        n = value(cell)
-        share = ratio(key, "sent", n / g.sent if isinstance(n, int) and g.sent else None)
-        rows.append(TableRow(key, (nth, name, "tin", cell, share)))
     written_off = (
         "",
         "– trong đó: người vận hành chốt không xử lý tiếp",
@@ -276,31 +256,45 @@ def _outcomes(report: CarrierReport) -> list[TableRow]:
         report.extra.written_off,
         None,
     )
-    return [*rows, TableRow("written_off", written_off)]
+    causes = [
+        TableRow(f"cause_{n}", (f"(2.{n})", f"– {cause.label}", "thuê bao", cause.n, None))
+        for n, cause in enumerate(report.excluded, 1)
+    ]
+    rows = [_figure_row(key, report) for key in (*counts, *ratios, "segments")]
+    after = {
+        "excluded": causes,
+        counts[-1]: [TableRow("written_off", written_off)],
+        "segments": _cost(report),
+    }
+    every = (row for each in rows for row in (each, *after.get(each.key, ())))
+    return form_1((*GENERAL, share), (*every, *_extra_rows(report)), measured(report.header.receipt_level))
+
+
+def _figure_row(key: str, report: CarrierReport) -> TableRow:
+    """Return a figure's row; what was sent is the base of the share of its parts."""
+    g, figure = report.general, FIGURES[key]
+    cell = cells(g, report.header.receipt_level)[key]
+    if figure.part:
+        return TableRow(key, (*(figure.line or ()), None, cell))
+    if key == "excluded" and report.excluded:
+        cell = Formula(g.excluded, f"SUM({{cause_1}}:{{cause_{len(report.excluded)}}})")
+    elif key == "no_receipt":
+        cell = Formula(g.no_receipt, "{sent}-SUM({delivered}:{failed})-{unknown}")
+    elif cell == labels.UNPROVED:
+        cell = labels.NO_RECEIPTS
+    n, share = value(cell), None
+    if figure.outcome or figure.of:
+        share = ratio(key, "sent", n / g.sent if isinstance(n, int) and g.sent else None)
+    return TableRow(key, (*(figure.line or ()), cell, share), strong=key == "sent")
 
 
 def _extra_rows(report: CarrierReport) -> list[TableRow]:
-    g, extra, level = report.general, report.extra, report.header.receipt_level
+    extra = report.extra
     resent = extra.resent if extra.resent is not None else "theo đợt"
-    shares = cells(g, level)
-    received = ("(7a)", "Tỷ lệ đã nhận = (4a)/(3)", "%", None, shares["delivered_ratio"])
-    taken = ("(7b)", "Tỷ lệ nhà mạng tiếp nhận = (4b)/(3)", "%", None, shares["relayed_ratio"])
+    deferred = "Số lần hoãn gửi (nhà mạng hoãn nhận hoặc tin chưa chuyển đi)"
     return [
-        TableRow("delivered_ratio", received),
-        TableRow("relayed_ratio", taken),
-        TableRow("segments", ("(8)", "Tổng số bản tin quy đổi của tin đã gửi", "bản tin", g.segments, None)),
-        *_cost(report),
         TableRow("resent", ("(9a)", "Số lần gửi lại do người vận hành quyết định", "lần", resent, None)),
-        TableRow(
-            "deferred",
-            (
-                "(9b)",
-                "Số lần hoãn gửi (nhà mạng hoãn nhận hoặc tin chưa chuyển đi)",
-                "lần",
-                extra.deferred,
-                None,
-            ),
-        ),
+        TableRow("deferred", ("(9b)", deferred, "lần", extra.deferred, None)),
         TableRow("partly", ("(10)", "Tin nhiều phần mới có biên nhận một phần", "tin", extra.partly, None)),
         *_unexplained(report),
     ]
@@ -335,14 +329,14 @@ def _cost(report: CarrierReport) -> list[TableRow]:
 def _areas(report: CarrierReport) -> ReportTable:
     level = report.header.receipt_level
     on = first_day(report.header)
-    rows = area_rows(((row.code, cells(row.figures, level).values()) for row in report.places), on)
+    rows = area_rows(((row.code, pick(cells(row.figures, level), _AREA)) for row in report.places), on)
     if report.outside_areas:
         outside = Figures(eligible=report.outside_areas, excluded=report.outside_areas)
-        left_out = ("", "", labels.OUTSIDE_AREAS, *cells(outside, level).values())
+        left_out = ("", "", labels.OUTSIDE_AREAS, *pick(cells(outside, level), _AREA))
         rows.append(TableRow("outside", left_out, aside=True))
-    chart = TableChart("Kết quả theo địa bàn", "name", _SERIES, across=True, what="địa bàn")
+    chart = TableChart("Kết quả theo địa bàn", "name", TIMED, across=True, what="địa bàn")
     source = f"{measured(level)}{nobody_in(report.empty)}"
-    return form_2(columns(), rows, totals(report.general, level).values(), source, chart, on)
+    return form_2(columns(_AREA), rows, pick(totals(report.general, level), _AREA), source, chart, on)
 
 
 def nobody_in(empty: Sequence[NamedArea]) -> str:
@@ -354,16 +348,19 @@ def nobody_in(empty: Sequence[NamedArea]) -> str:
 def _days(report: CarrierReport) -> ReportTable:
     rate = TableColumn("rate", "Tốc độ TB (tin/giây)", CellKind.RATE, 12)
     level = report.header.receipt_level
-    counted = totals(report.general, level)
-    sums = (*(counted[key] for key in _SERIES), None)
+    sums = (*pick(totals(report.general, level), TIMED), None)
     days = (_day(day, level) for day in report.days)
-    return form_3((*columns(*_SERIES), rate), days, sums, measured(level))
+    return form_3((*columns(TIMED), rate), days, sums, measured(level))
 
 
 def _day(day: DayRow, level: int | None) -> tuple[Cell, ...]:
     name = date.fromisoformat(day.day).strftime("%d/%m/%Y") if day.day else labels.NO_DAY
     hours = "" if day.first_ms is None else f"{moment(day.first_ms)[11:16]}–{moment(day.last_ms)[11:16]}"
-    return (name, hours, day.batches, *_series(day, level), day.messages_per_second)
+    return (name, hours, day.batches, *_timed(day.figures, level), day.messages_per_second)
+
+
+def _timed(f: Figures, level: int | None) -> list[Cell]:
+    return pick(cells(f, level) | {"sent": f.sent}, TIMED)
 
 
 def changes(version: Version) -> ReportTable:
@@ -384,20 +381,15 @@ def _steps(report: CarrierReport) -> ReportTable:
     shown = (
         TableColumn("from", "Từ", CellKind.TEXT, 20),
         TableColumn("minutes", "Số phút", CellKind.COUNT, 10),
-        *columns(*_SERIES),
+        *columns(TIMED),
     )
     level = report.header.receipt_level
     rows = tuple(
-        TableRow(f"step_{n}", (moment(step.start_ms)[:16], step.minutes, *_series(step, level)))
+        TableRow(f"step_{n}", (moment(step.start_ms)[:16], step.minutes, *_timed(step.figures, level)))
         for n, step in enumerate(report.steps)
     )
-    chart = TableChart("Diễn biến gửi và nhận theo thời gian", "from", _SERIES) if rows else None
+    chart = TableChart("Diễn biến gửi và nhận theo thời gian", "from", TIMED) if rows else None
     return ReportTable(STEPS, "Diễn biến gửi và nhận theo thời gian", shown, rows, measured(level), chart)
-
-
-def _series(of: DayRow | TimeStep, level: int | None) -> tuple[Cell, ...]:
-    found = cells(Figures(sent=of.sent, delivered=of.delivered, relayed=of.relayed), level)
-    return (of.sent, *(found[key] for key in _SERIES[1:]))
 
 
 def _reasons(report: CarrierReport) -> ReportTable:

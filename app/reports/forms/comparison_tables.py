@@ -10,7 +10,7 @@ from app.reports.figures import labels
 from app.reports.figures.addressees import CHANNELS, KINDS, AddresseeStatus, stated_sum
 from app.reports.figures.carrier_statement import FigureSource as Source
 from app.reports.figures.carrier_statement import Statement
-from app.reports.figures.figures import FIGURES, Charged, Figures
+from app.reports.figures.figures import FIGURES, TIMED, Charged, Figures, standing_in
 from app.reports.figures.numbers import NOTHING, count, day_of, moment
 from app.reports.figures.table_model import (
     Cell,
@@ -27,7 +27,7 @@ from app.reports.forms import citation, count_columns, subscriber_tables
 from app.reports.forms.carrier_tables import FINAL, INTERIM
 from carriers.contract import ReceiptLevel
 
-_COUNTS = count_columns.columns(*(key for key in FIGURES if key != "relayed_ratio"))
+_COUNTS = count_columns.columns(standing_in("5"))
 _COLUMNS = (
     TableColumn("nth", "TT", CellKind.TEXT, 5),
     TableColumn("name", "Doanh nghiệp", CellKind.TEXT, 14),
@@ -123,9 +123,7 @@ def _chart(kind: Source, lines: Iterable[RunLine]) -> TableChart:
     lines = tuple(lines)
     title = f"Kết quả theo doanh nghiệp: {count_columns.whose(kind, *map(level, lines))}"
     rows = tuple(f"run_{line.run_id}" for line in lines)
-    return TableChart(
-        title, "name", ("sent", "delivered", "relayed"), True, rows, adds=False, what="doanh nghiệp"
-    )
+    return TableChart(title, "name", TIMED, True, rows, adds=False, what="doanh nghiệp")
 
 
 def _rows(nth: int, line: RunLine, report: ConsolidatedReport) -> Iterable[TableRow]:
@@ -283,7 +281,7 @@ def _total(key: str, name: str, lines: Sequence[RunLine]) -> TableRow:
     sums = {column.key: _sum(column.key, found) for column in _COUNTS}
     sent, delivered = value(sums["sent"]), value(sums["delivered"])
     if _has_rounds(lines):  # a sum of messages would count subscribers twice
-        sums |= {"eligible": NOTHING, "failed": NOTHING}
+        sums |= {key: NOTHING for key, each in FIGURES.items() if each.again and key in sums}
     proved = not _has_rounds(lines) and all(level(line) == ReceiptLevel.HANDSET for line in lines)
     if proved and isinstance(sent, int) and isinstance(delivered, int) and sent:
         sums["delivered_ratio"] = ratio("delivered", "sent", delivered / sent)

@@ -124,7 +124,7 @@ def _areas(report: StatedReport) -> ReportTable:
     title = "Kết quả theo địa bàn (doanh nghiệp báo)"
     chart = TableChart(title, "name", ("sent", received), across=True, what="địa bàn")
     said = f"{source(report)}{count_columns.unproved(level)}{_not_stated(report)}"
-    return carrier_tables.form_2(count_columns.columns(*keys), rows, sums, said, chart, on)
+    return carrier_tables.form_2(count_columns.columns(keys), rows, sums, said, chart, on)
 
 
 def _not_stated(report: StatedReport) -> str:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from app.core import clock
-from app.reports.figures.figures import FIGURES
+from app.reports.figures.figures import FIGURES, MAIN
 from app.reports.figures.numbers import hour
 from app.reports.figures.table_model import CellKind, ReportTable, TableColumn, TableRow
 from app.reports.figures.version import ChangedRow, PrintedCode, RoundRow, Version
@@ -30,8 +30,6 @@ from carriers import text as sms
 BLANK_NUMBER = "\u00a0" * 10  # left blank for the office to number
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 _ALPHABETS = {"gsm7": "GSM-7, không dấu", "ucs2": "UCS-2, có dấu"}
-# Shown in papers; of other figures the workbook tells the changes.
-_MAIN = ("sent", "delivered", "relayed", "failed", "no_receipt")
 _OF_UNITS = {"pieces": "Số tin, bài, buổi", "reach": "Lượt tiếp cận"}
 
 
@@ -140,7 +138,7 @@ def _changes(
 ) -> Iterator[Block]:
     """Yield a table: a row for each name, both values of each figure that has changed in any of them."""
     changed = [key for key in words if any(row.before.get(key) != row.after.get(key) for row in rows)]
-    shown = [key for key in changed if key in _MAIN] or changed
+    shown = [key for key in changed if key in MAIN] or changed  # the workbook tells the others
     columns = [TableColumn("name", "Tên", CellKind.TEXT, 30)]
     for key in shown:
         columns.append(TableColumn(f"{key}_before", f"{words[key]}: {before}", CellKind.COUNT, 14))

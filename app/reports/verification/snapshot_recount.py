@@ -18,10 +18,9 @@ from app.ledger.contract import TallyCount
 from app.reports.counting import carrier_report, scope, snapshots
 from app.reports.counting.scope import Scope
 from app.reports.figures import by_area, tally
-from app.reports.figures.figures import FIGURES, AreaRow, Figures
+from app.reports.figures.figures import FIGURES, OUTCOMES, AreaRow, Figures
 from app.reports.frozen.archive import Spoilt
 
-_OUTCOMES = ("delivered", "relayed", "failed", "no_receipt", "unknown", "segments")
 _MOST = 400  # snapshots of a run that one look recounts, the newest
 
 
@@ -59,7 +58,7 @@ def of_document(connection: Connection, run: Mapping[str, Any], settled_ms: int)
 
 
 def _figures(row: Mapping[str, Any]) -> Figures:
-    return Figures(**{key: row[each.name] or 0 for key, each in FIGURES.items() if not each.part})
+    return Figures(**{key: row.get(each.name) or 0 for key, each in FIGURES.items() if not each.part})
 
 
 def _compared(of: Scope, connection: Connection, kept: Sequence[_Kept], *, raw: bool) -> Iterator[str]:
@@ -76,7 +75,7 @@ def _compared(of: Scope, connection: Connection, kept: Sequence[_Kept], *, raw: 
         for code in sorted({*each.areas, *names}, key=lambda code: code or ""):
             then, now, gone = (found.get(code, Figures()) for found in (each.areas, *both))
             pairs = [("eligible", then.eligible, now.eligible + gone.eligible)]
-            pairs += [(key, getattr(then, key), getattr(now, key)) for key in _OUTCOMES]
+            pairs += [(key, getattr(then, key), getattr(now, key)) for key in (*OUTCOMES, "segments")]
             for key, before, after in pairs:
                 if after > before or (key == "eligible" and after != before):
                     where = f"{each.name}, {names.get(code, code)}, {FIGURES[key].label.lower()}"

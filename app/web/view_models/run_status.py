@@ -26,6 +26,7 @@ from app.reports.counting.scope import SentRun, levels_proved
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import Statement
 from app.reports.figures.figures import Figures
+from app.web.display_names import BAR
 from app.web.translations import Said
 from app.web.view_models import svg_charts, traffic_light
 from app.web.view_models.svg_charts import Span
@@ -66,14 +67,7 @@ class RunView:
 
 
 def bar_of(figures: Figures) -> dict[str, int]:
-    return {
-        "delivered": figures.delivered,
-        "relayed": figures.relayed,
-        "failed": figures.failed,
-        "no_receipt": figures.no_receipt,
-        "unknown": figures.unknown,
-        "waiting": figures.waiting,
-    }
+    return {key: getattr(figures, key) for key in BAR}
 
 
 def views(
