@@ -13,21 +13,20 @@ from app.core.errors import Invalid
 from app.reports.counting.consolidated import ConsolidatedReport
 from app.reports.counting.stated_report import StatedReport
 from app.reports.export import csv_file, json_file, text
-from app.reports.figures.figures import CampaignReport, CarrierReport
+from app.reports.figures.figures import CampaignReport
 from app.reports.figures.table_model import ReportTable, TableRow
 from app.reports.figures.version import PREVIEW, Version
 from app.reports.forms import (
     carrier_tables,
     comparison_tables,
     directive_areas,
-    stated_forms,
     subscriber_tables,
 )
+from app.reports.forms.carrier_tables import OfRun
 from app.reports.forms.letterhead import POLICE, Letterhead, Letterheads
-from app.reports.papers import annexes, carrier_paper, consolidated_paper, stated_paper
+from app.reports.papers import annexes, carrier_paper, consolidated_paper
 from app.reports.papers.model import PaperDocument
 
-OfRun = CarrierReport | StatedReport
 Report = OfRun | CampaignReport | ConsolidatedReport
 R = TypeVar("R", bound=Report)
 
@@ -109,12 +108,10 @@ def paper(report: Report, letterheads: Letterheads, version: Version = PREVIEW) 
 
 
 def _composed(report: Report, letterheads: Letterheads, version: Version) -> PaperDocument:
-    if isinstance(report, CarrierReport):
+    if isinstance(report, OfRun):
         return carrier_paper.compose(report, head_of(report, letterheads), version)
     if isinstance(report, ConsolidatedReport):
         return consolidated_paper.compose(report, head_of(report, letterheads), version)
-    if isinstance(report, StatedReport):
-        return stated_paper.compose(report, head_of(report, letterheads), version)
     raise Invalid("Papers (docx, pdf) are written of a run, a batch or a directive.", field="format")
 
 
@@ -190,14 +187,10 @@ def tables_of(report: Report, version: Version = PREVIEW) -> tuple[ReportTable, 
         found = (comparison_tables.head(report), *comparison_tables.of_directive(report))
         found += (areas,) if areas.rows else ()
         found += (subscriber_tables.table(report), *comparison_tables.cost(report))
-    elif isinstance(report, StatedReport):
-        found = stated_forms.of_run(report)
+    elif isinstance(report, CampaignReport):
+        found = carrier_tables.of_campaign(report)
     else:
-        found = (
-            carrier_tables.of_campaign(report)
-            if isinstance(report, CampaignReport)
-            else carrier_tables.of_run(report)
-        )
+        found = carrier_tables.of_run(report)
     if version.number:
         row = TableRow("version", ("Bản", str(version.number)))
         found = tuple(t._replace(rows=(row, *t.rows)) if t.name == "Thông tin" else t for t in found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -119,3 +119,13 @@ def ratio(part: str, whole: str, value: float | None) -> Formula:
 def total(value: int) -> Formula:
     """Sum the column above."""
     return Formula(value, "SUM({above})")
+
+
+def facts(name: str, title: str, pairs: Iterable[tuple[str, str]]) -> ReportTable:
+    """Return a table of names and what they are."""
+    columns = (
+        TableColumn("name", "Mục", CellKind.TEXT, 34),
+        TableColumn("value", "Nội dung", CellKind.TEXT, 90),
+    )
+    rows = tuple(TableRow(f"head_{n}", pair) for n, pair in enumerate(pairs))
+    return ReportTable(name, title, columns, rows)

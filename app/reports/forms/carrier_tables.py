@@ -1,27 +1,30 @@
-"""Forms of the result report (Biểu 1 to 5) with Vietnamese labels, filled from a report."""
+"""Forms of the result report (Biểu 1 to 5) with Vietnamese labels, measured or as a carrier states it."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 
 from app.core import areas, clock
+from app.reports.counting.stated_report import StatedReport
 from app.reports.figures import by_area, labels
-from app.reports.figures.carrier_statement import FigureSource
+from app.reports.figures.carrier_statement import KINDS, STATED, FigureSource, Statement, received_as
+from app.reports.figures.document_meta import PaperMeta
 from app.reports.figures.figures import (
     FIGURES,
     TIMED,
     CampaignReport,
     CarrierReport,
     Cause,
+    Charged,
     DayRow,
     Figures,
     Header,
     NamedArea,
     standing_in,
 )
-from app.reports.figures.numbers import NOTHING, count, moment
+from app.reports.figures.numbers import NOTHING, count, day_of, hour, moment
 from app.reports.figures.table_model import (
     Cell,
     CellKind,
@@ -30,6 +33,7 @@ from app.reports.figures.table_model import (
     TableChart,
     TableColumn,
     TableRow,
+    facts,
     ratio,
     total,
     value,
@@ -43,22 +47,29 @@ from app.reports.forms.count_columns import (
     measured,
     part,
     pick,
+    stated,
     totals,
     unproved,
     whose,
 )
 from carriers.contract import Reason
 
-INTERIM = "SỐ LIỆU TẠM THỜI: còn tin đang chờ gửi, chưa có biên nhận hoặc chưa rõ kết quả"
 FINAL = "Số liệu cuối cùng"
+_INTERIM = "SỐ LIỆU TẠM THỜI"
+_OPEN = "còn tin đang chờ gửi, chưa có biên nhận hoặc chưa rõ kết quả"
+INTERIM = f"{_INTERIM}: {_OPEN}"
 STEPS = "Diễn biến"
 TITLE = "Kết quả nhắn tin tuyên truyền"
-_AREA, _CAMPAIGN = standing_in("2"), standing_in("2")  # one run by areas, the runs of a campaign
+_CAMPAIGN = standing_in("2")
+OfRun = CarrierReport | StatedReport
 
 
-def of_run(report: CarrierReport) -> tuple[ReportTable, ...]:
-    """Return the header, forms 1 to 4, and the time steps."""
-    return _head(report), _general(report), _areas(report), _days(report), _reasons(report), _steps(report)
+def of_run(report: OfRun) -> tuple[ReportTable, ...]:
+    """Return the header, forms 1 to 4, and the time steps; of what a carrier states the forms that it has."""
+    found = (_head(report), _form_1(report), _form_2(report), _form_3(report), _form_4(report))
+    if isinstance(report, CarrierReport):
+        return (*found, _steps(report))
+    return tuple(form for form in found if len(form.rows) > 1)  # more than a total
 
 
 def of_campaign(report: CampaignReport) -> tuple[ReportTable, ...]:
@@ -122,75 +133,21 @@ def _settled(interim: bool) -> str:
     return "tạm thời" if interim else "cuối cùng"
 
 
-def finality(report: CarrierReport) -> str:
-    """Say whether figures may still change, and what stays without a receipt."""
-    return INTERIM if report.interim else settled(report.general.no_receipt)
-
-
-def settled(no_receipt: int | None) -> str:
+def finality(report: OfRun) -> str:
+    """Say whether figures may still change, and why; or what stays without a receipt."""
+    if isinstance(report, CarrierReport):
+        why, no_receipt = _OPEN, report.general.no_receipt
+    else:
+        why, no_receipt = (
+            "doanh nghiệp chưa báo kết thúc gửi",
+            report.statement.figures.general.no_receipt or 0,
+        )
+        if report.statement.ended_ms is not None:
+            why = "doanh nghiệp chốt số liệu khi biên nhận còn về (72 giờ sau khi gửi xong)"
+    if report.interim:
+        return f"{_INTERIM}: {why}"
     left = f": {count(no_receipt)} tin không có biên nhận, đã hết thời gian chờ" if no_receipt else ""
     return f"{FINAL}{left}"
-
-
-def _head(report: CarrierReport) -> ReportTable:
-    head = report.header
-    state = labels.RUN_STATES[head.run_state]
-    own = (
-        ("Doanh nghiệp", f"{labels.network(head.carrier)} ({state}; mã đợt gửi trong Loa: {head.run_id})"),
-        ("Lô", ", ".join(str(batch) for batch in head.batches) or NOTHING),
-        ("Tên định danh", head.sender),
-        ("Bắt đầu gửi", moment(report.began_ms)),
-        ("Kết thúc gửi", moment(head.ended_ms)),
-        ("Mức biên nhận", labels.RECEIPT_LEVELS[head.receipt_level]),
-        ("Tin chưa có biên nhận lâu nhất gửi lúc", moment(report.extra.oldest_ms)),
-    )
-    return facts(head, finality(report), own)
-
-
-# ---- What the forms of measured and of stated figures have in common
-
-
-def facts(head: Header, finality: str, own: Iterable[tuple[str, str]]) -> ReportTable:
-    """Return the first sheet: whether figures may change, of what they are, and the texts sent."""
-    columns = (
-        TableColumn("name", "Mục", CellKind.TEXT, 34),
-        TableColumn("value", "Nội dung", CellKind.TEXT, 90),
-    )
-    pairs = [
-        ("Tình trạng số liệu", finality),
-        ("Thời điểm chốt số liệu", moment(head.cutoff_ms)),
-        ("Văn bản yêu cầu", named_as_stored(head.directive) if head.directive else NOTHING),
-        ("Chiến dịch", f"{head.campaign} (số {head.campaign_id})"),
-        *own,
-    ]
-    for lang, wording in sorted(head.texts.items()):
-        pairs.append((f"Nội dung tin{f' ({lang})' if lang else ''}", wording))
-        pairs.append(("Mã băm nội dung (SHA-256)", hashlib.sha256(wording.encode()).hexdigest()))
-    rows = tuple(TableRow(f"head_{n}", pair) for n, pair in enumerate(pairs))
-    return ReportTable("Thông tin", TITLE, columns, rows)
-
-
-GENERAL = (
-    TableColumn("nth", "TT", CellKind.TEXT, 8),
-    TableColumn("name", "Chỉ tiêu", CellKind.TEXT, 62),
-    TableColumn("unit", "Đơn vị", CellKind.TEXT, 10),
-    TableColumn("n", "Số lượng", CellKind.COUNT, 14),
-)
-DAY = (
-    TableColumn("day", "Ngày", CellKind.TEXT, 20),
-    TableColumn("hours", "Khung giờ", CellKind.TEXT, 20),
-    TableColumn("batches", "Số lô", CellKind.COUNT, 8),
-)
-CAUSE = (
-    TableColumn("nth", "TT", CellKind.TEXT, 5),
-    TableColumn("name", "Nguyên nhân", CellKind.TEXT, 48),
-    TableColumn("n", "Số lượng", CellKind.COUNT, 12),
-)
-REMEDY = TableColumn("remedy", "Biện pháp", CellKind.TEXT, 40)
-
-
-def form_1(columns: tuple[TableColumn, ...], rows: Iterable[TableRow], source: str) -> ReportTable:
-    return ReportTable("Biểu 1", "Biểu 1 – Kết quả chung", columns, tuple(rows), source)
 
 
 def first_day(head: Header) -> date:
@@ -198,76 +155,128 @@ def first_day(head: Header) -> date:
     return clock.local(clock.from_ms(head.started_ms or head.cutoff_ms)).date()
 
 
-def area_rows(rows: Iterable[tuple[str | None, Iterable[Cell]]], on: date) -> list[TableRow]:
-    """Return the rows of form 2; those of unknown area stay out of its chart."""
-    return [
-        TableRow(f"area_{n}", (str(n), code or "", by_area.named(code, on), *counts), aside=code is None)
-        for n, (code, counts) in enumerate(rows, 1)
-    ]
-
-
-def form_2(
-    counts: tuple[TableColumn, ...],
-    rows: Iterable[TableRow],
-    sums: Iterable[Cell],
-    source: str,
-    chart: TableChart,
-    on: date,
-) -> ReportTable:
-    first = (
-        TableColumn("nth", "TT", CellKind.TEXT, 5),
-        TableColumn("code", "Mã", CellKind.TEXT, 8),
-        TableColumn("name", "Huyện, thành phố" if areas.districts(on) else "Xã, phường", CellKind.TEXT, 40),
+def source(report: OfRun) -> str:
+    """Return the line below each table: whose figures, from which document, and what its receipts prove."""
+    if isinstance(report, CarrierReport):
+        return measured(report.header.receipt_level)
+    of = report.statement
+    paper = cited(of.paper)
+    return (
+        f"Nguồn số liệu: {KINDS[of.kind]}, bản {of.paper.version}{f' ({paper})' if paper else ''}; "
+        f"doanh nghiệp chốt đến {hour(of.cutoff_ms)}; {labels.LEVEL_WORDS[of.level]}; chưa đối chiếu "
+        "bằng biên nhận."
     )
-    last = TableRow("total", ("", "", labels.TOTAL, *sums), strong=True)
-    title = "Biểu 2 – Kết quả theo địa bàn"
-    return ReportTable("Biểu 2", title, first + counts, (*rows, last), source, chart)
 
 
-def form_3(
-    counts: tuple[TableColumn, ...], days: Iterable[tuple[Cell, ...]], sums: Iterable[Cell], source: str
-) -> ReportTable:
-    rows = [TableRow(f"day_{n}", cells) for n, cells in enumerate(days)]
-    last = TableRow("total", (labels.TOTAL, "", None, *sums), strong=True)
-    return ReportTable("Biểu 3", "Biểu 3 – Kết quả theo ngày", DAY + counts, (*rows, last), source)
+def cited(paper: PaperMeta) -> str:
+    """Return number and day of a carrier's document, as far as it has them."""
+    return ", ".join(filter(None, (paper.number, day_of(paper.dated_on))))
 
 
-def form_4(
-    columns: tuple[TableColumn, ...], rows: Iterable[TableRow], sums: tuple[Cell, ...], source: str
-) -> ReportTable:
-    last = TableRow("total", ("", labels.TOTAL, *sums), strong=True)
-    title = "Biểu 4 – Tin không đến: nguyên nhân"
-    return ReportTable("Biểu 4", title, columns, (*rows, last), source)
+def _head(report: OfRun) -> ReportTable:
+    """Return the first sheet: whether figures may change, of what they are, and the texts sent."""
+    head = report.header
+    if isinstance(report, CarrierReport):
+        how = labels.RUN_STATES[head.run_state]
+        began, own = report.began_ms, [("Lô", ", ".join(str(batch) for batch in head.batches) or NOTHING)]
+        last = [
+            ("Mức biên nhận", labels.RECEIPT_LEVELS[head.receipt_level]),
+            ("Tin chưa có biên nhận lâu nhất gửi lúc", moment(report.extra.oldest_ms)),
+        ]
+    else:
+        how, scan = "tự gửi đến thuê bao của mình", report.statement.paper.attachment
+        began, last = report.statement.began_ms, []
+        own = [
+            ("Nguồn số liệu", source(report)),
+            ("Số, ngày báo cáo", cited(report.statement.paper) or NOTHING),
+            ("Bản quét kèm theo (SHA-256)", scan.sha256 if scan else NOTHING),
+        ]
+    pairs = [
+        ("Tình trạng số liệu", finality(report)),
+        ("Thời điểm chốt số liệu", moment(head.cutoff_ms)),
+        ("Văn bản yêu cầu", named_as_stored(head.directive) if head.directive else NOTHING),
+        ("Chiến dịch", f"{head.campaign} (số {head.campaign_id})"),
+        ("Doanh nghiệp", f"{labels.network(head.carrier)} ({how}; mã đợt gửi trong Loa: {head.run_id})"),
+        *own,
+        ("Tên định danh", head.sender),
+        ("Bắt đầu gửi", moment(began)),
+        ("Kết thúc gửi", moment(head.ended_ms)),
+        *last,
+    ]
+    for lang, wording in sorted(head.texts.items()):
+        pairs.append((f"Nội dung tin{f' ({lang})' if lang else ''}", wording))
+        pairs.append(("Mã băm nội dung (SHA-256)", hashlib.sha256(wording.encode()).hexdigest()))
+    return facts("Thông tin", TITLE, pairs)
 
 
-# Form 1
+# ---- Form 1
 
 
-def _general(report: CarrierReport) -> ReportTable:
-    share = TableColumn("ratio", "Tỷ lệ so với đã gửi (%)", CellKind.RATIO, 14)
+def _form_1(report: OfRun) -> ReportTable:
+    shown: tuple[TableColumn, ...] = (
+        TableColumn("nth", "TT", CellKind.TEXT, 8),
+        TableColumn("name", "Chỉ tiêu", CellKind.TEXT, 62),
+        TableColumn("unit", "Đơn vị", CellKind.TEXT, 10),
+        TableColumn("n", "Số lượng", CellKind.COUNT, 14),
+    )
+    if isinstance(report, CarrierReport):
+        shown += (TableColumn("ratio", "Tỷ lệ so với đã gửi (%)", CellKind.RATIO, 14),)
+        rows, excluded = _measured_rows(report), report.excluded
+    else:
+        rows, excluded = _stated_rows(report.statement), report.statement.figures.excluded
+    more = len(shown) - 4
+    causes = (
+        TableRow(f"cause_{n}", (f"(2.{n})", f"– {cause.label}", "thuê bao", cause.n, *(None,) * more))
+        for n, cause in enumerate(excluded, 1)
+    )
+    at = 1 + next(nth for nth, row in enumerate(rows) if row.key == "excluded")
+    every = (*rows[:at], *causes, *rows[at:])
+    return ReportTable("Biểu 1", "Biểu 1 – Kết quả chung", shown, every, source(report))
+
+
+def _stated_rows(of: Statement) -> list[TableRow]:
+    """Return the rows of what the carrier's form asks for; (4) is what its receipts prove to be received."""
+    rows = []
+    for key, (number, words, unit) in STATED.items():
+        n = of.figures.stated(key)
+        none = labels.NOT_SAID if key in ("segments", "resent") else labels.NO_RECEIPTS
+        named = FIGURES[received_as(of.level)].label if key == "received" else words
+        cells = (number, named, unit, none if n is None else n)
+        rows.append(TableRow(key, cells, strong=key == "sent"))
+    return rows
+
+
+def _measured_rows(report: CarrierReport) -> list[TableRow]:
     counts, ratios = (
         [key for key in standing_in("1") if bool(FIGURES[key].part) is of_ratios and key != "segments"]
         for of_ratios in (False, True)
     )
-    written_off = (
-        "",
-        "– trong đó: người vận hành chốt không xử lý tiếp",
-        "tin",
-        report.extra.written_off,
-        None,
+    extra = report.extra
+    rows = [_figure_row(key, report) for key in counts]
+    rows.append(
+        _extra("written_off", "", "– trong đó: người vận hành chốt không xử lý tiếp", extra.written_off)
     )
-    causes = [
-        TableRow(f"cause_{n}", (f"(2.{n})", f"– {cause.label}", "thuê bao", cause.n, None))
-        for n, cause in enumerate(report.excluded, 1)
+    rows += [_figure_row(key, report) for key in (*ratios, "segments")]
+    rows += _cost(report.cost)
+    resent = extra.resent if extra.resent is not None else "theo đợt"
+    again, later = (
+        "Số lần gửi lại do người vận hành quyết định",
+        "Số lần hoãn gửi (nhà mạng hoãn nhận hoặc tin chưa chuyển đi)",
+    )
+    rows += [
+        _extra("resent", "(9a)", again, resent, "lần"),
+        _extra("deferred", "(9b)", later, extra.deferred, "lần"),
+        _extra("partly", "(10)", "Tin nhiều phần mới có biên nhận một phần", extra.partly),
     ]
-    rows = [_figure_row(key, report) for key in (*counts, *ratios, "segments")]
-    after = {
-        "excluded": causes,
-        counts[-1]: [TableRow("written_off", written_off)],
-        "segments": _cost(report),
-    }
-    every = (row for each in rows for row in (each, *after.get(each.key, ())))
-    return form_1((*GENERAL, share), (*every, *_extra_rows(report)), measured(report.header.receipt_level))
+    if extra.unexplained:
+        odd = "(các dòng trong sổ mâu thuẫn nhau; tính theo trạng thái đang ghi)"
+        words = f"Tin chưa giải thích được, ít nhất {odd}"
+        rows.append(_extra("unexplained", "(11)", words, extra.unexplained))
+    return rows
+
+
+def _extra(key: str, number: str, words: str, n: Cell, unit: str = "tin") -> TableRow:
+    return TableRow(key, (number, words, unit, n, None))
 
 
 def _figure_row(key: str, report: CarrierReport) -> TableRow:
@@ -288,55 +297,64 @@ def _figure_row(key: str, report: CarrierReport) -> TableRow:
     return TableRow(key, (*(figure.line or ()), cell, share), strong=key == "sent")
 
 
-def _extra_rows(report: CarrierReport) -> list[TableRow]:
-    extra = report.extra
-    resent = extra.resent if extra.resent is not None else "theo đợt"
-    deferred = "Số lần hoãn gửi (nhà mạng hoãn nhận hoặc tin chưa chuyển đi)"
-    return [
-        TableRow("resent", ("(9a)", "Số lần gửi lại do người vận hành quyết định", "lần", resent, None)),
-        TableRow("deferred", ("(9b)", deferred, "lần", extra.deferred, None)),
-        TableRow("partly", ("(10)", "Tin nhiều phần mới có biên nhận một phần", "tin", extra.partly, None)),
-        *_unexplained(report),
-    ]
-
-
-def _unexplained(report: CarrierReport) -> list[TableRow]:
-    if not report.extra.unexplained:
-        return []
-    name = (
-        "Tin chưa giải thích được, ít nhất (các dòng trong sổ mâu thuẫn nhau; tính theo trạng thái đang ghi)"
-    )
-    return [TableRow("unexplained", ("(11)", name, "tin", report.extra.unexplained, None))]
-
-
-def _cost(report: CarrierReport) -> list[TableRow]:
+def _cost(cost: Charged | None) -> list[TableRow]:
     """Rows on money, where the price is known: its contract's, set by who sends."""
-    if report.cost is None or report.cost.dong is None:
+    if cost is None or cost.dong is None:
         return []
-    cost, why = report.cost, "theo đơn giá hợp đồng, không tính tin bị từ chối ngay"
     maybe = (
         f" (trong đó {count(cost.unknown_segments)} bản tin có thể đã gửi)" if cost.unknown_segments else ""
     )
+    why = "Chi phí chưa gồm thuế VAT, theo đơn giá hợp đồng, không tính tin bị từ chối ngay"
     return [
-        TableRow("charged", ("(8a)", f"Bản tin tính tiền{maybe}", "bản tin", cost.segments, None)),
-        TableRow("dong", ("(8b)", f"Chi phí chưa gồm thuế VAT, {why}", "đồng", cost.dong, None)),
+        _extra("charged", "(8a)", f"Bản tin tính tiền{maybe}", cost.segments, "bản tin"),
+        _extra("dong", "(8b)", why, cost.dong, "đồng"),
     ]
 
 
-# Forms 2 to 4
+# ---- Forms 2 to 4
 
 
-def _areas(report: CarrierReport) -> ReportTable:
-    level = report.header.receipt_level
-    on = first_day(report.header)
-    rows = area_rows(((row.code, pick(cells(row.figures, level), _AREA)) for row in report.places), on)
-    if report.outside_areas:
-        outside = Figures(eligible=report.outside_areas, excluded=report.outside_areas)
-        left_out = ("", "", labels.OUTSIDE_AREAS, *pick(cells(outside, level), _AREA))
-        rows.append(TableRow("outside", left_out, aside=True))
-    chart = TableChart("Kết quả theo địa bàn", "name", TIMED, across=True, what="địa bàn")
-    source = f"{measured(level)}{nobody_in(report.empty)}"
-    return form_2(columns(_AREA), rows, pick(totals(report.general, level), _AREA), source, chart, on)
+def _form_2(report: OfRun) -> ReportTable:
+    on, level = first_day(report.header), report.header.receipt_level
+    found: list[tuple[str | None, dict[str, Cell]]]
+    if isinstance(report, CarrierReport):
+        keys, drawn = standing_in("2"), TIMED
+        found = [(row.code, cells(row.figures, level)) for row in report.places]
+        sums = totals(report.general, level)
+        title, words = "Kết quả theo địa bàn", nobody_in(report.empty)
+    else:
+        proved = report.statement.level
+        key = received_as(proved)
+        keys, drawn = ("eligible", "sent", key, "failed", "no_receipt", f"{key}_ratio"), ("sent", key)
+        found = [(row.code, stated(row.counts, proved)) for row in report.places]
+        whole = stated(report.statement.figures.general, proved)
+        sums = {name: total(cell) if isinstance(cell, int) else cell for name, cell in whole.items()}
+        title = "Kết quả theo địa bàn (doanh nghiệp báo)"
+        names = ", ".join(area.name for area in report.empty)
+        left_out = f" Doanh nghiệp không báo số của {len(report.empty)} địa bàn: {names}." if names else ""
+        words = f"{unproved(proved)}{left_out}"
+    rows = [
+        TableRow(
+            f"area_{n}", (str(n), code or "", by_area.named(code, on), *pick(of, keys)), aside=code is None
+        )
+        for n, (code, of) in enumerate(found, 1)
+    ]
+    if isinstance(report, CarrierReport) and (n := report.outside_areas):
+        outside = pick(cells(Figures(eligible=n, excluded=n), level), keys)
+        rows.append(TableRow("outside", ("", "", labels.OUTSIDE_AREAS, *outside), aside=True))
+    if rows:
+        rows.append(TableRow("total", ("", "", labels.TOTAL, *pick(sums, keys)), strong=True))
+    first = (
+        TableColumn("nth", "TT", CellKind.TEXT, 5),
+        TableColumn("code", "Mã", CellKind.TEXT, 8),
+        TableColumn("name", "Huyện, thành phố" if areas.districts(on) else "Xã, phường", CellKind.TEXT, 40),
+    )
+    chart = TableChart(title, "name", drawn, across=True, what="địa bàn")
+    return ReportTable(
+        *("Biểu 2", "Biểu 2 – Kết quả theo địa bàn", first + columns(keys), tuple(rows)),
+        f"{source(report)}{words}",
+        chart,
+    )
 
 
 def nobody_in(empty: Sequence[NamedArea]) -> str:
@@ -345,22 +363,83 @@ def nobody_in(empty: Sequence[NamedArea]) -> str:
     return f" {len(empty)} địa bàn không có thuê bao nào trong danh sách gửi: {names}." if empty else ""
 
 
-def _days(report: CarrierReport) -> ReportTable:
-    rate = TableColumn("rate", "Tốc độ TB (tin/giây)", CellKind.RATE, 12)
-    level = report.header.receipt_level
-    sums = (*pick(totals(report.general, level), TIMED), None)
-    days = (_day(day, level) for day in report.days)
-    return form_3((*columns(TIMED), rate), days, sums, measured(level))
+def _form_3(report: OfRun) -> ReportTable:
+    counts: tuple[TableColumn, ...]
+    days: list[tuple[Cell, ...]]
+    sums: tuple[Cell, ...]
+    if isinstance(report, CarrierReport):
+        level = report.header.receipt_level
+        counts = (*columns(TIMED), TableColumn("rate", "Tốc độ TB (tin/giây)", CellKind.RATE, 12))
+        days = [_day(day, level) for day in report.days]
+        sums = (*pick(totals(report.general, level), TIMED), None)
+    else:
+        named, rows = FIGURES[received_as(report.statement.level)].label, report.statement.figures.days
+        counts = (
+            TableColumn("sent", "Đã gửi", CellKind.COUNT, 12),
+            TableColumn("received", named, CellKind.COUNT, 14),
+        )
+        none = labels.NOT_SAID if report.statement.level else labels.NO_RECEIPTS
+        days = [
+            (day_of(d.day), d.hours, d.batches, d.sent, none if d.received is None else d.received)
+            for d in rows
+        ]
+        received = [d.received for d in rows if d.received is not None]
+        sums = (total(sum(d.sent for d in rows)), total(sum(received)) if received else none)
+    first = (
+        TableColumn("day", "Ngày", CellKind.TEXT, 20),
+        TableColumn("hours", "Khung giờ", CellKind.TEXT, 20),
+        TableColumn("batches", "Số lô", CellKind.COUNT, 8),
+    )
+    last = TableRow("total", (labels.TOTAL, "", None, *sums), strong=True)
+    every = (*(TableRow(f"day_{n}", of) for n, of in enumerate(days)), last)
+    return ReportTable("Biểu 3", "Biểu 3 – Kết quả theo ngày", first + counts, every, source(report))
 
 
 def _day(day: DayRow, level: int | None) -> tuple[Cell, ...]:
-    name = date.fromisoformat(day.day).strftime("%d/%m/%Y") if day.day else labels.NO_DAY
+    name = day_of(day.day) or labels.NO_DAY
     hours = "" if day.first_ms is None else f"{moment(day.first_ms)[11:16]}–{moment(day.last_ms)[11:16]}"
     return (name, hours, day.batches, *_timed(day.figures, level), day.messages_per_second)
 
 
 def _timed(f: Figures, level: int | None) -> list[Cell]:
     return pick(cells(f, level) | {"sent": f.sent}, TIMED)
+
+
+def _form_4(report: OfRun) -> ReportTable:
+    share: tuple[TableColumn, ...] = ()
+    rows: list[tuple[str, tuple[Cell, ...]]]
+    if isinstance(report, CarrierReport):
+        failed, share = report.general.failed, (TableColumn("ratio", "Tỷ lệ (%)", CellKind.RATIO, 10),)
+        rows = [
+            (c.key, (c.label, c.n, _share(c.n, failed), _remedy(c, report.networks))) for c in report.reasons
+        ]
+    else:
+        rows = [(c.key, (c.label, c.n, c.remedy)) for c in report.statement.figures.reasons]
+        failed = sum(c.n for c in report.statement.figures.reasons)
+    shown = (
+        TableColumn("nth", "TT", CellKind.TEXT, 5),
+        TableColumn("name", "Nguyên nhân", CellKind.TEXT, 48),
+        TableColumn("n", "Số lượng", CellKind.COUNT, 12),
+        *share,
+        TableColumn("remedy", "Biện pháp", CellKind.TEXT, 40),
+    )
+    last = TableRow("total", ("", labels.TOTAL, total(failed), *(None for _ in share), ""), strong=True)
+    every = (*(TableRow(key, (str(n), *of)) for n, (key, of) in enumerate(rows, 1)), last)
+    return ReportTable("Biểu 4", "Biểu 4 – Tin không đến: nguyên nhân", shown, every, source(report))
+
+
+def _share(n: int, failed: int) -> Formula:
+    return Formula(n / failed if failed else None, 'IF({total}=0,"",{n}/{total})')
+
+
+def _remedy(cause: Cause, networks: Sequence[Cause]) -> str:
+    """Name the networks to ask instead, where the carrier told who serves the numbers."""
+    if cause.key != Reason.OTHER_NETWORK.name.lower() or not networks:
+        return ""
+    return "Thuộc mạng " + "; ".join(f"{each.label}: {count(each.n)}" for each in networks)
+
+
+# ---- Beside the forms
 
 
 def changes(version: Version) -> ReportTable:
@@ -390,20 +469,3 @@ def _steps(report: CarrierReport) -> ReportTable:
     )
     chart = TableChart("Diễn biến gửi và nhận theo thời gian", "from", TIMED) if rows else None
     return ReportTable(STEPS, "Diễn biến gửi và nhận theo thời gian", shown, rows, measured(level), chart)
-
-
-def _reasons(report: CarrierReport) -> ReportTable:
-    failed, rows = report.general.failed, []
-    for n, cause in enumerate(report.reasons, 1):
-        share = Formula(cause.n / failed if failed else None, 'IF({total}=0,"",{n}/{total})')
-        remedy = _remedy(cause, report.networks)
-        rows.append(TableRow(cause.key, (str(n), cause.label, cause.n, share, remedy)))
-    shown = (*CAUSE, TableColumn("ratio", "Tỷ lệ (%)", CellKind.RATIO, 10), REMEDY)
-    return form_4(shown, rows, (total(failed), None, ""), measured(report.header.receipt_level))
-
-
-def _remedy(cause: Cause, networks: Sequence[Cause]) -> str:
-    """Name the networks to ask instead, where the carrier told who serves the numbers."""
-    if cause.key != Reason.OTHER_NETWORK.name.lower() or not networks:
-        return ""
-    return "Thuộc mạng " + "; ".join(f"{each.label}: {count(each.n)}" for each in networks)

@@ -20,6 +20,7 @@ from app.reports.figures.table_model import (
     TableChart,
     TableColumn,
     TableRow,
+    facts,
     ratio,
     value,
 )
@@ -98,12 +99,7 @@ def head(report: ConsolidatedReport) -> ReportTable:
         ("Trích yếu", letter.subject),
         ("Hạn báo cáo", moment(letter.deadline_ms)),
     )
-    columns = (
-        TableColumn("name", "Mục", CellKind.TEXT, 34),
-        TableColumn("value", "Nội dung", CellKind.TEXT, 90),
-    )
-    rows = tuple(TableRow(f"head_{n}", pair) for n, pair in enumerate(pairs))
-    return ReportTable("Thông tin", "Tổng hợp kết quả phối hợp tuyên truyền", columns, rows)
+    return facts("Thông tin", "Tổng hợp kết quả phối hợp tuyên truyền", pairs)
 
 
 def _form_5(report: ConsolidatedReport) -> ReportTable:

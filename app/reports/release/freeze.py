@@ -35,7 +35,6 @@ from app.reports.counting.stated_report import StatedReport
 from app.reports.export.formats import (
     PAPERS,
     Format,
-    OfRun,
     Prepared,
     head_of,
     paper,
@@ -46,6 +45,7 @@ from app.reports.export.formats import (
 from app.reports.figures.figures import CarrierReport, Unbalanced
 from app.reports.figures.version import Version
 from app.reports.forms import letterhead
+from app.reports.forms.carrier_tables import OfRun
 from app.reports.forms.letterhead import Letterheads
 from app.reports.frozen import archive, freeze_record, printed_code
 from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind

@@ -26,7 +26,7 @@ from app.reports.export.formats import Format, Report, render
 from app.reports.figures.document_meta import EntrySource
 from app.reports.figures.table_model import ReportTable, value
 from app.reports.figures.version import PREVIEW
-from app.reports.forms import carrier_tables, comparison_tables, letterhead, stated_forms
+from app.reports.forms import carrier_tables, comparison_tables, letterhead
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
@@ -145,9 +145,9 @@ def test_what_a_carriers_centre_took_is_not_called_received(db: Database) -> Non
     db.write(statement_service.state, 2, claim, "viettel")
     report = db.read(freeze.of_run, 2, AFTER + 10**12)
     assert isinstance(report, StatedReport)
-    for form in stated_forms.of_run(report):
+    for form in carrier_tables.of_run(report):
         assert not {"Tỷ lệ nhận", "Đã nhận (biên nhận máy)"} & {column.title for column in form.columns}
-    titles = [column.title for column in stated_forms.of_run(report)[2].columns]
+    titles = [column.title for column in carrier_tables.of_run(report)[2].columns]
     assert "Tỷ lệ nhà mạng tiếp nhận" in titles
     (_, row) = [each for each in db.read(comparison.areas_of, 1) if each.figures.stated][:2]
     assert row.figures.stated is not None

@@ -19,7 +19,7 @@ from app.reports.figures.document_meta import EntrySource
 from app.reports.figures.figures import RARE
 from app.reports.figures.table_model import ReportTable
 from app.reports.figures.version import Version
-from app.reports.forms import carrier_tables, comparison_tables, directive_areas, letterhead, stated_forms
+from app.reports.forms import carrier_tables, comparison_tables, directive_areas, letterhead
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
@@ -92,7 +92,7 @@ def test_a_statement_is_final_if_it_was_drawn_up_after_that_time(
     report = db.read(freeze.of_run, 2, db.wait_for_commits(None))
     assert report.interim is not final
     assert isinstance(report, StatedReport)
-    words = stated_forms.finality(report)
+    words = carrier_tables.finality(report)
     assert words == "Số liệu cuối cùng: 20 tin không có biên nhận, đã hết thời gian chờ" or (
         not final and "chốt số liệu khi biên nhận còn về" in words
     )
