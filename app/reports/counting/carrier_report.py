@@ -32,6 +32,7 @@ from app.reports.counting import scope, snapshots
 from app.reports.counting.scope import Scope
 from app.reports.figures import by_area, carrier_statement, labels, tally
 from app.reports.figures.figures import (
+    BY_REASON,
     TIMED,
     AreaRow,
     CampaignReport,
@@ -279,6 +280,9 @@ def figures_of(counts: Iterable[TallyCount]) -> Figures:
         if count.state in SENT:
             sums["sent"] = sums.get("sent", 0) + count.n
             sums["segments"] = sums.get("segments", 0) + count.segments
+        for key, reason in BY_REASON.items() if outcome == "failed" else ():
+            if labels.group(count.reason) is reason:
+                sums[key] = sums.get(key, 0) + count.n
     return Figures(**sums)
 
 

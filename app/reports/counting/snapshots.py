@@ -35,6 +35,7 @@ from app.ledger import erasure
 from app.reports.counting.scope import Scope
 from app.reports.figures import tally
 from app.reports.figures.figures import (
+    BY_REASON,
     AreaRow,
     CarrierReport,
     Cause,
@@ -260,7 +261,7 @@ def _read(row: Row[Any]) -> CarrierReport:
     }
     return CarrierReport(
         header=Header(**head | {"batches": tuple(head["batches"])}),
-        general=Figures(**kept["general"]),
+        general=Figures(**_by_reason(kept) | kept["general"]),
         extra=Extra(**kept["extra"]),
         areas=_areas(kept["areas"]),
         places=_areas(kept["places"]),
@@ -282,6 +283,12 @@ def _step(**row: Any) -> TimeStep:
 def _timed(row: Mapping[str, Any]) -> Figures:
     """Return the figures of a time; in older snapshots they stand beside it."""
     return Figures(**(row.get("figures") or {key: row[key] for key in ("sent", "delivered", "relayed")}))
+
+
+def _by_reason(kept: Mapping[str, Any]) -> dict[str, int]:
+    """Return what form 4 has of figures that older snapshots lack."""
+    known = {cause["key"]: cause["n"] for cause in kept["reasons"]}
+    return {key: known.get(reason.name.lower(), 0) for key, reason in BY_REASON.items()}
 
 
 def _areas(rows: Iterable[dict[str, Any]]) -> tuple[AreaRow, ...]:

@@ -22,6 +22,7 @@ from app.reports.figures.figures import (
     Figures,
     Header,
     provable,
+    standing_in,
 )
 from app.reports.figures.numbers import iso
 from carriers.contract import ReceiptLevel
@@ -62,7 +63,7 @@ def of_run(report: CarrierReport) -> dict[str, Any]:
         "unknown_written_off_messages": report.extra.written_off,
         **({"unexplained_messages": report.extra.unexplained} if report.extra.unexplained else {}),
         "oldest_without_receipt_sent_at": iso(report.extra.oldest_ms),
-        "areas": [{"code": a.code, "name": a.name, **_figures(a.figures, level)} for a in report.places],
+        "areas": [{"code": a.code, "name": a.name, **_area(a.figures, level)} for a in report.places],
         "areas_without_subscribers": [asdict(area) for area in report.empty],
         "outside_areas_subscribers": report.outside_areas,
         "days": [_day(day, level) for day in report.days],
@@ -244,6 +245,11 @@ def _head(head: Header) -> dict[str, Any]:
 
 def _figures(f: Figures, level: int | None) -> dict[str, Any]:
     return {FIGURES[key].name: n for key, n in provable(f, level).items()}
+
+
+def _area(f: Figures, level: int | None) -> dict[str, Any]:
+    found = provable(f, level)
+    return {FIGURES[key].name: found[key] for key in standing_in("2")}
 
 
 def _day(day: DayRow, level: int | None) -> dict[str, Any]:

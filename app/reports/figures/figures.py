@@ -1,6 +1,6 @@
 """A result report as values, and the identities that each of its rows must keep.
 
-What a new figure changes, file by file: "A new column of a report" in CONTRIBUTING.md.
+What a new figure changes, file by file: "A new figure of a report" in CONTRIBUTING.md.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from operator import add, attrgetter
 
 from app.core.errors import AppError
 from app.core.states import RunState
-from carriers.contract import ReceiptLevel
+from carriers.contract import Reason, ReceiptLevel
 
 OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
 # A frozen report of a run is rebuilt by the rules of its day. 1: provisional while any receipt is missing;
@@ -65,6 +65,9 @@ class Figures:
             raise _unbalanced(where, f"sent {self.sent}", "eligible - excluded - waiting", self)
         if self.sent != outcomes:
             raise _unbalanced(where, f"sent {self.sent}", f"the sum of outcomes {outcomes}", self)
+        for key, whole in _PARTS:
+            if getattr(self, key) > getattr(self, whole):
+                raise _unbalanced(where, key, f"a part of {whole}", self)
         if min(_COUNTS(self)) < 0:
             raise _unbalanced(where, "a count", "zero or more", self)
 
@@ -84,7 +87,8 @@ class Figure:
     needs: what its receipts must prove; part: of a ratio, the figure that is divided by `sent`. A total sums
     a count over the rows that can prove it; its ratio is that of the sums, only where all rows are of one
     receipt level. again: subscribers are in it again in each round, so that rounds are not added up.
-    outcome: a part of `sent`, which all outcomes make up; of: the figure of which it is a part.
+    outcome: a part of `sent`, which all outcomes make up; of: the figure of which it is a part; reason: what
+    failed for this group of form 4 is counted for it.
     bar: what pages call its part of a bar; once: its JSON name where each subscriber counts once.
     rare: papers leave it out where it is 0 throughout; added: reports frozen before may lack it.
     """
@@ -100,6 +104,7 @@ class Figure:
     again: bool = False
     outcome: bool = False
     of: str = ""
+    reason: Reason | None = None
     bar: str = ""
     once: str = ""
     rare: bool = False
@@ -197,6 +202,8 @@ FIGURES = {each.key: each for each in _FIGURES}
 RARE = frozenset(key for key, each in FIGURES.items() if each.rare)
 OUTCOMES = tuple(key for key, each in FIGURES.items() if each.outcome)
 _OUTCOMES = attrgetter(*OUTCOMES)
+_PARTS = tuple((key, each.of) for key, each in FIGURES.items() if each.of)
+BY_REASON = {key: each.reason for key, each in FIGURES.items() if each.reason is not None}
 
 
 def standing_in(form: str) -> tuple[str, ...]:
