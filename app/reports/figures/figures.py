@@ -65,11 +65,11 @@ class Figures:
             raise _unbalanced(where, f"sent {self.sent}", "eligible - excluded - waiting", self)
         if self.sent != outcomes:
             raise _unbalanced(where, f"sent {self.sent}", f"the sum of outcomes {outcomes}", self)
+        if min(_COUNTS(self)) < 0:
+            raise _unbalanced(where, "a count", "zero or more", self)
         for key, whole in _PARTS:
             if getattr(self, key) > getattr(self, whole):
                 raise _unbalanced(where, key, f"a part of {whole}", self)
-        if min(_COUNTS(self)) < 0:
-            raise _unbalanced(where, "a count", "zero or more", self)
 
 
 # Pages add thousands of rows: `astuple` would copy each number deeply.

@@ -32,6 +32,7 @@ from app.reports.counting.consolidated import PRESENT, ConsolidatedReport, Conso
 from app.reports.counting.snapshot_taking import take
 from app.reports.counting.snapshots import SnapshotCause
 from app.reports.counting.stated_report import StatedReport
+from app.reports.export import json_file
 from app.reports.export.formats import (
     PAPERS,
     Format,
@@ -119,7 +120,8 @@ class Freezer:
         """Return the version that follows `last`, with what has changed since, and whether nothing has."""
         if last is None:
             return Version(1), False
-        old, new = json.loads(self.db.read(archive.figures, last)), prepared.document
+        old = json.loads(self.db.read(archive.figures, last))
+        new = json_file.as_kept(prepared.document, old)  # a figure that is new in Loa is no change
         since = (last.version, clock.to_ms(last.cut_off_at))
         changes = (differences.differences(old, new), differences.changed_rows(old, new))
         alike = not changes[0] and differences.judged_alike(old, new)

@@ -59,9 +59,10 @@ def test_the_networks_that_refusals_name_stand_beside_their_reason(db: Database)
 
 
 def test_form_1_counts_every_line_of_the_run_once(sound: Database) -> None:
-    outcomes = {"delivered": 3, "relayed": 0, "failed": 4, "no_receipt": 1, "unknown": 2}
+    expected = {"eligible": 16, "excluded": 6, "waiting": 0, "sent": 10, "segments": 12}
+    expected |= {"delivered": 3, "relayed": 0, "failed": 4, "no_receipt": 1, "unknown": 2}
     report = report_of(sound)
-    assert report.general == Figures(eligible=16, excluded=6, waiting=0, sent=10, segments=12, **outcomes)
+    assert {key: getattr(report.general, key) for key in expected} == expected
     in_lines = {"repeated": 1, "fixed_line": 2, "too_short": 1}
     assert excluded(report) == in_lines | {"cancelled": 1, "repeated_in_campaign": 1}
 
