@@ -44,6 +44,7 @@ class Figures:
     no_receipt: int = 0
     unknown: int = 0
     segments: int = 0
+    switched_off: int = 0
 
     def __add__(self, other: Figures) -> Figures:
         return Figures(*map(add, _COUNTS(self), _COUNTS(other)))
@@ -164,6 +165,13 @@ _FIGURES = (
         outcome=True,
         bar="not received",
         once="failed",
+    ),
+    Figure(
+        *("switched_off", "switched_off_messages", "Máy tắt, ngoài vùng phủ sóng", "Telephone off", "1"),
+        line=("(5a)", "– trong đó: máy tắt hoặc ngoài vùng phủ sóng đến khi hết hạn", "tin"),
+        of="failed",
+        reason=Reason.EXPIRED,
+        added=True,
     ),
     Figure(
         *("no_receipt", "no_receipt_messages", "Chưa có biên nhận", "No receipt", "125m"),

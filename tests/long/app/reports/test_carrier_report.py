@@ -394,3 +394,18 @@ def test_the_consolidated_report_says_what_was_sent_cost_and_whom_that_leaves_ou
     assert cost
     assert form.rows[-1].cells[2:] == (cost.segments, cost.unknown_segments, cost.dong)
     assert "Chưa gồm" in form.source
+
+
+def test_telephones_that_were_off_are_a_part_of_what_failed_in_general_and_by_area(db: Database) -> None:
+    scene = Scene("finished")
+    for reason, n in ((Reason.EXPIRED, 3), (Reason.NO_SUCH_NUMBER, 2)):
+        for _ in range(n):
+            scene.message(S.UNDELIVERED, area="116", reason=int(reason))
+    scene.message(S.DELIVERED)
+    scene.save(db)
+    report = report_of(db)
+    assert (report.general.failed, report.general.switched_off) == (5, 3)
+    assert [row.figures.switched_off for row in report.areas if row.code == "116"] == [3]
+    assert next(cause.n for cause in report.reasons if cause.key == "expired") == 3
+    with pytest.raises(Unbalanced, match="switched_off is not a part of failed"):
+        replace(report.general, switched_off=6).check("Run 1")
