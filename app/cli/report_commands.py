@@ -325,7 +325,7 @@ def list_(
         lambda api: list(
             islice(api.list_reports(run_id=run_id, directive_id=directive_id, after=after), limit)
         ),
-        lambda db: db.read(archive.page, after, limit, None, subject),
+        lambda db: db.read(archive.listed, after, limit, None, subject).items,
     )
     if as_json:
         say(found, True)
@@ -352,7 +352,7 @@ def verify(
     """Prove frozen reports: bytes unchanged, the same figures from the ledger. Status 1 if not."""
 
     def here(db: Database) -> list[verify_archive.Proof]:
-        wanted = [db.read(archive.get, report_id)] if report_id else db.read(archive.page, 0, 10**6, None)
+        wanted = [db.read(archive.get, report_id)] if report_id else db.read(archive.listed, 0, 10**6).items
         return [verify_archive.prove(db, report) for report in wanted]
 
     def there(api: LoaClient) -> list[Any]:

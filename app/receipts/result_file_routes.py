@@ -115,7 +115,7 @@ def list_receipt_files(
     """List result files in order of arrival."""
     if who.carrier and carrier not in (None, who.carrier):
         raise Forbidden(f"Your key is for files of {who.carrier} only.", field="carrier")
-    found = db.read(queries.page, paging.after, paging.limit, carrier or who.carrier, state)
+    found = db.read(queries.listed, paging.after, paging.limit, carrier or who.carrier, state).items
     check_filter(settings, carrier, found, paging.after)
     return page_of(found, paging)
 

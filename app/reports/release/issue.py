@@ -120,7 +120,7 @@ def _issued_before(connection: Connection, report: Frozen) -> Frozen | None:
     The later one tells its readers which paper it replaces, and that can't be told otherwise any more.
     """
     subject = ReportSubject(report.subject, report.subject_id)
-    issued = [each for each in archive.recent(connection, 0, _VERSIONS, None, subject) if each.issued]
+    issued = [each for each in archive.recent(connection, _VERSIONS, None, subject) if each.issued]
     if issued and issued[0].version > report.version and issued[0].issued:
         later = issued[0]
         raise Conflict(

@@ -203,7 +203,7 @@ def _earlier_rounds(connection: Connection, report: Frozen, carrier: str | None)
     """Return the frozen reports of other directives that this one may be compared with, newest first."""
     return [
         each
-        for each in archive.recent(connection, 0, _ROUNDS, carrier)
+        for each in archive.recent(connection, _ROUNDS, carrier)
         if each.subject is report.subject is SubjectKind.DIRECTIVE
         and each.subject_id != report.subject_id
         and each.cut_off_at < report.cut_off_at
@@ -216,7 +216,7 @@ def _frozen(
     carrier = visit.who.carrier
     report = visit.db.read(archive.get, report_id, carrier)
     subject = ReportSubject(report.subject, report.subject_id)
-    versions = visit.db.read(archive.recent, 0, 1000, carrier, subject)
+    versions = visit.db.read(archive.recent, 1000, carrier, subject)
     other = _other(versions, report, against)
     shown: dict[str, Any] = {
         "report": report,
@@ -292,7 +292,7 @@ def _build(visit: PageRequest, build: _Building, asked: FormData, of: tuple[str,
 
 
 def _page(visit: PageRequest, address: str, found: _Built, subject: ReportSubject | None) -> Response:
-    versions = visit.db.read(archive.recent, 0, _PIECE, visit.who.carrier, subject) if subject else []
+    versions = visit.db.read(archive.recent, _PIECE, visit.who.carrier, subject) if subject else []
     source, level = _nature(found.report)
     shown: dict[str, Any] = {
         "address": address,

@@ -154,7 +154,7 @@ def test_reports_of_a_campaign_that_are_frozen_together_have_one_cut_off(
     result = CliRunner().invoke(app, ["report", "freeze", "--campaign", "1"])
     assert result.exit_code == 0, result.output
     with closing(Database(database_url)) as db:
-        found = db.read(archive.page, 0, 10, None)
+        found = db.read(archive.listed, 0, 10).items
         assert [(each.subject, each.subject_id) for each in found] == [("run", 1), ("run", 2), DIRECTIVE]
         assert len({each.cut_off_at for each in found}) == 1
         whole = json.loads(db.read(archive.figures, found[-1]))
