@@ -68,7 +68,9 @@ def sections(annexes: Sequence[Annex], head: Letterhead, cutoff_ms: int) -> tupl
 
 def replaces(version: Version, head: Letterhead, names: Mapping[str, str]) -> Iterator[Paragraph]:
     """Say which issued report a later version replaces, and where its changes stand."""
-    if version.since is not None and version.issued_before:
+    if version.since is not None and not version.issued_before:
+        yield Paragraph(f"Số liệu thay đổi so với bản số {version.since[0]}: {names['changes']}.")
+    elif version.since is not None:
         which = "" if version.issued else f"bản số {version.since[0]}, "
         yield Paragraph(
             f"Báo cáo này thay thế Báo cáo số{BLANK_NUMBER}/{head.symbol} ngày …… tháng …… năm …… của "
