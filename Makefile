@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup try demo drill simulate soak attack test-fast test prove check bench run wheel guide client reference docs new-carrier lint lock coverage audit sbom image clean
+.PHONY: help setup try demo drill simulate soak attack test-fast test prove check bench run wheel guide client reference docs new-carrier lint lock coverage audit sbom release image clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -16,6 +16,7 @@ TESTS  := --ignore tests/prove -m "not prove"
 # The first level: what starts no process and takes no second.
 FAST   := --ignore tests/long --ignore tests/faults --ignore tests/e2e --ignore tests/prove -m "not postgresql and not prove and not longer"
 CARRIERS ?= smpp
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 SEED   ?= 7
 SEEDS  ?= 1000
 FIRST  ?= 1
@@ -93,8 +94,9 @@ build/docs-tools/.ready: docs/site/requirements.txt
 docs: build/docs-tools/.ready  ## build docs as a site, in build/docs; a dead link is an error
 	@rm -rf $(PAGES) && mkdir -p $(PAGES)
 	@git ls-files --cached --others --exclude-standard '*.md' docs app/data compose.yaml loa.example.toml LICENSE | tar -cf - -T - | tar -xf - -C $(PAGES)
-	build/docs-tools/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs/site $(PAGES) build/docs
-	@echo "build/docs/docs/README.html"
+	build/docs-tools/bin/sphinx-build --quiet --fail-on-warning --keep-going -d build/doctrees -c docs/site $(PAGES) build/docs
+	@echo '<!doctype html><title>Loa</title><meta http-equiv="refresh" content="0; url=docs/README.html">' >build/docs/index.html
+	@echo "build/docs/index.html"
 
 new-carrier: $(VENV)/.ready  ## write the adapter, simulator, tests and page of a carrier over HTTP (NAME)
 	@test -n "$(NAME)" || { echo "Name it: make new-carrier NAME=vinafone"; exit 2; }
@@ -149,10 +151,21 @@ audit: $(VENV)/.ready $(TOOLS)/.ready  ## known weaknesses of what is locked, an
 	$(TOOLS)/bin/pip-audit --requirement requirements.lock --disable-pip --require-hashes --strict --output $(FOUND) || \
 		if [ -e $(FOUND) ]; then cat $(FOUND); exit 1; else $(BIN)/python .ci/weaknesses.py requirements.lock loa; fi
 
-sbom: $(TOOLS)/.ready  ## what Loa is made of, as CycloneDX, in build/sbom.json
-	@mkdir -p build
-	$(TOOLS)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json
+# Of an environment with the wheel alone: tools and tests are no part of what is shipped.
+sbom: wheel $(TOOLS)/.ready  ## what is shipped, with licences, as CycloneDX, in build/sbom.json
+	@rm -rf build/shipped && $(PYTHON) -m venv --without-pip build/shipped
+	@$(PIP) download --quiet --require-hashes --no-deps --dest build/locked --requirement requirements.lock
+	@$(BIN)/uv pip install --quiet --python build/shipped/bin/python --no-index --find-links build/locked build/wheel/loa-*.whl
+	$(TOOLS)/bin/cyclonedx-py environment build/shipped/bin/python --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json
 	@echo "build/sbom.json"
+
+release: check audit sbom docs image  ## everything that a release has: checks, wheel, source, SBOM, documents, image; it publishes nothing
+	@grep -q "^## \[$(VERSION)\]" CHANGELOG.md || { echo "CHANGELOG.md has no section [$(VERSION)]"; exit 1; }
+	@mkdir -p build/release && cp build/wheel/loa-$(VERSION)-*.whl build/sbom.json build/release/
+	git archive --format=tar.gz --prefix=loa-$(VERSION)/ --output build/release/loa-$(VERSION).tar.gz HEAD
+	tar -czf build/release/loa-$(VERSION)-docs.tar.gz -C build docs
+	@cd build/release && sha256sum loa-* sbom.json | tee SHA256SUMS
+	@echo "Next, by a maintainer: git tag -s v$(VERSION), then publish build/release."
 
 clean:  ## remove what the build made
 	rm -rf $(VENV) build data *.egg-info

@@ -23,6 +23,15 @@ _TREE = "\n```{{toctree}}\n:hidden:\n{options}\n\n{pages}\n```\n"
 
 def setup(app: Sphinx) -> None:
     app.connect("source-read", _with_trees)
+    app.connect("html-page-context", _in_its_language)
+
+
+def _in_its_language(
+    _app: Sphinx, page: str, _template: str, context: dict[str, object], _tree: object
+) -> None:
+    """Name the language of a Vietnamese page, for browsers and screen readers."""
+    if page.endswith(".vi"):
+        context["language"] = "vi"
 
 
 def _with_trees(_app: Sphinx, page: str, source: list[str]) -> None:
@@ -31,6 +40,4 @@ def _with_trees(_app: Sphinx, page: str, source: list[str]) -> None:
     if page == root_doc:
         for title, links in _GROUP.findall(source[0]):
             text += _TREE.format(options=f":caption: {title}", pages="\n".join(_PAGE.findall(links)))
-    elif page == "docs/decisions/README":
-        text += _TREE.format(options=":glob:", pages="[0-9]*")
     source[0] = text

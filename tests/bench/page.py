@@ -38,8 +38,8 @@ half an hour or so; `make bench PEER=kannel` measures **against kannel**, where 
 `make bench PART=path BASE=88bd714` sets that commit up beside this tree, by its own lock, and measures the
 path of both in turns as a user starts it (`loa up`, `loa worker`), with a message centre in C as the far end;
 with `PEER=kannel` Kannel's in the same run.
-After each part its figures are shown, and all so far are in `build/bench.json`. Each part was measured as
-a whole; the page has what each gave last, with the same sizes.
+The table has the figures that stand beside a limit; all of them are in `build/bench.json`. Each part was
+measured as a whole; the page has what each gave last, with the same sizes.
 
 {table}
 
@@ -125,7 +125,7 @@ def write(shelf: Shelf, sizes: Sizes) -> None:
     facts = _facts() | {f"{name}: date, load before": f"{each.date}, {each.load:.1f}" for name, each in kept}
     run = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     text = _TEXT.format(
-        table=as_markdown([figure for _, each in kept for figure in each.figures]),
+        table=as_markdown([figure for _, each in kept for figure in each.figures if figure.limit]),
         run=run,
         window=WINDOW,
         pumped=min(sizes.messages, MOST),

@@ -18,8 +18,8 @@ _HEAD = """# Audit actions
 
 Each act of a person, and what Loa does by itself with the same weight, is a row of the audit: who, when,
 from where, what, about what. `loa audit export` prints them; `GET /v1/audit` and the page of the audit list
-them. How the chain of rows is kept: [the audit's head](../operations.md#the-audits-head). `…` stands for a
-number or a name.
+them. How the chain of rows is kept: [the audit's head](../operations.vi.md#mã-đầu-của-nhật-ký).
+`…` stands for a number or a name.
 
 """
 _ACTION = re.compile(r"[a-z-]+(\.[a-z_]+)+")

@@ -58,4 +58,4 @@ def _who(operation: str) -> str:
     allowed = [role.value for role in Role if may(role, operation)]
     if len(allowed) == len(Role):
         return "every role"
-    return ", ".join(allowed) or "[see there](../access.md#roles)"
+    return ", ".join(allowed) or "anybody, or with credentials of its own"

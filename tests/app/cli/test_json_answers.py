@@ -104,7 +104,7 @@ def test_an_error_is_json_as_well_with_the_same_status(
 def test_it_says_its_version_and_helps_by_a_letter(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert ran(monkeypatch, capsys, "--version")[:2] == (0, "Loa 0.1.0\n")
+    assert ran(monkeypatch, capsys, "--version")[:2] == (0, "Loa 0.2.0\n")
     for words in ((), ("run",), ("run", "start"), ("migrate",)):
         status, out, _ = ran(monkeypatch, capsys, *words, "-h")
         assert (status, "Usage: loa" in out) == (0, True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
 from carriers.contract import Deferred, Halted, LinkOptions, Rejected
 from carriers.viettel.codes import TABLE, CodeTable, bare
-from carriers.viettel.settings import DATES, HOURS, ViettelSettings, read_settings
+from carriers.viettel.settings import read_settings
 
 PAPER = (Path(__file__).parents[3] / "docs" / "carriers" / "viettel.md").read_text("utf-8")
 SECRET = {"password": "invented"}
@@ -23,28 +22,11 @@ def section(title: str) -> str:
     return found[1]
 
 
-def default_of(field: Field[Any]) -> str:
-    if field.default is MISSING:
-        return "required" if field.default_factory is MISSING else "none"
-    spelt = {value: key for key, value in (DATES | HOURS).items()}
-    if field.name == "receipt_level":
-        return str(field.default.name.lower())
-    if isinstance(field.default, bool):
-        return str(field.default).lower()
-    return spelt.get(field.default, str(field.default)) or "none"
-
-
 def tables() -> list[Mapping[str, Any]]:
     """What the examples give besides the link itself."""
     found = [tomllib.loads(each) for each in re.findall(r"```toml\n(.*?)```", PAPER, re.DOTALL)]
     assert len(found) == 3
     return found
-
-
-def test_every_setting_is_documented_with_its_default() -> None:
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", section("Settings"), re.MULTILINE))
-    told = {name: default.strip("`") for name, default in rows.items()}
-    assert told == {field.name: default_of(field) for field in fields(ViettelSettings)}
 
 
 def test_the_examples_are_taken() -> None:
