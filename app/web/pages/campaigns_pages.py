@@ -26,9 +26,6 @@ from app.database.models import directives, links, runs, tallies
 from app.ledger import erasure
 from app.ledger.contract import TallyCount
 from app.ledger.unreached import USUAL
-from app.reports.counting import comparison, latency_sample
-from app.reports.counting.comparison import NormVerdict
-from app.reports.counting.latency_sample import Latency, LatencySample
 from app.reports.figures import tally
 from app.reports.figures.by_area import MixedRow
 from app.reports.figures.figures import Figures
@@ -50,9 +47,12 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import Speaker, say
-from app.web.view_models import campaign_stream, run_page, run_status, svg_charts
+from app.web.view_models import campaign_stream, latency_sample, run_page, run_status, svg_charts
+from app.web.view_models import norm as comparison
 from app.web.view_models.campaign_stream import Followed
 from app.web.view_models.estimate import Hint, hints
+from app.web.view_models.latency_sample import Latency, LatencySample
+from app.web.view_models.norm import NormVerdict
 from app.web.view_models.run_page import ReasonCount
 from app.web.view_models.run_status import RunView
 from app.web.view_models.svg_charts import SvgChart

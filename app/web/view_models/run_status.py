@@ -20,7 +20,6 @@ from app.ledger.contract import TallyCount
 from app.observability import link_status
 from app.observability.link_status import LinkHealthState, Standstill
 from app.observability.send_rate import NOTHING, Measured
-from app.reports.counting import comparison
 from app.reports.counting.carrier_report import figures_of
 from app.reports.counting.scope import SentRun, levels_proved
 from app.reports.figures import carrier_statement
@@ -28,6 +27,7 @@ from app.reports.figures.carrier_statement import Statement
 from app.reports.figures.figures import Figures
 from app.web.display_names import BAR
 from app.web.translations import Said
+from app.web.view_models import norm as comparison
 from app.web.view_models import svg_charts, traffic_light
 from app.web.view_models.svg_charts import Span
 from app.web.view_models.traffic_light import Due, Judged, Light

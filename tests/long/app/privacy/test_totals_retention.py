@@ -21,7 +21,7 @@ from app.ledger.ledger import ledger_for
 from app.privacy import certificates, retention_due
 from app.privacy.certificates import Certificate
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
-from app.reports.counting import carrier_report, comparison, consolidated
+from app.reports.counting import carrier_report, consolidated
 from app.reports.forms.letterhead import Letterheads
 from app.reports.frozen import archive
 from app.reports.frozen.archive import ReportSubject as Reported
@@ -30,6 +30,7 @@ from app.reports.release import verify_archive
 from app.reports.release.freeze import Freezer
 from app.reports.verification.verify import examine
 from app.security import audit
+from app.web.view_models import norm as comparison
 from tests.app.client import Client
 from tests.engines import sqlite_alone
 from tests.long.app.privacy.past import DAYS, erase, over, rows

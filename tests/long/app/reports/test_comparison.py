@@ -7,11 +7,11 @@ import pytest
 from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
-from app.reports.counting import comparison
-from app.reports.counting.comparison import NormVerdict, judge
 from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
+from app.web.view_models import norm as comparison
+from app.web.view_models.norm import NormVerdict, judge
 from tests.long.app.reports.intake.scene import body
 from tests.long.app.reports.scene import DAY, T0, Scene
 

@@ -11,7 +11,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.directives.status import status
 from app.ledger.ledger import ledger_for
-from app.reports.counting import comparison, consolidated
+from app.reports.counting import consolidated
 from app.reports.figures import carrier_statement
 from app.reports.figures.addressees import OutreachChannel
 from app.reports.figures.carrier_statement import FigureSource
@@ -22,6 +22,7 @@ from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.papers import consolidated_paper
 from app.reports.papers.model import Paragraph
 from app.reports.release.freeze import Freezer
+from app.web.view_models import norm as comparison
 from tests.long.app.reports.kept import freeze_at
 from tests.long.app.reports.letter_2024 import AFTER, DEADLINE, NAMES, at
 from tests.long.app.reports.reading import words

@@ -19,7 +19,7 @@ from app.core.states import NotSent
 from app.database import models as m
 from app.database.connection import Database
 from app.directives.status import status
-from app.reports.counting import carrier_report, comparison, consolidated, snapshots
+from app.reports.counting import carrier_report, consolidated, snapshots
 from app.reports.counting.snapshots import SnapshotCause
 from app.reports.counting.stated_report import StatedReport
 from app.reports.export.formats import Format, Report, render
@@ -33,6 +33,7 @@ from app.reports.intake.schemas import StatementBody
 from app.reports.papers import carrier_paper, chart_images, consolidated_paper
 from app.reports.papers.model import DocumentPicture, Heading, PaperDocument, Paragraph, Table
 from app.reports.release import freeze
+from app.web.view_models import norm as comparison
 from tests.long.app.reports.intake.scene import body, held
 from tests.long.app.reports.letter_2024 import AFTER
 from tests.long.app.reports.reading import words

@@ -23,7 +23,8 @@ from app.database.models import (
     webhook_clocks,
 )
 from app.directives.status import status
-from app.reports.counting import consolidated, latency_sample
+from app.reports.counting import consolidated
+from app.web.view_models import latency_sample
 from tests.app.campaigns.rows import new_batch, new_campaign
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
