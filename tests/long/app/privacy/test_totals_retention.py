@@ -30,7 +30,7 @@ from app.reports.release import verify_archive
 from app.reports.release.freeze import Freezer
 from app.reports.verification.verify import examine
 from app.security import audit
-from app.web.view_models import norm as comparison
+from app.web.view_models import norm
 from tests.app.client import Client
 from tests.engines import sqlite_alone
 from tests.long.app.privacy.past import DAYS, erase, over, rows
@@ -120,7 +120,7 @@ def test_what_is_measured_is_refused_in_words_once_the_totals_are_gone(client: C
         lambda c: carrier_report.build(c, 1, now),
         lambda c: carrier_report.build_campaign(c, 1, now),
         lambda c: consolidated.build(c, 1, now),
-        lambda c: comparison.areas_of(c, 1),
+        lambda c: norm.areas_of(c, 1),
     ):
         with pytest.raises(Conflict, match="totals of campaign 1 are erased by the rules of retention"):
             db.read(read)

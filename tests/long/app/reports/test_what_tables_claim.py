@@ -33,7 +33,7 @@ from app.reports.intake.schemas import StatementBody
 from app.reports.papers import carrier_paper, chart_images, consolidated_paper
 from app.reports.papers.model import DocumentPicture, Heading, PaperDocument, Paragraph, Table
 from app.reports.release import freeze
-from app.web.view_models import norm as comparison
+from app.web.view_models import norm
 from tests.long.app.reports.intake.scene import body, held
 from tests.long.app.reports.letter_2024 import AFTER
 from tests.long.app.reports.reading import words
@@ -130,10 +130,10 @@ def test_a_campaigns_table_says_the_same_in_every_format(db: Database) -> None:
 
 def test_areas_compare_what_telephones_prove(db: Database) -> None:
     mixed(db)
-    (row,) = db.read(comparison.areas_of, 1)
-    assert row.figures.measured is not None
-    assert row.figures.handset is not None
-    assert (row.figures.measured.sent, row.figures.handset.sent, row.figures.handset.delivered) == (
+    (row,) = db.read(norm.areas_of, 1)
+    assert row.measured is not None
+    assert row.handset is not None
+    assert (row.measured.sent, row.handset.sent, row.handset.delivered) == (
         55,
         25,
         19,
@@ -150,9 +150,9 @@ def test_what_a_carriers_centre_took_is_not_called_received(db: Database) -> Non
         assert not {"Tỷ lệ nhận", "Đã nhận (biên nhận máy)"} & {column.title for column in form.columns}
     titles = [column.title for column in carrier_tables.of_run(report)[2].columns]
     assert "Tỷ lệ nhà mạng tiếp nhận" in titles
-    (_, row) = [each for each in db.read(comparison.areas_of, 1) if each.figures.stated][:2]
-    assert row.figures.stated is not None
-    assert row.figures.stated.received is None
+    (_, row) = [each for each in db.read(norm.areas_of, 1) if each.stated][:2]
+    assert row.stated is not None
+    assert row.stated.received is None
 
 
 # ---- form 5 closes, and is in time only when that is known ----------------------------------------------
