@@ -20,7 +20,6 @@ from app.core import clock, ids
 from app.core.errors import Conflict, Invalid, TooLarge, no_such
 from app.core.ids import LARGEST, Exact
 from app.file_import.spool import folder_of
-from app.reports import report_list
 from app.reports.archive_routes import require_own
 from app.reports.counting import carrier_report, clock_check, differences, snapshots
 from app.reports.counting.clock_check import InFuture
@@ -57,6 +56,7 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import Speaker, say
+from app.web.view_models import report_list
 
 router = Routes(include_in_schema=False)
 Cursor = Annotated[int, Query(ge=0, le=LARGEST), Exact]
