@@ -12,7 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from app.core.errors import Invalid
 from app.reports.counting.consolidated import ConsolidatedReport
 from app.reports.counting.stated_report import StatedReport
-from app.reports.export import csv_file, json_file, text
+from app.reports.export import json_file, plain_files
 from app.reports.figures.figures import CampaignReport
 from app.reports.figures.table_model import ReportTable, TableRow
 from app.reports.figures.version import PREVIEW, Version
@@ -162,15 +162,15 @@ def _content(report: Report, form: Format, version: Version) -> bytes:
     if form is Format.XLSX:
         return _xlsx(tables_of(report, version), report.cutoff_ms)
     if form is Format.CSV:
-        return csv_file.render(tables_of(report, version))
-    return text.render(_for_reading(report, tables_of(report, version))).encode()
+        return plain_files.csv_file(tables_of(report, version))
+    return plain_files.text(_for_reading(report, tables_of(report, version))).encode()
 
 
 def tabular(report: Report, version: Version) -> Iterator[tuple[Format, bytes]]:
     """Yield workbook and CSV, of the same tables."""
     sheets = tables_of(report, version)
     yield Format.XLSX, _xlsx(sheets, report.cutoff_ms)
-    yield Format.CSV, csv_file.render(sheets)
+    yield Format.CSV, plain_files.csv_file(sheets)
 
 
 def _for_reading(report: Report, tables: tuple[ReportTable, ...]) -> tuple[ReportTable, ...]:

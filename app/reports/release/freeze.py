@@ -51,7 +51,7 @@ from app.reports.forms.letterhead import Letterheads
 from app.reports.frozen import archive, freeze_record, printed_code
 from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.frozen.freeze_record import ISSUED
-from app.reports.papers import edoc_metadata
+from app.reports.papers import exchange_files
 from app.reports.verification import verify
 from app.security import audit
 
@@ -196,7 +196,7 @@ def made(
     yield from ((form.value, files[form]) for form in FORMATS)
     if isinstance(report, ConsolidatedReport):
         yield Format.SUMMARY.value, render(report, Format.SUMMARY, letterheads, version).content
-    yield SIDECAR, edoc_metadata.render(said, head_of(report, letterheads), version, papers[Format.PDF])
+    yield SIDECAR, exchange_files.metadata(said, head_of(report, letterheads), version, papers[Format.PDF])
 
 
 def name_of(subject: ReportSubject, version: int, form: str) -> str:

@@ -22,8 +22,8 @@ from app.reports.forms.letterhead import Letterhead, Letterheads
 from app.reports.frozen import archive, freeze_record
 from app.reports.frozen.archive import Frozen, ReportSubject
 from app.reports.frozen.freeze_record import ISSUED
-from app.reports.papers import chairman_page, consolidated_paper, edoc_metadata, edxml_envelope, final_paper
-from app.reports.papers.edxml_envelope import Attached
+from app.reports.papers import chairman_page, consolidated_paper, exchange_files, final_paper
+from app.reports.papers.exchange_files import Attached
 from app.reports.papers.final_paper import Issue, ReplacedPaper, fill
 from app.reports.release import earlier_round, freeze, verify_archive
 from app.reports.release.freeze import ENVELOPE, SIDECAR, Built, Freezer
@@ -87,10 +87,10 @@ def _made(
         own = replace(wanted, remarks=proposals)
         page = fill(consolidated_paper.summary(built, head, version), own, before)
         yield Format.SUMMARY.value, PAPERS[Format.PDF](page)
-    yield SIDECAR, edoc_metadata.render(final, head, version, papers[Format.PDF], wanted)
+    yield SIDECAR, exchange_files.metadata(final, head, version, papers[Format.PDF], wanted)
     if head.organ_id and head.to_organ_id:
         files = [Attached(f"{wanted.number}-{_PLAIN.sub('-', head.symbol)}.pdf", papers[Format.PDF])]
-        yield ENVELOPE, edxml_envelope.render(final, head, wanted, files, before)
+        yield ENVELOPE, exchange_files.envelope(final, head, wanted, files, before)
 
 
 def _replaced(connection: Connection, last: Frozen, head: Letterhead) -> ReplacedPaper | None:
