@@ -1,7 +1,7 @@
 """Forms as one CSV file, and as text for a terminal.
 
-In CSV (UTF-8 with BOM, commas, CRLF) forms follow one another, each below its title and column names, separated
-by an empty line. Counts are plain integers; ratios are per cent with two decimals and a point.
+In CSV (UTF-8 with BOM, commas, CRLF) forms follow one another, each below its title and column names,
+separated by an empty line. Counts are plain integers; ratios are per cent with two decimals and a point.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An outgoing paper for agencies' document systems: its fields as JSON, and its edXML envelope.
 
 The fields are those of Decree 30/2020/NĐ-CP, annex VI. The envelope has the elements of QCVN 102:2016/BTTTT
-in their order (1.1 From to 1.14 DocumentId, 2 TraceHeaderList, body, attachments); dates are written yyyy/MM/dd,
+in their order (1.1 From to 1.14 DocumentId, 2 TraceHeaderList, body, attachments); dates are yyyy/MM/dd,
 an attachment is the base64 of a ZIP with the one file. Codes of the kinds of document (TypeDetail) are not
 public; 0 leaves the kind to its name.
 """
