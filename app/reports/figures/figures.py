@@ -69,8 +69,9 @@ class Figures:
         if min(_COUNTS(self)) < 0:
             raise _unbalanced(where, "a count", "zero or more", self)
         for key, whole in _PARTS:
-            if getattr(self, key) > getattr(self, whole):
-                raise _unbalanced(where, key, f"a part of {whole}", self)
+            n, most = getattr(self, key), getattr(self, whole)
+            if n > most:
+                raise _unbalanced(where, f"{key} {n}", f"at most {whole} {most}", self)
 
 
 # Pages add thousands of rows: `astuple` would copy each number deeply.
@@ -146,7 +147,7 @@ _FIGURES = (
         *("Received by the telephone", "12356m"),
         line=("(4a)", "Đã nhận (có biên nhận của máy thuê bao)", "tin"),
         outcome=True,
-        bar="received by the telephone",
+        bar="received by the handset",
         once="reached",
         needs=ReceiptLevel.HANDSET,
     ),
@@ -154,7 +155,7 @@ _FIGURES = (
         *("relayed", "taken_by_operator_messages", "Nhà mạng đã tiếp nhận", "Taken by the centre", "12356m"),
         line=("(4b)", "Nhà mạng đã tiếp nhận/chuyển (chưa có biên nhận của máy)", "tin"),
         outcome=True,
-        bar="taken by the carrier's centre",
+        bar="accepted by the carrier's centre",
         once="taken_by_operator",
         needs=ReceiptLevel.OPERATOR,
     ),
@@ -233,15 +234,25 @@ def provable(figures: Figures, level: int | None) -> dict[str, int | float | Non
 
 
 def _unbalanced(where: str, left: str, right: str, figures: Figures) -> Unbalanced:
-    return Unbalanced(f"{where}: {left} is not {right} ({figures}). Run `loa verify` to find the rows.")
+    return Unbalanced(
+        "{where}: {left} differs from {right} ({figures}). Run `loa verify` to find the rows.",
+        where=where,
+        left=left,
+        right=right,
+        figures=figures,
+    )
 
 
 def agree(where: str, what: str, found: int, expected: int) -> None:
     """Raise Unbalanced unless both ways of counting `what` agree."""
     if found != expected:
         raise Unbalanced(
-            f"{where}: {what} comes to {found} one way and {expected} another. "
-            "Run `loa verify` to find the rows."
+            "{where}: {what} adds up to {found} one way and to {expected} another. Run `loa "
+            "verify` to find the rows.",
+            where=where,
+            what=what,
+            found=found,
+            expected=expected,
         )
 
 

@@ -72,19 +72,12 @@ def png(plot: str) -> bytes:
     import typst  # only drawing needs it
 
     with tempfile.TemporaryDirectory(prefix="loa-chart-") as name, as_file(files("app") / "data") as data:
-        shutil.copy(data / "chart.typ", name)
+        for source in ("chart.typ", "picture.typ"):
+            shutil.copy(data / source, name)
         Path(name, "plot.json").write_text(plot, "utf-8")
-        Path(name, "main.typ").write_text(_ALONE, "utf-8")
         options: dict[str, Any] = {"font_paths": [data / "fonts"], "ignore_system_fonts": True}
-        made: Any = typst.compile(Path(name, "main.typ"), format="png", ppi=_DPI, **options)
+        made: Any = typst.compile(Path(name, "picture.typ"), format="png", ppi=_DPI, **options)
     return bytes(made)
-
-
-_ALONE = """#import "/chart.typ": chart
-#set page(width: auto, height: auto, margin: 0pt, fill: none)
-#set text(font: "Liberation Serif")
-#chart(json("/plot.json"))
-"""
 
 
 def _rows_of(form: ReportTable, chart: TableChart) -> tuple[TableRow, ...]:
