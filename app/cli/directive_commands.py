@@ -14,7 +14,7 @@ from app.core.errors import Invalid
 from app.core.masking import escaped
 from app.directives import notices as notices  # its operations
 from app.directives import status as deadlines  # noqa: F401
-from app.reports.build import unique_reach
+from app.reports.counting import unique_reach
 
 app = typer.Typer(no_args_is_help=True, help="The official letters that the work is based on.")
 

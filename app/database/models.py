@@ -496,7 +496,7 @@ erasures = Table(
     ),
 )
 
-# A run's measured report, or a directive's reach, as it was at a moment (app/reports/build/snapshots.py).
+# A run's measured report, or a directive's reach, as it was at a moment (app/reports/counting/snapshots.py).
 snapshots = Table(
     "snapshots",
     metadata,

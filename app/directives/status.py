@@ -19,7 +19,7 @@ from app.database.models import audiences, campaigns, runs
 from app.ledger import tallies
 from app.ledger.contract import EVER
 from app.operations import Transaction, operation
-from app.reports.build.scope import counted
+from app.reports.counting.scope import counted
 from app.reports.figures import addressees, carrier_statement
 from app.reports.figures.addressees import Addressee, AddresseeKind, AddresseeStatus, ChannelTotal, is_late
 from app.reports.figures.carrier_statement import FigureSource, Statement

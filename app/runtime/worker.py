@@ -40,7 +40,7 @@ from app.privacy.eraser import Eraser
 from app.receipts.failure_list import Reconciliation
 from app.receipts.poll import Poll, askers
 from app.receipts.receipt_writer import Inbox, match_quarantined
-from app.reports.build.snapshot_taking import SNAPSHOT, SnapshotPlan, take_due
+from app.reports.counting.snapshot_taking import SNAPSHOT, SnapshotPlan, take_due
 from app.runtime.clock_steps import ClockSteps
 from app.runtime.job_loop import JobKind, JobLoop
 from app.security import audit

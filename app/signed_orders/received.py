@@ -25,7 +25,7 @@ from app.database.connection import shared_ms
 from app.database.models import directives as letters
 from app.database.models import exported_results, received_orders
 from app.operations import Transaction, operation
-from app.reports.build import carrier_report
+from app.reports.counting import carrier_report
 from app.reports.figures.figures import CarrierReport, Figures
 from app.security.roles import SENDERS, Role
 from app.signed_orders import formats, keys, loa_carrier

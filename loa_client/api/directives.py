@@ -73,6 +73,7 @@ class Figures:
     no_receipt: int = 0
     unknown: int = 0
     segments: int = 0
+    switched_off: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,13 @@ from datetime import date
 
 from app.core import clock
 from app.core.phone import HOLDERS, network
-from app.reports.build.consolidated import ConsolidatedReport
+from app.reports.counting.consolidated import ConsolidatedReport
 from app.reports.figures.addressees import AddresseeKind
 from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.numbers import count, hour
 from app.reports.figures.table_model import ReportTable
 from app.reports.figures.version import Version
-from app.reports.forms import citation, comparison_tables, directive_areas, subscriber_tables
+from app.reports.forms import citation, comparison_tables, directive_areas, layout, subscriber_tables
 from app.reports.forms.letterhead import Letterhead
 from app.reports.papers import annexes, chairman_page, chart_images
 from app.reports.papers.annexes import Annex
@@ -154,8 +154,8 @@ def _unexplained(report: ConsolidatedReport) -> Iterator[Block]:
         if n := line.report.extra.unexplained:
             name = comparison_tables.carrier_name(line.carrier)
             yield Paragraph(
-                f"{name}, đợt {line.run_id}: có ít nhất {count(n)} tin chưa giải thích được (các dòng trong "
-                "sổ mâu thuẫn nhau); số liệu tính theo trạng thái đang ghi."
+                f"{name}, mã đợt {line.run_id} trong Loa: có ít nhất {count(n)} tin chưa giải thích được "
+                "(các dòng trong sổ mâu thuẫn nhau); số liệu tính theo trạng thái đang ghi."
             )
 
 
@@ -227,8 +227,8 @@ def _units(form: ReportTable) -> Annex:
 
 def _areas(form: ReportTable) -> tuple[Annex, ...]:
     """Return form 6, across where it has many columns; nothing without figures by area."""
-    wide = len(form.columns) > annexes.MOST_UPRIGHT + 1  # the first is narrow
     blocks = (Table(form, form.source, size=8.5),)
+    wide = not layout.fits_upright(form, 8.5)
     found = Annex("areas", "KẾT QUẢ THEO ĐỊA BÀN CỦA CÁC DOANH NGHIỆP", blocks, landscape=wide)
     return (found,) if form.rows else ()
 

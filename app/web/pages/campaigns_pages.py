@@ -34,11 +34,7 @@ from app.database.models import campaigns, directives, links, runs, tallies
 from app.ledger import erasure
 from app.ledger.contract import TallyCount
 from app.ledger.unreached import STATES, USUAL
-from app.reports.build import comparison, latency_sample
-from app.reports.build.comparison import NormVerdict
-from app.reports.build.latency_sample import Latency, LatencySample
 from app.reports.figures import tally
-from app.reports.figures.by_area import MixedRow
 from app.reports.figures.figures import Figures
 from app.security import tenant_scope
 from app.security.principal import Caller
@@ -60,10 +56,12 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import Speaker, say
-from app.web.view_models import campaign_stream, run_page, run_status, svg_charts
+from app.web.view_models import campaign_stream, latency_sample, norm, run_page, run_status, svg_charts
 from app.web.view_models.campaign_stream import Followed
 from app.web.view_models.estimate import Hint, hints
+from app.web.view_models.latency_sample import Latency, LatencySample
 from app.web.view_models.letter_panel import last_end
+from app.web.view_models.norm import AreaSources, NormVerdict
 from app.web.view_models.run_page import ReasonCount
 from app.web.view_models.run_status import Ends, RunView
 from app.web.view_models.svg_charts import SvgChart
@@ -267,28 +265,28 @@ def by_area(
 
     counts: of the runs that this carrier may see, for a caller that has read them.
     """
-    found = [_area(each) for each in comparison.areas_of(connection, campaign_id, carrier, counts)]
+    found = [_area(each) for each in norm.areas_of(connection, campaign_id, carrier, counts)]
     return sorted(found, key=lambda each: (each.ratio is None, each.ratio or 0.0))
 
 
-def _area(of: MixedRow) -> AreaView:
-    said = [each for each in (of.figures.stated, of.figures.manual) if each is not None]
+def _area(of: AreaSources) -> AreaView:
+    said = [each for each in (of.stated, of.manual) if each is not None]
     stated = (said[0].sent, said[0].received) if said else None
-    measured = of.figures.measured
+    measured = of.measured
     if measured is None:
         ratio = said[0].received_ratio if said else None
         return AreaView(of.code, of.name, None, stated, ratio, OPEN)
-    proved = of.figures.handset
+    proved = of.handset
     if proved is None or not proved.sent:  # without handset receipts there is no received share
         return AreaView(of.code, of.name, measured, stated, None, _JUDGED[_unproved(measured)])
     waiting = proved.no_receipt + proved.unknown + proved.relayed
-    judged = _JUDGED[comparison.judge(ReceiptLevel.HANDSET, proved.sent, proved.delivered, waiting)]
+    judged = _JUDGED[norm.judge(ReceiptLevel.HANDSET, proved.sent, proved.delivered, waiting)]
     part = None if proved.sent == measured.sent else proved.sent
     return AreaView(of.code, of.name, measured, stated, proved.delivered / proved.sent, judged, part)
 
 
-def _unproved(measured: Figures) -> comparison.NormVerdict:
-    return comparison.judge(ReceiptLevel.OPERATOR, measured.sent, measured.relayed, 0)
+def _unproved(measured: Figures) -> norm.NormVerdict:
+    return norm.judge(ReceiptLevel.OPERATOR, measured.sent, measured.relayed, 0)
 
 
 router = Routes(include_in_schema=False)

@@ -22,12 +22,11 @@ from app.core.errors import Conflict, Invalid, TooLarge, no_such
 from app.core.ids import LARGEST, Exact
 from app.dispatch import link_store
 from app.file_import.spool import folder_of
-from app.reports import report_list
 from app.reports.archive_routes import require_own
-from app.reports.build import carrier_report, clock_check, differences, snapshots
-from app.reports.build.clock_check import InFuture
-from app.reports.build.fraud_signals import FraudSignal, doubts
-from app.reports.build.stated_report import StatedReport
+from app.reports.counting import carrier_report, clock_check, differences, snapshots
+from app.reports.counting.clock_check import InFuture
+from app.reports.counting.fraud_signals import FraudSignal, doubts
+from app.reports.counting.stated_report import StatedReport
 from app.reports.export.formats import Report, tables_of
 from app.reports.figures import carrier_statement, numbers
 from app.reports.figures.figures import CampaignReport, CarrierReport
@@ -59,6 +58,7 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import Speaker, say
+from app.web.view_models import report_list
 from carriers.contract import ReceiptLevel
 
 router = Routes(include_in_schema=False)
@@ -210,7 +210,7 @@ def _earlier_rounds(connection: Connection, report: Frozen, carrier: str | None)
     """Return the frozen reports of other directives that this one may be compared with, newest first."""
     return [
         each
-        for each in archive.recent(connection, 0, _ROUNDS, carrier)
+        for each in archive.recent(connection, _ROUNDS, carrier)
         if each.subject is report.subject is SubjectKind.DIRECTIVE
         and each.subject_id != report.subject_id
         and each.cut_off_at < report.cut_off_at
@@ -223,7 +223,7 @@ def _frozen(
     carrier = visit.who.carrier
     report = visit.db.read(archive.get, report_id, carrier)
     subject = ReportSubject(report.subject, report.subject_id)
-    versions = visit.db.read(archive.recent, 0, 1000, carrier, subject)
+    versions = visit.db.read(archive.recent, 1000, carrier, subject)
     other = _other(versions, report, against)
     shown: dict[str, Any] = {
         "report": report,
@@ -299,7 +299,7 @@ def _build(visit: PageRequest, build: _Building, asked: FormData, of: tuple[str,
 
 
 def _page(visit: PageRequest, address: str, found: _Built, subject: ReportSubject | None) -> Response:
-    versions = visit.db.read(archive.recent, 0, _PIECE, visit.who.carrier, subject) if subject else []
+    versions = visit.db.read(archive.recent, _PIECE, visit.who.carrier, subject) if subject else []
     source, level = _nature(found.report)
     shown: dict[str, Any] = {
         "address": address,

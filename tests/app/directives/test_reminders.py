@@ -23,7 +23,7 @@ from app.directives import notices, reminders
 from app.directives.notification_loop import NotificationLoop
 from app.notifications import outbox
 from app.notifications.outbox import NotificationChannel
-from app.reports.build import consolidated
+from app.reports.counting import consolidated
 from tests.app.directives.scene import DEADLINE, letter
 from tests.app.notifications.servers import endpoint, smtp_server
 from tests.engines import by_default

@@ -17,10 +17,10 @@ from app.database import models as m
 from app.database.connection import Database
 from app.observability.faults import Faults, present
 from app.observability.metrics import Metrics
-from app.reports.build import carrier_report, snapshot_taking, snapshots
-from app.reports.build.carrier_report import build
-from app.reports.build.snapshot_taking import SNAPSHOT, SnapshotPlan, due, take, take_due
-from app.reports.build.snapshots import SnapshotCause
+from app.reports.counting import carrier_report, snapshot_taking, snapshots
+from app.reports.counting.carrier_report import build
+from app.reports.counting.snapshot_taking import SNAPSHOT, SnapshotPlan, due, take, take_due
+from app.reports.counting.snapshots import SnapshotCause
 from app.reports.forms import letterhead
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.release import verify_archive

@@ -20,7 +20,7 @@ MODULES = {
     "app/database/server_waits.py": _HOST,
     "app/runtime/worker.py": _HOST,
     "app/reports/verification/verify.py": _HOST,
-    "app/reports/build/unique_reach.py": _HOST,
+    "app/reports/counting/unique_reach.py": _HOST,
     "carriers/simulators/": _HOST,
     "app/core/config.py": _START,
     "app/runtime/transport_security.py": _START,

@@ -19,9 +19,9 @@ from app.database.models import (
     runs,
     tallies,
 )
-from app.reports.build import latency_sample
-from app.reports.build.latency_sample import LatencySample
+from app.web.view_models import latency_sample
 from app.web.view_models.estimate import hints
+from app.web.view_models.latency_sample import LatencySample
 from tests.e2e import scene
 from tests.e2e.crowd import COMMUNES
 from tests.long.app.web.conftest import Paper, text

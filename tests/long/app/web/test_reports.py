@@ -21,8 +21,8 @@ from app.database.models import (
     runs,
     tallies,
 )
-from app.reports.build.snapshot_taking import take
-from app.reports.build.snapshots import SnapshotCause
+from app.reports.counting.snapshot_taking import take
+from app.reports.counting.snapshots import SnapshotCause
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from tests.long.app.reports.scene import varied
 from tests.long.app.reports.signing import Authority, sign

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import date
 
 from sqlalchemy import Connection, select
 
@@ -11,10 +10,10 @@ from app.core import clock
 from app.core.errors import Conflict
 from app.core.states import RunState
 from app.database.models import audiences
-from app.reports.build import scope
+from app.reports.counting import scope
 from app.reports.figures import by_area, carrier_statement
 from app.reports.figures.carrier_statement import AreaCounts, Statement
-from app.reports.figures.figures import Header, NamedArea
+from app.reports.figures.figures import RULES, Header, NamedArea
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +25,7 @@ class StatedReport:
     area_basis: str
     places: tuple[AreaCounts, ...]
     empty: tuple[NamedArea, ...] = ()  # areas ordered but missing from form 2
+    rules: int = RULES
 
     @property
     def cutoff_ms(self) -> int:
@@ -34,7 +34,7 @@ class StatedReport:
 
     @property
     def interim(self) -> bool:
-        return self.statement.interim
+        return self.statement.interim if self.rules >= 2 else self.statement.lacks_receipts
 
 
 def is_held(connection: Connection, run_id: int) -> bool:
@@ -62,7 +62,8 @@ def build(connection: Connection, run_id: int, cutoff_ms: int) -> StatedReport:
     level = int(statement.level)
     head = replace(head, run_state=state, receipt_level=level, started_ms=began, ended_ms=statement.ended_ms)
     query = select(audiences.c.area_basis, audiences.c.areas).where(audiences.c.run_id == run_id)
-    audience, on = connection.execute(query).first(), first_day(head)
+    audience = connection.execute(query).first()
+    on = clock.local(clock.from_ms(head.started_ms or head.cutoff_ms)).date()
     places = by_area.stated_rows(statement.figures.areas, on)
     within = audience.areas if audience else ()
     empty = by_area.empty((place.code for place in places), on, within)
@@ -73,8 +74,3 @@ def silent(connection: Connection, campaign_id: int) -> frozenset[int]:
     """Return the runs without any report: their carriers send themselves and have stated nothing."""
     held = carrier_statement.held_runs(connection, campaign_id)
     return held - carrier_statement.of_campaign(connection, campaign_id).keys()
-
-
-def first_day(head: Header) -> date:
-    """Return the day that decides which names, laws and areas apply."""
-    return clock.local(clock.from_ms(head.started_ms or head.cutoff_ms)).date()

@@ -15,20 +15,20 @@ from app.core.states import NotSent, RunState
 from app.database.models import campaigns, directives, follow_ups, frozen_reports, runs
 from app.ledger.calls import CALLS
 from app.ledger.directive_deadline import held_at
-from app.reports.build import carrier_report, unique_reach
-from app.reports.build.scope import counted
-from app.reports.build.unique_reach import Subscribers, UniqueReach
+from app.reports.counting import carrier_report, unique_reach
+from app.reports.counting.scope import counted
+from app.reports.counting.unique_reach import Subscribers, UniqueReach
 from app.reports.figures import addressees, carrier_statement
 from app.reports.figures.addressees import AddresseeStatus, ChannelTotal
 from app.reports.figures.carrier_statement import FigureSource, Statement, by_deadline
-from app.reports.figures.figures import CarrierReport
+from app.reports.figures.figures import OVER, CarrierReport
 
 # A frozen report is rebuilt by the rules of its day. 1: every campaign under the directive, also drafts and
 # rejected ones; 2: those selected by `counted`, naming carrier reports frozen for its cut-off or earlier;
 # 3: with the unique reach; 4: with addresses at which the text was published; 5: of a run of which no message
 # is known to have arrived nobody says that it was sent in time; 6: with subscribers, each counted once, and
-# what no addressee stated is null.
-RULES = 6
+# what no addressee stated is null; 7: nothing is provisional once the time in which receipts come is over.
+RULES = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,9 @@ class RunLine:
         """Whether figures may still change, or there are none yet."""
         if self.kind is FigureSource.MEASURED:
             return self.report.interim
-        return self.statement is None or self.statement.interim
+        if self.statement is None:
+            return True
+        return self.statement.interim if self.rules >= 7 else self.statement.lacks_receipts
 
     def late(self, deadline_ms: int | None, cutoff_ms: int) -> bool:
         """Whether it was not sent (measured) or not reported (stated) by the deadline."""
@@ -125,6 +127,11 @@ class RunLine:
         if self.kind is FigureSource.MEASURED:
             return None
         return by_deadline(self._received_ms, deadline_ms, cutoff_ms)
+
+    @property
+    def over(self) -> bool:
+        """Whether a measured run has sent all that it will send."""
+        return self.kind is FigureSource.MEASURED and self.report.header.run_state in OVER
 
     @property
     def cancelled(self) -> bool:

@@ -28,10 +28,12 @@ from app.database.models import (
 from app.ledger import money
 from app.ledger.approval_digest import STOPPED, SUSPENDED
 from app.ledger.contract import ResultKind, TallyCount
-from app.reports.build import scope, snapshots
-from app.reports.build.scope import Scope
+from app.reports.counting import scope, snapshots
+from app.reports.counting.scope import Scope
 from app.reports.figures import by_area, carrier_statement, labels, tally
 from app.reports.figures.figures import (
+    BY_REASON,
+    TIMED,
     AreaRow,
     CampaignReport,
     CarrierReport,
@@ -280,6 +282,9 @@ def figures_of(counts: Iterable[TallyCount]) -> Figures:
         if count.state in SENT:
             sums["sent"] = sums.get("sent", 0) + count.n
             sums["segments"] = sums.get("segments", 0) + count.segments
+        for key, reason in BY_REASON.items() if outcome == "failed" else ():
+            if labels.group(count.reason) is reason:
+                sums[key] = sums.get(key, 0) + count.n
     return Figures(**sums)
 
 
@@ -331,10 +336,9 @@ def _check(of: Scope, report: CarrierReport) -> None:
     agree(of.name, "the number of lines", general.eligible, sum(batch.lines for batch in of.batches))
     agree(of.name, "the number excluded", sum(c.n for c in report.excluded), general.excluded)
     agree(of.name, "the number failed", sum(c.n for c in report.reasons), general.failed)
-    for name in ("sent", "delivered", "relayed"):
-        agree(
-            of.name, f"{name} by day", sum(getattr(day, name) for day in report.days), getattr(general, name)
-        )
+    by_day = sum((day.figures for day in report.days), Figures())
+    for key in TIMED:
+        agree(of.name, f"{key} by day", getattr(by_day, key), getattr(general, key))
 
 
 # ---- Messages sent and received over time: by day for form 3, by equal steps for the chart
@@ -423,12 +427,14 @@ def _day_row(day: int | None, sent: _Sent, received: Counter[tuple[int | None, i
     return DayRow(
         day=None if day is None else (_EPOCH + timedelta(days=day)).isoformat(),
         batches=len(sent.batches),
-        sent=sent.n,
-        delivered=received[day, DeliveryState.DELIVERED],
-        relayed=received[day, DeliveryState.RELAYED],
+        figures=_timed(day, sent, received),
         first_ms=sent.first_ms,
         last_ms=sent.last_ms,
     )
+
+
+def _timed(at: int | None, sent: _Sent, received: Counter[tuple[int | None, int]]) -> Figures:
+    return Figures(sent=sent.n, **{_OUTCOME[state]: received[at, state] for state in RECEIVED})
 
 
 def _steps(of: _Flow) -> tuple[TimeStep, ...]:
@@ -443,9 +449,7 @@ def _steps(of: _Flow) -> tuple[TimeStep, ...]:
         TimeStep(
             start_ms=n * width * MINUTE_MS - VIETNAM_OFFSET_MS,
             minutes=width,
-            sent=sent[n].n,
-            delivered=received[n, DeliveryState.DELIVERED],
-            relayed=received[n, DeliveryState.RELAYED],
+            figures=_timed(n, sent[n], received),
         )
         for n in range(min(seen) // width, max(seen) // width + 1)
     )

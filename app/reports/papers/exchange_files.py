@@ -1,8 +1,9 @@
-"""The edXML envelope of an issued paper for the exchange between agencies (QCVN 102:2016/BTTTT).
+"""An outgoing paper for agencies' document systems: its fields as JSON, and its edXML envelope.
 
-Elements and their order as the regulation numbers them (1.1 From to 1.14 DocumentId, 2 TraceHeaderList, body,
-attachments); dates are written yyyy/MM/dd, an attachment is the base64 of a ZIP with the one file. Codes of
-the kinds of document (TypeDetail) are not public; 0 leaves the kind to its name.
+The fields are those of Decree 30/2020/NĐ-CP, annex VI. The envelope has the elements of QCVN 102:2016/BTTTT
+in their order (1.1 From to 1.14 DocumentId, 2 TraceHeaderList, body, attachments); dates are yyyy/MM/dd,
+an attachment is the base64 of a ZIP with the one file. Codes of the kinds of document (TypeDetail) are not
+public; 0 leaves the kind to its name.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
+import re
 import uuid
 import zipfile
 from collections.abc import Sequence
@@ -18,10 +21,56 @@ from datetime import date
 from xml.etree import ElementTree as ET
 
 from app.core import clock
+from app.reports.figures.numbers import iso
+from app.reports.figures.version import Version
 from app.reports.forms.letterhead import Letterhead
-from app.reports.papers.edoc_metadata import pages
-from app.reports.papers.final_paper import Issue, ReplacedPaper
+from app.reports.papers.final_paper import SIGNER_LENGTH, Issue, ReplacedPaper
 from app.reports.papers.model import PaperDocument
+
+_PAGE = re.compile(rb"/Type\s*/Page\b")
+
+
+def metadata(
+    paper: PaperDocument, head: Letterhead, version: Version, pdf: bytes, issue: Issue | None = None
+) -> bytes:
+    """Render the decree's fields; what only the office knows stays empty until the paper is issued."""
+    signer = issue.signer if issue else head.signer
+    document = {
+        "OrganId": head.organ_id[:13],
+        "FileCatalog": "",
+        "FileNotation": "",
+        "DocOrdinal": "",
+        "TypeName": "Báo cáo",
+        "CodeNumber": issue.number if issue else "",
+        "CodeNotation": _fitting(head.symbol, 30),
+        "IssuedDate": f"{issue.dated_on:%d/%m/%Y}" if issue else "",
+        "OrganName": _fitting(head.name, 200),
+        "Subject": _fitting(paper.title, 500),
+        "Language": "Tiếng Việt",
+        "PageAmount": pages(pdf),
+        "Description": f"{version.words(paper.cutoff_ms)}.{f' {paper.mark}.' if paper.mark else ''}",
+        "InforSign": {
+            "Position": _fitting(head.post, 100),
+            "FullName": _fitting(signer, SIGNER_LENGTH),
+        },
+        "To": [{"OrganId": head.to_organ_id[:13], "OrganName": _fitting(head.to, 200)}],
+        "Priority": "",
+        "IssuedAmount": "",
+        "DueDate": "",
+        "Loa": {"version": version.number, "cut_off_at": iso(paper.cutoff_ms), "draft": bool(paper.mark)},
+    }
+    return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def _fitting(text: str, most: int) -> str:
+    """Return a text in the decree's length; what is cut is seen by its end."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def pages(pdf: bytes) -> int:
+    """Count the pages of a PDF made by Loa."""
+    return len(_PAGE.findall(pdf))
+
 
 NAMESPACE = "http://www.mic.gov.vn/TBT/QCVN_102_2016"
 PDF = "application/pdf"
@@ -44,7 +93,7 @@ class Attached:
         return f"cid:{uuid.uuid5(uuid.NAMESPACE_OID, hashlib.sha256(self.content).hexdigest())}"
 
 
-def render(
+def envelope(
     paper: PaperDocument,
     head: Letterhead,
     issue: Issue,

@@ -29,11 +29,12 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
 )
 
 from app.core import areas, clock
 from app.core.errors import Conflict, no_such
-from app.core.states import DeliveryState, NotSent
+from app.core.states import FAILED, DeliveryState, NotSent
 from app.database.connection import shared_ms
 from app.database.models import (
     campaigns,
@@ -45,9 +46,9 @@ from app.database.models import (
     tallies,
 )
 from app.ledger import erasure
-from app.reports.build import clock_check, snapshots
+from app.reports.counting import clock_check, snapshots
 from app.reports.figures import labels, tally
-from app.reports.figures.figures import Figures, agree
+from app.reports.figures.figures import BY_REASON, Figures, agree
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 
 
@@ -291,7 +292,8 @@ _OUTCOMES = (
     ("relayed", (DeliveryState.RELAYED,)),
     ("no_receipt", (DeliveryState.SUBMITTED,)),
     ("unknown", (DeliveryState.UNKNOWN,)),
-    ("failed", (DeliveryState.REJECTED, DeliveryState.UNDELIVERED, DeliveryState.EXPIRED)),
+    *((key, FAILED) for key in BY_REASON),  # by the reason as well
+    ("failed", FAILED),
     ("waiting", (DeliveryState.QUEUED,)),
     ("excluded", (DeliveryState.NOT_SENT,)),
 )
@@ -304,7 +306,11 @@ def subscribers(connection: Connection, ids: Sequence[int]) -> tuple[Subscribers
     d = deliveries.c
     left_out = and_(d.state == DeliveryState.NOT_SENT, d.reason.in_(_NOT_ADDRESSED))
     rank = case(
-        *((d.state.in_(states), nth) for nth, (_, states) in enumerate(_OUTCOMES)), else_=len(_OUTCOMES)
+        *(
+            (d.state.in_(states) & (d.reason == BY_REASON[key] if key in BY_REASON else true()), nth)
+            for nth, (key, states) in enumerate(_OUTCOMES)
+        ),
+        else_=len(_OUTCOMES),
     )
     first = cast(literal(_KEY, BigInteger) + d.run_id, String) + func.coalesce(d.area, "")
     each = select(func.min(first).label("first"), func.min(rank).label("best"))
@@ -324,6 +330,7 @@ def subscribers(connection: Connection, ids: Sequence[int]) -> tuple[Subscribers
 
 def _figures(counts: Counter[str]) -> Figures:
     eligible = counts.total()
+    counts["failed"] += sum(counts[key] for key in BY_REASON)
     return Figures(eligible=eligible, sent=eligible - counts["waiting"] - counts["excluded"], **counts)
 
 

@@ -32,9 +32,10 @@ from app.core.states import DeliveryState
 from app.database.connection import shared_ms
 from app.database.models import deliveries, receipts, runs, snapshots, state_events, submissions
 from app.ledger import erasure
-from app.reports.build.scope import Scope
+from app.reports.counting.scope import Scope
 from app.reports.figures import tally
 from app.reports.figures.figures import (
+    BY_REASON,
     AreaRow,
     CarrierReport,
     Cause,
@@ -258,11 +259,19 @@ def _text(row: Row[Any]) -> str:
 def _read(row: Row[Any]) -> CarrierReport:
     kept = json.loads(_text(row))
     head = kept["header"]
-    several = {"excluded": Cause, "days": DayRow, "reasons": Cause, "steps": TimeStep, "networks": Cause}
-    lists = {name: tuple(kind(**each) for each in kept[name]) for name, kind in several.items()}
+    several: dict[str, Any] = {
+        "excluded": Cause,
+        "days": _day,
+        "reasons": Cause,
+        "steps": _step,
+        "networks": Cause,
+    }
+    lists: dict[str, Any] = {
+        name: tuple(kind(**each) for each in kept[name]) for name, kind in several.items()
+    }
     return CarrierReport(
         header=Header(**head | {"batches": tuple(head["batches"])}),
-        general=Figures(**kept["general"]),
+        general=Figures(**_by_reason(kept) | kept["general"]),
         extra=Extra(**kept["extra"]),
         areas=_areas(kept["areas"]),
         places=_areas(kept["places"]),
@@ -271,6 +280,25 @@ def _read(row: Row[Any]) -> CarrierReport:
         cost=Charged(**cost) if (cost := kept.get("cost")) else None,
         **lists,
     )
+
+
+def _day(**row: Any) -> DayRow:
+    return DayRow(row["day"], row["batches"], _timed(row), row["first_ms"], row["last_ms"])
+
+
+def _step(**row: Any) -> TimeStep:
+    return TimeStep(row["start_ms"], row["minutes"], _timed(row))
+
+
+def _timed(row: Mapping[str, Any]) -> Figures:
+    """Return the figures of a time; in older snapshots they stand beside it."""
+    return Figures(**(row.get("figures") or {key: row[key] for key in ("sent", "delivered", "relayed")}))
+
+
+def _by_reason(kept: Mapping[str, Any]) -> dict[str, int]:
+    """Return what form 4 has of figures that older snapshots lack."""
+    known = {cause["key"]: cause["n"] for cause in kept["reasons"]}
+    return {key: known.get(reason.name.lower(), 0) for key, reason in BY_REASON.items()}
 
 
 def _areas(rows: Iterable[dict[str, Any]]) -> tuple[AreaRow, ...]:

@@ -19,8 +19,8 @@ from app.database.connection import Database, shared_ms
 from app.database.jobs import Job
 from app.database.models import campaigns, directives, erasures, runs
 from app.database.models import snapshots as kept
-from app.reports.build import carrier_report, consolidated, snapshots
-from app.reports.build.snapshots import SnapshotCause
+from app.reports.counting import carrier_report, consolidated, snapshots
+from app.reports.counting.snapshots import SnapshotCause
 from app.reports.figures.figures import OVER, CarrierReport
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 

@@ -13,7 +13,7 @@ from app.reports.figures.version import ChangedRow, FigureChange
 from carriers.contract import ReceiptLevel
 
 _WORDS = {
-    **{each.name: each.label[0].lower() + each.label[1:] for each in FIGURES.values()},
+    **{name: each.words for key, each in FIGURES.items() for name in (key, each.name)},
     "general": "Biểu 1",
     "areas": "Biểu 2",
     "days": "Biểu 3",
@@ -35,13 +35,7 @@ _WORDS = {
     "reach": "lượt tiếp cận",
     "minutes": "phút",
     "units": "số đơn vị",
-    "eligible": "thuộc diện",
-    "excluded": "loại trước khi gửi",
-    "sent": "đã gửi",
     "received": "đã nhận hoặc nhà mạng đã tiếp nhận (theo mức biên nhận)",
-    "failed": "không nhận được",
-    "no_receipt": "chưa có biên nhận",
-    "segments": "bản tin quy đổi",
     "resent": "số lần gửi lại",
     "counts": "số liệu",
     "reasons": "Biểu 4",
@@ -67,8 +61,6 @@ _WORDS = {
     "addressed": "phải gửi",
     "reached": "đã nhận",
     "taken_by_operator": "chỉ tổng đài xác nhận",
-    "unknown": "chưa rõ kết quả",
-    "waiting": "đang chờ gửi",
     "not_sent": "không gửi nữa",
     "by_campaign": "theo chiến dịch",
     "by_carrier": "theo doanh nghiệp",
@@ -86,6 +78,7 @@ _NO_FIGURES = frozenset(
 )
 _JUDGED = frozenset(
     {"report_deadline", "sent_in_time", "reported_in_time", "late", "receipt_level", "interim"}
+    | {"report_version"}  # of a carrier's report that was frozen since
 )
 _KEYS = ("name", "day", "carrier", "channel", "code", "label")
 
@@ -177,7 +170,7 @@ def _figures(
 def _name(item: Mapping[str, Any], nth: int) -> str:
     name = next((_called(key, str(item[key])) for key in _KEYS if item.get(key)), str(nth + 1))
     run = item.get("run_id")
-    return f"{name} (đợt {run})" if run else name
+    return f"{name} (mã đợt {run})" if run else name
 
 
 def _called(key: str, value: str) -> str:

@@ -16,8 +16,8 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from app.core.states import SENT, DeliveryState
 from app.database.connection import shared_ms
 from app.database.models import audiences, deliveries
-from app.reports.build import scope
-from app.reports.build.scope import Scope, proved
+from app.reports.counting import scope
+from app.reports.counting.scope import Scope, proved
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import Statement
 from app.reports.figures.figures import OVER
