@@ -16,6 +16,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
     StringConstraints,
     TypeAdapter,
     ValidationError,
@@ -74,6 +75,12 @@ class StrictBody(BaseModel):
             if bool not in types and float in types:
                 raise PydanticKnownError("float_type")
         return value
+
+
+class NumberBody(StrictBody):
+    """A telephone number in any usual spelling; in the body, so that no log of addresses has it."""
+
+    phone: Annotated[str, Field(max_length=40, examples=["0912 345 678"])]
 
 
 def _values(value: Any) -> Iterator[Any]:

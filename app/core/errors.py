@@ -90,7 +90,10 @@ _SHOWN = {
     "receipt file": "See GET /v1/receipt-files or `loa receipts list`",
     "request": "See GET /v1/person-requests or `loa privacy requests`",
     "report": "See GET /v1/reports or `loa report list`",
+    "signing key": "See GET /v1/signing-keys or `loa signing-key list`",
+    "signed order": "See GET /v1/runs/1/orders or `loa order list 1` for those of run 1",
     "signed paper": "See GET /v1/reports/1/signed or `loa report signed 1` for those of report 1",
+    "sender name": "See GET /v1/sender-names or `loa sender-name list`",
     "run": "See GET /v1/runs or `loa run list`",
 }
 
@@ -183,6 +186,16 @@ class TooLarge(AppError):
     """
 
     status, slug, title = 413, "too-large", "The body is too large"
+
+
+class TooOften(AppError):
+    """More requests than one caller may send in a minute.
+
+    Wait as many seconds as `Retry-After` says; every answer under `/v1` says in `RateLimit-Remaining` what
+    is left.
+    """
+
+    status, slug, title = 429, "too-often", "Too many requests"
 
 
 class DatabaseUnavailable(AppError):

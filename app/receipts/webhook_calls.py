@@ -15,9 +15,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from app.api.client_address import peer_of
-from app.api.rate_limit import TooOften
 from app.core import clock
-from app.core.errors import DatabaseUnavailable, Encoded, Forbidden, Invalid, TooLarge
+from app.core.errors import DatabaseUnavailable, Encoded, Forbidden, Invalid, TooLarge, TooOften
 from app.observability.metrics import Metrics
 from app.receipts.webhook_handler import WebhookHandler, sound
 from carriers.contract import Misread, WebhookAnswer, WebhookReceipts, WebhookRequest

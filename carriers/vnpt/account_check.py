@@ -8,10 +8,10 @@ from typing import Protocol
 
 from carriers.contract import CheckFinding, ReadError
 from carriers.http import quoted
+from carriers.text.template import Template, parse
 from carriers.vnpt import codec
 from carriers.vnpt.codes import plain_code
 from carriers.vnpt.settings import VnptSettings
-from carriers.vnpt.template import Template, parse
 
 _ACCOUNT_REFUSED = "1"
 _DAYS = ("%d/%m/%Y", "%d-%m-%Y", "%Y-%m-%d")

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from carriers.contract import LinkError, LinkOptions, ReceiptLevel
 from carriers.http import HttpSettings
 from carriers.options import by, one_of, read_options, seconds, string, whole
+from carriers.text.template import Template, parse
 from carriers.vnpt.codec import ATTRIBUTE, ELEMENT, JSON, XML
 from carriers.vnpt.hours import BLOCKED, Blocked, read_blocked
-from carriers.vnpt.template import Template, parse
 
 CSKH, QC = "cskh", "qc"  # customer care, advertising: CONTRACTTYPEID 1 and 2
 STATUS_OPERATIONS = ("get_sms_status_api", "get_sms_status", "get_sms_status_web")

@@ -188,12 +188,6 @@ def test_an_operator_of_one_carrier_sees_and_sends_only_its_own(client: Client, 
         assert operator.get(f"/v1/batches/{theirs}{path}").status_code == 404
 
 
-def test_nothing_is_told_to_strangers(stranger: Client) -> None:
-    for path in ("", "/1", "/1/bad-lines", "/1/bad-lines.csv"):
-        assert stranger.get(f"/v1/batches{path}").status_code == 401
-    assert send(stranger).status_code == 401
-
-
 def test_an_upload_whose_import_died_is_imported_when_it_comes_again(
     client: Client, db: Database, tmp_path: Path
 ) -> None:

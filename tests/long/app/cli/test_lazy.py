@@ -17,6 +17,7 @@ from app.cli.lazy import _help
 from app.core.config import Settings
 from app.core.errors import SetupError
 from app.database.connection import Database
+from tests.operations import OPERATIONS
 from tests.ports import refusing
 
 ROOT = Path(__file__).parents[4]
@@ -83,6 +84,14 @@ def test_a_command_that_asks_the_database_imports_no_more_than_that_needs(
     loaded = _loaded(*command.split(), cwd=tmp_path)
     assert loaded & set(absent) == set()
     assert len(loaded) < modules
+
+
+def test_operations_are_declared_without_what_only_a_server_or_a_paper_needs() -> None:
+    modules = ", ".join(sorted({each.function.__module__ for each in OPERATIONS.values()}))
+    absent = (*_HEAVY, *_PAPERS, "psycopg", "starlette")
+    look = f"import sys, {modules}; print(*[each for each in {absent!r} if each in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
+    assert said.split() == []
 
 
 @pytest.mark.prove

@@ -14,7 +14,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.ledger.contract import Reservation, SubmitOutcome
 from app.privacy import do_not_send
-from app.reports.build import carrier_report
+from app.reports.counting import carrier_report
 from app.reports.verification.verify import verify
 from app.security import audit, create_key
 from carriers.contract import Deferred

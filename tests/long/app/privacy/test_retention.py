@@ -32,7 +32,7 @@ from app.observability.faults import Faults
 from app.observability.metrics import Metrics
 from app.privacy import certificates, retention_due
 from app.privacy.erasable import ErasureKind
-from app.reports.build import carrier_report
+from app.reports.counting import carrier_report
 from app.reports.export import json_file
 from app.reports.forms.letterhead import Letterheads
 from app.reports.frozen import archive

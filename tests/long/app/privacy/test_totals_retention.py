@@ -21,7 +21,7 @@ from app.ledger.ledger import ledger_for
 from app.privacy import certificates, retention_due
 from app.privacy.certificates import Certificate
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
-from app.reports.build import carrier_report, comparison, consolidated
+from app.reports.counting import carrier_report, consolidated
 from app.reports.forms.letterhead import Letterheads
 from app.reports.frozen import archive
 from app.reports.frozen.archive import ReportSubject as Reported
@@ -30,6 +30,7 @@ from app.reports.release import verify_archive
 from app.reports.release.freeze import Freezer
 from app.reports.verification.verify import examine
 from app.security import audit
+from app.web.view_models import norm
 from tests.app.client import Client
 from tests.engines import sqlite_alone
 from tests.long.app.privacy.past import DAYS, erase, over, rows
@@ -119,7 +120,7 @@ def test_what_is_measured_is_refused_in_words_once_the_totals_are_gone(client: C
         lambda c: carrier_report.build(c, 1, now),
         lambda c: carrier_report.build_campaign(c, 1, now),
         lambda c: consolidated.build(c, 1, now),
-        lambda c: comparison.areas_of(c, 1),
+        lambda c: norm.areas_of(c, 1),
     ):
         with pytest.raises(Conflict, match="The totals of campaign 1 were erased under the retention rules"):
             db.read(read)

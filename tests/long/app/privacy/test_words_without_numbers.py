@@ -17,7 +17,7 @@ from app.cli import app as loa
 from app.cli import campaign_commands, report_commands
 from app.core.errors import Invalid
 from app.database.connection import Database
-from app.dispatch.schemas import RejectedBody
+from app.dispatch.decisions import RejectedBody
 from app.reports.figures.addressees import OutreachChannel, OutreachItem
 from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import external_activity

@@ -17,8 +17,8 @@ from app.core.states import RunState
 from app.database import models as m
 from app.database.connection import Database
 from app.ledger.contract import DeliveryKey, Link, SubmitOutcome
-from app.reports.build import snapshots
-from app.reports.build.carrier_report import build
+from app.reports.counting import snapshots
+from app.reports.counting.carrier_report import build
 from app.reports.export import json_file
 from app.reports.export.formats import document, prepare
 from app.reports.figures.figures import Unbalanced

@@ -12,7 +12,7 @@ from app.core.errors import SetupError
 from app.reports.figures.version import PREVIEW
 from app.reports.forms import letterhead
 from app.reports.forms.letterhead import POLICE
-from app.reports.papers import edoc_metadata
+from app.reports.papers import exchange_files
 from app.reports.papers.model import PaperDocument
 
 OWN = """
@@ -91,7 +91,9 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_the_document_systems_fields_keep_their_lengths() -> None:
     head = letterhead.load(None).of("vnpt", date(2024, 1, 29))
     paper = PaperDocument("T" * 900, "x", "DỰ THẢO", 0, ())
-    fields = json.loads(edoc_metadata.render(paper, head, PREVIEW, b"/Type /Pages /Type /Page\n/Type /Page "))
+    fields = json.loads(
+        exchange_files.metadata(paper, head, PREVIEW, b"/Type /Pages /Type /Page\n/Type /Page ")
+    )
     assert (len(fields["Subject"]), fields["PageAmount"], fields["TypeName"]) == (500, 2, "Báo cáo")
     assert (fields["CodeNotation"], fields["CodeNumber"], fields["IssuedDate"]) == ("BC-VNPT-SLA", "", "")
     assert fields["To"][0]["OrganName"] == "Công an tỉnh Sơn La (qua Phòng PA05)"

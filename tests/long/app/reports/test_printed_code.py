@@ -93,7 +93,7 @@ def test_a_code_shows_version_day_and_the_totals_as_they_were_frozen(newest: tup
         else None
         for line in kept["runs"]
     ]
-    assert [each.sent for each in found.carriers] == sent
+    assert [each.figures["sent"] for each in found.carriers] == sent
     assert len({each.source for each in found.carriers}) >= 3
 
 
@@ -103,7 +103,7 @@ def test_a_run_s_code_shows_its_carrier(frozen: Two) -> None:
     report = freeze_at(freezer, RUN, five_carriers.FIRST)[0]
     found = freezer.db.read(look, report.code or "")
     general = json.loads(freezer.db.read(archive.figures, report))["general"]
-    assert [(each.carrier, each.sent) for each in found.carriers] == [
+    assert [(each.carrier, each.figures["sent"]) for each in found.carriers] == [
         ("VNPT VinaPhone", general["sent_messages"])
     ]
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 
 from app.core import clock
 from app.core.clock import DAY_MS
@@ -17,10 +17,10 @@ from app.database import models as m
 from app.database.connection import Database
 from app.observability.faults import Faults, present
 from app.observability.metrics import Metrics
-from app.reports.build import carrier_report, snapshot_taking, snapshots
-from app.reports.build.carrier_report import build
-from app.reports.build.snapshot_taking import SNAPSHOT, SnapshotPlan, due, take, take_due
-from app.reports.build.snapshots import SnapshotCause
+from app.reports.counting import carrier_report, snapshot_taking, snapshots
+from app.reports.counting.carrier_report import build
+from app.reports.counting.snapshot_taking import SNAPSHOT, SnapshotPlan, due, take, take_due
+from app.reports.counting.snapshots import SnapshotCause
 from app.reports.forms import letterhead
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.release import verify_archive
@@ -154,6 +154,15 @@ async def test_a_subject_that_fails_keeps_no_other_waiting(
     assert sorted(asked, key=str) == sorted([[RUN], [ReportSubject(SubjectKind.RUN, 99)]], key=str)
     assert db.read(due)[1] == []
     assert [row.subject.split()[:2] for row in db.read(present)] == [["run", "99"]]
+
+
+async def test_a_midnight_that_was_missed_is_not_tried_for_ever(sent: World) -> None:
+    midnight = moved_back(sent.db, 2)
+    job = f"run 99 midnight {clock.moment(midnight - DAY_MS).isoformat()}"  # of what is no more
+    sent.db.write(jobs.add, SNAPSHOT, job)
+    await swept(sent.db)
+    assert sent.db.read(lambda c: c.execute(select(m.jobs)).all()) == []
+    assert sent.db.read(present) == []
 
 
 async def test_a_snapshot_is_planned_and_taken_once_by_several_workers(sent: World) -> None:

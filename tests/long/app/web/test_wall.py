@@ -33,7 +33,7 @@ def wall(pages_db: Database, signed_in: In) -> Paper:
 def test_the_total_stays_when_every_session_has_ended(wall: Paper, pages_db: Database) -> None:
     pages_db.write(lambda c: c.execute(delete(sessions)))
     page = wall.get("/wall").text
-    assert "1 chiến dịch đang gửi" in text(page)
+    assert "303/CAT-PA05" in text(page)
     assert "mobifone-1" in page
     assert 'data-stream="/wall/events"' in page
     assert "/sign-out" not in page

@@ -248,20 +248,6 @@ def test_a_number_in_another_column_is_masked_as_well(client: Client, world: Wor
     assert (last["phone"], last["code"]) == ("8491*****02", "0912****77")
 
 
-def test_files_are_listed_by_page_carrier_and_state(client: Client, world: World) -> None:
-    ids = [settle(client, send(client, content((phone(90 + n), "SENT", "", ""))))["id"] for n in range(3)]
-    settle(client, send(client, b"phone,time\n"))
-    page = client.get(PLACE, params={"limit": 2, "state": "ready"}).json()
-    assert ([each["id"] for each in page["items"]], page["next"]) == (ids[:2], ids[1])
-    rest = client.get(PLACE, params={"after": ids[1], "state": "ready", "carrier": "viettel"}).json()
-    assert ([each["id"] for each in rest["items"]], rest["next"]) == (ids[2:], None)
-
-
-def test_nothing_is_told_to_strangers(stranger: Client) -> None:
-    assert stranger.get(PLACE).status_code == 401
-    assert send(stranger, content()).status_code == 401
-
-
 def test_an_upload_whose_import_died_is_gone_on_with_at_the_next_start(
     db: Database, world: World, settings: Settings, tmp_path: Path
 ) -> None:
