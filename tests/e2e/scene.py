@@ -54,6 +54,7 @@ from carriers.contract import Reason
 from carriers.phrases import Phrase
 from tests.app.campaigns.rows import HOURS, new_batch, new_link
 from tests.long.app.privacy.past import erase
+from tests.long.app.reports.receiving import receive
 from tests.long.app.reports.scene import varied
 
 T = TypeVar("T")
@@ -228,8 +229,9 @@ def reported(db: Database) -> None:
         db.write(add_person, person, PASSWORD, at_keyboard("host"))
     freezer = Freezer(db, ledger_for(db), letterhead.load(None), AUTHOR)
     run = ReportSubject(SubjectKind.RUN, 1)
-    for cutoff_ms in (take(db, [run], SnapshotCause.MIDNIGHT), None):
-        freezer.freeze(run, cutoff_ms)
+    freezer.freeze(run, take(db, [run], SnapshotCause.MIDNIGHT))
+    receive(db)
+    freezer.freeze(run)
     db.write(new_batch, "vnpt", name="thue-bao-cu.csv", sha256="9" * 64)
     asked = NewPersonRequest(
         "0981 000 037", RequestKind.ERASE, clock.local(clock.now()).date(), "đơn ngày 3/2"

@@ -89,7 +89,7 @@ def test_a_page_that_has_changed_is_loaded_again_by_itself(
     turn = update(runs).where(runs.c.id == 1)
     db.write(lambda c: c.execute(turn.values(state="paused")))  # once, and soon after the page was loaded
     try:
-        expect(page.get_by_text("tạm dừng", exact=True).first).to_be_visible()
+        expect(page.locator("tr.run").get_by_text("tạm dừng", exact=True)).to_be_visible()
     finally:
         db.write(lambda c: c.execute(turn.values(state="running")))
 

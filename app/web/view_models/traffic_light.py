@@ -106,6 +106,7 @@ NORM_UNPROVED = Judged(Light.WAIT, say("no handset receipts, so the target canno
 NORM_MET = Judged(Light.GOOD, say("above the 92% target"))
 SOME_GOOD: Said = say("good: {n} of {total} runs")
 NO_DEADLINE = Judged(Light.OFF, say("no deadline to keep"))
+EXPECTED_MET = Judged(Light.GOOD, say("expected in time, so far above the 92% target"))
 EXPECTED = Judged(Light.GOOD, say("expected in time"))
 # Of a letter: whether its deadline is kept, and why nobody can say.
 WILL_BE_LATE = Judged(Light.BAD, say("expected after the deadline"))
@@ -152,7 +153,7 @@ def judge(
     if state is RunState.PAUSED:
         return PAUSED
     found = _good(norm, due.deadline is not None)
-    return EXPECTED if state is RunState.RUNNING and found == IN_TIME else found
+    return {IN_TIME: EXPECTED, MET: EXPECTED_MET}.get(found, found) if state is RunState.RUNNING else found
 
 
 def _late(state: RunState, done: datetime, due: Due) -> Judged | None:
@@ -197,6 +198,8 @@ def worst(lights: Iterable[Judged]) -> Judged:
     if len(good) < len(every):
         return Judged(Light.OFF, SOME_GOOD, (len(good), len(every)))
     said = set(every)  # what all of them keep: the deadline, the norm, or both
+    if EXPECTED_MET in said:
+        return EXPECTED_MET if said <= {EXPECTED_MET, MET} else EXPECTED
     if in_time := next((each for each in (EXPECTED, IN_TIME) if each in said), None):
         return in_time if NORM_MET not in said else Judged(Light.GOOD, SOME_GOOD, (len(good), len(every)))
     return NORM_MET if NORM_MET in said else found

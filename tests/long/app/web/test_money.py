@@ -67,7 +67,7 @@ def test_a_spent_budget_is_raised_on_the_campaigns_page(pages_db: Database, sign
     assert "Cần người khác quyết định." in text(own.text)
     pages_db.write(budget_orders.approve, campaign, order(pages_db), Caller("boss", "approver"))
     assert "boss đã duyệt" in seen(asker.get(page), "campaign-raised")
-    assert "đang gửi" in seen(asker.get("/runs/1"), "run-raised")
+    assert "tự tạm dừng" not in seen(asker.get("/runs/1"), "run-raised")
 
 
 def test_a_run_without_room_offers_to_raise_its_budget(pages_db: Database, signed_in: In) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from httpx import Response
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, update
 
 from app.core import clock
 from app.core.states import DeliveryState
@@ -15,7 +15,6 @@ from app.database.connection import Database
 from app.database.models import (
     audiences,
     deliveries,
-    receipts,
     report_files,
     run_batches,
     runs,
@@ -24,6 +23,8 @@ from app.database.models import (
 from app.reports.counting.snapshot_taking import take
 from app.reports.counting.snapshots import SnapshotCause
 from app.reports.frozen.archive import ReportSubject, SubjectKind
+from app.web import rendering
+from tests.long.app.reports.receiving import receive
 from tests.long.app.reports.scene import varied
 from tests.long.app.reports.signing import Authority, sign
 from tests.long.app.web.conftest import Paper, text, token
@@ -45,27 +46,6 @@ def freeze(paper: Paper, kind: str = "run", number: int = 1, at: str = "") -> st
     answer = paper.send(f"/reports/{kind}s/{number}", "/reports/freeze", kind=kind, id=number, at=at)
     assert answer.status_code == 303, text(answer.text)
     return str(answer.headers["location"])
-
-
-def receive(db: Database) -> None:
-    """A receipt comes for a message of run 1 that had none."""
-    d, now = deliveries.c, clock.now_ms()
-
-    def come(c: Connection) -> None:
-        waiting = (d.run_id == 1, d.state == DeliveryState.SUBMITTED, d.parts == 1)
-        row = c.execute(select(deliveries).where(*waiting)).first()
-        assert row is not None
-        own = {name: getattr(row, name) for name in ("campaign_id", "batch_id", "seq")}
-        done = {"state": int(DeliveryState.DELIVERED), "delivered": 1, "done_at": now}
-        c.execute(update(deliveries).where(*(d[key] == n for key, n in own.items())).values(done))
-        said = {"part": 0, "changed": True, "link_id": row.link_id, "group_id": 1, "level": 2, "reason": 0}
-        c.execute(insert(receipts).values(own | said | {"status": "delivered", "received_at": now}))
-        for state, n in ((row.state, -1), (DeliveryState.DELIVERED, 1)):
-            key = {"campaign_id": row.campaign_id, "run_id": 1, "batch_id": row.batch_id, "area": row.area}
-            counts = {"state": int(state), "reason": 0, "n": n, "segments": n * row.segments}
-            c.execute(insert(tallies).values(key | counts))
-
-    db.write(come)
 
 
 def test_the_list_leads_to_what_each_may_see(signed_in: In) -> None:
@@ -111,7 +91,7 @@ def test_a_report_is_of_now_or_of_a_snapshot_and_another_moment_is_refused(
     local = clock.local(clock.from_ms(at))
     assert f'<option value="{local:%Y-%m-%dT%H:%M:%S}"' in paper.get("/reports/runs/1").text
     kept = text(paper.get(f"/reports/runs/1?at={local:%Y-%m-%dT%H:%M:%S}").text)
-    assert f"Chốt số liệu lúc {local:%H:%M %d/%m/%Y}" in kept
+    assert f"Chốt số liệu lúc {rendering.moment(local, 'vi')}" in kept
     for wrong, told in (
         ("2024-01-28T08:00", f"Gần nhất: {local:%d/%m/%Y %H:%M:%S}"),
         ("2198-01-01T00:00", "Thời điểm chốt chưa đến"),

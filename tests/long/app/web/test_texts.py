@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from app.campaigns import texts
@@ -17,7 +18,7 @@ def test_each_text_is_shown_in_both_forms_with_its_parts(signed_in: In) -> None:
         assert each.title in page
         for form in (each.accented, each.unaccented):
             # Cut where the parts end, so that the parts are read one after another.
-            assert "".join(form.split()) in "".join(page.split())
+            assert "".join(form.split()) in re.sub(r"bảntinthứ\d", "", "".join(page.split()))
             assert f"{segments(form)} bản tin" in page
     assert "Soạn chiến dịch với nội dung này" not in page
 

@@ -27,6 +27,7 @@ DAY = timedelta(days=1)
     [
         (RunState.RUNNING, NOW + DAY, NOW + 2 * DAY, NormVerdict.OPEN, traffic_light.EXPECTED),
         (RunState.RUNNING, NOW + 3 * DAY, NOW + 2 * DAY, NormVerdict.OPEN, traffic_light.LATE),
+        (RunState.RUNNING, NOW + DAY, NOW + 2 * DAY, NormVerdict.MET, traffic_light.EXPECTED_MET),
         (RunState.RUNNING, None, NOW + DAY, NormVerdict.OPEN, traffic_light.NO_FORECAST),
         (RunState.PAUSED, NOW + DAY, NOW + 2 * DAY, NormVerdict.OPEN, traffic_light.PAUSED),
         (RunState.PAUSED, NOW + DAY, NOW + 2 * DAY, NormVerdict.MET, traffic_light.PAUSED),

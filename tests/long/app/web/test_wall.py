@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from app.accounts.service import NewPerson, add_person
+from app.core import clock
 from app.core.errors import Invalid
 from app.database.connection import Database
-from app.database.models import sessions
+from app.database.models import campaigns, runs, sessions
 from app.security.keys import list_keys
 from app.security.roles import Role
 from tests.e2e import scene
@@ -37,6 +38,22 @@ def test_the_total_stays_when_every_session_has_ended(wall: Paper, pages_db: Dat
     assert "mobifone-1" in page
     assert 'data-stream="/wall/events"' in page
     assert "/sign-out" not in page
+
+
+def test_letters_under_way_are_shown_with_each_carrier_else_the_one_that_was_last(
+    wall: Paper, pages_db: Database
+) -> None:
+    state = update(campaigns).where(campaigns.c.id == 2)
+    pages_db.write(lambda c: c.execute(state.values(state="approved")))
+    ended = {"state": "finished", "ended_at": clock.now_ms()}
+    pages_db.write(lambda c: c.execute(update(runs).where(runs.c.campaign_id == 2).values(ended)))
+    page = text(wall.get("/wall").text)
+    assert "303/CAT-PA05" in page
+    assert "412/CAT-PA05" not in page  # nothing of it is under way
+    assert "VNPT VinaPhone đã gửi hết 127.338 / 127.338" in page
+    pages_db.write(lambda c: c.execute(update(runs).values(ended)))
+    page = text(wall.get("/wall").text)
+    assert ("303/CAT-PA05" in page) != ("412/CAT-PA05" in page)
 
 
 @pytest.mark.parametrize("key", ["loa_hall_x", "", "x" * 3000])
