@@ -169,7 +169,7 @@ class AccessOperations:
 
     @Operation
     def list_keys(self) -> Call[list[ApiKeyView]]:
-        """List all keys, without their secrets."""
+        """List all keys, including revoked ones, without their secrets."""
         return Call(method="GET", path="/v1/keys", answer=list[ApiKeyView])
 
     @Operation
@@ -212,7 +212,7 @@ class AccessOperations:
 
     @Operation
     def revoke_key(self, name: str, *, if_match: str | None = None) -> Call[None]:
-        """Revoke a key at once."""
+        """Revoke a key immediately."""
         return Call(
             method="DELETE",
             path=place("/v1/keys/{}", name),

@@ -410,7 +410,7 @@ class CampaignsOperations:
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[BudgetOrder]:
-        """Ask for another budget of an approved campaign."""
+        """Request another budget for an approved campaign."""
         return Call(
             method="POST",
             path=place("/v1/campaigns/{}/budget", campaign_id),

@@ -229,7 +229,7 @@ class DispatchOperations:
 
     @Operation
     def resume_link(self, link_id: int, *, idempotency_key: str | None = None) -> Call[None]:
-        """Resume a halted link whose cause is mended."""
+        """Resume a halted link after its cause has been fixed."""
         return Call(
             method="POST",
             path=place("/v1/links/{}/resume", link_id),

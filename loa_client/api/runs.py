@@ -182,7 +182,7 @@ class RunsOperations:
     def pause_run(
         self, run_id: int, *, if_match: str | None = None, idempotency_key: str | None = None
     ) -> Call[RunSummary]:
-        """Stop sending, after what is in flight."""
+        """Pause sending."""
         return Call(
             method="POST",
             path=place("/v1/runs/{}/pause", run_id),
