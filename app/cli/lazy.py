@@ -71,8 +71,8 @@ _NOUNS = {
 _DECLARED = {
     "key": "app.accounts.keys",
     "link": "app.dispatch.links",
-    "order": "app.signed_orders.orders",
-    "result": "app.signed_orders.results",
+    "order": "app.signed_orders.received",
+    "result": "app.signed_orders.received",
     "signing-key": "app.signed_orders.keys",
 }
 
