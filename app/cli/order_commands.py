@@ -11,7 +11,7 @@ from app.cli.files import readable
 from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import done, whole
 from app.cli.result_commands import signed_file
-from app.signed_orders import orders as orders  # its operations
+from app.signed_orders import received as received  # with orders, its operations
 
 app = typer.Typer(no_args_is_help=True, help="Signed orders to carriers that send to their own subscribers.")
 

@@ -91,7 +91,6 @@ def _sorted(value: Any) -> Any:
 
 
 def _shown(text: str) -> str:
-    """Return the beginning of a foreign text, fit for a terminal and without a phone number."""
     plain = "".join(char if char.isprintable() else "?" for char in text[:60])
     return "“(a phone number)”" if has_phone(plain) else f"“{plain}”"
 
@@ -378,7 +377,6 @@ def read_private(pem: bytes) -> Ed25519PrivateKey:
 
 
 def match(result: Mapping[str, Any], order: Signed) -> None:
-    """Refuse a result that is not about this order."""
     said, asked = result["order"], order.content
     name = {"number": asked["number"], "sha256": order.sha256}
     same = said == name and result["carrier"] == asked["carrier"]

@@ -86,6 +86,7 @@ class WithdrawBody(StrictBody):
 )
 def list_orders(tx: Transaction, run_id: RunId) -> list[SignedOrder]:
     """List what was signed for the carrier of a run, oldest first."""
+    optimistic_lock.run(tx.connection, run_id)
     return issued(tx.connection, run_id)
 
 
@@ -93,6 +94,7 @@ def list_orders(tx: Transaction, run_id: RunId) -> list[SignedOrder]:
 def get_signed_order(tx: Transaction, run_id: RunId) -> SignedDocument:
     """Get the document that was signed last for a run: its order, or the withdrawal of it."""
     tx.headers["Content-Disposition"] = f'attachment; filename="loa-run-{run_id}-order.json"'
+    optimistic_lock.run(tx.connection, run_id)
     found = rows(tx.connection, run_id)
     if not found:
         raise no_such("signed order", Phrase("of run {run}", run=run_id))

@@ -80,6 +80,7 @@ class SignedResult:
 )
 def list_results(tx: Transaction, run_id: RunId) -> list[SignedResult]:
     """List the signed results of a run that were taken, oldest first."""
+    statement_service.open_run(tx.connection, run_id, tx.who.carrier)
     return taken(tx.connection, run_id)
 
 

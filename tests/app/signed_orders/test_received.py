@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -30,8 +33,9 @@ from app.signed_orders import loa_carrier, orders, received, results
 from carriers.contract import ReceiptStatus
 from tests.app import world
 from tests.app.campaigns.rows import new_batch, new_link
+from tests.app.signed_orders import documents
 from tests.app.signed_orders.documents import CARRIER, POLICE, STRANGER
-from tests.app.signed_orders.scene import act, fetched, issue, ordered, take
+from tests.app.signed_orders.scene import act, at, fetched, issue, ordered, take
 from tests.app.signed_orders.test_keys import in_force, pem
 from tests.app.world import World, accepted
 from tests.engines import by_default
@@ -176,3 +180,34 @@ def test_no_result_is_signed_of_another_text_or_another_run(db: Database, carrie
     assert carrier.read(lambda c: c.execute(select(approvals)).all()) == []
     with pytest.raises(Conflict, match="not made of a signed order"):
         export(db, 1)
+
+
+def fresh_order() -> dict[str, Any]:
+    content = documents.order(issued_at=at(0))
+    content["content"]["valid_until"] = at(86_400)
+    return content
+
+
+@pytest.mark.longer
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("order import order.json --batch 1", "not a key that is trusted"),
+        ("order list 7", "There is no run 7"),
+        ("order get 7", "There is no run 7"),
+        ("result export 7 --out x.json", "There is no run 7"),
+        ("result add 7 result.json", "There is no run 7"),
+        ("result list 7", "There is no run 7"),
+    ],
+)
+def test_each_command_finds_its_operation_in_a_process_of_its_own(
+    sqlite_url: str, tmp_path: Path, command: str, said: str
+) -> None:
+    good = loa_carrier.sign(fresh_order(), POLICE)
+    (tmp_path / "order.json").write_bytes(good)
+    (tmp_path / "result.json").write_bytes(documents.signed_result())
+    words = [sys.executable, "-m", "app.cli", *command.split()]
+    home = Path(__file__).parents[3]
+    environment = os.environ | {"LOA_DATA": str(tmp_path), "PYTHONPATH": str(home)}
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, said in done.stderr) == (1, True), done.stderr
