@@ -118,12 +118,12 @@ def test_links_and_unknown_messages_are_decided_on_there(server: str, db: Databa
     assert "the password is wrong" in said(server, "link", "list")
     (there,), (here,) = json.loads(said(server, "link", "list", "--json")), carry_out(db, "list_links")
     assert (there["health"], there["refusal"]) == (here.health, here.refusal) == ("lost", "0x58")
-    assert said(server, "link", "resume", "1").startswith("The link is resumed.")
+    assert said(server, "link", "resume", "1").startswith("The link was resumed.")
     assert said(server, "link", "halt", here.name, "--reason", "The centre is rebuilt").startswith(
-        "The link is halted"
+        "The link was halted"
     )
     assert carry_out(db, "list_links")[0].reason == "The centre is rebuilt"
-    assert said(server, "link", "resume", here.name).startswith("The link is resumed.")
+    assert said(server, "link", "resume", here.name).startswith("The link was resumed.")
     assert " unknown " in said(server, "delivery", "find", f"0{str(FIRST_PHONE)[2:]}")
     one = said(server, "unknown", "resend", "1", "--line", f"{world.batch}:2")
     assert one == "1 delivery of run 1 is queued again.\n"
