@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from enum import Enum
+from enum import Enum, StrEnum
 from inspect import Parameter, Signature
 from itertools import islice
 from typing import Annotated, Any, get_args, get_origin
@@ -16,13 +16,24 @@ from pydantic.fields import FieldInfo
 from app.api.bodies import checked, filled
 from app.cli import common
 from app.cli.common import decider, open_db
-from app.cli.output import After, Json, Most, done, listing, say, whoami, whole
+from app.cli.output import After, Json, Most, cell, done, listing, say, whoami, whole
 from app.cli.remote import at_server
 from app.core.errors import no_such
+from app.file_import.cells import csv_pieces, safe
 from app.operations import OPERATIONS, ByName, Operation, Paging, Work, described
 from app.security.principal import Caller
 from app.security.roles import Role
 
+
+class Form(StrEnum):
+    """How a list is told."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+Output = Annotated[Form, typer.Option(help="How the list is written; --json is the same as json.")]
 _AS_IT_IS: Mapping[str, Any] = {}
 _NAME = re.compile("[a-z0-9][a-z0-9_-]{0,39}")
 _MOST = 1000  # of a list, unless --limit says more; and of one answer of a server
@@ -41,10 +52,10 @@ def _command(operation: Operation) -> Callable[..., None]:
     fields = operation.body[1].model_fields if operation.body else {}
 
     def command(**arguments: Any) -> None:
-        as_json = arguments.pop("as_json", False)
+        form = Form.JSON if arguments.pop("as_json", False) else arguments.pop("output", Form.TABLE)
         ids = {each.name: _id(arguments.pop(each.name), each.annotation) for each in operation.ids}
         options = {name: value for name, value in arguments.items() if value is not None or name in empty}
-        tell(operation, carried_out(operation.name, ids, **options), ids | options, as_json)
+        tell(operation, carried_out(operation.name, ids, **options), ids | options, form)
 
     typed = [*operation.arguments, *(name for name in fields if name not in operation.arguments)]
     empty = [name for name in fields if fields[name].is_required() and _may_be_none(fields[name])]
@@ -56,6 +67,8 @@ def _command(operation: Operation) -> Callable[..., None]:
     if operation.paging:
         parameters.append(Parameter("after", Parameter.KEYWORD_ONLY, annotation=After, default=0))
         parameters.append(Parameter("limit", Parameter.KEYWORD_ONLY, annotation=Most, default=_MOST))
+    if operation.columns:
+        parameters.append(Parameter("output", Parameter.KEYWORD_ONLY, annotation=Output, default=Form.TABLE))
     if operation.reads:
         parameters.append(Parameter("as_json", Parameter.KEYWORD_ONLY, annotation=Json, default=False))
     command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
@@ -184,12 +197,17 @@ def example(operation: Operation) -> str:
     return " ".join(["loa", words[0], *map(shlex.quote, words[1:])])
 
 
-def tell(operation: Operation, answer: Any, arguments: Mapping[str, Any], as_json: bool = False) -> None:
+def tell(operation: Operation, answer: Any, arguments: Mapping[str, Any], form: Form = Form.TABLE) -> None:
     """Tell what an operation has found or done."""
     if operation.paging or isinstance(answer, list):
-        listing(answer, operation.columns, as_json)
+        if form is Form.CSV:
+            values = ([getattr(each, column) for column in operation.columns] for each in answer)
+            rows = (["" if value is None else safe(cell(value)) for value in row] for row in values)
+            typer.echo("".join(csv_pieces(operation.columns, rows)), nl=False)
+            return
+        listing(answer, operation.columns, form is Form.JSON)
     elif operation.reads:
-        say(answer, as_json)
+        say(answer, form is Form.JSON)
     else:
         told = operation.told(arguments, answer)
         short = {name.removesuffix("_id"): value for name, value in arguments.items()}

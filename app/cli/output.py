@@ -226,19 +226,19 @@ def listing(records: Sequence[Any], columns: Sequence[str], as_json: bool) -> No
     if as_json:
         typer.echo(to_json(records, indent=2).decode())
         return
-    cells = [[_cell(getattr(record, column)) for column in columns] for record in records]
+    cells = [[cell(getattr(record, column)) for column in columns] for record in records]
     rows = [[column.upper() for column in columns], *cells]
     widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
     for row in rows:
-        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        typer.echo("  ".join(alarm(cell) if cell.strip() in _WRONG else cell for cell in padded).rstrip())
+        padded = (each.ljust(width) for each, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(alarm(each) if each.strip() in _WRONG else each for each in padded).rstrip())
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     if isinstance(value, datetime):
         return (clock.local(value) if value.tzinfo else value).isoformat(sep=" ", timespec="minutes")
     if isinstance(value, IntEnum):
         return value.name.lower()
     if isinstance(value, Mapping):
-        return ", ".join(f"{_cell(name)} {_cell(n)}" for name, n in value.items()) or "-"
+        return ", ".join(f"{cell(name)} {cell(n)}" for name, n in value.items()) or "-"
     return "-" if value is None else escaped(str(value))

@@ -65,6 +65,10 @@ def states(url: str) -> dict[int, int]:
 def test_a_halted_link_is_shown_and_resumed(shell: Shell) -> None:
     assert "the password is wrong" in shell(LINK, "list")
     assert json.loads(shell(LINK, "list", "--json"))[0]["state"] == "halted"
+    assert shell(LINK, "list", "--output", "json") == shell(LINK, "list", "--json")
+    head, line = shell(LINK, "list", "--output", "csv").splitlines()
+    assert head.lstrip("\ufeff").startswith("id,name,carrier,state,")
+    assert ",halted," in line
     assert shell(LINK, "resume", "1").startswith("The link was resumed.")
 
 
