@@ -81,7 +81,7 @@ guide: $(VENV)/.ready  ## take the pictures of docs/guide.vi.md anew, by tests t
 client: $(VENV)/.ready  ## write loa_client/api anew from the API's description
 	$(BIN)/python -m tests.loa_client.generator
 
-reference: $(VENV)/.ready  ## write docs/reference anew from the code
+reference: $(VENV)/.ready  ## write docs/reference from the code: commands, settings, API, errors, metrics, audit
 	$(BIN)/python -m tests.reference
 
 # Of copies in their places, so that a link from one file of the repository to another is one between two pages.
@@ -91,9 +91,9 @@ build/docs-tools/.ready: docs/site/requirements.txt
 	build/docs-tools/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-docs: build/docs-tools/.ready  ## build docs as a site, in build/docs; a dead link is an error
+docs: build/docs-tools/.ready reference  ## build docs as a site, in build/docs; a dead link is an error
 	@rm -rf $(PAGES) && mkdir -p $(PAGES)
-	@git ls-files --cached --others --exclude-standard '*.md' docs app/data compose.yaml loa.example.toml LICENSE | tar -cf - -T - | tar -xf - -C $(PAGES)
+	@git ls-files --cached --others --exclude-standard '*.md' docs app/data compose.yaml loa.example.toml LICENSE | tar -cf - -T - docs/reference | tar -xf - -C $(PAGES)
 	build/docs-tools/bin/sphinx-build --quiet --fail-on-warning --keep-going -d build/doctrees -c docs/site $(PAGES) build/docs
 	@echo '<!doctype html><title>Loa</title><meta http-equiv="refresh" content="0; url=docs/README.html">' >build/docs/index.html
 	@echo "build/docs/index.html"

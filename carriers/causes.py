@@ -12,36 +12,38 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+from carriers.phrases import Phrase
+
 _LONGEST_CHAIN = 10  # causes of causes may lead in a circle
 # Precise errors: the first of these in the chain of causes is reported.
 _SURE = {
-    "ConnectionRefusedError": "nothing answers at this address and port",
-    "ConnectionError": "the connection was cut",
-    "UnicodeError": "the host's name is no name",
-    "FileNotFoundError": "there is no such file",
+    "ConnectionRefusedError": "nothing is listening at this address and port",
+    "ConnectionError": "the connection was closed",
+    "UnicodeError": "the host name is not valid",
+    "FileNotFoundError": "the file does not exist",
     "IsADirectoryError": "it is a folder",
-    "PermissionError": "this account has no right to it",
+    "PermissionError": "this account has no permission",
 }
 _SYSTEM = {
-    errno.ENETUNREACH: "there is no way to the host's network",
-    errno.EHOSTUNREACH: "there is no way to the host",
-    errno.EADDRNOTAVAIL: "no port of our own is free",
+    errno.ENETUNREACH: "the host's network is unreachable",
+    errno.EHOSTUNREACH: "the host is unreachable",
+    errno.EADDRNOTAVAIL: "no local port is free",
     errno.EMFILE: "this process has too many files open",
     errno.ENFILE: "this machine has too many files open",
 }
 # Fallbacks when the chain has nothing more precise; an OSError without a number can mean several things.
 _VAGUE = {
     "PoolTimeout": "all connections were busy",
-    "WriteTimeout": "what was sent was not taken in time",
-    "TimeoutError": "nothing came in time",
-    "TimeoutException": "nothing came in time",
+    "WriteTimeout": "sending the request timed out",
+    "TimeoutError": "no answer in time",
+    "TimeoutException": "no answer in time",
     "ConnectError": "the host can't be reached",
     "ProxyError": "the proxy refuses the connection",
-    "ProtocolError": "the connection was cut, or the answer is no HTTP",
-    "TransportError": "the connection was cut",
+    "ProtocolError": "the connection was closed, or the answer is not HTTP",
+    "TransportError": "the connection was closed",
     "OSError": "the host can't be reached",
 }
-_FAULT = "a fault in the program, which its log has"
+_FAULT = "an error in Loa; see its log"
 
 
 def cause_of(error: BaseException | None) -> str:
@@ -67,12 +69,16 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _sure(error: BaseException) -> str | None:
     match error:
         case ssl.SSLCertVerificationError():
-            return f"the certificate is not trusted ({error.verify_message})"
+            return Phrase("the certificate is not trusted ({why})", why=error.verify_message)
         case ssl.SSLError():  # its errno is OpenSSL's, not the system's
             reason = getattr(error, "reason", None)
-            return f"TLS: {reason.lower().replace('_', ' ')}" if reason else "the connection was cut"
+            return (
+                Phrase("TLS: {why}", why=reason.lower().replace("_", " "))
+                if reason
+                else "the connection was closed"
+            )
         case socket.gaierror():
-            return f"the host's name can't be looked up ({error.strerror})"
+            return Phrase("the host name cannot be resolved ({why})", why=error.strerror)
     if words := _named(error, _SURE):
         return words
     number = error.errno if isinstance(error, OSError) else None

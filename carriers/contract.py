@@ -518,7 +518,7 @@ class HealthRecord:
 
     def refused(self, why: str) -> None:
         """Note that the carrier refused the bind or the request, or could not be reached."""
-        self.refused_at, self.refusal = since_boot(), why[:LONGEST_WORDS]
+        self.refused_at, self.refusal = since_boot(), why
 
     def took(self) -> None:
         """Note that the carrier took a message or refused it for good: it does process messages."""

@@ -28,6 +28,7 @@ from carriers.contract import (
     SubmitResult,
     since_boot,
 )
+from carriers.phrases import Phrase
 
 DEFAULT = 20  # tolerated refusals in a row
 FIRST_S, LONGEST_S = 1.0, 60.0  # pauses between probes, doubling
@@ -36,17 +37,20 @@ _AFTER_RESUME = 3  # tolerated after a person corrected the cause
 _TEXTS = 100  # texts counted separately
 
 WHY: Mapping[Reason, str] = {
-    Reason.OTHER: "The carrier refuses message after message for a reason that we do not know"
-    " (account? balance? sender ID?).",
-    Reason.FILTERED: "The carrier's filter refuses message after message: look at sender ID and text.",
-    Reason.WRONG_REQUEST: "The carrier refuses message after message as wrongly made:"
-    " look at the link's settings and at the text.",
+    Reason.OTHER: (
+        "The carrier keeps rejecting messages for an unknown reason. Possible causes: "
+        "account, balance, sender ID."
+    ),
+    Reason.FILTERED: "The carrier's filter keeps rejecting messages. Check sender ID and text.",
+    Reason.WRONG_REQUEST: (
+        "The carrier keeps rejecting messages as malformed. Check the link's settings and the text."
+    ),
 }
 NUMBERS = (
-    "The carrier refuses message after message for its number: look at the list, and at the link's settings."
-    " After a resume they are refused one by one."
+    "The carrier keeps rejecting messages because of their numbers. Check the list and the link's "
+    "settings. After a resume, these messages are rejected one by one."
 )
-PUT_OFF = "every message is put off ({code})"
+PUT_OFF = "every message is deferred ({code})"
 
 
 @dataclass(slots=True)
@@ -104,7 +108,7 @@ class RefusalStreak:
     @property
     def why_paused(self) -> str:
         """Why only single messages go; "" while nothing is wrong."""
-        return PUT_OFF.format(code=self._code) if self._trouble > self._most else ""
+        return Phrase(PUT_OFF, code=self._code) if self._trouble > self._most else ""
 
     @property
     def pause_left_s(self) -> float:
@@ -159,7 +163,7 @@ class RefusalStreak:
         return self._halt(NUMBERS, result) if too_many else result
 
     def _halt(self, why: str, result: Rejected) -> Halted:
-        return Halted(result.code[:40], f"{why} The last one: {result.code}")
+        return Halted(result.code[:40], Phrase("{why} Last code: {code}", why=why, code=result.code))
 
 
 def note_results(health: HealthRecord, results: Iterable[SubmitResult]) -> None:

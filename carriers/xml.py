@@ -10,6 +10,8 @@ from xml.sax.saxutils import escape
 from defusedxml import DTDForbidden, EntitiesForbidden, ExternalReferenceForbidden
 from defusedxml.ElementTree import fromstring
 
+from carriers.phrases import Phrase
+
 # Not allowed in XML 1.0, not even as a reference: controls, lone surrogates, U+FFFE and U+FFFF.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]*")
@@ -39,10 +41,12 @@ def read_xml(body: bytes) -> Element:
         root: Element = fromstring(body, forbid_dtd=True, forbid_entities=True, forbid_external=True)
     except ParseError as error:
         line, column = error.position
-        raise XmlError(f"What came is no XML: line {line}, column {column}.") from None
+        raise XmlError(
+            Phrase("The data is not valid XML: line {line}, column {column}.", line=line, column=column)
+        ) from None
     except (ValueError, LookupError) as error:  # forbidden parts and unknown encodings
-        what = _FORBIDDEN.get(type(error), "an encoding that can't be read")
-        raise XmlError(f"What came is refused as XML: {what}.") from None
+        what = _FORBIDDEN.get(type(error), "an unreadable encoding")
+        raise XmlError(Phrase("The XML was rejected: {why}.", why=what)) from None
     return root
 
 
@@ -89,6 +93,10 @@ def _escaped(text: str, more: Mapping[str, str]) -> str:
     odd = _NOT_XML.search(text)
     if odd is not None:
         raise XmlError(
-            f"Character {odd.start() + 1}, U+{ord(odd[0]):04X}, can't be carried by XML: take it out."
+            Phrase(
+                "Character {character}, U+{code}, is not allowed in XML. Remove it.",
+                character=odd.start() + 1,
+                code=f"{ord(odd[0]):04X}",
+            )
         )
     return escape(text, dict(more))

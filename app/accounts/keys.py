@@ -64,7 +64,7 @@ def _rotated(given: dict[str, Any]) -> str:
     columns=("name", "prefix", "role", "carrier", "created_at", "expires_at", "last_used_at", "revoked_at"),
 )
 def list_keys(tx: Transaction) -> list[ApiKeyView]:
-    """List all keys, without their secrets; revoked ones too."""
+    """List all keys, including revoked ones, without their secrets."""
     tx.headers["ETag"] = f'"{keys_version(tx.connection)}"'
     return keys.list_keys(tx.connection)
 
@@ -112,12 +112,12 @@ def rotate_key(tx: Transaction, name: KeyName, body: RotationBody | None = None)
     tag=TAG,
     command="key revoke",
     audit="revoked {subject}",
-    done="The key of {name} is revoked.",
+    done="The key {name} was revoked.",
     facts={"revoked": True},
     page="/keys",
     form="/keys/{name}/revoke",
 )
 def revoke_key(tx: Transaction, name: KeyName) -> None:
-    """Revoke a key at once. Repeating it changes nothing."""
+    """Revoke a key immediately. Repeating it changes nothing."""
     keys.revoke_key(tx.connection, name)
     tx.note(f"key/{name}")

@@ -42,7 +42,9 @@ def add_person(
 def add_hashed(connection: Connection, wanted: NewPerson, hashed: str, who: str) -> Person:
     """Add a user whose password is hashed already, which takes too long for a transaction."""
     if wanted.role not in OF_PEOPLE and wanted.role in tuple(Role):
-        raise Invalid(f"The role {wanted.role} is for a key; nobody signs in with it.", field="role")
+        raise Invalid(
+            "The role {role} is for API keys only; users cannot have it.", role=wanted.role, field="role"
+        )
     person = users.add(connection, wanted.name, wanted.role, wanted.carrier, hashed, who)
     subject = f"person/{wanted.name}"
     audit.note(connection, who, "person.add", subject, role=wanted.role, carrier=wanted.carrier)
@@ -100,8 +102,11 @@ def remove_factor(
     recognised = recognised.strip()
     if not _LEAST_SAID <= len(recognised) <= _MOST_SAID:
         raise Invalid(
-            f"Say by --recognised in {_LEAST_SAID} to {_MOST_SAID} characters how you know that {name} "
-            "itself asks, such as: came in person, service card shown.",
+            "--recognised is required: how did you verify {name}'s identity? ({least} to {most} "
+            'characters, for example: "in person, ID shown")',
+            least=_LEAST_SAID,
+            most=_MOST_SAID,
+            name=name,
             field="recognised",
         )
     _check_witness(connection, name, who, witness)
@@ -117,8 +122,9 @@ def _check_witness(connection: Connection, name: str, who: str, witness: str | N
     others = here - {name, base_name(who)}
     if witness not in others and (witness is not None or others):
         raise Invalid(
-            f"Name by --witness a second person who has recognised {name} too: somebody who may sign in, "
-            f"neither {name} nor you.",
+            "--witness is required: name a second user who has also verified {name}'s identity. It "
+            "cannot be {name} or you.",
+            name=name,
             field="witness",
         )
 
@@ -150,7 +156,7 @@ def adopt(connection: Connection, before: str) -> None:
 def sign(connection: Connection, who: str, name: str | None = None) -> list[str]:
     """Stamp accounts without a stamp, or a named one whatever its stamp, once a person has checked them."""
     if not keys_of(connection):
-        raise Conflict("There is no key to stamp with: set secret_key.")
+        raise Conflict("There is no key to sign with. Set secret_key.")
     found = account_stamps.adopt(connection, name)
     if found:
         audit.note(connection, who, "person.sign", "people", accounts=found)

@@ -53,7 +53,7 @@ class Present(NamedTuple):
 async def get_person(who: Who, address: Address) -> Present:
     """Return the user. Raises Forbidden for the holder of a key."""
     if not who.person:
-        raise Forbidden("This is for people who have signed in, not for API keys.")
+        raise Forbidden("Only signed-in users can do this; API keys cannot.")
     return Present(who.name, address)
 
 

@@ -27,6 +27,7 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 from app.core import hashing
 from app.core.errors import GIVEN_TWICE, Invalid
 from app.core.masking import NO_MOBILE, holds_mobile
+from carriers.phrases import Phrase, join
 
 CARRIER = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 Carrier = Annotated[str, StringConstraints(pattern=CARRIER)]
@@ -97,29 +98,29 @@ _NUMBER = "{field} must be a number."
 _TEXT = "{field} must be text."
 _LIST = "{field} must be a list."
 _OBJECT = "{field} must be an object with named fields."
-_DATE = "{field} needs a date, as in 2024-02-09."
-_TIME = "{field} needs a date, a time and a zone, as in 2024-02-09T07:00:00+07:00."
-_FORM = "{field} does not have the form that it needs; /docs shows it."
+_DATE = "{field} must be a date, for example 2024-02-09."
+_TIME = "{field} must be a date and time with a time zone, for example 2024-02-09T07:00:00+07:00."
+_FORM = "{field} has the wrong format. See /docs for the format."
 # pydantic's kind of error -> our sentence, with the limits that pydantic gives.
 SENTENCES = {
     "missing": "{field} is missing.",
     "json_invalid": "The body is not valid JSON.",
-    "timezone_aware": "{field} needs its time zone, as in 2024-02-09T07:00:00+07:00.",
-    "extra_forbidden": "{field} is no field here; take it out, or look at /docs for its name.",
+    "timezone_aware": "{field} needs a time zone, for example 2024-02-09T07:00:00+07:00.",
+    "extra_forbidden": "Unknown field {field}. See /docs for the fields of this operation.",
     "string_type": _TEXT,
-    "string_unicode": "{field} must be text in UTF-8.",
-    "string_too_short": "{field} needs {min_length} or more characters.",
-    "string_too_long": "{field} may have {max_length} characters at most.",
+    "string_unicode": "{field} must be UTF-8 text.",
+    "string_too_short": "{field} must have at least {min_length} characters.",
+    "string_too_long": "{field} must have at most {max_length} characters.",
     "string_pattern_mismatch": _FORM,
     _MOBILE: NO_MOBILE,
-    "too_short": "{field} needs {min_length} or more entries.",
-    "too_long": "{field} may have {max_length} entries at most.",
-    "greater_than": "{field} must be more than {gt}.",
-    "greater_than_equal": "{field} must be {ge} or more.",
+    "too_short": "{field} must have at least {min_length} entries.",
+    "too_long": "{field} must have at most {max_length} entries.",
+    "greater_than": "{field} must be greater than {gt}.",
+    "greater_than_equal": "{field} must be at least {ge}.",
     "less_than": "{field} must be less than {lt}.",
-    "less_than_equal": "{field} must be {le} or less.",
+    "less_than_equal": "{field} must be at most {le}.",
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), _WHOLE),
-    "int_parsing_size": "{field} is too large or too small a number.",
+    "int_parsing_size": "{field} is outside the range of valid numbers.",
     **dict.fromkeys(("float_type", "float_parsing", "finite_number"), _NUMBER),
     **dict.fromkeys(("bool_type", "bool_parsing"), "{field} must be true or false."),
     **dict.fromkeys(("enum", "literal_error"), "{field} must be {expected}."),
@@ -127,32 +128,36 @@ SENTENCES = {
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type", "dataclass_type"), _OBJECT),
     "invalid_key": "The names in {field} must be text.",
     **dict.fromkeys(("date_type", "date_parsing", "date_from_datetime_parsing"), _DATE),
-    "date_from_datetime_inexact": "{field} must be a date without a time, as in 2024-02-09.",
+    "date_from_datetime_inexact": "{field} must be a date without a time, for example 2024-02-09.",
     **dict.fromkeys(
         ("datetime_type", "datetime_parsing", "datetime_object_invalid", "datetime_from_date_parsing"), _TIME
     ),
 }
 # The same for a pattern, which nobody should have to read.
 PATTERNS = {
-    LINE: "{field} must be one line, without control characters.",
-    PROSE: "{field} must be text without control characters.",
-    CARRIER: "{field} must be small letters, digits, - and _, as in viettel.",
-    CLOCK: "{field} must be a time of the day, as in 07:00.",
-    hashing.PATTERN: "{field} must be a digest, as the answer that you have read gives it.",
-    r"^[^\W_][\w .,'@-]{0,79}$": "{field} must be a name: it begins with a letter or a digit, and has no "
-    "characters but letters, digits, blanks and . , ' @ - _.",
+    LINE: "{field} must be a single line without control characters.",
+    PROSE: "{field} must not contain control characters.",
+    CARRIER: "{field} must consist of lower-case letters, digits, - and _, for example viettel.",
+    CLOCK: "{field} must be a time of day, for example 07:00.",
+    hashing.PATTERN: "{field} must be the digest from the response that you have read.",
+    r"^[^\W_][\w .,'@-]{0,79}$": (
+        "{field} must be a name that starts with a letter or digit and "
+        "contains only letters, digits, spaces and . , ' @ - _"
+    ),
 }
 
 
-def sentence(item: Mapping[str, Any]) -> str:
+def sentence(item: Mapping[str, Any]) -> Phrase:
     """Say what is wrong with a field and what it needs; never repeats what was entered."""
     field = ".".join(str(step) for step in item["loc"])
     limits = item.get("ctx", {})
     said = PATTERNS.get(limits.get("pattern", "")) or SENTENCES.get(item["type"])
     named = {**limits, "field": field}
     if said is None or not {name for _, name, *_ in Formatter().parse(said) if name} <= named.keys():
-        return f"{field}: {item['msg'].removeprefix('Value error, ').rstrip('.')}."
-    return said.format_map(named)
+        why = item["msg"].removeprefix("Value error, ").rstrip(".")
+        return Phrase("{field}: {why}.", field=field, why=why)
+    places = {name: str(named[name]) for _, name, *_ in Formatter().parse(said) if name}
+    return Phrase(said, **places)
 
 
 def refuse_repeated(content: bytes) -> None:
@@ -169,7 +174,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = Counter(name for name, _ in pairs)
         name = next(name for name, times in names.items() if times > 1)[:40]
-        raise Invalid(GIVEN_TWICE.format(field=f"body.{name}"), field=f"body.{name}")
+        raise Invalid(GIVEN_TWICE, field=f"body.{name}")
     return found
 
 
@@ -182,7 +187,7 @@ def filled(kind: type[Body], values: Mapping[str, Any]) -> Body:
         return kind(**values)
     except ValidationError as error:
         faults = _faults(error)
-    raise Invalid(" ".join(said for _, said in faults), faults=faults)
+    raise Invalid(join(said for _, said in faults), faults=faults)
 
 
 def checked(kind: Any, field: str, value: object) -> Any:
@@ -191,7 +196,7 @@ def checked(kind: Any, field: str, value: object) -> Any:
         return TypeAdapter(kind).validate_python(value)
     except ValidationError as error:
         faults = _faults(error, field)
-    raise Invalid(" ".join(said for _, said in faults), faults=faults)
+    raise Invalid(join(said for _, said in faults), faults=faults)
 
 
 def _faults(error: ValidationError, *within: str) -> list[tuple[str, str]]:

@@ -49,7 +49,7 @@ def _name(route: APIRoute) -> str:
 def hint_of(name: str, known: Iterable[str]) -> str:
     """Return what may be meant by a name that is not known."""
     near = meant(name, known)
-    return f"do you mean {near}?" if near else "/docs lists those that there are."
+    return f"Did you mean {near}?" if near else "See /docs for the parameters of this operation."
 
 
 # Headers that decide what is done, and for whom.
@@ -65,20 +65,26 @@ async def known_parameters(request: Request) -> None:
         return
     for name in _ONCE:
         if len(request.headers.getlist(name)) > 1:
-            raise Invalid(GIVEN_TWICE.format(field=f"header.{name}"), field=f"header.{name}")
+            raise Invalid(GIVEN_TWICE, field=f"header.{name}")
     for name in request.query_params:
         known = _query_names(request.scope["route"])
         if name not in known:
             hint = hint_of(name, known)
-            raise Invalid(f"query.{name[:40]} is no parameter here; {hint}", field=f"query.{name[:40]}")
+            raise Invalid(
+                "Unknown query parameter: {parameter}. {hint}",
+                parameter=name[:40],
+                hint=hint,
+                field=f"query.{name[:40]}",
+            )
         if len(request.query_params.getlist(name)) > 1:
-            raise Invalid(GIVEN_TWICE.format(field=f"query.{name}"), field=f"query.{name}")
+            raise Invalid(GIVEN_TWICE, field=f"query.{name}")
 
 
 def no_page() -> NotFound:
     """Return what a program is told that asks for a page."""
     return NotFound(
-        "Addresses of the API begin with /v1/, such as /v1/runs; pages are for browsers. /docs lists them."
+        "API addresses start with /v1/, for example /v1/runs; other addresses are pages for "
+        "browsers. See /docs."
     )
 
 
@@ -99,14 +105,14 @@ async def known_body(request: Request) -> None:
         return
     content = await request.body()
     if route.body_field is None and b"".join(content.split()) not in _NOTHING:
-        raise Invalid("This operation takes no body: leave it out.", field="body")
+        raise Invalid("This operation does not accept a request body. Remove the body.", field="body")
     if "json" in request.headers.get("content-type", "json").lower():
         refuse_repeated(content)
     elif route.body_field is not None and content:
         raise Invalid(_NOT_JSON, field="header.content-type")
 
 
-_NOT_JSON = "The body must be JSON: send it with the header Content-Type: application/json."
+_NOT_JSON = "The request body must be JSON. Send it with the header Content-Type: application/json."
 _NOTHING = (b"", b"{}", b"null")  # what clients send that always have a body
 _known: dict[tuple[str, str], frozenset[str]] = {}  # by path and operation; a route can't be a key
 
@@ -160,7 +166,7 @@ async def get_caller(
 ) -> Caller:
     """Return the caller that app/security/authorization.py admitted; Unauthorised on a public operation."""
     if found is None:
-        raise Unauthorised("This needs credentials.")
+        raise Unauthorised("Authentication is required.")
     return found
 
 

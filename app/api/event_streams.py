@@ -103,7 +103,11 @@ class Hub(Generic[Target]):
         """Open a stream that lasts while its key or session is valid; TooManyStreams at the limit."""
         name = str(request.scope.get("caller", ""))
         if self._open[name] >= self.pace.most:
-            raise TooManyStreams(f"You have {self.pace.most} streams open; close some.", retry_after_s=60)
+            raise TooManyStreams(
+                "You already have {most} event streams open. Close one and try again.",
+                most=self.pace.most,
+                retry_after_s=60,
+            )
         pieces = self._while_valid(request, name, self.stream(target, known))
         return StreamingResponse(pieces, headers=HEADERS, media_type=MEDIA_TYPE)
 

@@ -85,10 +85,12 @@ def _require(db: Database) -> str:
     if wrong := schema.fault(found):
         raise SchemaAway(wrong)
     if not db.read(server_waits.takes_changes):
-        raise NoWrites("The database takes no changes now; Loa tries again by itself. Run `loa doctor`.")
+        raise NoWrites(
+            "The database is not accepting changes. Loa keeps trying. Run `loa doctor` for details."
+        )
     parts = ", ".join(sorted({fault.source for fault in db.read(faults.present)}))
     if parts:
-        raise Faulty(f"These parts of Loa have failed lately: {parts}. See the overview.")
+        raise Faulty("These parts of Loa failed recently: {parts}. See the overview page.", parts=parts)
     return schema.newest()
 
 
@@ -98,7 +100,7 @@ async def _monitor(request: Request, settings: Config) -> None:
     forwarded = ", ".join(request.headers.getlist("x-forwarded-for"))
     connected = request.client.host if request.client else ""
     if own and not among(peer_of(connected, forwarded, settings.trusted_proxies), own):
-        raise NotFound("There is nothing at this address; /docs lists what there is.")
+        raise NotFound("Address not found. See /docs for the available addresses.")
 
 
 @router.get("/readyz", summary="The process can serve", dependencies=[Depends(_monitor)])

@@ -146,7 +146,9 @@ def find(connection: Connection, claim: IdempotencyClaim, keep_ms: int) -> Store
     if row is None or row.at < clock.now_ms() - keep_ms:
         return None
     if row.request != claim.request:
-        raise KeyReused("This Idempotency-Key was sent with another request; take a new key for each act.")
+        raise KeyReused(
+            "This Idempotency-Key was already used for a different request. Use a new key for each request."
+        )
     if row.status == _UNDER_WAY:
         return None
     if row.status == _UNSTORED:

@@ -26,7 +26,8 @@ def versions_of(if_match: str) -> set[str]:
     found = [_TAG.fullmatch(each.strip()) for each in if_match.split(",")]
     if None in found:
         raise Invalid(
-            'Give the ETag that you have read, for example "3" with its quotation marks.', field="If-Match"
+            'If-Match must be the ETag that you have read, for example "3", including the quotation marks.',
+            field="If-Match",
         )
     return {each[1] for each in found if each}
 
@@ -36,7 +37,8 @@ def require(connection: Connection, if_match: str, now: str) -> None:
     wanted = {now} - {""} if if_match.strip() == "*" else versions_of(if_match)
     if now not in wanted:
         raise VersionChanged(
-            f"It has version {now or 'none'} now; read it again, and repeat what still fits."
+            "The current version is {now}. Reload, then repeat the changes that still apply.",
+            now=now or "none",
         )
 
 

@@ -23,6 +23,7 @@ from app.core import clock
 from app.core.errors import AppError
 from app.observability.logs import READY, REDACTED, Lines, clean, lines
 from app.security import audit
+from carriers.phrases import Phrase
 
 _NAME = "app.api.middleware"  # the lines' logger, as it has always been
 _log = logging.getLogger(_NAME)
@@ -188,7 +189,9 @@ class BodyLimit:
             seen += len(message.get("body", b""))
             limit = scope.get(LIMIT, BODY_LIMIT)
             if seen > limit:
-                raise HTTPException(413, f"The body is larger than {limit} bytes.")
+                raise HTTPException(
+                    413, Phrase("The request body is larger than {limit} bytes.", limit=limit)
+                )
             return message
 
         await self.app(scope, counted, send)
@@ -216,7 +219,9 @@ class Hosts:
         if scope["type"] != "http" or self._is_ours(Headers(scope=scope).getlist("host")):
             await self.app(scope, receive, send)
             return
-        error = WrongHost("Loa is not asked for by this name; the setting public_hosts has its names.")
+        error = WrongHost(
+            "This host name is not one of Loa's names. Loa's names are in the setting public_hosts."
+        )
         await self.refuse(Request(scope), error)(scope, receive, send)
 
     def _is_ours(self, said: Collection[str]) -> bool:

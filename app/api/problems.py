@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from html import escape
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, SkipValidation
 from sqlalchemy.exc import DataError, IntegrityError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -22,6 +23,7 @@ from app.api.dependencies import PROBLEM_TYPE, Routes, is_program, no_page
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid, NotFound, TooLarge
 from app.observability.logs import mask_text
+from carriers.phrases import Phrase, join
 
 TYPE = "/docs/errors#"
 # Long enough for a database restart, short enough for a waiting person.
@@ -32,11 +34,15 @@ log = structlog.get_logger()
 router = Routes()
 
 
+# Kept as it is, so that a page can translate it.
+Sentence = SkipValidation[str]
+
+
 class FieldError(BaseModel):
     """What is wrong with one field."""
 
     field: str = Field(examples=["body.sender"])
-    detail: str = Field(examples=["body.sender is missing."])
+    detail: Sentence = Field(examples=["body.sender is missing."])
 
 
 class Problem(BaseModel):
@@ -45,7 +51,7 @@ class Problem(BaseModel):
     type: str = Field(examples=["/docs/errors#conflict"])
     title: str = Field(examples=["Not possible in the present state"])
     status: int = Field(examples=[409])
-    detail: str = Field(examples=["The run is paused; resume it instead."])
+    detail: Sentence = Field(examples=["The run is paused; resume it instead."])
     request_id: str = Field(description="name it when you ask for help; the log has it too")
     errors: list[FieldError] = Field(default=[], description="one for each field, where fields are wrong")
 
@@ -63,12 +69,12 @@ def respond(request: Request, error: AppError, errors: list[FieldError] | None =
     """Build the response for an error: a page if a page was asked for, otherwise problem+json."""
     errors = errors or [FieldError(field=field, detail=detail) for field, detail in error.faults]
     # A sentence may quote the request, and any quoted word may be a phone number in the wrong field.
-    errors = [FieldError(field=mask_text(each.field), detail=mask_text(each.detail)) for each in errors]
+    errors = [FieldError(field=mask_text(each.field), detail=_masked(each.detail)) for each in errors]
     problem = Problem(
         type=TYPE + error.slug,
         title=error.title,
         status=error.status,
-        detail=mask_text(error.detail),
+        detail=_masked(error.detail),
         request_id=str(request.scope.get("request_id", "")),
         errors=errors,
     )
@@ -78,6 +84,23 @@ def respond(request: Request, error: AppError, errors: list[FieldError] | None =
         shown = JSONResponse(problem.model_dump(exclude_defaults=True), error.status, media_type=PROBLEM_TYPE)
     shown.headers.update(_headers(error))
     return shown
+
+
+def _masked(sentence: str) -> str:
+    """Mask the values of a sentence, which stays translatable unless its own words would be masked too."""
+    whole, phrase = mask_text(sentence), Phrase(sentence)
+    if whole == sentence:
+        return sentence
+    values = {
+        name: value
+        if isinstance(value, Enum)
+        else _masked(value)
+        if isinstance(value, str)
+        else mask_text(str(value))
+        for name, value in phrase.values.items()
+    }
+    by_values = Phrase(phrase.template, **values)
+    return by_values if by_values == whole else whole
 
 
 def _headers(error: AppError) -> dict[str, str]:
@@ -108,7 +131,7 @@ def _refused(request: Request, error: Exception) -> Response:
 
 def _wrong_input(request: Request, error: Exception) -> Response:
     errors = [field_error(item) for item in cast(RequestValidationError, error).errors()]
-    return respond(request, Invalid(" ".join(each.detail for each in errors)), errors)
+    return respond(request, Invalid(join(each.detail for each in errors)), errors)
 
 
 def field_error(item: Mapping[str, Any]) -> FieldError:
@@ -132,9 +155,9 @@ def _refusal(error: HTTPException, request: Request) -> AppError:
             return TooLarge(error.detail)
         case 405:
             allowed = (error.headers or {}).get("Allow")
-            words = AppError(f"This address takes {allowed}; /docs lists what there is.")
+            words = AppError("This address accepts only {allowed}. See /docs.", allowed=allowed)
         case 400 if error.__cause__ is not None:  # FastAPI met what it has no words for
-            words = AppError("The body can't be read: send what /docs shows for this address.")
+            words = AppError("The request body cannot be read. See /docs for what this address accepts.")
         case _:
             words = AppError(error.detail)
     words.status, words.slug = error.status_code, f"http-{error.status_code}"
@@ -145,20 +168,24 @@ def _nowhere(request: Request) -> NotFound:
     path = request.url.path
     if path.startswith("/v1/") and path.endswith("/"):
         return NotFound(
-            "There is nothing at this address: leave out the slash at its end. /docs lists what there is."
+            "Address not found. Remove the slash at the end. See /docs for the available addresses."
         )
     if is_program(request) and not path.startswith(("/v1/", "/webhooks/")):
         return no_page()
-    return NotFound("There is nothing at this address; /docs lists what there is.")
+    return NotFound("Address not found. See /docs for the available addresses.")
 
 
 def _clash(request: Request, _error: Exception) -> Response:
     # Services check before they write, so only two simultaneous callers get here.
-    return respond(request, Conflict("Somebody else has just changed the same thing; look again and repeat."))
+    return respond(
+        request, Conflict("This was changed by someone else in the meantime. Reload and try again.")
+    )
 
 
 def _unstorable(request: Request, _error: Exception) -> Response:
-    return respond(request, Invalid("A value can't be stored: it is too large or has forbidden characters."))
+    return respond(
+        request, Invalid("A value cannot be stored because it is too large or contains forbidden characters.")
+    )
 
 
 def _unreal(request: Request, error: Exception) -> Response:
@@ -167,13 +194,15 @@ def _unreal(request: Request, error: Exception) -> Response:
 
 def _gone(request: Request, _error: Exception) -> Response:
     # Nobody receives this; it makes the log say 400 instead of showing a traceback.
-    return respond(request, AppError("The connection ended before the body did."))
+    return respond(request, AppError("The connection was closed before the whole request arrived."))
 
 
 def _bug(request: Request, error: Exception) -> Response:
     # This handler runs outside the middleware that binds the request id.
     log.error("request failed", request_id=request.scope.get("request_id"), exc_info=error)
-    return respond(request, Bug("Loa has made a mistake; it is in the log under this request id."))
+    return respond(
+        request, Bug("Something went wrong in Loa. The log has the details under this request id.")
+    )
 
 
 def kinds(base: type[AppError] = AppError) -> Iterator[type[AppError]]:

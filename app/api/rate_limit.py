@@ -143,7 +143,9 @@ class Rates:
         await app(scope, receive, with_headers)
 
     def _refusal(self, scope: Scope, seconds: str) -> Response:
-        return self.refuse(Request(scope), TooOften(f"Too many requests; wait {seconds} seconds."))
+        return self.refuse(
+            Request(scope), TooOften("Too many requests. Try again in {seconds} seconds.", seconds=seconds)
+        )
 
 
 def peer(scope: Scope, address: Address) -> str:

@@ -66,10 +66,12 @@ async def require_clean(settings: Settings, path: Path) -> None:
     log.warning("an upload was refused by the scanner", exit_status=code, said=said.strip()[-_SAID:])
     if code == _FOUND:
         raise Harmful(
-            "The scanner has found harmful code in the file. Clean the computer that it comes from.",
+            "The file contains malware. Clean the computer that it comes from.",
             field="file",
         )
-    raise Unscanned("The file could not be scanned, so it is not taken. Tell the administrator.")
+    raise Unscanned(
+        "The file could not be scanned for malware and was not accepted. Contact your administrator."
+    )
 
 
 def _command(settings: Settings, path: Path) -> tuple[str, ...]:
@@ -141,7 +143,7 @@ def _require_known(request: Request, fields: Iterable[str]) -> None:
         for name in fields:
             if name not in known:
                 field, hint = f"body.{name[:40]}", hint_of(name, known)
-                raise Invalid(f"{field} is no field of this form; {hint}", field=field)
+                raise Invalid("Unknown form field {field}. {hint}", hint=hint, field=field)
 
 
 async def _require_room(request: Request, settings: Settings, folder: Path) -> None:
@@ -152,8 +154,10 @@ async def _require_room(request: Request, settings: Settings, folder: Path) -> N
     stored = await db.aread(stored_by, caller.name)
     if stored >= settings.account_limit_mb * 1024**2:
         raise NoRoom(
-            f"Your account has stored {stored // 1024**2} MB, which is all that one account may "
-            "(account_limit_mb). What it sent in is erased after its time; ask who keeps the server for more."
+            "Your account has stored {n} MB, which is the limit for one account "
+            "(account_limit_mb). Files are deleted when their retention period ends. For more "
+            "space, contact your administrator.",
+            n=stored // 1024**2,
         )
 
 

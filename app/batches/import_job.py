@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Table, delete, select
+from sqlalchemy import Connection, Row
 
-from app.batches.row_parser import SLICE, ParsedRows
-from app.core.errors import DatabaseUnavailable
+from app.batches.row_parser import ParsedRows
 from app.core.states import BatchState
-from app.database.connection import Database
 from app.database.models import bad_lines, batches, subscribers
 from app.file_import.bulk_insert import by_column, store
-from app.file_import.lease import ImportLease, retry_while_unavailable
+from app.file_import.lease import LeasedImport
 from app.security import audit
-
-P = ParamSpec("P")
-T = TypeVar("T")
-
 
 _STORED = ("lines", "accepted", "rejected", "repeated", "other_range", "bytes_read")
 
@@ -64,21 +56,11 @@ def counts_of(batch: Row[Any]) -> ImportCounts:
     return ImportCounts(**{name: getattr(batch, name) for name in _STORED})
 
 
-class BatchImport:
+class BatchImport(LeasedImport):
     """An import that holds its batch under a lease."""
 
-    def __init__(self, db: Database, batch_id: int) -> None:
-        self.db = db
-        self.batch_id = batch_id
-        self._lease = ImportLease(batches, batch_id, "batch")
-
-    def claim(self) -> Row[Any]:
-        """Lease the batch and return its row, also if it is ready. Raises Conflict during another import."""
-        return self._write(self._lease.take, **ImportCounts().stored())
-
-    def clear(self) -> None:
-        while self._write(self._clear):
-            pass
+    table, nothing = batches, ImportCounts().stored()
+    lines = ((subscribers.c.batch_id, subscribers.c.seq), (bad_lines.c.batch_id, bad_lines.c.line))
 
     def store(self, done: ParsedRows, before: ImportCounts, after: ImportCounts) -> None:
         if after.lines > before.lines:
@@ -88,45 +70,18 @@ class BatchImport:
         """Mark the batch ready, with an audit of the counts and the hash of its subscribers."""
         self._write(self._finish, counts, rows_sha256)
 
-    def fail(self, sentence: str) -> None:
-        self._write(self._lease.end, state=BatchState.FAILED, error=sentence, **ImportCounts().stored())
-
-    def put_off(self) -> None:
-        """Release the batch for another try; this one counts."""
-        self._write(self._lease.put_off)
-
-    def release(self) -> None:
-        """Release the batch unless this import finished or failed it."""
-        with suppress(DatabaseUnavailable):  # the lease ends by itself
-            self.db.write(self._lease.release)
-
-    def _write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return retry_while_unavailable(lambda: self.db.write(work, *args, **kwargs))
-
     # ---- Transactions
-
-    def _clear(self, connection: Connection) -> int:
-        self._lease.keep(connection)
-        pairs = ((subscribers, subscribers.c.seq), (bad_lines, bad_lines.c.line))
-        return sum(self._clear_table(connection, table, number) for table, number in pairs)
-
-    def _clear_table(self, connection: Connection, table: Table, number: Column[int]) -> int:
-        ours = table.c.batch_id == self.batch_id
-        numbers = connection.execute(select(number).where(ours).order_by(number).limit(SLICE)).scalars().all()
-        if numbers:
-            connection.execute(delete(table).where(ours, number <= numbers[-1]))
-        return len(numbers)
 
     def _store(
         self, connection: Connection, done: ParsedRows, before: ImportCounts, after: ImportCounts
     ) -> None:
         # The counters show whether this slice is stored already: the answer to its commit may have been lost.
-        if self._lease.keep(connection, batches.c.lines == before.lines, **after.stored()):
-            store(connection, subscribers, done.good.columns(self.batch_id))
+        if self._keep(connection, batches.c.lines == before.lines, **after.stored()):
+            store(connection, subscribers, done.good.columns(self.id))
             store(connection, bad_lines, by_column(done.bad))
 
     def _finish(self, connection: Connection, counts: ImportCounts, rows_sha256: str) -> None:
-        batch, bound = self._lease.row(connection), {"rows_sha256": rows_sha256}
-        if self._lease.end(connection, state=BatchState.READY, bytes_read=batch.bytes, **bound):
+        batch, bound = self.row(connection), {"rows_sha256": rows_sha256}
+        if self._end(connection, state=BatchState.READY, bytes_read=batch.bytes, **bound):
             said = asdict(counts) | bound
-            audit.note(connection, batch.created_by, "batch.import", f"batch/{self.batch_id}", **said)
+            audit.note(connection, batch.created_by, "batch.import", f"batch/{self.id}", **said)

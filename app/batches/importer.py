@@ -19,10 +19,10 @@ from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState
 from app.database.connection import Database, one_at_a_time
-from app.database.models import batches
+from app.database.models import batches, follow_ups
 from app.file_import import spool
-from app.file_import.isolated_reader import ReaderEnded, read_isolated
-from app.file_import.lease import await_again, require_tries
+from app.file_import.isolated_reader import read_isolated
+from app.file_import.lease import leased
 from app.file_import.upload import UploadedFile
 from app.ledger import erasure
 from app.security import audit
@@ -44,11 +44,11 @@ def register(connection: Connection, carrier: str, file: UploadedFile, who: str)
     c = batches.c
     # Simultaneous uploads of one file wait for the first, which none of the others may reject.
     one_at_a_time(connection, file.lock(f"batch of {carrier}"))
-    found = connection.execute(select(batches).where(c.carrier == carrier, c.sha256 == file.sha256)).first()
+    found = _batch_of(connection, carrier, file.sha256)
     if found:
         erasure.require_none_of_file(connection, "batch", found)
         _remember(connection, found, who)
-        waiting = await_again(connection, batches, found, **ImportCounts().stored())
+        waiting = BatchImport.await_again(connection, found)
         return RegisteredBatch(found.id, created=False, waiting=waiting)
     row = {
         "carrier": carrier,
@@ -81,8 +81,10 @@ def discard(connection: Connection, batch_id: int, who: str, carrier: str | None
     batch = queries.get(connection, batch_id, carrier)
     if batch.state != BatchState.FAILED:
         raise Conflict(
-            f"Batch {batch_id} is {batch.state}; only a failed one is discarded. Others are erased after "
-            "their time."
+            "Batch {batch} is {state}. Only failed batches can be discarded; others are deleted "
+            "when their retention period ends.",
+            batch=batch_id,
+            state=batch.state,
         )
     failed = (batches.c.id == batch_id, batches.c.state == BatchState.FAILED)
     connection.execute(update(batches).where(*failed).values(state=BatchState.ERASED))
@@ -99,25 +101,15 @@ def import_batch(db: Database, batch_id: int, path: Path, progress: Progress | N
     batch = job.claim()
     if batch.state == BatchState.READY:
         return counts_of(batch)
-    try:
-        require_tries(batch)
+    with job.ending():
         spool.require_file(path)
         return _import(job, batch.carrier, path, progress or (lambda _: None))
-    except Invalid as error:
-        job.clear()
-        job.fail(error.detail)
-        raise
-    except ReaderEnded:
-        job.put_off()
-        raise
-    finally:
-        job.release()
 
 
 def _import(job: BatchImport, carrier: str, path: Path, progress: Progress) -> ImportCounts:
     job.clear()
     counts = ImportCounts()
-    read = read_isolated(path, partial(parsed_rows, path, job.batch_id, carrier, lines_at_once(job.db)))
+    read = read_isolated(path, partial(parsed_rows, path, job.id, carrier, lines_at_once(job.db)))
     # One slice is written while the next is read.
     with ThreadPoolExecutor(1, "loa-import-write") as writer, closing(read):
         writing = writer.submit(lambda: None)
@@ -130,7 +122,7 @@ def _import(job: BatchImport, carrier: str, path: Path, progress: Progress) -> I
             writing = writer.submit(job.store, part[0], counts, after)
             counts = after
     if not counts.lines or not isinstance(part, Totals):
-        raise Invalid("The file has no subscribers below its header.")
+        raise Invalid("The file has a header but no subscribers.")
     counts = replace(
         counts,
         unknown_areas=part.unknown_areas,
@@ -172,9 +164,11 @@ def resume_imports(db: Database, folder: Path) -> int:
 
 
 def _importing(connection: Connection) -> Sequence[Row[Any]]:
-    return connection.execute(select(batches).where(batches.c.state == BatchState.IMPORTING)).all()
+    """Return what is imported of files; follow-ups are made of the database."""
+    own = (batches.c.state == BatchState.IMPORTING, batches.c.id.not_in(select(follow_ups.c.batch_id)))
+    return connection.execute(leased(batches).where(*own)).all()
 
 
 def _batch_of(connection: Connection, carrier: str, sha256: str) -> Row[Any] | None:
-    found = select(batches).where(batches.c.carrier == carrier, batches.c.sha256 == sha256)
+    found = leased(batches).where(batches.c.carrier == carrier, batches.c.sha256 == sha256)
     return connection.execute(found).first()

@@ -18,6 +18,7 @@ from app.database.listing import ListColumns, ListPart, ListRequest, part, witho
 from app.database.models import bad_lines, batches
 from app.database.records import from_row
 from app.file_import.cells import csv_pieces, safe
+from carriers.phrases import Phrase
 
 _PAGE = 1000
 COLUMNS = ListColumns(
@@ -150,5 +151,5 @@ def bad_lines_csv(lines: Iterable[BadLine], bad: int) -> Iterator[str]:
 
 def _rest(count: int) -> Iterator[list[str]]:
     if count > 0:
-        english = f"{count} more bad lines are counted, and not kept one by one."
+        english = Phrase("{n} more bad lines were counted but not stored.", n=count)
         yield ["", "", english, f"Còn {count} dòng lỗi nữa chỉ được đếm, không lưu từng dòng.", ""]

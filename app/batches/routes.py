@@ -96,9 +96,11 @@ def carrier_of(who: Caller, upload: Upload) -> str:
     """Return the named carrier, or the operator's own. Raises Forbidden for another's."""
     carrier = upload.fields.get("carrier") or who.carrier or ""
     if not carrier:
-        raise Invalid("Name the carrier in the field “carrier”.", field="carrier")
+        raise Invalid("Choose a carrier in the field “carrier”.", field="carrier")
     if who.carrier not in (None, carrier):
-        raise Forbidden(f"Your key is for batches of {who.carrier} only.", field="carrier")
+        raise Forbidden(
+            "Your account can only use batches of {carrier}.", carrier=who.carrier, field="carrier"
+        )
     return carrier
 
 
@@ -107,7 +109,9 @@ async def get_wanted(
 ) -> queries.BatchFilter:
     """Return the filter of the list. Raises Forbidden for another's carrier."""
     if who.carrier and carrier not in (None, who.carrier):
-        raise Forbidden(f"Your key is for batches of {who.carrier} only.", field="carrier")
+        raise Forbidden(
+            "Your account can only use batches of {carrier}.", carrier=who.carrier, field="carrier"
+        )
     return queries.BatchFilter(carrier or who.carrier, state, since)
 
 

@@ -18,6 +18,7 @@ from app.file_import.columns import PHONE_NAMES, Columns, FileColumn, names
 from app.file_import.reader import Reader
 from app.file_import.row_blocks import LINE_REASONS, Block, UnreadableLine
 from app.ledger.batch_rows import row_bytes
+from carriers.phrases import join
 
 # ---- Reasons why a line gave no subscriber
 
@@ -26,7 +27,11 @@ REPEATED = "repeated"
 REASONS = (
     phone.REASONS
     | LINE_REASONS
-    | {REPEATED: Sentence("The number stands in an earlier line of the file.", "Số đã có ở dòng trước.")}
+    | {
+        REPEATED: Sentence(
+            "The number already occurs on an earlier line of the file.", "Số đã có ở dòng trước."
+        )
+    }
 )
 
 
@@ -45,7 +50,7 @@ _LANG_NAMES = (names("ngonngu mangonngu tieng lang language langcode languagecod
 
 SUBSCRIBERS = Columns(
     (
-        FileColumn("phone numbers", PHONE_NAMES, "“Số điện thoại” or “phone”", needed=True),
+        FileColumn("phone numbers", PHONE_NAMES, join(("“Số điện thoại”", "“phone”"), " or "), needed=True),
         FileColumn("areas", _AREA_NAMES),
         FileColumn("languages", _LANG_NAMES),
     ),

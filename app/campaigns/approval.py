@@ -29,11 +29,13 @@ from app.security import Caller, audit
 from app.security.credential_provenance import behind, shared
 from app.security.principal import base_name
 from app.security.roles import may
+from carriers.phrases import join
 
 _BOTH = (
-    "{} would be on both sides of this campaign: giving an account its key or password counts as a part in "
-    "what it does. Someone else must decide, or another administrator or another account of the host must "
-    "give you a new key or password (`loa key add`, `loa user password`)."
+    "{name} would be on both sides of this campaign, because giving an account its key or password "
+    "counts as taking part in what it does. Ask someone else to decide, or get a new key or "
+    "password from another administrator or another account on the host (`loa key add`, `loa user "
+    "password`)."
 )
 
 
@@ -43,7 +45,7 @@ class FourEyes(Forbidden):
     on it. docs/access.md says more.
     """
 
-    slug, title = "four-eyes", "Somebody else must decide"
+    slug, title = "four-eyes", "Someone else must decide"
 
 
 def check_approver(connection: Connection, caller: Caller, campaign: Record) -> None:
@@ -53,7 +55,7 @@ def check_approver(connection: Connection, caller: Caller, campaign: Record) -> 
     stands behind it, so that nobody writes by one account and approves by another.
     """
     if not may(caller.role, "approve_campaign"):
-        raise Forbidden(f"Campaigns are decided on by approvers; your role is {caller.role}.")
+        raise Forbidden("Only approvers can decide on campaigns. Your role is {role}.", role=caller.role)
     hands = {campaign.created_by, *campaign.editors} | {campaign.submitted_by or campaign.created_by}
     hands |= _suppliers(connection, campaign.id) | authors(connection, campaign.id)
     theirs = {base_name(name) for name in hands}.union(
@@ -62,11 +64,10 @@ def check_approver(connection: Connection, caller: Caller, campaign: Record) -> 
     own = {base_name(caller.name)}
     if own <= {base_name(name) for name in hands}:
         raise FourEyes(
-            "You have written, changed or submitted this campaign, or handed in its list; somebody else must "
-            "decide."
+            "You wrote, changed or submitted this campaign or uploaded its list. Someone else must decide."
         )
     if both := shared(own | behind(connection, caller.name), theirs):
-        raise FourEyes(_BOTH.format(" and ".join(sorted(both))))
+        raise FourEyes(_BOTH, name=join(sorted(both), " and "))
 
 
 def _suppliers(connection: Connection, campaign_id: int) -> set[str]:
@@ -93,18 +94,21 @@ def approve(
     campaign = _open_to(connection, campaign_id, caller)
     found = digest(connection, campaign)
     if seen is not None and not holds(connection, campaign, seen):
-        raise Conflict("The campaign is no longer the one that you have read; read it again.", field="digest")
+        raise Conflict(
+            "The campaign has changed since you opened it. Reload and review it again.", field="digest"
+        )
     reason = (reason or "").strip() or None
     if reason is None and breaks_quiet_hours(campaign.day_starts, campaign.day_ends):
         raise Invalid(
-            "The campaign may send in the quiet hours of the night; give the reason why that is right.",
+            "The campaign may send at night, during quiet hours. Enter a reason why this is necessary.",
             field="reason",
         )
     advice = text_cost.grave(campaign.texts.values())
     if advice and not acknowledged:
         raise Invalid(
-            f"The text must be looked at again: {advice[0]} Have it changed, or say that you have made sure "
-            "(acknowledged).",
+            "The text needs another look: {sentence} Return it for changes, or confirm that you "
+            "have checked it (acknowledged).",
+            sentence=advice[0],
             field="acknowledged",
             faults=[("acknowledged", sentence) for sentence in advice],
         )
@@ -136,7 +140,7 @@ def _refuse(
     connection: Connection, campaign_id: int, caller: Caller, new: CampaignState, reason: str
 ) -> None:
     if not reason.strip():
-        raise Invalid("Say why, so that the author knows what to change.", field="reason")
+        raise Invalid("Enter a reason, so that the author knows what to change.", field="reason")
     campaign = _open_to(connection, campaign_id, caller)
     decision = "rejected" if new is CampaignState.REJECTED else "returned"
     found = digest(connection, campaign)
@@ -147,7 +151,9 @@ def _open_to(connection: Connection, campaign_id: int, caller: Caller) -> Record
     campaign = optimistic_lock.campaign(connection, campaign_id)
     check_approver(connection, caller, campaign)
     if campaign.state != CampaignState.SUBMITTED:
-        raise Conflict(f"The campaign is {campaign.state}; only a submitted one can be decided on.")
+        raise Conflict(
+            "The campaign is {state}. You can only decide on submitted campaigns.", state=campaign.state
+        )
     return campaign
 
 
@@ -203,10 +209,13 @@ def sign(connection: Connection, campaign_id: int, digest: str, who: str) -> Non
     now = link_contents(connection, campaign_id)
     waits = last is not None and (last.stamp is None or (is_stamped(connection, last) and last.links != now))
     if last is None or last.decision != "approved" or not waits or last.digest != digest:
-        raise Conflict(f"Campaign {campaign_id} has no approval of this digest that waits for its stamp.")
+        raise Conflict(
+            "Campaign {campaign} has no unsigned approval with this digest.",
+            campaign=campaign_id,
+        )
     fresh = stamp(connection, last._asdict() | {"links": now})
     if fresh is None:
-        raise Conflict("There is no key to stamp with: set secret_key.")
+        raise Conflict("There is no key to sign with. Set secret_key.")
     connection.execute(update(approvals).where(approvals.c.id == last.id).values(stamp=fresh, links=now))
     bind_open(connection, campaign_id)
     audit.note(connection, who, "approval.signed", f"campaign/{campaign_id}", digest=digest, by=last.by)
@@ -222,14 +231,16 @@ def void(connection: Connection, campaign: Record, who: str) -> None:
 def require_approved(connection: Connection, campaign: Record) -> Record:
     """Return the decision by which exactly this content was approved. Raises Conflict."""
     if campaign.state != CampaignState.APPROVED:
-        raise Conflict(f"The campaign is {campaign.state}; a run starts once it is approved.")
+        raise Conflict("The campaign is {state}. Runs can start only after approval.", state=campaign.state)
     decision = approved(connection, campaign)
     last = last_decision(connection, campaign.id)
     if last is not None and last.stamp is None and not is_stamped(connection, last):
         raise Conflict(
-            f"The approval of campaign {campaign.id} is of before Loa had its secret_key, or was not given "
-            f"by it. Where it is right: `loa campaign sign {campaign.id} --digest DIGEST` on the host."
+            "The approval of campaign {number} was given before secret_key was set, or outside "
+            "Loa. If it is genuine, run `loa campaign sign {campaign} --digest DIGEST` on the host.",
+            number=campaign.id,
+            campaign=campaign.id,
         )
     if decision is None:
-        raise Conflict("The campaign differs from what was approved; submit it again for approval.")
+        raise Conflict("The campaign differs from what was approved. Submit it for approval again.")
     return decision

@@ -26,7 +26,7 @@ def ask(connection: Connection, campaign_id: int, segments: int, because: str, w
     campaign = _own(connection, campaign_id)
     _check(connection, campaign, segments)
     if not because.strip():
-        raise Invalid("Say why; who approves reads it.", field="because")
+        raise Invalid("Enter a reason. The approver will see it.", field="because")
     subject, why = f"campaign/{campaign_id}", because.strip()
     audit.note(connection, who, "budget.ask", subject, budget_segments=segments, because=why)
     wanted = {"budget_segments": segments}
@@ -40,13 +40,17 @@ def approve(connection: Connection, campaign_id: int, number: int, caller: Calle
     campaign = _own(connection, campaign_id)
     order = next((each for each in budgets.orders(connection, campaign_id) if each.number == number), None)
     if order is None:
-        raise Invalid(f"Campaign {campaign_id} has no request {number} for a budget.", field="order_id")
+        raise Invalid(
+            "Campaign {n} has no budget request {order}.", n=campaign_id, order=number, field="order_id"
+        )
     if order.approved_by is not None:
         return order
     request = approval_requests.sealed(connection, number)
     _check_approver(connection, caller, campaign, request)
     if not order.open or order.budget_segments is None:
-        raise Conflict(f"Request {number} is not the newest one any more; look again.")
+        raise Conflict(
+            "Request {n} has been replaced by a newer one. Reload and review the newest request.", n=number
+        )
     wanted = {"budget_segments": order.budget_segments}
     _check(connection, campaign, order.budget_segments)
     before = approval.require_approved(connection, campaign)
@@ -89,12 +93,16 @@ def _own(connection: Connection, campaign_id: int) -> Record:
     campaign = optimistic_lock.campaign(connection, campaign_id)
     if campaign.budget_of is not None:
         raise Conflict(
-            f"Campaign {campaign_id} shares the budget of campaign {campaign.budget_of}; ask there."
+            "Campaign {n} shares the budget of campaign {other}. Request the budget there.",
+            n=campaign_id,
+            other=campaign.budget_of,
         )
     if campaign.state != CampaignState.APPROVED:
-        raise Conflict(f"The campaign is {campaign.state}; edit it to give it another budget.")
+        raise Conflict(
+            "The campaign is {state}. Edit the campaign to change its budget.", state=campaign.state
+        )
     if money.account_of(campaign) is None:
-        raise Conflict(f"Campaign {campaign_id} has no budget, so nothing stops it but its size.")
+        raise Conflict("Campaign {n} has no budget, so only its size limits it.", n=campaign_id)
     erasure.require_rows(connection, campaign_id)
     return campaign
 
@@ -102,11 +110,13 @@ def _own(connection: Connection, campaign_id: int) -> Record:
 def _check(connection: Connection, campaign: Record, segments: int) -> None:
     """Raise Invalid unless the wanted budget differs, and is no less than what is spent already."""
     if segments == campaign.budget_segments:
-        raise Invalid("The campaign has this budget already.", field="budget_segments")
+        raise Invalid("The campaign already has this budget.", field="budget_segments")
     found = money.budget_of(connection, campaign)
     if found and segments < found.spent_segments:
         raise Invalid(
-            f"{found.spent_segments} are spent already; name at least as much.", field="budget_segments"
+            "{n} SMS parts have already been spent. Enter at least this number.",
+            n=found.spent_segments,
+            field="budget_segments",
         )
 
 
@@ -116,5 +126,5 @@ def _check_approver(
     approval.check_approver(connection, caller, campaign)
     if approval_requests.is_own(connection, caller, request):
         raise approval.FourEyes(
-            "You have asked for this budget, or stand behind who did; somebody else must approve it."
+            "You requested this budget or supplied the account that did. Someone else must approve it."
         )

@@ -95,5 +95,6 @@ def require_room(connection: Connection, campaign: Record) -> None:
     account = money.account_of(campaign)
     if account is not None and money.spent(connection, [account]):
         raise Conflict(
-            f"The budget of campaign {account} is spent: ask for a higher one, which another person approves."
+            "The budget of campaign {n} is used up. Request a higher one, which another person must approve.",
+            n=account,
         )

@@ -30,16 +30,19 @@ def checked(areas: tuple[str, ...], area_basis: Basis, estimated: int) -> Audien
         code = normalise_area(raw)
         if code is None:
             raise Invalid(
-                f"There is no area “{raw[:40]}”; give codes of districts or communes, such as 116 or 03646.",
+                "Area “{area}” does not exist. Enter district or commune codes, for example 116 or 03646.",
+                area=raw[:40],
                 field="areas",
             )
         codes.append(code)
     if not 1 <= estimated <= MOST_SUBSCRIBERS:
-        raise Invalid(f"The estimate is between 1 and {MOST_SUBSCRIBERS} subscribers.", field="estimated")
+        raise Invalid(
+            "The estimate must be between 1 and {most} subscribers.", most=MOST_SUBSCRIBERS, field="estimated"
+        )
     if area_basis is Basis.UNDIVIDED and codes:
         raise Invalid(
-            "A carrier that can't tell areas (khong_phan_dia_ban) sends to the whole province: leave areas "
-            "empty, or say how it tells them.",
+            "A carrier that cannot distinguish areas (khong_phan_dia_ban) sends to the whole "
+            "province. Leave areas empty, or choose how the carrier distinguishes them.",
             field="area_basis",
         )
     return Audience(tuple(sorted(set(codes))), area_basis, estimated)

@@ -76,7 +76,9 @@ def order(connection: Connection, run_id: int) -> CarrierOrder:
     run = optimistic_lock.run(connection, run_id)
     held = carrier_audience.of_run(connection, run_id)
     if held is None:
-        raise Conflict(f"Run {run_id} is sent by Loa from its batches, so there is no order to the carrier.")
+        raise Conflict(
+            "Loa sends run {run} from its batches, so there is no order for the carrier.", run=run_id
+        )
     calls.refuse(connection, run_id)
     campaign = optimistic_lock.campaign(connection, run.campaign_id)
     decision = approval.require_approved(connection, campaign)

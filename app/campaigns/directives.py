@@ -60,10 +60,10 @@ def create(connection: Connection, letter: DirectiveFields, who: str) -> int:
     """Store a letter; return its ID. Raises Conflict if its number is known."""
     for name in ("number", "issuer", "subject"):
         if not has_letters(getattr(letter, name)):  # blanks and signs that show nothing are no subject
-            raise Invalid(f"The directive needs its {name}.", field=name)
+            raise Invalid("The directive's {field} is required.", field=name)
     _check_deadline(letter)
     if connection.execute(select(directives.c.id).where(directives.c.number == letter.number)).first():
-        raise Conflict(f"Directive {letter.number} is known already.", field="number")
+        raise Conflict("Directive {number} already exists.", number=letter.number, field="number")
     directive_id = _insert(connection, letter, who)
     audit.note(connection, who, "directive.create", f"directive/{directive_id}", number=letter.number)
     return directive_id
@@ -75,7 +75,8 @@ def _check_deadline(letter: DirectiveFields) -> None:
         return
     if deadline.tzinfo is None:
         raise Invalid(
-            "report_deadline needs its time zone, as in 2024-02-24T17:00:00+07:00.", field="report_deadline"
+            "report_deadline needs a time zone, for example 2024-02-24T17:00:00+07:00.",
+            field="report_deadline",
         )
     try:
         day = clock.local(deadline).date()
@@ -83,8 +84,8 @@ def _check_deadline(letter: DirectiveFields) -> None:
         return
     if day < letter.issued_on:
         raise Invalid(
-            f"The report deadline lies before {letter.issued_on.isoformat()}, the day of the letter; correct "
-            "one of them.",
+            "The report deadline is before the date of the directive, {issued_on}. Correct one of them.",
+            issued_on=letter.issued_on.isoformat(),
             field="report_deadline",
         )
 
@@ -97,16 +98,21 @@ def put_off(
     if row is None:
         raise no_such("directive", directive_id)
     if not reason.strip():
-        raise Invalid("Say why the deadline changes; the letter's history keeps it.", field="reason")
+        raise Invalid(
+            "Enter a reason for the new deadline. It is stored in the directive's history.", field="reason"
+        )
     letter = DirectiveFields(row.number, date.fromisoformat(row.issued_on), row.issuer, row.subject, deadline)
     _check_deadline(letter)
     after = None if deadline is None else clock.to_ms(deadline)
     if after == row.report_deadline:
-        raise Conflict("The directive has this deadline already.", field="report_deadline")
+        raise Conflict("The directive already has this deadline.", field="report_deadline")
     c = directives.c
     same = (c.id == directive_id, c.report_deadline.is_not_distinct_from(row.report_deadline))
     if connection.execute(update(directives).where(*same).values(report_deadline=after)).rowcount == 0:
-        raise Conflict(f"The deadline of directive {directive_id} has just been changed; read it again.")
+        raise Conflict(
+            "The deadline of directive {directive} was changed in the meantime. Reload and try again.",
+            directive=directive_id,
+        )
     directive_deadline.note(connection, directive_id, (row.report_deadline, after), reason.strip(), who)
 
 

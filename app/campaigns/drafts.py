@@ -19,6 +19,7 @@ from app.core.phone import normalise
 from app.core.words import has_letters
 from app.database.records import from_row
 from carriers import text as sms
+from carriers.phrases import join
 
 MAX_SEGMENTS = 10
 _NO_DIGITS = re.compile("[^0-9]+")
@@ -125,43 +126,46 @@ def _all_right(*checks: Callable[[], Any]) -> Any:
         raise wrong[0]
     if wrong:
         faults = [fault for error in wrong for fault in error.faults]
-        raise Invalid(" ".join(error.detail for error in wrong), faults=faults)
+        raise Invalid(join(error.detail for error in wrong), faults=faults)
     return found
 
 
 def _check_name(name: str) -> None:
     if not has_letters(name):
-        raise Invalid("The campaign needs a name.", field="name")
+        raise Invalid("The campaign's name is required.", field="name")
 
 
 def _check_purpose(purpose: str) -> None:
     if purpose == Purpose.ADVERTISING:
         raise Invalid(
-            "Loa sends no advertising (quang_cao): that needs each subscriber's consent and the Do-Not-Call "
-            "list. Choose tuyen_truyen or canh_bao_khan if the text is one.",
+            "Loa does not send advertising (quang_cao), which requires each subscriber's consent "
+            "and a check against the Do-Not-Call list. If it applies, choose tuyen_truyen or "
+            "canh_bao_khan.",
             field="purpose",
         )
     if purpose not in (Purpose.AWARENESS, Purpose.URGENT_WARNING):
-        raise Invalid("The purpose is tuyen_truyen or canh_bao_khan.", field="purpose")
+        raise Invalid("The purpose must be tuyen_truyen or canh_bao_khan.", field="purpose")
 
 
 def _check_sender(sender: str) -> None:
     if not re.fullmatch(SENDER, sender) or sender != sender.strip():
         raise Invalid(
-            "The sender is the registered name: 1 to 11 Latin letters, digits, blanks or . _ - and "
-            "not digits alone, for example CA SON LA.",
+            "The sender must be the registered name: 1 to 11 Latin letters, digits, spaces or . _ "
+            "- and not only digits, for example CA SON LA.",
             field="sender",
         )
     if holds_mobile(sender) or isinstance(normalise(_NO_DIGITS.sub("", sender)), int):
-        raise Invalid(NO_MOBILE.format(field="sender"), field="sender")
+        raise Invalid(NO_MOBILE, field="sender")
 
 
 def _check_window(start: datetime | None, end: datetime | None) -> None:
     for name, at in (("window_start", start), ("window_end", end)):
         if at is not None and at.tzinfo is None:
-            raise Invalid(f"{name} needs its time zone, as in 2024-02-09T07:00:00+07:00.", field=name)
+            raise Invalid("{field} needs a time zone, for example 2024-02-09T07:00:00+07:00.", field=name)
     if start is not None and end is not None and end <= start:
-        raise Invalid("The window ends before it starts; give a later window_end.", field="window_end")
+        raise Invalid(
+            "The sending window must end after it starts. Choose a later window_end.", field="window_end"
+        )
 
 
 def _original(draft: Draft) -> str:
@@ -175,16 +179,26 @@ def _wording(draft: Draft) -> str:
     if not wording.strip():
         raise Invalid("The text is empty.", field="text")
     if _NO_LETTERS.search(wording):
-        raise Invalid("The text has a control character or half a character; type it again.", field="text")
+        raise Invalid(
+            "The text contains a control character or a broken character. Type it again.", field="text"
+        )
     segments = sms.segments(wording)
     if segments > MAX_SEGMENTS:
-        raise Invalid(f"The text makes {segments} SMS parts; {MAX_SEGMENTS} is the most.", field="text")
+        raise Invalid(
+            "The text takes {segments} SMS parts; the maximum is {most}.",
+            segments=segments,
+            most=MAX_SEGMENTS,
+            field="text",
+        )
     return wording
 
 
 def _chosen_wording(draft: Draft) -> str:
     if (draft.text_key is None) == (draft.text is None):
-        raise Invalid("Give either text_key, a text of messages/, or text, your own wording.", field="text")
+        raise Invalid(
+            "Provide either text_key (a text from messages/) or text (your own wording), but not both.",
+            field="text",
+        )
     if draft.text is not None:
         return sms.unaccent(draft.text) if draft.form is TextForm.UNACCENTED else draft.text
     found = texts.find(draft.text_key or "")

@@ -15,6 +15,7 @@ from app.core import clock
 from app.core.areas import normalise_area
 from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState, DeliveryState, RunState
+from app.database import jobs
 from app.database.connection import Database, shared_ms
 from app.database.models import (
     audiences,
@@ -26,10 +27,12 @@ from app.database.models import (
     runs,
     tallies,
 )
+from app.file_import.lease import FOLLOW_UP
 from app.ledger import approval_digest, erasure, money, unreached
 from app.ledger.contract import VALIDITY_MS
 from app.ledger.unreached import USUAL, FollowUpDefinition, Outcome
 from app.security import audit, row_stamps
+from carriers.phrases import Phrase
 
 MOST_SOURCES = 100
 
@@ -74,9 +77,11 @@ def create(connection: Connection, wanted: FollowUpRequest, default: DayHours, w
     """Make the draft with its runs, whose batches a worker makes then; return its ID."""
     sources = [optimistic_lock.campaign(connection, each) for each in sorted(set(wanted.sources))]
     if not 1 <= len(sources) <= MOST_SOURCES:
-        raise Invalid(f"Name between 1 and {MOST_SOURCES} campaigns to follow up.", field="campaign_ids")
+        raise Invalid(
+            "Choose between 1 and {most} campaigns to follow up.", most=MOST_SOURCES, field="campaign_ids"
+        )
     if not wanted.outcomes:
-        raise Invalid("Choose at least one outcome, such as undelivered.", field="outcomes")
+        raise Invalid("Choose at least one outcome, for example undelivered.", field="outcomes")
     areas = _areas(wanted.areas)
     ids = tuple(row.id for row in sources)
     unreached.require_rounds(connection, ids, field="campaign_ids")
@@ -110,7 +115,8 @@ def _areas(wanted: Sequence[str]) -> tuple[str, ...]:
     for raw, code in codes.items():
         if code is None:
             raise Invalid(
-                f"There is no area “{raw[:40]}”; give codes of districts or communes, such as 116 or 03646.",
+                "Area “{area}” does not exist. Enter district or commune codes, for example 116 or 03646.",
+                area=raw[:40],
                 field="areas",
             )
     return tuple(sorted({code for code in codes.values() if code is not None}))
@@ -127,7 +133,8 @@ def _require_finished(connection: Connection, source: Row[Any]) -> None:
     rows = connection.execute(own).all()
     if not rows:
         raise Invalid(
-            f"Campaign {source.id} has no run with numbers, so nobody knows whom it did not reach.",
+            "Campaign {id} has no run with a list of numbers, so Loa does not know who was not reached.",
+            id=source.id,
             field="campaign_ids",
         )
     over = shared_ms(connection) - VALIDITY_MS
@@ -140,13 +147,19 @@ def _require_finished(connection: Connection, source: Row[Any]) -> None:
 def _unfinished(run: Row[Any]) -> str:
     if run.state == RunState.CANCELLED:
         until = clock.moment((run.ended_at or run.created_at) + VALIDITY_MS)
-        return (
-            f"Run {run.id} ({run.carrier}) is cancelled, and receipts of what it had sent may still come; "
-            f"follow it up after {until.isoformat(timespec='minutes')}."
+        return Phrase(
+            "Run {id} ({carrier}) was cancelled, but receipts for what it sent may still arrive. "
+            "Follow it up after {time}.",
+            id=run.id,
+            carrier=run.carrier,
+            time=until.isoformat(timespec="minutes"),
         )
-    return (
-        f"Run {run.id} ({run.carrier}) is {run.state}; a campaign is followed up once each of its runs is "
-        "finished or cancelled, because until then receipts may come."
+    return Phrase(
+        "Run {id} ({carrier}) is {state}. A campaign can be followed up once all its runs are "
+        "finished or cancelled, because receipts may arrive until then.",
+        id=run.id,
+        carrier=run.carrier,
+        state=run.state,
     )
 
 
@@ -174,8 +187,8 @@ def _carriers(
     found = list(connection.execute(query).scalars())
     if not found:
         raise Invalid(
-            "Nobody is left to follow up: these campaigns have no message of the chosen outcomes in the "
-            "chosen areas.",
+            "There is no one to follow up: these campaigns have no messages with the chosen "
+            "outcomes in the chosen areas.",
             field="areas" if areas else "outcomes",
         )
     return found
@@ -205,7 +218,8 @@ def _share_budget(
         return
     if changes.get("budget_segments") is not None:
         raise Invalid(
-            f"The follow-up shares the budget of campaign {shared[-1]}; ask for a higher one there.",
+            "The follow-up shares the budget of campaign {n}. Request a higher budget there.",
+            n=shared[-1],
             field="budget_segments",
         )
     own = campaigns.c.id == campaign_id
@@ -246,6 +260,7 @@ def _add_run(
     connection.execute(insert(follow_ups).values(**own, outcomes=outcomes, areas=list(chosen.areas)))
     sources = [{"batch_id": batch_id, "campaign_id": each} for each in chosen.sources]
     connection.execute(insert(follow_up_sources), sources)
+    jobs.add(connection, FOLLOW_UP, f"batch {batch_id}")
     lifecycle.insert_run(connection, chosen.campaign_id, carrier, [batch_id], who)
     return batch_id
 

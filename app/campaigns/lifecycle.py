@@ -23,6 +23,7 @@ from app.ledger import approval_digest
 from app.ledger.row_locking import lock_batches
 from app.security import audit
 from app.security.credential_provenance import behind
+from carriers.phrases import Phrase
 
 # Shares beyond which it is the wrong file rather than one with errors.
 MOST_BAD, MOST_ELSEWHERE = 0.1, 0.3
@@ -67,7 +68,9 @@ def edit(
     campaign = optimistic_lock.campaign(connection, campaign_id)
     if campaign.version != version:
         raise VersionChanged(
-            f"The campaign has version {campaign.version} now, not {version}; read it again and repeat."
+            "The campaign is now at version {now}, not {version}. Reload and try again.",
+            now=campaign.version,
+            version=version,
         )
     approval_digest.refuse_answers(campaign)
     values = pin(draft, default)
@@ -94,7 +97,9 @@ def _reopen(connection: Connection, campaign: Record, who: str, **values: Any) -
     # After the change, which locks the row: no run can start between this check and the commit.
     begun = select(runs.c.id).where(runs.c.campaign_id == campaign.id, runs.c.state != RunState.PLANNED)
     if connection.execute(begun).first():
-        raise Conflict("A run of this campaign has started, so it can't be changed; make a new campaign.")
+        raise Conflict(
+            "The campaign cannot be changed because one of its runs has started. Create a new campaign."
+        )
     if campaign.state == CampaignState.APPROVED:
         approval.void(connection, campaign, who)
 
@@ -108,7 +113,7 @@ def _check_directive(connection: Connection, directive_id: int | None) -> None:
     if directive_id is None:
         return
     if connection.execute(select(directives.c.id).where(directives.c.id == directive_id)).first() is None:
-        raise Invalid(f"There is no directive {directive_id}.", field="directive_id")
+        raise Invalid("Directive {directive} does not exist.", directive=directive_id, field="directive_id")
 
 
 def add_run(
@@ -163,7 +168,9 @@ def _reopen_for_run(connection: Connection, campaign_id: int, carrier: str, who:
     known = select(runs.c.id).where(runs.c.campaign_id == campaign_id, runs.c.carrier == carrier)
     if connection.execute(known).first():
         raise Conflict(
-            f"The campaign has a run at {carrier} already; remove that one first.", field="carrier"
+            "The campaign already has a run at {carrier}. Remove that run first.",
+            carrier=carrier,
+            field="carrier",
         )
 
 
@@ -189,19 +196,19 @@ def _check_batches(
 ) -> list[int]:
     """Return those whose file is plainly wrong, which is known. Raises unless each may be in the run."""
     if not batch_ids:
-        raise Invalid("A run needs at least one batch.", field="batch_ids")
+        raise Invalid("The run needs at least one batch.", field="batch_ids")
     lock_batches(connection, batch_ids)  # so that none is erased until this run is committed
     rows = connection.execute(select(batches).where(batches.c.id.in_(batch_ids)))
     found = {row.id: row for row in rows}
     for batch_id in batch_ids:
         if batch_id not in found:
-            raise Invalid(f"There is no batch {batch_id}.", field="batch_ids")
+            raise Invalid("Batch {batch} does not exist.", batch=batch_id, field="batch_ids")
         _check_batch(found[batch_id], carrier)
     taken = select(run_batches.c.batch_id).where(
         run_batches.c.campaign_id == campaign_id, run_batches.c.batch_id.in_(batch_ids)
     )
     if twice := connection.execute(taken).first():
-        raise Conflict(f"Batch {twice.batch_id} is in this campaign already.", field="batch_ids")
+        raise Conflict("Batch {batch} is already in this campaign.", batch=twice.batch_id, field="batch_ids")
     return [each for each in batch_ids if _is_wrong(found[each], known)]
 
 
@@ -211,9 +218,14 @@ def _is_wrong(batch: Record, known: Collection[int]) -> bool:
         return False
     if batch.id not in known:
         raise Invalid(
-            f"Batch {batch.id} seems to be the wrong file ({batch.rejected} of {batch.lines} lines are bad, "
-            f"{batch.other_range} of {batch.accepted} numbers are in another carrier's range): look at it, "
-            "then say that you know this (acknowledged, --known).",
+            "Batch {batch} may be the wrong file: {rejected} of {lines} lines are bad, and "
+            "{other_range} of {accepted} numbers are in another carrier's range. Check it, then "
+            "confirm that it is right (acknowledged, --known).",
+            batch=batch.id,
+            rejected=batch.rejected,
+            lines=batch.lines,
+            other_range=batch.other_range,
+            accepted=batch.accepted,
             field="acknowledged",
         )
     return True
@@ -221,11 +233,21 @@ def _is_wrong(batch: Record, known: Collection[int]) -> bool:
 
 def _check_batch(batch: Record, carrier: str) -> None:
     if batch.carrier != carrier:
-        raise Invalid(f"Batch {batch.id} is for {batch.carrier}, not for {carrier}.", field="batch_ids")
+        raise Invalid(
+            "Batch {batch} belongs to {carrier}, not to {other}.",
+            batch=batch.id,
+            carrier=batch.carrier,
+            other=carrier,
+            field="batch_ids",
+        )
     if batch.state != BatchState.READY:
-        raise Conflict(f"Batch {batch.id} is {batch.state}; a run takes batches that are ready.")
+        raise Conflict(
+            "Batch {batch} is {state}. A run accepts only batches that are ready.",
+            batch=batch.id,
+            state=batch.state,
+        )
     if batch.accepted == 0:
-        raise Invalid(f"Batch {batch.id} has no valid number.", field="batch_ids")
+        raise Invalid("Batch {batch} has no valid numbers.", batch=batch.id, field="batch_ids")
 
 
 def withdraw(connection: Connection, campaign_id: int, who: str) -> None:
@@ -267,7 +289,7 @@ def submit(connection: Connection, campaign_id: int, who: str) -> None:
     new = move_campaign(campaign.state, CampaignState.SUBMITTED)
     own = select(runs.c.id).where(runs.c.campaign_id == campaign_id)
     if connection.execute(own).first() is None:
-        raise Conflict("The campaign has no run; add one for each carrier first.")
+        raise Conflict("The campaign has no runs. Add one for each carrier first.")
     _check_made(connection, campaign_id)
     check_window_ahead(campaign, clock.now_ms())
     by = {"submitted_by": who, "behind": _behind(connection, campaign, who)}
@@ -285,12 +307,16 @@ def _check_made(connection: Connection, campaign_id: int) -> None:
     if row is None:
         return
     if row.state == BatchState.IMPORTING:
-        raise Conflict(f"Batch {row.id} is still being made; submit the campaign once it is ready.")
-    raise Conflict(row.error or f"Batch {row.id} is {row.state}; remove its run first.")
+        raise Conflict("Batch {id} is still being created. Submit the campaign when it is ready.", id=row.id)
+    raise Conflict(
+        row.error or Phrase("Batch {id} is {state}. Remove its run first.", id=row.id, state=row.state)
+    )
 
 
 def check_window_ahead(campaign: Record, at_ms: int) -> None:
     """Raise Conflict if the window is over at that instant: nothing would be sent."""
     if campaign.window_end is not None and campaign.window_end <= at_ms:
         ended = clock.moment(campaign.window_end).isoformat(timespec="minutes")
-        raise Conflict(f"The sending window ended at {ended}; edit the campaign to give it a later end.")
+        raise Conflict(
+            "The sending window ended at {ended}. Edit the campaign and choose a later end.", ended=ended
+        )

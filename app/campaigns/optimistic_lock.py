@@ -50,11 +50,13 @@ def hold_campaign(connection: Connection, row: Record) -> None:
 def _write(connection: Connection, row: Record, **values: Any) -> None:
     same = (campaigns.c.id == row.id, campaigns.c.version == row.version)
     if connection.execute(update(campaigns).where(*same).values(values)).rowcount == 0:
-        raise Conflict(f"Campaign {row.id} has just been changed; read it again and repeat.")
+        raise Conflict(
+            "Campaign {campaign} was changed in the meantime. Reload and try again.", campaign=row.id
+        )
 
 
 def change_run(connection: Connection, row: Record, **values: Any) -> None:
     """Write the values. Raises Conflict if the run's state changed since it was read."""
     same = (runs.c.id == row.id, runs.c.state == row.state)
     if connection.execute(update(runs).where(*same).values(values)).rowcount == 0:
-        raise Conflict(f"Run {row.id} is no longer {row.state}; look again and repeat.")
+        raise Conflict("Run {run} is no longer {state}. Reload and try again.", run=row.id, state=row.state)

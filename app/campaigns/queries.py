@@ -58,7 +58,7 @@ class Suspension:
 
 
 _LOOK = "Look for the cause, then resume or cancel it."
-_RAISE = "Ask for a higher budget, which another person approves, or cancel the run."
+_RAISE = "Request a higher budget, which another person must approve, or cancel the run."
 
 
 def suspension(value: Mapping[str, Any] | None) -> Suspension | None:

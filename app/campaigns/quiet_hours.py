@@ -27,10 +27,10 @@ def check(day: DayHours, default: DayHours, purpose: str, *, urgent: bool) -> No
     """Raise Invalid for values that are no times of day, or night hours of a campaign that is not urgent."""
     for name, time in (("day_starts", day.starts), ("day_ends", day.ends)):
         if not clock.is_time(time):
-            raise Invalid(f"{name} is a time of the day as HH:MM, 00:00 to 24:00.", field=name)
+            raise Invalid("{field} must be a time of day as HH:MM, from 00:00 to 24:00.", field=name)
     if day.ends <= day.starts:
         raise Invalid(
-            "The day's sending hours end before they start; 00:00 to 24:00 is the whole day.",
+            "The daily sending hours must end after they start. For the whole day, enter 00:00 to 24:00.",
             field="day_ends",
         )
     if urgent:
@@ -38,8 +38,11 @@ def check(day: DayHours, default: DayHours, purpose: str, *, urgent: bool) -> No
     earliest, latest = min(default.starts, _STARTS), max(default.ends, _ENDS)
     if day.starts < earliest or day.ends > latest:
         raise Invalid(
-            f"A campaign of purpose {purpose} is sent between {earliest} and {latest}; only "
-            "canh_bao_khan may go out at other hours.",
+            "Campaigns with the purpose {purpose} can only be sent between {earliest} and "
+            "{latest}; canh_bao_khan has no such limit.",
+            purpose=purpose,
+            earliest=earliest,
+            latest=latest,
             field="day_starts" if day.starts < earliest else "day_ends",
         )
 

@@ -55,11 +55,11 @@ async def get_edition(campaign_id: Id, if_match: IfMatch = None) -> Edition:
     """Return the path's campaign and the version of If-Match. Raises VersionWanted without one."""
     if if_match is None:
         raise VersionWanted(
-            "Send If-Match with the ETag of the campaign that you have read.", field="If-Match"
+            "If-Match is required. Send the ETag of the campaign that you have read.", field="If-Match"
         )
     found = [number for each in versions_of(if_match) if (number := ids.read(each)) is not None]
     if len(found) != 1:
-        raise Invalid("An edit names the one version that it was made from.", field="If-Match")
+        raise Invalid("If-Match must contain exactly one version.", field="If-Match")
     return Edition(campaign_id, found[0])
 
 
@@ -253,7 +253,7 @@ def return_campaign(
 
 @router.post("/campaigns/{campaign_id}/budget", status_code=201)
 def ask_budget(campaign_id: Id, body: BudgetBody, db: Db, who: Who) -> budgets.BudgetOrder:
-    """Ask for another budget of an approved campaign; another person approves it."""
+    """Request another budget for an approved campaign. Another person must approve it."""
     db.read(tenant_scope.require, who, campaign_id=campaign_id)
     return db.write(budget_orders.ask, campaign_id, body.budget_segments, body.because, who.name)
 

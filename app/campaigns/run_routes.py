@@ -189,7 +189,7 @@ def end_run(run_id: Run, db: Db, who: Who, body: MomentBody | None = None) -> qu
 
 @router.post("/{run_id}/pause")
 def pause_run(run_id: Run, db: Db, who: Who) -> queries.RunSummary:
-    """Stop sending, after what is in flight. Repeating it changes nothing."""
+    """Pause sending. Messages in flight still arrive. Repeating it changes nothing."""
     db.read(tenant_scope.require, who, run_id=run_id)
     return _ordered(db, stage.Verb.PAUSE, run_id, who)
 

@@ -27,6 +27,7 @@ from app.database.models import daily_counts, runs
 from app.ledger import erasure, restore_acknowledgement, unreached
 from app.ledger.contract import SLOWEST
 from app.security import audit
+from carriers.phrases import join
 
 PRIORITIES = range(-100, 101)
 FASTEST = 100_000  # SMS parts a second
@@ -90,8 +91,13 @@ def act(connection: Connection, verb: Verb, run_id: int, who: str, at: datetime 
     if run.state in move.obeyed:
         return RunState(run.state)
     if run.state not in move.sources:
-        allowed = " or ".join(move.sources)
-        raise Conflict(f"The run is {run.state}; {verb} is for a run that is {allowed}.")
+        allowed = join(move.sources, " or ")
+        raise Conflict(
+            "Cannot {verb} the run because it is {state}. It must be {allowed}.",
+            state=run.state,
+            verb=verb,
+            allowed=allowed,
+        )
     new = move_run(run.state, move.target)
     also = _along_with(connection, verb, run, at_ms, at is not None)
     optimistic_lock.change_run(connection, run, state=new, **also)
@@ -106,15 +112,20 @@ def _moment(connection: Connection, verb: Verb, run: Record, at: datetime | None
     """Return when the verb took effect, in ms. Raises Invalid for a time that can't be."""
     held = carrier_audience.of_run(connection, run.id) is not None
     if verb is Verb.END and not held:
-        raise Conflict(f"Loa sends run {run.id} itself and sees its end; cancel it to stop it before.")
+        raise Conflict(
+            "Loa sends run {run} itself and records its end. To stop it early, cancel it.", run=run.id
+        )
     if at is None:
         return shared_ms(connection)
     if not held or verb not in (Verb.START, Verb.END):
-        raise Invalid("A time is only given with start and end of a run whose carrier sends.", field="at")
+        raise Invalid(
+            "A time can only be given when starting or ending a run that the carrier sends itself.",
+            field="at",
+        )
     if at.tzinfo is None or at > clock.from_ms(shared_ms(connection)):
-        raise Invalid("The time needs its zone and can't lie in the future.", field="at")
+        raise Invalid("The time needs a time zone and cannot be in the future.", field="at")
     if verb is Verb.END and run.started_at is not None and clock.to_ms(at) < run.started_at:
-        raise Invalid("The run can't have ended before it started.", field="at")
+        raise Invalid("The run cannot have ended before it started.", field="at")
     return clock.to_ms(at)
 
 
@@ -160,8 +171,9 @@ def _check_begun(at_ms: int, approved_ms: int) -> None:
     if at_ms // 60_000 < approved_ms // 60_000:
         approved = clock.moment(approved_ms).isoformat(timespec="minutes")
         raise Invalid(
-            f"The run can't have started before its campaign was approved, at {approved}; state when the "
-            "carrier began.",
+            "The run cannot have started before the campaign was approved ({approved}). Enter the "
+            "time when the carrier started sending.",
+            approved=approved,
             field="at",
         )
 
@@ -173,14 +185,16 @@ def set_rate(connection: Connection, run_id: int, rate: int | None, who: str) ->
     """
     run = optimistic_lock.run(connection, run_id)
     if run.state == RunState.CANCELLED:
-        raise Conflict(f"Run {run_id} is cancelled; nothing of it is sent any more.")
+        raise Conflict("Run {run} is cancelled. It sends no more messages.", run=run_id)
     if carrier_audience.of_run(connection, run_id) is not None:
-        raise Conflict(f"The carrier sends run {run_id} itself, at a rate of its own.")
+        raise Conflict("The carrier sends run {run} itself at its own rate.", run=run_id)
     least = ceil(round(forecast.rate_at(connection, run.carrier).segments_per_second * SLOWEST, 6)) or 1
     if rate is not None and not least <= rate <= FASTEST:
         raise Invalid(
-            f"The rate is between {least} and {FASTEST} SMS parts a second; none is that of the links. To "
-            "send nothing for a while, pause the run.",
+            "The rate must be between {least} and {most} SMS parts per second; without one the run "
+            "uses the rate of its links. To stop sending for a while, pause the run.",
+            least=least,
+            most=FASTEST,
             field="segments_per_second",
         )
     optimistic_lock.change_run(connection, run, segments_per_second=rate)
@@ -191,7 +205,10 @@ def set_priority(connection: Connection, run_id: int, priority: int, who: str) -
     """Set the run's priority: of the runs at one carrier, higher numbers are sent first."""
     if priority not in PRIORITIES:
         raise Invalid(
-            f"The priority is between {PRIORITIES.start} and {PRIORITIES.stop - 1}.", field="priority"
+            "The priority must be between {least} and {most}.",
+            least=PRIORITIES.start,
+            most=PRIORITIES.stop - 1,
+            field="priority",
         )
     run = optimistic_lock.run(connection, run_id)
     optimistic_lock.change_run(connection, run, priority=priority)

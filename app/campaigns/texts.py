@@ -11,6 +11,7 @@ from importlib.resources.abc import Traversable
 from typing import Any
 
 from app.core.errors import NotFound, SetupError
+from carriers.phrases import join
 from carriers.text import nfc
 
 PURPOSES = ("tuyen_truyen", "canh_bao_khan")
@@ -43,7 +44,12 @@ def find(key: str) -> Text:
         if text.key == key:
             return text
     known = ", ".join(text.key for text in all_texts())
-    raise NotFound(f'There is no text "{key}" in messages/; there are: {known}.', field="text_key")
+    raise NotFound(
+        'Text "{key}" does not exist in messages/. Available texts: {known}.',
+        key=key,
+        known=known,
+        field="text_key",
+    )
 
 
 def read_texts(folder: Traversable) -> tuple[Text, ...]:
@@ -55,7 +61,9 @@ def _text(file: Traversable) -> Text:
     try:
         table = tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SetupError(f"messages/{file.name} is not TOML in UTF-8: {error}.") from None
+        raise SetupError(
+            "messages/{file} is not valid TOML in UTF-8: {why}.", file=file.name, why=error
+        ) from None
     text = Text(**_strings(table, file.name))
     _check(text, file.name)
     return text
@@ -65,18 +73,27 @@ def _strings(table: dict[str, Any], name: str) -> dict[str, str]:
     """Return the table as NFC arguments for a text. Raises SetupError for a missing or unknown field."""
     known = {field.name: field for field in fields(Text)}
     if strange := sorted(table.keys() - known.keys()):
-        raise SetupError(f"messages/{name}: {strange[0]} is no field of a text; see messages/README.md.")
+        raise SetupError(
+            "messages/{file}: unknown field {key}. See messages/README.md.", file=name, key=strange[0]
+        )
     for key, field in known.items():
         value = table.get(key, field.default)
         if not isinstance(value, str) or (not value.strip() and field.default != ""):
-            raise SetupError(f"messages/{name}: {key} must be there, as words between quotes.")
+            raise SetupError("messages/{file}: {key} is required, as a quoted string.", file=name, key=key)
     return {key: nfc(value) for key, value in table.items()}
 
 
 def _check(text: Text, name: str) -> None:
     if not _KEY.fullmatch(text.key) or f"{text.key}.toml" != name:
         raise SetupError(
-            f"messages/{name}: key must be the file's name without .toml, in small letters, digits, hyphens."
+            "messages/{file}: key must be the file name without .toml, in lower-case letters, "
+            "digits and hyphens.",
+            file=name,
         )
     if text.purpose not in PURPOSES:
-        raise SetupError(f"messages/{name}: purpose must be {' or '.join(PURPOSES)}, not {text.purpose}.")
+        raise SetupError(
+            "messages/{file}: purpose must be {known}, not {purpose}.",
+            file=name,
+            known=join(PURPOSES, " or "),
+            purpose=text.purpose,
+        )

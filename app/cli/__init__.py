@@ -21,14 +21,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_PORT = "stop what listens there, or choose another address or port"
-_FULL = "make room on that disk, or name a file on another one"
+_PORT = "stop the program that listens there, or choose another address or port"
+_FULL = "free some space on that disk, or name a file on another one"
 _REMEDIES = {
     **dict.fromkeys((EADDRINUSE, EADDRNOTAVAIL), _PORT),
     **dict.fromkeys((ENOSPC, EDQUOT), _FULL),
-    EFBIG: "this account may write no file of that size (ulimit -f)",
-    EISDIR: "name a file in it",
-    ELOOP: "the link leads to itself; name a file",
+    EFBIG: "this account cannot write files of that size (ulimit -f)",
+    EISDIR: "name a file in this folder",
+    ELOOP: "the link points to itself; name a file",
     ENAMETOOLONG: "choose a shorter name",
 }
 _WrongUse: Any = typer.BadParameter.__base__  # whatever is typed wrong
@@ -49,11 +49,14 @@ def loa(
         typer.Option(
             envvar="LOA_SERVER",
             metavar="URL",
-            help="Ask the Loa there instead of the database here; its key in LOA_KEY or LOA_KEY_FILE.",
+            help=(
+                "Use the Loa at this address instead of the local database; its key is in LOA_KEY "
+                "or LOA_KEY_FILE."
+            ),
         ),
     ] = None,
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Say which Loa this is.")
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Show the version of Loa.")
     ] = False,
 ) -> None:
     """Bulk SMS awareness broadcast: one approved text, every subscriber once, a report that adds up."""
@@ -80,9 +83,12 @@ def main() -> None:
     except Unreal as error:
         _fail(Invalid(str(error)), as_json)
     except OSError as error:  # such as a file for --out in a folder that is not there
-        where = f"{error.filename} can't be read or written" if error.filename else "The system refuses"
-        remedy = _REMEDIES.get(error.errno or 0, "name a file or folder that this account may use")
-        _fail(Invalid(f"{where} ({error.strerror}); {remedy}."), as_json)
+        where = f"{error.filename} cannot be read or written" if error.filename else "The system refused"
+        remedy = _REMEDIES.get(error.errno or 0, "name a file or folder that this account can use")
+        _fail(
+            Invalid("{where} ({strerror}); {remedy}.", where=where, strerror=error.strerror, remedy=remedy),
+            as_json,
+        )
     except _WrongUse as error:
         _fail(Invalid(error.format_message()), as_json, error.exit_code)
 
@@ -92,8 +98,8 @@ def _check_encoding(words: list[str]) -> None:
     for number, word in enumerate(words, 1):
         if not word.isascii() and any("\ud800" <= each <= "\udfff" for each in word):
             raise Invalid(
-                f"Word {number} of the command line is not UTF-8; type it anew, or set a UTF-8 locale and "
-                "rename the file that it names."
+                "Argument {number} is not UTF-8. Type it again, or set a UTF-8 locale and rename the file.",
+                number=number,
             )
 
 

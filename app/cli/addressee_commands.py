@@ -27,7 +27,7 @@ from app.reports.intake.schemas import AddresseeBody, OutreachBody
 if TYPE_CHECKING:
     from loa_client import LoaClient
 
-app = typer.Typer(no_args_is_help=True, help="Whom a directive addresses, and what they report.")
+app = typer.Typer(no_args_is_help=True, help="Addressees of a directive and their reports.")
 
 Out = Annotated[Path, typer.Option(help="The workbook to write.")]
 
@@ -63,7 +63,7 @@ def _row(of: Any, first: datetime | None) -> _Row:
 
 @app.command()
 def channels(directive_id: Number, as_json: Json = False) -> None:
-    """Show what all addressees did together, by channel."""
+    """Show the totals of all addressees by channel."""
     found = asked(
         lambda api: api.list_addressees(directive_id).channels,
         lambda db: addressees.totals(db.read(addressees.addressee_statuses, directive_id, clock.now_ms())),
@@ -74,10 +74,10 @@ def channels(directive_id: Number, as_json: Json = False) -> None:
 @app.command("set")
 def set_(
     directive_id: Number,
-    name: Annotated[str, typer.Argument(help="As in the letter; a new name is added.")],
+    name: Annotated[str, typer.Argument(help="As in the directive; a new name is added.")],
     kind: Annotated[AddresseeKind, typer.Option(help="Its group in the report.")],
     carrier: Annotated[str | None, typer.Option(help="For a carrier: viettel, vnpt, mobifone ...")] = None,
-    email: Annotated[str | None, typer.Option(help="Where it is reminded.")] = None,
+    email: Annotated[str | None, typer.Option(help="Address for reminders.")] = None,
     as_json: Json = False,
 ) -> None:
     """Set an addressee's kind, carrier and e-mail, or add an addressee."""
@@ -96,18 +96,23 @@ def set_(
 @app.command()
 def report(
     directive_id: Number,
-    name: Annotated[str, typer.Argument(help="As in the letter.")],
+    name: Annotated[str, typer.Argument(help="As in the directive.")],
     channel: Annotated[OutreachChannel, typer.Option(help="How people were reached.")],
     pieces: Annotated[int, typer.Option(help="Items, broadcasts, meetings.")],
     reach: Annotated[int | None, typer.Option(help="People or views.")] = None,
-    minutes: Annotated[int | None, typer.Option(help="Of broadcasts.")] = None,
+    minutes: Annotated[int | None, typer.Option(help="Minutes of broadcasts.")] = None,
     url: Annotated[str, typer.Option(help="A web address.")] = "",
-    number: Annotated[str | None, typer.Option(help="Of its report.")] = None,
-    received: Annotated[str | None, typer.Option(help="When it came, with a zone; now.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Why it corrects the version before.")] = None,
-    scan: Annotated[Path | None, typer.Option(callback=readable, help="The paper: PDF, PNG or JPEG.")] = None,
+    number: Annotated[str | None, typer.Option(help="Number of its report.")] = None,
+    received: Annotated[
+        str | None, typer.Option(help="When it arrived, with a time zone; default: now.")
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="Reason for correcting the previous version.")] = None,
+    scan: Annotated[
+        Path | None, typer.Option(callback=readable, help="A scan of the document: PDF, PNG or JPEG.")
+    ] = None,
 ) -> None:
-    """Store what an addressee did through one channel; for several at once use the workbook or the API."""
+    """Record what an addressee did through one channel. For several channels, use the workbook or the
+    API."""
     at = instant("received", received)
     item = {"channel": channel, "pieces": pieces, "reach": reach, "minutes": minutes, "url": url}
     said = {"addressee": name, "items": [item], "number": number, "received_at": at, "reason": reason}
@@ -160,9 +165,9 @@ def form_(directive_id: Number, out: Out) -> None:
 @app.command("import")
 def import_(
     directive_id: Number,
-    file: Annotated[Path, typer.Argument(callback=readable, help="The filled workbook, .xlsx or .ods.")],
+    file: Annotated[Path, typer.Argument(callback=readable, help="The completed workbook, .xlsx or .ods.")],
 ) -> None:
-    """Import the filled workbook, all or nothing; reports that are known already are skipped."""
+    """Import the completed workbook, all or nothing. Existing reports are skipped."""
 
     def here(db: Database) -> int:
         from app.reports.intake import external_activity_workbook

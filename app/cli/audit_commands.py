@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from loa_client import LoaClient
 
 app = typer.Typer(
-    no_args_is_help=True, help="What people did: append-only, each act chained to the one before."
+    no_args_is_help=True, help="What users did: append-only, each act chained to the previous one."
 )
 
 _PIECE = 1000
@@ -48,12 +48,12 @@ def verify(
     found = _verified(earlier)
     if as_json or found.fault is None:
         gone = f" (1 to {found.erased} erased by certificate {found.certificate})" if found.erased else ""
-        said = counted(found.rows, f"act{gone}, as it was", f"acts{gone}, all as they were")
+        said = counted(found.rows, f"act{gone}, unaltered", f"acts{gone}, all unaltered")
         said += f" written{_proof(found)}."
         said += f" Head: {found.rows}:{found.head}"
         say(found, as_json) if as_json else typer.echo(said)
     if found.fault:
-        raise Conflict(f"The audit is not as it was written. {found.fault}")
+        raise Conflict("The audit log was altered. {fault}", fault=found.fault)
 
 
 def _verified(earlier: tuple[int, str] | None) -> Chain:
@@ -86,7 +86,7 @@ def _earlier(head: str) -> tuple[int, str]:
     said, _, digest = head.partition(":")
     rows = ids.read(said)
     if rows is None or (rows and not re.fullmatch(hashing.PATTERN, digest)):
-        raise Invalid("--head must be ROWS:HASH, as an earlier verification printed it.")
+        raise Invalid("--head must be ROWS:HASH, as printed by an earlier verification.")
     return rows, digest
 
 
@@ -94,11 +94,12 @@ def _against(found: Chain, rows: int, digest: str, hash_of: Callable[[int], str 
     fault = None
     if rows < found.erased:
         fault = (
-            f"Rows 1 to {found.erased} are erased (certificate {found.certificate}), so a head of row {rows} "
-            "proves nothing any more: give one that was printed later."
+            f"Rows 1 to {found.erased} have been erased (certificate {found.certificate}), so a "
+            f"head of row {rows} "
+            "proves nothing. Use one that was printed later."
         )
     elif rows and hash_of(rows) != digest:
-        fault = f"Row {rows} is not the one that was there at that time."
+        fault = f"Row {rows} differs from the row that was there at that time."
     return replace(found, fault=fault)
 
 
@@ -112,12 +113,12 @@ def _hash_of(connection: Connection, row: int) -> str | None:
 
 @app.command()
 def seal(
-    head: Annotated[str, typer.Option(help="ROWS:HASH of the chain now, which you have compared.")],
+    head: Annotated[str, typer.Option(help=("ROWS:HASH of the current chain, which you have compared."))],
 ) -> None:
-    """Seal by secret_key the acts from before there was one, after you have compared the chain's head."""
+    """Seal acts written before secret_key was set, after you have compared the chain's head."""
     with open_db() as (db, _):
         count = db.write(audit.seal_all, whoami(), head)
-    said = f"{counted(count, 'act is', 'acts are')} sealed." if count else "Every act is sealed already."
+    said = f"{counted(count, 'act is', 'acts are')} sealed." if count else "Every act is already sealed."
     done(said, sealed=count)
 
 

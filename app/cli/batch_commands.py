@@ -21,6 +21,7 @@ from app.cli.files import as_file, read_twice, replace_lines
 from app.cli.output import Json, Number, bar, done, listing, say, whoami, whole
 from app.core.carrier_check import check_own
 from app.core.masking import escaped
+from carriers.phrases import Phrase
 
 app = typer.Typer(no_args_is_help=True, help="Batches: subscribers of one carrier, from one file.")
 
@@ -31,10 +32,10 @@ _COLUMNS = ("id", "carrier", "name", "state", "percent", "lines", "accepted", "r
 def import_(
     file: Annotated[Path, typer.Argument(callback=read_twice, help="CSV (also .gz) or XLSX.")],
     carrier: Annotated[str, typer.Option(help="viettel, vnpt, mobifone ...")],
-    name: Annotated[str | None, typer.Option(help="What people call it; else the file's name.")] = None,
+    name: Annotated[str | None, typer.Option(help="A name for it; default: the file name.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Import a file; the same file again is the same batch."""
+    """Import a file. Importing the same file again gives the same batch."""
     if common.server is not None:
         _send(file, carrier, name, as_json)
         return
@@ -53,10 +54,10 @@ def import_(
         return
     _tell(batch, "" if known.created else " (known already)")
     for count, words in (
-        (batch.other_range, "numbers are of other carriers' ranges; they may have been ported"),
-        (counts.unknown_areas, "lines have an area that is not known; they are counted without one"),
-        (counts.languages_ignored, "lines name a language, which is not kept"),
-        (counts.short_rows, "lines have fewer cells than the header; what they lack is taken as empty"),
+        (batch.other_range, "numbers are in other carriers' ranges; they may have been ported"),
+        (counts.unknown_areas, "lines have an unknown area and are counted without one"),
+        (counts.languages_ignored, "lines have a language, which is ignored"),
+        (counts.short_rows, "lines have fewer cells than the header; missing cells are treated as empty"),
     ):
         if count:
             typer.echo(f"{count} {words}.")
@@ -89,14 +90,14 @@ def list_(as_json: Json = False) -> None:
 
 @app.command()
 def show(batch_id: Number, as_json: Json = False) -> None:
-    """Show one batch: its counts, its file's hash, and why an import failed."""
+    """Show one batch: its counts, the file's hash, and why an import failed."""
     found = remote.asked(lambda api: api.get_batch(batch_id), lambda db: db.read(queries.get, batch_id))
     say(found, as_json)
 
 
 @app.command()
 def discard(batch_id: Number) -> None:
-    """Put a failed batch out of the way; the same file later is imported anew."""
+    """Discard a failed batch; the same file can then be imported again."""
     remote.asked(
         lambda api: api.discard_batch(batch_id),
         lambda db: db.write(importer.discard, batch_id, whoami()),
@@ -108,9 +109,9 @@ def discard(batch_id: Number) -> None:
 @app.command()
 def bad_lines(
     batch_id: Annotated[int, typer.Argument(parser=whole, help="The batch.")],
-    out: Annotated[Path | None, typer.Option(help="Write CSV for Excel there.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file to write, as CSV for Excel.")] = None,
 ) -> None:
-    """Show the lines that gave no subscriber, and why."""
+    """Show the bad lines, and why they were rejected."""
     if common.server is not None:
         with remote.client() as api:
             if out:
@@ -132,4 +133,4 @@ def _tell_bad(batch: Any, lines: Iterable[Any]) -> None:
     for line in lines:
         typer.echo(f"{line.line}\t{escaped(line.value)}\t{line.reason_en}")
     if (rest := batch.lines - batch.accepted - KEPT) > 0:
-        typer.echo(f"{rest} more bad lines are counted, and not kept one by one.")
+        typer.echo(Phrase("{n} more bad lines were counted but not stored.", n=rest))

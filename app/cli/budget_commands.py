@@ -14,17 +14,17 @@ from app.cli.output import Json, Number, done, listing, say, whoami, whole
 from app.cli.remote import asked
 from app.core.errors import Conflict
 
-app = typer.Typer(no_args_is_help=True, help="Budgets: what is spent, and ask for another one.")
+app = typer.Typer(no_args_is_help=True, help=("Budgets: what is spent, and requests for another budget."))
 
 
 @app.command()
 def show(campaign_id: Number, as_json: Json = False) -> None:
-    """Show the budget that counts for a campaign, what is spent of it, and the requests for another one."""
+    """Show a campaign's budget, what has been spent, and requests for another budget."""
     found = asked(
         lambda api: api.get_campaign(campaign_id), lambda db: db.read(queries.dossier, campaign_id)
     ).budget
     if found is None:
-        raise Conflict(f"Campaign {campaign_id} has no budget.")
+        raise Conflict("Campaign {campaign_id} has no budget.", campaign_id=campaign_id)
     if as_json:
         say(found, as_json)
         return
@@ -37,10 +37,10 @@ def show(campaign_id: Number, as_json: Json = False) -> None:
 @app.command()
 def ask(
     campaign_id: Number,
-    segments: Annotated[int, typer.Option(parser=whole, help="The most SMS parts.")],
-    because: Annotated[str, typer.Option(help="Why; who approves reads it.")],
+    segments: Annotated[int, typer.Option(parser=whole, help="The maximum number of SMS parts.")],
+    because: Annotated[str, typer.Option(help="The reason, shown to the approver.")],
 ) -> None:
-    """Ask for another budget of an approved campaign; another person approves it."""
+    """Request another budget for an approved campaign. Another person must approve it."""
     body = filled(BudgetBody, {"budget_segments": segments, "because": because})
     order = asked(
         lambda api: api.ask_budget(campaign_id, budget_segments=body.budget_segments, because=body.because),
@@ -48,7 +48,7 @@ def ask(
         looks=False,
     )
     done(
-        f"Request {order.number} waits for its approval: loa budget approve {campaign_id} {order.number}",
+        f"Request {order.number} is waiting for approval: loa budget approve {campaign_id} {order.number}",
         campaign=campaign_id,
         order=order.number,
     )
@@ -57,9 +57,9 @@ def ask(
 @app.command()
 def approve(
     campaign_id: Number,
-    order: Annotated[int, typer.Argument(parser=whole, help="As `loa budget show` numbers it.")],
+    order: Annotated[int, typer.Argument(parser=whole, help="The number in `loa budget show`.")],
 ) -> None:
-    """Approve a request of somebody else; runs that have paused themselves for want of budget go on."""
+    """Approve another person's request. Runs paused by the old budget continue."""
     asked(
         lambda api: api.approve_budget(campaign_id, order),
         lambda db: db.write(
@@ -67,4 +67,4 @@ def approve(
         ),
         looks=False,
     )
-    done(f"Campaign {campaign_id} has the budget of request {order}.", campaign=campaign_id, order=order)
+    done(f"Campaign {campaign_id} now has the budget of request {order}.", campaign=campaign_id, order=order)

@@ -37,25 +37,27 @@ app = typer.Typer(no_args_is_help=True, help="Campaigns: one text, one sender, o
 
 _EVERY_S = 0.5
 
-Reason = Annotated[str, typer.Option(help="Why; the author reads it.")]
+Reason = Annotated[str, typer.Option(help="The reason, shown to the author.")]
 
 
 @app.command()
 def create(
-    name: Annotated[str, typer.Argument(help="What people call it.")],
-    sender: Annotated[str, typer.Option(help="The registered sender name.")],
+    name: Annotated[str, typer.Argument(help="A name for it.")],
+    sender: Annotated[str, typer.Option(help="The registered sender ID.")],
     purpose: Annotated[str, typer.Option(help="tuyen_truyen or canh_bao_khan.")] = "tuyen_truyen",
-    text_key: Annotated[str | None, typer.Option(help="A text of messages/.")] = None,
-    text: Annotated[str | None, typer.Option(help="Or your own wording.")] = None,
-    form: Annotated[TextForm, typer.Option(help="Which form goes out.")] = TextForm.UNACCENTED,
-    directive: Annotated[int | None, typer.Option(parser=whole, help="The letter behind it.")] = None,
-    start: Annotated[str | None, typer.Option(help="Not before, with a zone.")] = None,
-    end: Annotated[str | None, typer.Option(help="Not after, with a zone.")] = None,
-    day_starts: Annotated[str | None, typer.Option(help="Sending begins each day, HH:MM.")] = None,
-    day_ends: Annotated[str | None, typer.Option(help="Sending ends each day, HH:MM.")] = None,
-    budget: Annotated[int | None, typer.Option(parser=whole, help="The most SMS parts.")] = None,
+    text_key: Annotated[str | None, typer.Option(help="A text from messages/.")] = None,
+    text: Annotated[str | None, typer.Option(help="Or your own text.")] = None,
+    form: Annotated[TextForm, typer.Option(help="The form to send.")] = TextForm.UNACCENTED,
+    directive: Annotated[
+        int | None, typer.Option(parser=whole, help="The directive that it is based on.")
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="Earliest sending time, with a time zone.")] = None,
+    end: Annotated[str | None, typer.Option(help="Latest sending time, with a time zone.")] = None,
+    day_starts: Annotated[str | None, typer.Option(help="Daily start of sending, HH:MM.")] = None,
+    day_ends: Annotated[str | None, typer.Option(help="Daily end of sending, HH:MM.")] = None,
+    budget: Annotated[int | None, typer.Option(parser=whole, help="The maximum number of SMS parts.")] = None,
 ) -> None:
-    """Make a draft."""
+    """Create a draft."""
     said = {
         "name": name,
         "purpose": purpose,
@@ -83,20 +85,22 @@ def create(
 @app.command()
 def edit(
     campaign_id: Number,
-    name: Annotated[str | None, typer.Option(help="What people call it.")] = None,
-    sender: Annotated[str | None, typer.Option(help="The registered sender name.")] = None,
+    name: Annotated[str | None, typer.Option(help="A name for it.")] = None,
+    sender: Annotated[str | None, typer.Option(help="The registered sender ID.")] = None,
     purpose: Annotated[str | None, typer.Option(help="tuyen_truyen or canh_bao_khan.")] = None,
-    text_key: Annotated[str | None, typer.Option(help="A text of messages/.")] = None,
-    text: Annotated[str | None, typer.Option(help="Or your own wording.")] = None,
-    form: Annotated[TextForm | None, typer.Option(help="Which form goes out.")] = None,
-    directive: Annotated[int | None, typer.Option(parser=whole, help="The letter behind it.")] = None,
-    start: Annotated[str | None, typer.Option(help="Not before, with a zone.")] = None,
-    end: Annotated[str | None, typer.Option(help="Not after, with a zone.")] = None,
-    day_starts: Annotated[str | None, typer.Option(help="Sending begins each day, HH:MM.")] = None,
-    day_ends: Annotated[str | None, typer.Option(help="Sending ends each day, HH:MM.")] = None,
-    budget: Annotated[int | None, typer.Option(parser=whole, help="The most SMS parts.")] = None,
+    text_key: Annotated[str | None, typer.Option(help="A text from messages/.")] = None,
+    text: Annotated[str | None, typer.Option(help="Or your own text.")] = None,
+    form: Annotated[TextForm | None, typer.Option(help="The form to send.")] = None,
+    directive: Annotated[
+        int | None, typer.Option(parser=whole, help="The directive that it is based on.")
+    ] = None,
+    start: Annotated[str | None, typer.Option(help="Earliest sending time, with a time zone.")] = None,
+    end: Annotated[str | None, typer.Option(help="Latest sending time, with a time zone.")] = None,
+    day_starts: Annotated[str | None, typer.Option(help="Daily start of sending, HH:MM.")] = None,
+    day_ends: Annotated[str | None, typer.Option(help="Daily end of sending, HH:MM.")] = None,
+    budget: Annotated[int | None, typer.Option(parser=whole, help="The maximum number of SMS parts.")] = None,
 ) -> None:
-    """Change what is named and keep the rest; an approval becomes void."""
+    """Change the given options and keep the rest. Any approval becomes void."""
     said = {
         "name": name,
         "sender": sender,
@@ -110,7 +114,7 @@ def edit(
     said["budget_segments"] = budget
     changes = {field: value for field, value in said.items() if value is not None}
     if not changes:
-        raise Invalid("Say what to change, such as --end 2024-02-09T18:00+07:00.")
+        raise Invalid("Name at least one change, for example --end 2024-02-09T18:00+07:00.")
     whole = {"name": "-", "purpose": "-", "sender": "-"} | changes  # what is not changed is good already
     changes = {field: getattr(filled(CampaignBody, whole), field) for field in changes}
     if common.server is not None:
@@ -134,18 +138,23 @@ def follow_up(
     campaigns: Annotated[list[int], typer.Argument(parser=whole, help="Finished campaigns.")],
     outcome: Annotated[
         list[Outcome] | None,
-        typer.Option(help="Of their messages; again for each; none: undelivered, expired, no_receipt."),
+        typer.Option(
+            help=("Outcome of their messages; repeat for more. Default: undelivered, expired, no_receipt.")
+        ),
     ] = None,
-    area: Annotated[list[str] | None, typer.Option(help="A code; again for each; none: everywhere.")] = None,
-    name: Annotated[str | None, typer.Option(help="What people call it.")] = None,
-    text_key: Annotated[str | None, typer.Option(help="Another text of messages/.")] = None,
-    text: Annotated[str | None, typer.Option(help="Or your own wording; neither: the same text.")] = None,
-    form: Annotated[TextForm | None, typer.Option(help="Which form of it goes out.")] = None,
-    sender: Annotated[str | None, typer.Option(help="Another registered sender name.")] = None,
-    start: Annotated[str | None, typer.Option(help="Not before, with a zone.")] = None,
-    end: Annotated[str | None, typer.Option(help="Not after, with a zone.")] = None,
+    area: Annotated[
+        list[str] | None, typer.Option(help="An area code; repeat for more. Default: all areas.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="A name for it.")] = None,
+    text_key: Annotated[str | None, typer.Option(help="Another text from messages/.")] = None,
+    text: Annotated[str | None, typer.Option(help="Or your own text. Default: the same text.")] = None,
+    form: Annotated[TextForm | None, typer.Option(help="The form to send.")] = None,
+    sender: Annotated[str | None, typer.Option(help="Another registered sender ID.")] = None,
+    start: Annotated[str | None, typer.Option(help="Earliest sending time, with a time zone.")] = None,
+    end: Annotated[str | None, typer.Option(help="Latest sending time, with a time zone.")] = None,
 ) -> None:
-    """Make a draft to those whom finished campaigns did not reach, with a run at each of their carriers."""
+    """Create a draft for those whom finished campaigns did not reach, with a run at each of their
+    carriers."""
     given: dict[str, Any] = {"name": name, "text_key": text_key, "text": text, "form": form, "sender": sender}
     given |= {"window_start": instant("start", start), "window_end": instant("end", end)}
     changes = {field: value for field, value in given.items() if value is not None}
@@ -155,19 +164,19 @@ def follow_up(
     if common.server is not None:
         made: Any = at_server(lambda api: _followed_up(api, campaigns, outcomes, area or [], changes))
     else:
-        with open_db(working="The audience is being made") as (db, settings):
+        with open_db(working="Creating the audience") as (db, settings):
             default = DayHours(settings.day_starts, settings.day_ends)
             made = _made(db, db.write(follow_ups.create, wanted, default, whoami()))
     shares = {each.carrier: each.subscribers for each in made.follow_up.batches}
     whom = ", ".join(f"{n} at {carrier}" for carrier, n in shares.items())
     wrong = [each.error for each in made.follow_up.batches if each.error]
-    said = "\n".join([f"Campaign {made.campaign.id} is a draft to {whom}.", *wrong])
+    said = "\n".join([f"Campaign {made.campaign.id} is a draft for {whom}.", *wrong])
     done(said, campaign=made.campaign.id, subscribers=shares)
 
 
 def _made(db: Database, campaign_id: int) -> Any:
     """Make its audience here, or wait for the process that does."""
-    from app.batches.follow_up_job import make  # what other commands of campaigns do without
+    from app.batches.follow_up_job import make_here  # what other commands of campaigns do without
 
     while True:
         found = db.read(queries.dossier, campaign_id)
@@ -175,7 +184,7 @@ def _made(db: Database, campaign_id: int) -> Any:
         waiting = [each.batch_id for each in shares if each.state == BatchState.IMPORTING]
         if not waiting:
             return found
-        if not make(db, waiting[0]):
+        if not make_here(db, waiting[0]):
             time.sleep(_EVERY_S)
 
 
@@ -210,7 +219,7 @@ def _amend(api: LoaClient, campaign_id: int, changes: Mapping[str, Any]) -> None
 
 @app.command()
 def withdraw(campaign_id: Number) -> None:
-    """Give a campaign up before anything of it was sent; its runs are removed, an edit reopens it."""
+    """Withdraw a campaign before anything was sent. Its runs are removed; editing reopens it."""
     asked(
         lambda api: api.withdraw_campaign(campaign_id),
         lambda db: db.write(lifecycle.withdraw, campaign_id, whoami()),
@@ -221,7 +230,7 @@ def withdraw(campaign_id: Number) -> None:
 
 @app.command()
 def remove_run(run_id: Number) -> None:
-    """Remove a planned run from its campaign; an approval becomes void."""
+    """Remove a planned run from its campaign. Any approval becomes void."""
     asked(
         lambda api: api.remove_run(run_id),
         lambda db: db.write(lifecycle.remove_run, run_id, whoami()),
@@ -267,10 +276,10 @@ def _with_forecasts(found: Any, forecast_of: Callable[[int], Any]) -> tuple[quer
 @app.command()
 def add_run(
     campaign_id: Number,
-    carrier: Annotated[str, typer.Option(help="Through whom.")],
-    batch: Annotated[list[int], typer.Option(parser=whole, help="A batch of this carrier; again for each.")],
+    carrier: Annotated[str, typer.Option(help="The carrier that sends.")],
+    batch: Annotated[list[int], typer.Option(parser=whole, help="A batch of this carrier; repeat for more.")],
     known: Annotated[
-        bool, typer.Option("--known", help="It is known that a batch seems to be the wrong file.")
+        bool, typer.Option("--known", help="Confirm batches that look like the wrong file.")
     ] = False,
 ) -> None:
     """Add the campaign's run at one carrier."""
@@ -286,10 +295,12 @@ def add_run(
 @app.command()
 def add_held_run(
     campaign_id: Number,
-    carrier: Annotated[str, typer.Option(help="Who holds the subscribers and sends.")],
-    estimated: Annotated[int, typer.Option(help="Subscribers, roughly.")],
-    area_basis: Annotated[Basis, typer.Option(help="How the carrier tells areas.")] = Basis.REGISTERED,
-    area: Annotated[list[str] | None, typer.Option(help="A code; again for each; none: all.")] = None,
+    carrier: Annotated[str, typer.Option(help="The carrier that holds the subscribers and sends.")],
+    estimated: Annotated[int, typer.Option(help="Estimated number of subscribers.")],
+    area_basis: Annotated[Basis, typer.Option(help="How the carrier determines areas.")] = Basis.REGISTERED,
+    area: Annotated[
+        list[str] | None, typer.Option(help="An area code; repeat for more. Default: all areas.")
+    ] = None,
 ) -> None:
     """Add the campaign's run at a carrier that sends to its own subscribers."""
     asked_of = {"carrier": carrier, "areas": area or [], "area_basis": area_basis, "estimated": estimated}
@@ -312,7 +323,7 @@ def add_held_run(
 
 @app.command()
 def kit(campaign_id: Number, out: Annotated[Path, typer.Option(help="The zip to write.")]) -> None:
-    """Write the approved text for every other channel: page, poster, letter."""
+    """Write the approved text for other channels: page, poster, letter."""
 
     def here(db: Database) -> bytes:
         from app.core.config import load
@@ -326,7 +337,7 @@ def kit(campaign_id: Number, out: Annotated[Path, typer.Option(help="The zip to 
 
 @app.command()
 def submit(campaign_id: Number) -> None:
-    """Hand the draft over for approval."""
+    """Submit a draft for approval."""
     asked(
         lambda api: api.submit_campaign(campaign_id),
         lambda db: db.write(lifecycle.submit, campaign_id, whoami()),
@@ -338,13 +349,13 @@ def submit(campaign_id: Number) -> None:
 @app.command()
 def approve(
     campaign_id: Number,
-    digest: Annotated[str, typer.Option(help="As `loa campaign show` gave it.")],
-    reason: Annotated[str | None, typer.Option(help="Why it may go out at night, where it may.")] = None,
+    digest: Annotated[str, typer.Option(help="The digest in `loa campaign show`.")],
+    reason: Annotated[str | None, typer.Option(help="The reason for sending at night, if it may.")] = None,
     acknowledged: Annotated[
-        bool, typer.Option("--acknowledged", help="What `advice` has of errors is known, and right.")
+        bool, typer.Option("--acknowledged", help="Confirm the errors listed in `advice`.")
     ] = False,
 ) -> None:
-    """Approve exactly what was submitted; not by whoever wrote, changed or submitted it."""
+    """Approve exactly what was submitted. Whoever wrote, changed or submitted it cannot approve it."""
     reason = None if reason is None else checked(AnyKeptProse, "reason", reason)
 
     def here(db: Database) -> None:
@@ -363,17 +374,17 @@ def approve(
 
 @app.command()
 def sign(
-    campaign_id: Number, digest: Annotated[str, typer.Option(help="As `loa campaign show` gives it.")]
+    campaign_id: Number, digest: Annotated[str, typer.Option(help="The digest in `loa campaign show`.")]
 ) -> None:
-    """Sign an approval from before secret_key was set, after you have read it again."""
+    """Sign an approval given before secret_key was set, after you have checked it."""
     with open_db() as (db, _):
         db.write(approval.sign, campaign_id, digest, whoami())
-    done(f"The approval of campaign {campaign_id} is stamped.", campaign=campaign_id, stamped=True)
+    done(f"The approval of campaign {campaign_id} was signed.", campaign=campaign_id, stamped=True)
 
 
 @app.command()
 def reject(campaign_id: Number, reason: Reason) -> None:
-    """Refuse what was submitted."""
+    """Reject a submitted campaign."""
     reason = filled(ReasonBody, {"reason": reason}).reason
     asked(
         lambda api: api.reject_campaign(campaign_id, reason=reason),
@@ -385,7 +396,7 @@ def reject(campaign_id: Number, reason: Reason) -> None:
 
 @app.command("return")
 def return_(campaign_id: Number, reason: Reason) -> None:
-    """Send what was submitted back to its author, as a draft."""
+    """Return a submitted campaign to its author as a draft."""
     reason = filled(ReasonBody, {"reason": reason}).reason
     asked(
         lambda api: api.return_campaign(campaign_id, reason=reason),

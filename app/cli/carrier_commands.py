@@ -26,15 +26,17 @@ from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
 from carriers.contract import OutboundSms, Receipt
 
-app = typer.Typer(no_args_is_help=True, help="Links to carriers: look at them, and try them out.")
+app = typer.Typer(no_args_is_help=True, help="Links to carriers: check and test them.")
 
 Name = Annotated[str, typer.Argument(help="The link's name.")]
-Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="A day in Viet Nam, as 2026-02-09.")]
+Day = Annotated[
+    datetime, typer.Option(formats=["%Y-%m-%d"], help="A day in Vietnam time, for example 2026-02-09.")
+]
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Show the links of the settings and what can be done with each."""
+    """Show the configured links and what each can do."""
     found = link_checks.listed(config.load())
     columns = ("link", "carrier", "kind", "segments_per_second", "receipts", "poll", "test_numbers", "can")
     listing(found, columns, as_json)
@@ -42,10 +44,10 @@ def list_(as_json: Json = False) -> None:
 
 @app.command()
 def check(
-    name: Annotated[str, typer.Argument(help="A link, or a carrier for all its links.")],
+    name: Annotated[str, typer.Argument(help="A link, or a carrier to check all its links.")],
     as_json: Json = False,
 ) -> None:
-    """Ask whether a link works and the account is in order; sends nothing. Exit status 1 if not."""
+    """Check whether a link works and its account is in order. Sends nothing. Exit status 1 if not."""
     found = asyncio.run(link_checks.check(link_checks.chosen(_settings(), name)))
     if as_json:
         typer.echo(to_json(found, indent=2).decode())
@@ -59,16 +61,14 @@ def check(
 def try_out(
     link: Name,
     number: Annotated[str, typer.Argument(help="One of the link's test_numbers.")],
-    sender: Annotated[str, typer.Option(help="The registered sender name.")],
-    text_key: Annotated[str | None, typer.Option(help="A text of messages/.")] = None,
-    text: Annotated[str | None, typer.Option(help="Or your own wording.")] = None,
-    form: Annotated[TextForm, typer.Option(help="Which form of the text goes out.")] = TextForm.UNACCENTED,
-    wait: Annotated[
-        float, typer.Option(min=0, max=3600, help="Seconds to wait for what becomes of it.")
-    ] = 30,
+    sender: Annotated[str, typer.Option(help="The registered sender ID.")],
+    text_key: Annotated[str | None, typer.Option(help="A text from messages/.")] = None,
+    text: Annotated[str | None, typer.Option(help="Or your own text.")] = None,
+    form: Annotated[TextForm, typer.Option(help="The form of the text to send.")] = TextForm.UNACCENTED,
+    wait: Annotated[float, typer.Option(min=0, max=3600, help="Seconds to wait for the outcome.")] = 30,
     as_json: Json = False,
 ) -> None:
-    """Send one message to a listed test number, outside any campaign, and show the carrier's answer.
+    """Send one message to a test number, outside any campaign, and show the carrier's answer.
 
     Exit status 1 when it was not accepted, or failed.
     """
@@ -93,20 +93,20 @@ def figures(
     last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="The last day.")],
     as_json: Json = False,
 ) -> None:
-    """Show the carrier's own figures beside those of the ledger; neither corrects the other."""
+    """Show the carrier's own figures beside the ledger's. Neither corrects the other."""
     with open_db() as (db, settings):
         logs.configure(_quiet(settings))
         days = (first.date(), last.date())
         if days[0] > days[1]:
-            raise Invalid("--from is after --to.")
+            raise Invalid("--from must be before --to.")
         stated = asyncio.run(own.stated(link, _link(settings, link), *days))
         ours = db.read(own.ours, link, *days)
     if as_json:
         typer.echo(to_json({"the_carriers_own": stated, "our_ledger": ours}, indent=2).decode())
         return
-    typer.echo(f"The carrier's own figures ({link}, as it states them):")
+    typer.echo(f"The carrier's own figures ({link}):")
     listing(stated, ("period", "name", "count"), as_json)
-    typer.echo("\nOur ledger, for what the link was handed on these days:")
+    typer.echo("\nThe ledger, for what was handed to the link on these days:")
     listing(ours, ("state", "messages", "segments"), as_json)
 
 
@@ -114,11 +114,14 @@ def figures(
 def failures(
     link: Name,
     day: Day,
-    sender: Annotated[str, typer.Option(help="The registered sender name.")],
-    apply: Annotated[bool, typer.Option("--apply", help="Tell the ledger, each entry as a receipt.")] = False,
+    sender: Annotated[str, typer.Option(help="The registered sender ID.")],
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Record each entry in the ledger as a receipt.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show whom the carrier could not reach on a day. Numbers not listed are not thereby delivered."""
+    """Show the numbers that the carrier could not reach on a day. Numbers not listed are not
+    necessarily delivered."""
     settings = _settings()
     found = asyncio.run(carrier_totals.read(link, _link(settings, link), day.date(), sender))
     listing([_entry(receipt) for receipt in found], ("number", "code", "said"), as_json)
@@ -144,8 +147,8 @@ def _apply(link: str, what: tuple[str, date], found: Sequence[Receipt]) -> None:
             carrier_totals.take_in(inbox, whoami(), link, _link(settings, link), what, found)
         )
     typer.echo(
-        f"{applied.entries} entries: {applied.new} new to the ledger, {applied.known} known already, "
-        f"{applied.foreign} not ours, {applied.unclear} that could mean several messages.",
+        f"{applied.entries} entries: {applied.new} new to the ledger, {applied.known} already known, "
+        f"{applied.foreign} not from Loa, {applied.unclear} that could refer to several messages.",
         err=True,
     )
 
@@ -163,5 +166,5 @@ def _quiet(settings: Settings) -> Settings:
 
 def _link(settings: Settings, name: str) -> LinkSettings:
     if name not in settings.links:
-        raise Invalid(f"There is no link {name}; `loa carrier list` shows those there are.")
+        raise Invalid("Link {name} does not exist. Run `loa carrier list` to see the links.", name=name)
     return settings.links[name]

@@ -33,14 +33,16 @@ def decider(connection: Connection, operation: str) -> Caller:
         return Caller(whoami(), Role.ADMIN, person=True)
     if is_mapped():
         raise Forbidden(
-            "This process runs in a user namespace, where anybody can take anybody's number: who you are "
-            "can't be told. Decide over the API or the pages, or run the command outside of it."
+            "Loa cannot tell who you are, because this process runs in a user namespace where "
+            "anyone can take any user number. Use the API or the pages, or run the command outside "
+            "the namespace."
         )
     row = users.find_row(connection, account())
     if row is None or row.disabled_at is not None or not may(row.role, operation):
         raise Forbidden(
-            f"Your account {account()} is no person of Loa who may do this. Use the account of one who may; "
-            "`loa user list` shows them."
+            "Your account {account} is not a Loa user who may do this. Use an account that is; "
+            "`loa user list` shows them.",
+            account=account(),
         )
     users.genuine(connection, row)
     return Caller(whoami(), row.role, row.carrier, person=True)
@@ -68,8 +70,8 @@ def refuse_server() -> None:
     """Raise Invalid under --server, for a command that works on this host alone."""
     if server is not None:
         raise Invalid(
-            "This command works on this host: its settings, its database, its links. Run it on the server's "
-            "host, without --server (LOA_SERVER in the environment is the same)."
+            "This command works only on the host, with its settings, database and links. Run it on "
+            "the server's host without --server and without LOA_SERVER."
         )
 
 

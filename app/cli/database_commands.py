@@ -22,7 +22,7 @@ from app.ledger import restore_acknowledgement
 from app.ledger.transfer import back_up, copy_ledger
 from app.security import audit
 
-app = typer.Typer(no_args_is_help=True, help="The database itself: backup, restore, move.")
+app = typer.Typer(no_args_is_help=True, help="The database: backup, restore, move.")
 
 
 @app.callback()
@@ -44,7 +44,7 @@ def copy(
     try:
         database_url(to)
     except ValueError as error:
-        raise Invalid(f"--to {error}.") from None
+        raise Invalid("--to {error}.", error=error) from None
     with open_db(alone=True, working="Copying the ledger") as (source, settings):
         target = Database(normal_url(to))
         try:
@@ -59,22 +59,23 @@ def copy(
             target.close()
     done(
         f"Copied and verified {sum(rows.values()):,} rows of {len(rows)} tables.\n"
-        "Set LOA_DATABASE_URL to that server from now on; the SQLite file is as it was.",
+        "Set LOA_DATABASE_URL to that server from now on. The SQLite file is unchanged.",
         rows=sum(rows.values()),
         tables=len(rows),
     )
 
 
 @app.command()
-def backup(file: Annotated[Path, typer.Argument(help="The copy, a new file.")]) -> None:
-    """Copy the SQLite ledger as of one moment, also while Loa is running.
+def backup(file: Annotated[Path, typer.Argument(help="The copy; must be a new file.")]) -> None:
+    """Copy the SQLite ledger at one moment, even while Loa is running.
 
     The copy is marked as one: restored, it sends nothing until you have run `loa database restored`.
     """
     url = make_url(config.load().url)
     if url.get_backend_name() != "sqlite":
         raise Invalid(
-            "PostgreSQL is backed up by its own means: a base backup and its log (docs/operations.md)."
+            "Back up PostgreSQL with its own tools: a base backup and its write-ahead log "
+            "(docs/operations.md)."
         )
     size = back_up(Path(url.database or ""), file, whoami())
     done(f"{file} is a copy of the ledger, {size:,} bytes.", file=file, bytes=size)
@@ -93,12 +94,12 @@ def restored(
     leave the option out: what running runs had still to send may have been sent since, so it becomes unknown,
     and only a person sends it again (`loa unknown`). This is refused while a worker has its links open.
     """
-    with open_db(alone=True, working="Looking for what was lost") as (db, settings):
+    with open_db(alone=True, working="Checking what was lost") as (db, settings):
         ledger = ledger_for(db, settings.chunk_size)
         if nothing_lost:
             _branch(db, settings)
             db.write(dispatch.trust, ledger, whoami())
-            typer.echo("The links go on where they stood.")
+            typer.echo("The links continue where they stopped.")
             return
         _branch(db, settings)
         for each in dispatch.mark_live_runs_unknown(db, ledger, whoami()):
@@ -106,12 +107,15 @@ def restored(
             typer.echo(f"Run {each.run_id} ({each.carrier}): {unknown} unknown now.")
         planned, refused = db.read(dispatch.planned), db.read(dispatch.refused, ledger)
     for run in planned:
-        typer.echo(f"Run {run} is planned here. Was it started since? Then do not start it, but cancel it.")
+        typer.echo(
+            f"Run {run} is planned here. If it was started since then, do not start it again; cancel it."
+        )
     for run, carrier, n in refused:
         typer.echo(
-            f"Run {run} ({carrier}): no order sends its {n:,} rejected messages again, as one may have."
+            f"Run {run} ({carrier}): no order can resend its {n:,} rejected messages, because an "
+            "order may already have done so."
         )
-    typer.echo("Nothing of this is sent again by itself. Bring the carriers' result files in, then decide.")
+    typer.echo("Nothing is resent automatically. Import the carriers' result files, then decide.")
     typer.echo(restore_acknowledgement.AWAITED)
 
 
@@ -125,7 +129,7 @@ def confirm_entered() -> None:
     with open_db() as (db, _):
         awaited = db.write(restore_acknowledgement.enter, whoami())
     done(
-        "Runs may be started and resumed." if awaited else "Nothing was waiting for it.",
+        "Runs can be started and resumed." if awaited else "Nothing was waiting for this.",
         awaited=awaited,
     )
 

@@ -14,7 +14,7 @@ from app.cli.output import Json, listing, say
 from app.cli.remote import asked
 from app.dispatch.find_person import find_person
 
-app = typer.Typer(no_args_is_help=True, help="Deliveries: what one person got.")
+app = typer.Typer(no_args_is_help=True, help="Deliveries: what one person received.")
 _COLUMNS = (
     "campaign_id",
     "campaign",
@@ -31,17 +31,17 @@ _COLUMNS = (
 
 @app.callback()
 def delivery() -> None:
-    """Deliveries: what one person got."""
+    """Deliveries: what one person received."""
 
 
 @app.command()
 def find(
     number: Annotated[
-        str | None, typer.Argument(help="In any usual spelling; from stdin, when not given.")
+        str | None, typer.Argument(help="In any usual form; default: read from standard input.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show every campaign's delivery to this exact number, masked. The audit keeps who looked."""
+    """Show every campaign's delivery to this exact number, masked. The audit log records who looked."""
     wanted = number if number is not None else sys.stdin.readline()
     found = asked(
         lambda api: api.find_person(phone=wanted.strip()),
@@ -57,8 +57,8 @@ def find(
         typer.echo(f"{found.phone} is on the do-not-send list of {each.carrier} since {since}.")
     if not found.deliveries:
         typer.echo(
-            f"None of {found.campaigns} campaigns has a delivery to {found.phone}: it was in none of "
-            "their files, another list of the campaign had it too, it is not queued yet, or its rows "
+            f"None of {found.campaigns} campaigns has a delivery to {found.phone}. It was not in "
+            "their files, was a duplicate in another list, is not queued yet, or its rows "
             "are erased."
         )
 

@@ -25,13 +25,16 @@ class Over(StrEnum):
 
 
 def demo(
-    subscribers: Annotated[int, typer.Option(min=20, help="How many different good numbers.")] = 30_000,
-    folder: Annotated[Path, typer.Option(help="Where its files go; a former demo's is emptied.")] = Path(
-        "build/demo"
-    ),
-    seed: Annotated[int, typer.Option(help="The same seed: the same numbers and outcomes.")] = 1,
+    subscribers: Annotated[int, typer.Option(min=20, help="The number of different valid numbers.")] = 30_000,
+    folder: Annotated[
+        Path, typer.Option(help=("Folder for its files; the folder of an earlier demo is emptied."))
+    ] = Path("build/demo"),
+    seed: Annotated[int, typer.Option(help="The same seed gives the same numbers and outcomes.")] = 1,
     keep: Annotated[
-        bool, typer.Option("--keep/--tidy", help="Keep sample and SQLite ledger, or reports and log alone.")
+        bool,
+        typer.Option(
+            "--keep/--tidy", help=("Keep the sample and the SQLite ledger, or only reports and log.")
+        ),
     ] = True,
     carriers: Annotated[
         Over, typer.Option(help="smpp: three message centres; http: the carriers' own interfaces.")

@@ -19,19 +19,23 @@ from app.directives.status import status as status_of
 from app.notifications import outbox
 from app.reports.build import unique_reach
 
-app = typer.Typer(no_args_is_help=True, help="The official letters behind the work.")
+app = typer.Typer(no_args_is_help=True, help="The official letters that the work is based on.")
 
 
 @app.command()
 def create(
-    number: Annotated[str, typer.Argument(help="As on the letter, for example 303/CAT-PA05.")],
-    issued_on: Annotated[str, typer.Option(help="Its date, as 2024-01-29.")],
+    number: Annotated[str, typer.Argument(help="As on the document, for example 303/CAT-PA05.")],
+    issued_on: Annotated[str, typer.Option(help="Its date, for example 2024-01-29.")],
     issuer: Annotated[str, typer.Option(help="Who issued it.")],
     subject: Annotated[str, typer.Option(help="What it is about.")],
-    report_deadline: Annotated[str | None, typer.Option(help="When reports are due, with a zone.")] = None,
-    to: Annotated[list[str] | None, typer.Option(help="An addressee; give it again for each.")] = None,
-    legal_basis: Annotated[str, typer.Option(help="What it rests on, as a plan of the province.")] = "",
-    contact: Annotated[str, typer.Option(help="Whom addressees may ask; it stands in reminders.")] = "",
+    report_deadline: Annotated[
+        str | None, typer.Option(help="When reports are due, with a time zone.")
+    ] = None,
+    to: Annotated[list[str] | None, typer.Option(help="An addressee; repeat for more.")] = None,
+    legal_basis: Annotated[
+        str, typer.Option(help=("The documents it is based on, for example a provincial plan."))
+    ] = "",
+    contact: Annotated[str, typer.Option(help="Contact for addressees, included in reminders.")] = "",
 ) -> None:
     """Store a directive."""
     said = {
@@ -57,10 +61,10 @@ def create(
 @app.command()
 def deadline(
     directive_id: Number,
-    until: Annotated[str, typer.Argument(help="When reports are due from now on, with a zone; or none.")],
-    reason: Annotated[str, typer.Option(help="Why; the letter's history keeps it.")],
+    until: Annotated[str, typer.Argument(help="The new deadline, with a time zone; or none.")],
+    reason: Annotated[str, typer.Option(help="The reason, stored in the directive's history.")],
 ) -> None:
-    """Set another report deadline; the one before stays in the history, and in reports up to then."""
+    """Change the report deadline. The previous one stays in the history and in reports up to then."""
     at = None if until == "none" else instant("UNTIL", until)
     reason = filled(DeadlineBody, {"report_deadline": at, "reason": reason}).reason
     asked(
@@ -94,7 +98,7 @@ def show(directive_id: Number, as_json: Json = False) -> None:
 
 @app.command()
 def status(directive_id: Number, as_json: Json = False) -> None:
-    """Show a directive's status: time left, every run against the deadline, who has not reported what."""
+    """Show a directive's status: time left, every run against the deadline, and missing reports."""
     found = asked(
         lambda api: api.get_status(directive_id), lambda db: db.read(status_of, directive_id, clock.now())
     )
@@ -131,15 +135,15 @@ def reach(directive_id: Number, as_json: Json = False) -> None:
 @app.command()
 def replay(
     notice_id: Annotated[
-        int | None, typer.Argument(parser=whole, help="As `loa directive notices` numbers it.")
+        int | None, typer.Argument(parser=whole, help="The number in `loa directive notices`.")
     ] = None,
     failed_to: Annotated[
-        str | None, typer.Option(help="All that failed to this endpoint or e-mail address.")
+        str | None, typer.Option(help=("Resend all failed notices to this endpoint or e-mail address."))
     ] = None,
 ) -> None:
-    """Send a reminder or an event again, under the same id so that its receiver recognises it."""
+    """Send a reminder or an event again with the same id, so that its receiver recognises it."""
     if (notice_id is None) == (failed_to is None):
-        raise Invalid("Name either one notice, as `loa directive notices` numbers it, or --failed-to.")
+        raise Invalid("Name either one notice, by its number in `loa directive notices`, or --failed-to.")
     if notice_id is not None:
         number = notice_id
         asked(

@@ -28,18 +28,18 @@ from app.privacy.do_not_send import MOST, Changed, RefusedEntry
 if TYPE_CHECKING:
     from loa_client import LoaClient
 
-app = typer.Typer(no_args_is_help=True, help="Numbers that a carrier's runs leave out.")
+app = typer.Typer(no_args_is_help=True, help="Numbers that a carrier's runs exclude.")
 
 Carrier = Annotated[str, typer.Option(help="viettel, vnpt, mobifone ...")]
 Numbers = Annotated[
-    list[str] | None, typer.Argument(help="In any usual spelling; from stdin, when not given.")
+    list[str] | None, typer.Argument(help="In any usual form; default: read from standard input.")
 ]
 Order = Callable[[Connection, str, Sequence[str], str], Changed]
 
 
 @app.command()
 def add(carrier: Carrier, numbers: Numbers = None, as_json: Json = False) -> None:
-    """Add numbers to the list; runs leave them out from now on."""
+    """Add numbers to the list. Runs exclude them from now on."""
     _carry_out(do_not_send.add, carrier, iter(numbers or _typed()), as_json)
 
 
@@ -72,13 +72,13 @@ def remove(carrier: Carrier, numbers: Numbers = None, as_json: Json = False) -> 
 
 @app.command()
 def seal(carrier: Carrier) -> None:
-    """Seal the list as it is, once you have compared it: after a restore, or a change outside Loa."""
+    """Seal the list as it is after a restore or a change outside Loa. Compare it first."""
     with open_db() as (db, _):
         who = db.read(decider, "add_do_not_send")
         if who.carrier is not None:
-            raise Forbidden("An operator can't seal a list; ask an administrator.", field="carrier")
+            raise Forbidden("Operators cannot seal a list. Ask an administrator.", field="carrier")
         count = db.write(opt_out_seal.seal, carrier, who.name)
-    done(f"The list of {carrier} is sealed with {count} numbers.", carrier=carrier, numbers=count)
+    done(f"The list of {carrier} was sealed with {count} numbers.", carrier=carrier, numbers=count)
 
 
 @app.command("list")
@@ -112,15 +112,21 @@ def _carry_out(
     def here(db: Database) -> Changed:
         who = db.read(decider, "add_do_not_send")
         if who.carrier not in (None, carrier):
-            raise Forbidden(f"You are an operator of {who.carrier}.", field="carrier")
+            raise Forbidden(
+                "You are an operator of {carrier} and can only use its list.",
+                carrier=who.carrier,
+                field="carrier",
+            )
         return _in_parts(lambda part: db.write(order, carrier, part, who.name), numbers)
 
     try:
         done = asked(there, here, looks=False, check=partial(check_own, carrier=carrier))
     except RequestRefused as error:
         if error.maybe_done:
-            shown = f"`loa do-not-send list --carrier {carrier}` shows what is there"
-            raise Invalid(f"{error.detail} {shown}; repeating changes nothing.") from None
+            shown = f"`loa do-not-send list --carrier {carrier}` shows the list"
+            raise Invalid(
+                "{detail} {shown}. Repeating the command changes nothing.", detail=error.detail, shown=shown
+            ) from None
         raise
     if places:
         refused = [RefusedEntry(places[each.place - 1], each.why) for each in done.refused]

@@ -14,12 +14,12 @@ from app.diagnostics.doctor import examine
 
 
 def doctor(
-    offline: Annotated[bool, typer.Option("--offline", help="Leave the links to carriers alone.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Do not check the links to carriers.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Look at settings, disk, database, schema, clocks, audit and links; sends nothing.
+    """Check settings, disk, database, schema, clocks, audit and links. Sends nothing.
 
-    Exit status 1 when something is not as it should be.
+    Exit status 1 if something is wrong.
     """
     settings = config.load()
     found = asyncio.run(examine(settings, *(({}, {}) if offline else (settings.links, settings.endpoints))))

@@ -31,21 +31,27 @@ def as_file(path: Path, name: str | None) -> UploadedFile:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise Invalid(f"{path} can't be read ({error.strerror}).", field="file") from None
+        raise Invalid(
+            "Cannot read {path} ({strerror}).", path=path, strerror=error.strerror, field="file"
+        ) from None
     return UploadedFile(own, digest, path.stat().st_size)
 
 
 def readable(path: Path | None) -> Path | None:
     """Return the file of an argument; raises Invalid for a device, which need not have an end."""
     if path is not None and (path.is_char_device() or path.is_block_device()):
-        raise Invalid(f"{path} is a device; name a file.", field="file")
+        raise Invalid("{path} is a device. Name a file.", path=path, field="file")
     return path
 
 
 def read_twice(path: Path) -> Path:
     """Return the file of an argument; raises Invalid for a pipe: its hash and its rows are read apart."""
     if path.is_fifo() or path.is_socket():
-        raise Invalid(f"{path} is a pipe, and a list is read twice; save it and name the file.", field="file")
+        raise Invalid(
+            "{path} is a pipe, but the file must be read twice. Save it to a file first.",
+            path=path,
+            field="file",
+        )
     readable(path)
     return path
 

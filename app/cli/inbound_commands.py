@@ -21,7 +21,7 @@ from app.inbound.reply_kinds import ReplyKind
 from app.security import phone_disclosure
 from app.security.phone_disclosure import DisclosurePlace
 
-app = typer.Typer(no_args_is_help=True, help="Messages to us: what subscribers have sent over the links.")
+app = typer.Typer(no_args_is_help=True, help="Incoming messages from subscribers.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class _Line:
 
 @app.callback()
 def inbound() -> None:
-    """Messages to us: what subscribers have sent over the links."""
+    """Incoming messages from subscribers."""
 
 
 @app.command("list")
@@ -51,7 +51,7 @@ def list_(
     kind: Annotated[ReplyKind | None, typer.Option(help="Only of this kind.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show messages in the order of arrival, numbers masked."""
+    """Show messages in order of arrival, with masked numbers."""
     of_kind = cast("Any", kind and kind.value)
     found = asked(
         lambda api: list(
@@ -73,17 +73,19 @@ def _line(of: InboundMessageView) -> _Line:
 
 @app.command()
 def reports(as_json: Json = False) -> None:
-    """Count the scams that citizens have reported, by day and area."""
+    """Count the scams reported by citizens, by day and area."""
     found = asked(lambda api: api.count_scam_reports(), lambda db: db.read(scam_reports.counts))
     listing(found, ("day", "area", "area_name", "form", "reports"), as_json)
 
 
 @app.command()
 def export(
-    out: Annotated[Path, typer.Option(help="Write CSV for Excel there.")],
-    whole_numbers: Annotated[bool, typer.Option(help="Do not mask numbers; the audit says so.")] = False,
+    out: Annotated[Path, typer.Option(help="The file to write, as CSV for Excel.")],
+    whole_numbers: Annotated[
+        bool, typer.Option(help="Do not mask numbers; the audit log records it.")
+    ] = False,
 ) -> None:
-    """Write the scams that citizens have reported; a server gives whole numbers, to administrators."""
+    """Write the scams reported by citizens. Over --server, administrators get whole numbers."""
     if common.server is not None:
         replace_lines(out, [at_server(lambda api: api.download_scam_reports())])
         return

@@ -85,7 +85,7 @@ def position(said: str | int) -> int:
 
 def _no_number(said: str | int, least: int) -> typer.BadParameter:
     return typer.BadParameter(
-        f"{_typed(said)} is not a valid number; use only the digits 0 to 9, from {least} to {ids.LARGEST}."
+        f"{_typed(said)} is not a valid number. Use only the digits 0 to 9, from {least} to {ids.LARGEST}."
     )
 
 
@@ -95,8 +95,8 @@ def _typed(said: str | int) -> str:
 
 _json = False
 Number = Annotated[int, typer.Argument(parser=whole, metavar="NUMBER")]
-After = Annotated[int, typer.Option(parser=position, metavar="NUMBER", help="Go on after this number.")]
-Most = Annotated[int, typer.Option(min=1, max=1_000_000, help="So many at the most.")]
+After = Annotated[int, typer.Option(parser=position, metavar="NUMBER", help="Continue after this number.")]
+Most = Annotated[int, typer.Option(min=1, max=1_000_000, help="The maximum number of rows.")]
 Json = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
 
 
@@ -133,7 +133,10 @@ def instant(option: str, value: str | None) -> datetime | None:
         at = None
     if at is None or at.tzinfo is None:
         named = option if option.isupper() else f"--{option}"
-        raise Invalid(f"{named} needs a date, a time and a zone, as in 2024-02-09T07:00+07:00.")
+        raise Invalid(
+            "{named} must be a date and time with a time zone, for example 2024-02-09T07:00+07:00.",
+            named=named,
+        )
     return at
 
 
@@ -142,7 +145,7 @@ def day(option: str, value: str) -> date:
     try:
         return date.fromisoformat(value)
     except ValueError:
-        raise Invalid(f"--{option} needs a date, as in 2024-01-29.") from None
+        raise Invalid("--{option} must be a date, for example 2024-01-29.", option=option) from None
 
 
 def _ask_json(wanted: bool) -> None:

@@ -22,25 +22,23 @@ from app.privacy.person_data import PersonData, person_data, whole_paper
 from app.privacy.person_requests import NewPersonRequest, PersonRequest, RequestKind, RequestOutcome
 from app.privacy.routes import PersonAnswerBody, PersonRequestBody
 
-app = typer.Typer(no_args_is_help=True, help="What is held on one person, and their requests.")
+app = typer.Typer(no_args_is_help=True, help="Data held about one person, and their requests.")
 
 
 @app.callback()
 def privacy() -> None:
-    """What is held on one person, and their requests."""
+    """Data held about one person, and their requests."""
 
 
 @app.command()
 def person(
     number: Annotated[
-        str | None, typer.Argument(help="In any usual spelling; from stdin, when not given.")
+        str | None, typer.Argument(help="In any usual form; default: read from standard input.")
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Write the document for the person who asked there.")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The file for the document for the person.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show where this exact number is held, since when, why, and who has looked for it. Audited."""
+    """Show where this exact number is stored, since when and why, and who has looked it up. Audited."""
     found = _found((number if number is not None else sys.stdin.readline()).strip())
     if out is not None:
         replace_lines(out, [whole_paper(found)])
@@ -67,14 +65,16 @@ def _found(number: str) -> PersonData:
 @app.command("request")
 def request_(
     kind: Annotated[RequestKind, typer.Option(help="What the person asks for.")],
-    came: Annotated[str, typer.Option(help="The day on which it came, as 2026-11-27.")],
-    reference: Annotated[str, typer.Option(help="How it came, such as number and day of the letter.")],
+    came: Annotated[str, typer.Option(help="The day on which it arrived, for example 2026-11-27.")],
+    reference: Annotated[
+        str, typer.Option(help=("How it arrived, for example number and date of the letter."))
+    ],
     number: Annotated[
-        str | None, typer.Argument(help="In any usual spelling; from stdin, when not given.")
+        str | None, typer.Argument(help="In any usual form; default: read from standard input.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Record what the holder of a number asks about their own data, with the day by which to answer."""
+    """Record a person's request about their own data, with the day by which to answer."""
     phone = (number if number is not None else sys.stdin.readline()).strip()
     said = {"phone": phone, "kind": kind, "came_on": day("came", came), "reference": reference}
     body = filled(PersonRequestBody, said)
@@ -95,12 +95,12 @@ def request_(
 
 @app.command("requests")
 def requests_(
-    open_only: Annotated[bool, typer.Option("--open", help="Only those that are open.")] = False,
+    open_only: Annotated[bool, typer.Option("--open", help="Only open requests.")] = False,
     after: After = 0,
     limit: Most = 1000,
     as_json: Json = False,
 ) -> None:
-    """Show what persons have asked, by when it is to be answered, and by whom it was."""
+    """Show people's requests, when they are due, and who answered them."""
     found = asked(
         lambda api: list(islice(api.list_person_requests(after=after, open_only=open_only), limit)),
         lambda db: db.read(person_requests.listed, after, limit, open_only=open_only).items,
@@ -111,13 +111,16 @@ def requests_(
 @app.command()
 def answer(
     request_id: Number,
-    why: Annotated[str, typer.Option(help="In words for who asked.")],
-    refuse: Annotated[bool, typer.Option("--refuse", help="Do nothing, and say why not.")] = False,
+    why: Annotated[str, typer.Option(help="The answer to the person.")],
+    refuse: Annotated[
+        bool, typer.Option("--refuse", help="Refuse the request; --why gives the reason.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Carry a request out, or refuse it: erase, list the number everywhere, or say what is held. Audited.
+    """Carry out or refuse a request: erase, add the number to every list, or state what is held.
+    Audited.
 
-    Who has recorded a request to erase does not carry it out.
+    Whoever recorded a request for erasure cannot carry it out.
     """
     outcome = RequestOutcome.REFUSED if refuse else RequestOutcome.DONE
     body = filled(PersonAnswerBody, {"outcome": outcome, "why": why})
@@ -137,16 +140,22 @@ def answer(
 @app.command()
 def paper(
     request_id: Number,
-    out: Annotated[Path | None, typer.Option(help="Write it there.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file to write.")] = None,
 ) -> None:
-    """Print the paper for who asked, with its digest and seal, or write it to a file."""
+    """Print the document for the person, with its digest and seal, or write it to a file."""
     found = asked(
         lambda api: api.get_person_request(request_id), lambda db: db.read(person_requests.get, request_id)
     )
     if not found.paper:
-        raise Invalid(f"Request {request_id} is not answered yet; `loa privacy answer` answers it.")
+        raise Invalid(
+            "Request {request_id} has not been answered. Run `loa privacy answer` to answer it.",
+            request_id=request_id,
+        )
     if not found.intact:
-        raise Invalid(f"The paper of request {request_id} was altered; compare the database with a backup.")
+        raise Invalid(
+            "The document of request {request_id} was altered. Compare the database with a backup.",
+            request_id=request_id,
+        )
     seal = found.seal or "không có khóa"
     whole = f"{found.paper}SHA-256: {found.sha256}\nDấu xác nhận: {seal}\n"
     if out is None:

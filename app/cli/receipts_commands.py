@@ -25,7 +25,9 @@ from app.receipts.result_files.verdicts import WORDS, ResultVerdict
 from app.security import phone_disclosure
 from app.security.phone_disclosure import DisclosurePlace
 
-app = typer.Typer(no_args_is_help=True, help="Result files of carriers: receipts, and a reconciliation.")
+app = typer.Typer(
+    no_args_is_help=True, help=("Import a carrier's result file and reconcile it with receipts.")
+)
 
 FileId = Annotated[int, typer.Argument(parser=whole, help="The receipt file.")]
 _COLUMNS = ("id", "carrier", "campaign_id", "name", "state", "percent", "lines", "first_at", "last_at")
@@ -38,13 +40,15 @@ def import_(
     ],
     carrier: Annotated[str, typer.Option(help="viettel, vnpt, mobifone ...")],
     campaign: Annotated[
-        int | None, typer.Option(parser=whole, help="The campaign that it speaks of; else by time.")
+        int | None, typer.Option(parser=whole, help="The campaign of the file; default: found by time.")
     ] = None,
-    level: Annotated[str | None, typer.Option(help="What it proves by contract: operator, handset.")] = None,
-    name: Annotated[str | None, typer.Option(help="What people call it; else the file's name.")] = None,
+    level: Annotated[
+        str | None, typer.Option(help=("What it proves according to the contract: operator or handset."))
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="A name for it; default: the file name.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Apply a carrier's result file; the same file again is applied once."""
+    """Apply a carrier's result file. The same file is applied only once."""
     if common.server is not None:
         with client() as api:
             sent = api.upload_receipt_file(
@@ -82,7 +86,7 @@ def list_(as_json: Json = False) -> None:
 @app.command()
 def show(
     file_id: FileId,
-    out: Annotated[Path | None, typer.Option(help="Write the counts there, as CSV for Excel.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The file for the counts, as CSV for Excel.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show the reconciliation of a file with the ledger."""
@@ -100,15 +104,17 @@ def show(
 @app.command()
 def lines(
     file_id: FileId,
-    out: Annotated[Path, typer.Option(help="Write CSV for Excel there.")],
+    out: Annotated[Path, typer.Option(help="The file to write, as CSV for Excel.")],
     verdict: Annotated[ResultVerdict | None, typer.Option(help="Only these.")] = None,
-    whole_numbers: Annotated[bool, typer.Option(help="Do not mask numbers; the audit says so.")] = False,
+    whole_numbers: Annotated[
+        bool, typer.Option(help="Do not mask numbers; the audit log records it.")
+    ] = False,
 ) -> None:
-    """Write the lines of a file, and the messages without a line, with their outcomes."""
+    """Write the lines of a file with their outcomes, and the messages without a line."""
     if common.server is not None:
         if whole_numbers:
             raise Invalid(
-                "A server gives whole numbers to the carrier's own operator alone, without this option."
+                "Over --server, only the carrier's own operator gets whole numbers, without this option."
             )
         content = at_server(lambda api: api.download_receipt_lines(file_id, verdict=cast("Any", verdict)))
         replace_lines(out, [content])
@@ -135,6 +141,7 @@ def _say(file: ReceiptFile, as_json: bool) -> None:
 
 def _run(run: RunMessages) -> str:
     return (
-        f"Run {run.run_id} (campaign {run.campaign_id}): {run.sent} sent = {run.rejected} rejected at once "
-        f"+ {run.named} named in the file + {run.missing} missing there + {run.later} handed over later."
+        f"Run {run.run_id} (campaign {run.campaign_id}): {run.sent} sent = {run.rejected} "
+        "rejected immediately "
+        f"+ {run.named} listed in the file + {run.missing} missing + {run.later} handed over later."
     )

@@ -16,16 +16,16 @@ from app.dispatch import rejected_orders
 from app.dispatch.schemas import RejectedBody
 from carriers.contract import Reason
 
-app = typer.Typer(no_args_is_help=True, help="Rejected messages: why, and send them again.")
+app = typer.Typer(no_args_is_help=True, help="Rejected messages: why, and how to send them again.")
 
 _REASONS = {reason.name.lower(): reason for reason in Reason if reason is not Reason.NONE}
 
 
 @app.command("list")
 def list_(run_id: Number, as_json: Json = False) -> None:
-    """Show what was refused of a run, by reason and code, and the orders to send it again.
+    """Show the rejected messages of a run, by reason and code, and the orders to resend them.
 
-    SENDABLE of them an order would send again: none that the carrier may have.
+    SENDABLE is how many an order would resend, without those that the carrier may have.
     """
     of: dict[str, Any] = asked(
         lambda api: _fields(api.list_rejected(run_id)),
@@ -51,17 +51,18 @@ def _fields(of: Any) -> dict[str, Any]:
 @app.command()
 def ask(
     run_id: Number,
-    reason: Annotated[str, typer.Option(help="As `loa rejected list` names it, such as filtered.")],
-    because: Annotated[str, typer.Option(help="What was wrong and is mended; who approves reads it.")],
-    code: Annotated[
-        str | None, typer.Option(help="The carrier's code, where the reason has several.")
-    ] = None,
+    reason: Annotated[str, typer.Option(help=("The reason in `loa rejected list`, for example filtered."))],
+    because: Annotated[
+        str, typer.Option(help=("What was wrong and how it was fixed, shown to the approver."))
+    ],
+    code: Annotated[str | None, typer.Option(help="The carrier's code, if the reason has several.")] = None,
 ) -> None:
-    """Ask to send again what was refused by one code, once its cause is mended; another approves it."""
+    """Order a resend of messages rejected with one code, after its cause has been fixed. Another person
+    must approve it."""
     if reason not in _REASONS:
         near = meant(reason, _REASONS)
-        hint = f"do you mean {near}?" if near else f"name one of {', '.join(_REASONS)}."
-        raise Invalid(f"--reason {reason} is no reason of a refusal; {hint}")
+        hint = f"Did you mean {near}?" if near else f"Choose one of: {', '.join(_REASONS)}."
+        raise Invalid("--reason {reason} is not a valid rejection reason. {hint}", reason=reason, hint=hint)
     body = filled(RejectedBody, {"reason": reason, "code": code, "because": because})
     order = asked(
         lambda api: api.ask_rejected(run_id, reason=body.reason, code=body.code, because=body.because),
@@ -69,7 +70,7 @@ def ask(
         looks=False,
     )
     done(
-        f"Order {order.number} ({order.messages} messages) waits for its approval: "
+        f"Order {order.number} ({order.messages} messages) is waiting for approval: "
         f"loa rejected approve {run_id} {order.number}",
         run=run_id,
         order=order.number,
@@ -80,15 +81,15 @@ def ask(
 @app.command()
 def approve(
     run_id: Number,
-    order: Annotated[int, typer.Argument(parser=whole, help="As `loa rejected list` numbers it.")],
+    order: Annotated[int, typer.Argument(parser=whole, help="The number in `loa rejected list`.")],
 ) -> None:
-    """Approve an order of somebody else: its messages are queued again, which costs as at first."""
+    """Approve another person's order. Its messages are queued again, at the same cost."""
     found = _approved(run_id, order)
     messages = counted(found.sent_again, f"message of run {run_id} is", f"messages of run {run_id} are")
     said = f"{messages} queued again."
     if found.left_out:
-        left_out = counted(found.left_out, "is left out", "are left out")
-        said += f" {left_out}: a result file says that the carrier has what is left out."
+        left_out = counted(found.left_out, "was left out", "were left out")
+        said += f" {left_out}: a result file says that the carrier has them."
     done(said, run=run_id, order=order, messages=found.sent_again, left_out=found.left_out)
 
 

@@ -36,16 +36,16 @@ def choose(server: str | None) -> None:
     """Direct this process's commands to a server, or with None to the local database."""
     if server is not None and _host(server) is None:
         raise Invalid(
-            "--server is an address such as https://loa.example.vn, or https://loa.example.vn:8443 with its "
-            "port: letters of ASCII, no blanks, nothing after ? or #."
+            "--server must be an address such as https://loa.example.vn or "
+            "https://loa.example.vn:8443: ASCII letters, no spaces, nothing after ? or #."
         )
     if server is not None and urlsplit(server).scheme == "http":
         from app.runtime.transport_security import is_here
 
         if not is_here(_host(server) or ""):
             raise Invalid(
-                "--server by plain HTTP would show your key to everybody on the way: write https://, or go "
-                "to 127.0.0.1 through a tunnel of your own."
+                "--server over plain HTTP would expose your key to everyone on the network. Use "
+                "https://, or connect to 127.0.0.1 through a tunnel."
             )
     common.server = server
 
@@ -131,15 +131,16 @@ def _key() -> str:
     try:
         return _checked(Path(file).read_text(encoding="utf-8-sig").strip(), file)
     except UnicodeDecodeError:
-        raise Invalid(f"The key in {file} can't be read: the file is not text in UTF-8.") from None
+        raise Invalid("Cannot read the key in {file}: the file is not UTF-8 text.", file=file) from None
     except OSError as error:
-        raise Invalid(f"The key in {file} can't be read: {error}.") from None
+        raise Invalid("Cannot read the key in {file}: {error}.", file=file, error=error) from None
 
 
 def _checked(key: str, place: str) -> str:
     if not _VISIBLE.fullmatch(key):
         raise Invalid(
-            f"What {place} holds is no key: a key is one line of letters, digits, - and _, as `loa key add` "
-            "prints it. Copy it anew, without blanks, line ends or a mark before it."
+            "{place} does not contain a valid key. A key is one line of letters, digits, - and _, "
+            "as printed by `loa key add`. Copy it again without spaces, line breaks or other marks.",
+            place=place,
         )
     return key

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Result reports.")
 
-_PAPERS = "write the final papers there as well"
+_PAPERS = "also write the final documents to this folder"
 Form = Annotated[
     Format,
     typer.Option("--format", help="text, json, csv, xlsx, docx or pdf; summary: one page, of a directive"),
@@ -109,7 +109,7 @@ def directive(directive_id: Number, form: Form = Format.TEXT, out: Out = None) -
 def _give(build_at: Builder, place: ReportPath, form: Format, out: Path | None) -> None:
     if form in BINARY and out is None:
         raise typer.BadParameter(
-            f"this needs a file: add --out {file_name('FILE', form)}", param_hint="--format"
+            f"this format needs a file: add --out {file_name('FILE', form)}", param_hint="--format"
         )
     content = _fetched(place, form) if common.server else _built(build_at, place, form)
     if out is None:
@@ -143,7 +143,8 @@ def _fetched(place: ReportPath, form: Format) -> bytes:
 
 @app.command()
 def doubts(run_id: Number, as_json: Json = False) -> None:
-    """Show signs that the run's receipts were fabricated. Status 1 if there are any; none is proof."""
+    """Show signs that the run's receipts were fabricated. Exit status 1 if there are any; none is
+    proof."""
     if common.server is not None:
         found = remote.at_server(lambda api: api.list_doubts(run_id))
     else:
@@ -152,7 +153,7 @@ def doubts(run_id: Number, as_json: Json = False) -> None:
     if found or as_json:
         say(found, as_json)
     else:
-        typer.echo("No sign that receipts were made up.")
+        typer.echo("No signs of fabricated receipts.")
     if found:
         raise typer.Exit(1)
 
@@ -168,7 +169,8 @@ def build(
     cut_off: CutOff = None,
     folder: Folder = Path("reports"),
 ) -> None:
-    """Write a preview in every format, with a directive's summary and the document system's metadata."""
+    """Write a preview in every format, with the directive's summary and metadata for the document
+    system."""
     with open_db(working="Counting the report") as (db, settings):
         heads = letterhead.load(settings.letterheads)
         for subject in _subjects(db, run_id, directive_id, campaign_id):
@@ -188,10 +190,11 @@ def freeze(
         Path | None, typer.Option(callback=usable, help="write the files there as well")
     ] = None,
 ) -> None:
-    """Recount, then store a version that never changes; while its figures hold, the last one again."""
+    """Recount, then store a version that never changes. If the figures are the same, the last version
+    is used."""
     if common.server is not None:
         if campaign_id is not None:
-            raise Invalid("A server freezes one report at a time: name --run or --directive.")
+            raise Invalid("Over --server, one report is frozen at a time. Name --run or --directive.")
         _freeze_there(_subject(run_id, directive_id), instant("cut-off", cut_off), folder)
         return
     with _freezer() as (freezer, _):
@@ -204,7 +207,7 @@ def freeze(
             taken = take(freezer.db, subjects, SnapshotCause.FREEZE)
         for subject in subjects:
             report, new = freezer.freeze(subject, asked, taken)
-            _tell(report, "frozen" if new else "frozen before")
+            _tell(report, "frozen" if new else "already frozen")
             if folder:
                 save_here(freezer.db, report, folder)
 
@@ -224,7 +227,7 @@ def issue(
     ] = None,
     folder: Annotated[Path | None, typer.Option(callback=usable, help=_PAPERS)] = None,
 ) -> None:
-    """Write the papers of a frozen report with number, day and signer; the draft stays beside them."""
+    """Write the final documents of a frozen report with number, date and signer. The draft is kept."""
     remarks = dict(map(_remark, remark or ()))
     said = {"number": number, "dated_on": _day(on), "signer": signer}
     filled(IssueBody, said | {key: text for key, text in remarks.items() if key in REMARK_KEYS})
@@ -247,7 +250,7 @@ def signed(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Keep a signed PDF that came back and say what its signatures prove. Status 1 if any is in doubt."""
+    """Store a returned signed PDF and show what its signatures prove. Exit status 1 if any is in doubt."""
     found: list[Any] = (
         remote.at_server(lambda api: _signed_there(api, report_id, file))
         if common.server
@@ -256,7 +259,7 @@ def signed(
     if as_json:
         say(found, True)
     for each in [] if as_json else found:
-        lines = (f"{each.name}, sha256 {each.sha256}, handed in by {each.by}:", *each.sentences)
+        lines = (f"{each.name}, sha256 {each.sha256}, uploaded by {each.by}:", *each.sentences)
         typer.echo(shown("\n  ".join(lines)))
     if not all(each.good for each in found):
         raise typer.Exit(1)
@@ -278,7 +281,11 @@ def _signed_here(report_id: int, file: Path | None) -> list[SignedPaper]:
 def _issue_there(report_id: int, wanted: Issue, folder: Path | None) -> None:
     places = {each for names in REMARKS.values() for each in names}
     if strange := wanted.remarks.keys() - places:
-        raise Invalid(f"--remark has no place {min(strange)[:40]}; there are {', '.join(sorted(places))}.")
+        raise Invalid(
+            "--remark has no section {strange}. Available sections: {places}.",
+            strange=min(strange)[:40],
+            places=", ".join(sorted(places)),
+        )
     with remote.client() as api:
         signed = {"number": wanted.number, "dated_on": wanted.dated_on, "signer": wanted.signer}
         body: dict[str, Any] = signed | {**wanted.remarks} | {"compare_with": wanted.compare_with}
@@ -292,13 +299,13 @@ def _day(value: str) -> date:
     try:
         return date.fromisoformat(value)
     except ValueError:
-        raise Invalid("--on needs a date, as in 2024-02-09.") from None
+        raise Invalid("--on must be a date, for example 2024-02-09.") from None
 
 
 def _remark(said: str) -> tuple[str, str]:
     key, sign, text = said.partition("=")
     if not sign:
-        raise Invalid(f"--remark needs a key, = and a text, as in proposals=...; {key[:40]} has no =.")
+        raise Invalid("--remark must be KEY=TEXT, for example proposals=...; {key} has no =.", key=key[:40])
     return key.strip(), text
 
 
@@ -333,12 +340,12 @@ def list_(
     for report in found:
         _tell(report, "interim" if report.interim else "final")
     if not found:
-        typer.echo("No report is frozen here; `loa report freeze --run NUMBER` freezes one.")
+        typer.echo("No report has been frozen. Run `loa report freeze --run NUMBER` to freeze one.")
 
 
 @app.command()
 def save(report_id: Number, folder: Folder = Path("reports")) -> None:
-    """Write the files of a frozen report as they were; their hashes are checked first."""
+    """Write the files of a frozen report, after checking their hashes."""
     remote.asked(
         lambda api: save_there(api, api.get_report(report_id), folder),
         lambda db: save_here(db, db.read(archive.get, report_id), folder),
@@ -349,7 +356,8 @@ def save(report_id: Number, folder: Folder = Path("reports")) -> None:
 def verify(
     report_id: Annotated[int | None, typer.Argument(parser=whole, help="all of them, if not given")] = None,
 ) -> None:
-    """Prove frozen reports: bytes unchanged, the same figures from the ledger. Status 1 if not."""
+    """Check frozen reports: unchanged files, and the same figures from the ledger. Exit status 1 if
+    not."""
 
     def here(db: Database) -> list[verify_archive.Proof]:
         wanted = [db.read(archive.get, report_id)] if report_id else db.read(archive.page, 0, 10**6, None)
@@ -359,7 +367,7 @@ def verify(
         wanted = [report_id] if report_id else [each.id for each in api.list_reports()]
         return [api.prove_report(each) for each in wanted]
 
-    proofs = remote.asked(there, here, working="Proving the reports")
+    proofs = remote.asked(there, here, working="Checking the reports")
     notes = [proof.note for proof in proofs if proof.note]
     for note in notes:
         typer.echo(note)
@@ -367,9 +375,9 @@ def verify(
         typer.echo(shown(f"DIFFERENCE: {sentence}"))
     if any(proof.sentences for proof in proofs):
         raise typer.Exit(1)
-    but = ", but where it is said above that only bytes are compared" if notes else ""
+    but = ", except where only the file's bytes were compared (see above)" if notes else ""
     one = len(proofs) == 1
-    said = "1 frozen report is as it was" if one else f"{len(proofs)} frozen reports are as they were"
+    said = "1 frozen report is unchanged" if one else f"{len(proofs)} frozen reports are unchanged"
     typer.echo(f"Verified: {said}, and the ledger gives {'its' if one else 'their'} figures{but}.")
 
 
@@ -393,7 +401,7 @@ def _cutoff(value: str | None) -> int | None:
 
 def _subject(run_id: int | None, directive_id: int | None) -> ReportSubject:
     if (run_id is None) == (directive_id is None):
-        raise Invalid("Name one of --run, --directive and --campaign.")
+        raise Invalid("Name exactly one of --run, --directive and --campaign.")
     if run_id is not None:
         return ReportSubject(SubjectKind.RUN, run_id)
     return ReportSubject(SubjectKind.DIRECTIVE, directive_id or 0)
@@ -410,7 +418,7 @@ def _subjects(
     if campaign_id is None:
         return [_subject(run_id, directive_id)]
     if run_id is not None or directive_id is not None:
-        raise Invalid("Name one of --run, --directive and --campaign.")
+        raise Invalid("Name exactly one of --run, --directive and --campaign.")
     return db.read(_of_campaign, campaign_id, begun_by)
 
 
@@ -451,7 +459,10 @@ def _stored(report_id: int, folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise Invalid(
-            f"Report {report_id} is stored, but {error.filename or folder} can't be written "
-            f"({error.strerror}). Make room there or take another folder, and write its files with "
-            f"`loa report save {report_id} --folder FOLDER`."
+            "Report {report_id} is stored, but {filename} cannot be written ({strerror}). Free "
+            "some space or choose another folder, then write its files with `loa report save "
+            "{report_id} --folder FOLDER`.",
+            report_id=report_id,
+            filename=error.filename or folder,
+            strerror=error.strerror,
         ) from None

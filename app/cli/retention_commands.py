@@ -23,7 +23,7 @@ from app.privacy.erasable import Erasable, RetentionTerms
 from app.privacy.eraser import Eraser
 from app.privacy.terms_in_force import TermsInForce
 
-app = typer.Typer(no_args_is_help=True, help="Erasure of what is due, with certificates.")
+app = typer.Typer(no_args_is_help=True, help="Erasure of expired data, with certificates.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class _Shown:
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Show what is kept until when, or why, and the certificates; of a server the certificates."""
+    """Show what is stored until when, or why, and the certificates. Over --server, only the
+    certificates."""
     if common.server is not None:
         found = [_made_of(each) for each in at_server(lambda api: list(api.list_erasures(limit=1000)))]
     else:
@@ -50,12 +51,13 @@ def list_(as_json: Json = False) -> None:
 
 @app.command()
 def run(as_json: Json = False) -> None:
-    """Erase all that is due, like the workers do; print the certificates. Status 1 if one is left."""
+    """Erase everything that is due, as the workers do, and print the certificates. Exit status 1 if
+    something is left."""
     with open_db(working="Erasing") as (db, settings):
         ledger, before = ledger_for(db, settings.chunk_size), db.read(_ended)
         asyncio.run(Eraser(db, ledger, _terms(settings), whoami()).run(asyncio.Event()))
         made = [each for number, each in db.read(_ended).items() if number not in before]
-        left_ms = db.read(certificates.free_in_ms, ledger)
+        left_ms = db.read(certificates.free_in_ms)
         _in_force(db, settings)
     if as_json:
         say(made, True)
@@ -63,8 +65,9 @@ def run(as_json: Json = False) -> None:
         typer.echo("\n\n".join(certificates.text(each) for each in made) or "Nothing is due.")
     if left_ms is not None:
         typer.echo(
-            "An erasure is unfinished: another process is at it, or was stopped. If that one does not go on, "
-            f"run this again in {left_ms // 1000 + 1} s, and it is completed.",
+            "An erasure is unfinished: another process is working on it, or was stopped. If it "
+            "does not continue, "
+            f"run this again in {left_ms // 1000 + 1} s to complete it.",
             err=True,
         )
         raise typer.Exit(1)
@@ -72,7 +75,8 @@ def run(as_json: Json = False) -> None:
 
 @app.command()
 def confirm() -> None:
-    """Confirm retention terms that were shortened in the settings; what is then due is erased for good."""
+    """Confirm retention terms that were shortened in the settings. What is then due is erased
+    permanently."""
     with open_db() as (db, settings):
         shortened = db.write(terms_in_force.confirm, _terms(settings), whoami())
     for name, before, after in shortened:
@@ -83,10 +87,10 @@ def confirm() -> None:
 
 @app.command()
 def certificate(
-    number: Annotated[int, typer.Argument(parser=whole, help="As `loa retention list` shows it.")],
+    number: Annotated[int, typer.Argument(parser=whole, help="The number in `loa retention list`.")],
     as_json: Json = False,
 ) -> None:
-    """Print a certificate; exit status 1 where it was altered."""
+    """Print a certificate. Exit status 1 if it was altered."""
     found, paper = asked(
         lambda api: (api.get_erasure(number), "" if as_json else api.print_erasure(number)),
         lambda db: (one := db.read(certificates.get, number), certificates.text(one)),
@@ -106,8 +110,8 @@ def _in_force(db: Database, settings: Settings) -> TermsInForce:
     found = db.read(terms_in_force.in_force, _terms(settings))
     for name, before, after in found.waiting:
         typer.echo(
-            f"{name} was shortened from {before} to {after}. The longer term counts until you confirm the "
-            "shorter one: loa retention confirm. If it is a mistake, correct the setting.",
+            f"{name} was shortened from {before} to {after}. The longer term applies until you confirm the "
+            "shorter one with `loa retention confirm`. If this is a mistake, correct the setting.",
             err=True,
         )
     return found

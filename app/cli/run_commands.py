@@ -28,13 +28,14 @@ app = typer.Typer(no_args_is_help=True, help="Runs: a campaign's share at one ca
 
 
 At = Annotated[
-    str | None, typer.Option(help="When the carrier began or ended, with a zone; only where it sends itself.")
+    str | None,
+    typer.Option(help=("When the carrier started or ended, with a time zone; only if it sends itself.")),
 ]
 
 
 @app.command()
 def start(run_id: Number, at: At = None) -> None:
-    """Start sending what was approved; for a carrier that sends itself, record that it began."""
+    """Start sending what was approved. For a carrier that sends itself, record that it started."""
     _order(runs.Verb.START, run_id, at)
 
 
@@ -47,7 +48,7 @@ def end(run_id: Number, at: At = None) -> None:
 @app.command()
 def order(
     run_id: Number,
-    out: Annotated[Path | None, typer.Option(help="A paper to write: FILE.docx or FILE.pdf.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The document to write: FILE.docx or FILE.pdf.")] = None,
     as_json: Json = False,
 ) -> None:
     """Print the order to a carrier that sends to its own subscribers, or write it as a document."""
@@ -67,19 +68,19 @@ def order(
 
 @app.command()
 def pause(run_id: Number) -> None:
-    """Stop sending, after what is in flight."""
+    """Pause sending. Messages in flight still arrive."""
     _order(runs.Verb.PAUSE, run_id)
 
 
 @app.command()
 def resume(run_id: Number) -> None:
-    """Continue at the next message."""
+    """Continue with the next message."""
     _order(runs.Verb.RESUME, run_id)
 
 
 @app.command()
 def cancel(run_id: Number) -> None:
-    """Stop sending for good."""
+    """Stop sending permanently."""
     _order(runs.Verb.CANCEL, run_id)
 
 
@@ -90,7 +91,7 @@ def _paper(run_id: int, out: Path) -> bytes:
 
     suffix = out.suffix.lower().removeprefix(".")
     if suffix not in ("docx", "pdf"):
-        raise Invalid("--out names a .docx or a .pdf file.")
+        raise Invalid("--out must be a .docx or .pdf file.")
     if common.server is not None:
         content: bytes = at_server(lambda api: api.get_order_paper(run_id, format=cast("Any", suffix)))
         return content
@@ -123,14 +124,14 @@ def priority(run_id: Number, number: int) -> None:
 
 @app.command()
 def rate(run_id: Number, number: Annotated[int | None, typer.Argument()] = None) -> None:
-    """Limit the run to so many SMS parts a second; without a number to the rate of the links."""
+    """Limit the run to this many SMS parts per second; without a number, to the rate of the links."""
     filled(RateBody, {"segments_per_second": number})
     asked(
         lambda api: api.set_rate(run_id, segments_per_second=number),
         lambda db: db.write(runs.set_rate, run_id, number, whoami()),
         looks=False,
     )
-    said = "the rate of the links" if number is None else f"a rate of {number} SMS parts a second"
+    said = "the rate of the links" if number is None else f"a rate of {number} SMS parts per second"
     done(f"Run {run_id} has {said}.", run=run_id, segments_per_second=number)
 
 
@@ -155,7 +156,7 @@ def list_(
 
 @app.command()
 def show(run_id: Number, as_json: Json = False) -> None:
-    """Show one run, its progress, and what stands in its way, such as a link without a connection."""
+    """Show one run, its progress, and what blocks it, for example a disconnected link."""
     found, ahead = asked(
         lambda api: (api.get_run(run_id), api.get_forecast(run_id)),
         lambda db: (db.read(queries.run, run_id), db.read(forecast_run, run_id, clock.now())),
@@ -165,9 +166,9 @@ def show(run_id: Number, as_json: Json = False) -> None:
 
 # What a run that does not send waits for; `watch` repeats it after so many looks.
 _WAITS = {
-    RunState.PLANNED: "waiting to be started: `loa run start {}`, once its campaign is approved",
+    RunState.PLANNED: "waiting to be started: `loa run start {}` once its campaign is approved",
     RunState.PAUSED: "paused: `loa run resume {}` continues it",
-    RunState.SENT: "all sent; waiting for receipts",
+    RunState.SENT: "everything sent; waiting for receipts",
 }
 _LOOKS = 15
 
@@ -175,10 +176,10 @@ _LOOKS = 15
 @app.command()
 def watch(
     run_id: Number,
-    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 2.0,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between checks.")] = 2.0,
     as_json: Json = False,
 ) -> None:
-    """Show a run's progress whenever it has changed, until it is over; as JSON a line each."""
+    """Show a run's progress whenever it changes, until it ends. With --json, one line each."""
     last = None
     for look, found in enumerate(_following(run_id, every)):
         if as_json:
@@ -213,7 +214,7 @@ def _following(run_id: int, every_s: float) -> Iterator[queries.RunSummary]:
 
 @app.command()
 def forecast(run_id: Number, as_json: Json = False) -> None:
-    """Show how long the run takes, when it is done, and what prevents that."""
+    """Show how long the run takes, when it will finish, and what prevents that."""
     if common.server is not None:
         say(_ahead(at_server(lambda api: api.get_forecast(run_id)), as_json), as_json)
         return

@@ -36,25 +36,26 @@ log = structlog.get_logger(__name__)
 
 _PATIENCE_S = 30.0
 _SEPARATE = (
-    "SQLite serves one process, so `loa {0}` can't run apart. Run `loa up`, which does all in one process, "
-    "or set LOA_DATABASE_URL to a PostgreSQL server."
+    "SQLite supports only one process, so `loa {apart}` cannot run separately. Run `loa up`, "
+    "which does everything in one "
+    "process, or set LOA_DATABASE_URL to a PostgreSQL server."
 )
 
 
 def up() -> None:
-    """Run everything in one process: API, links, receipts. The way for SQLite, and good on one host."""
+    """Run everything in one process: API, links and receipts. Use it with SQLite or on a single host."""
     run(_all)
 
 
 def serve() -> None:
-    """Run the API only; workers run apart and share the PostgreSQL database."""
+    """Run only the API; workers run separately and share the PostgreSQL database."""
     run(_api, apart="serve")
 
 
 def worker(
     carrier: Annotated[str | None, typer.Option(help="Only this carrier's links.")] = None,
 ) -> None:
-    """Run links, receipts and sweeps only; any number of hosts may do so on one PostgreSQL database."""
+    """Run only links, receipts and sweeps; several hosts can do so on one PostgreSQL database."""
     if carrier is not None:
         _require_links(config.load(), carrier)
     run(lambda settings, db: _links(settings, db, carrier), apart="worker")
@@ -65,13 +66,18 @@ def _require_links(settings: Settings, carrier: str) -> None:
     linked = sorted({link.carrier for link in settings.links.values()})
     if carrier not in linked:
         near = meant(carrier, linked)
-        others = f"links go to {', '.join(linked)}." if linked else "add one under [links] of loa.toml."
-        remedy = f"do you mean {near}?" if near else others
-        raise Invalid(f"No link goes to a carrier “{carrier[:40]}”; {remedy}", field="carrier")
+        others = f"Links exist for {', '.join(linked)}." if linked else "Add one under [links] in loa.toml."
+        remedy = f"Did you mean {near}?" if near else others
+        raise Invalid(
+            "No link belongs to carrier “{carrier}”. {remedy}",
+            carrier=carrier[:40],
+            remedy=remedy,
+            field="carrier",
+        )
 
 
 def migrate() -> None:
-    """Bring the database's schema up to date."""
+    """Upgrade the database schema."""
     settings = config.load()
     account = _working_account(settings)
     db = Database(settings.migration_url, keys=signing_keys(settings))
@@ -81,7 +87,7 @@ def migrate() -> None:
         words = f"The schema is at revision {schema.newest()}."
         if account:
             db.write(schema.hand_over, account, settings.records_months)
-            words += f"\nThe account {account} has the rights to work with it."
+            words += f"\nThe account {account} has the rights to use it."
         done(words, schema=schema.newest(), account=account)
     finally:
         db.close()
@@ -94,8 +100,8 @@ def _working_account(settings: Settings) -> str | None:
     working, migrating = (make_url(each).username for each in (settings.url, settings.migration_url))
     if working is None or working == migrating:
         raise SetupError(
-            "LOA_MIGRATION_DATABASE_URL names the account that owns the tables of PostgreSQL: name another "
-            "account, which works, in LOA_DATABASE_URL."
+            "LOA_MIGRATION_DATABASE_URL names the account that owns the tables in PostgreSQL. Name "
+            "a different account, the one for daily work, in LOA_DATABASE_URL."
         )
     return working
 
@@ -109,7 +115,7 @@ def run(main: Main, apart: str | None = None, make: Callable[..., Database] = Da
     logs.configure(settings)
     gc_tuning.raise_descriptors()
     if apart and not settings.database_url:
-        raise SetupError(_SEPARATE.format(apart))
+        raise SetupError(_SEPARATE, apart=apart)
     said = partial(audit_heads.say, settings.audit_heads, of=settings.ledger_name)
     db = make(settings.url, keys=signing_keys(settings), price=settings.money.price, on_head=said)
     try:
@@ -195,8 +201,11 @@ async def _links(settings: Settings, db: Database, only: str | None) -> None:
             start_http_server(settings.metrics_port, settings.host, metrics.registry, certificate, key)
         except OSError as error:
             raise SetupError(
-                f"Metrics can't be served at {settings.host}:{settings.metrics_port} ({error.strerror}): "
-                "give each worker of a host a metrics_port of its own, or 0."
+                "Cannot serve metrics at {host}:{metrics_port} ({strerror}). Give each worker on a "
+                "host its own metrics_port, or set it to 0.",
+                host=settings.host,
+                metrics_port=settings.metrics_port,
+                strerror=error.strerror,
             ) from None
     _on_signals(sender.stop)
     gc_tuning.exempt_loaded()

@@ -15,12 +15,12 @@ from carriers.simulators.process import Simulator
 
 _PASSED_ON = {"ignore_unknown_options": True, "allow_extra_args": True}
 
-app = typer.Typer(no_args_is_help=True, help="Run a simulated carrier to try things against.")
+app = typer.Typer(no_args_is_help=True, help="Run a simulated carrier for tests.")
 
 
 @app.callback()
 def simulate() -> None:
-    """Run a simulated carrier to try things against."""
+    """Run a simulated carrier for tests."""
 
 
 def _register(simulator: type[Simulator]) -> None:

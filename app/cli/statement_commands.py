@@ -41,7 +41,7 @@ class _Row:
     by: str
 
 
-app = typer.Typer(no_args_is_help=True, help="Figures that no receipt measured.")
+app = typer.Typer(no_args_is_help=True, help="Figures stated by carriers or entered by hand.")
 
 
 @app.command("form")
@@ -64,13 +64,15 @@ def add(
     file: Annotated[
         Path,
         typer.Argument(
-            callback=readable, help="The filled workbook (.xlsx, .ods), or JSON as the API takes it."
+            callback=readable, help="The completed workbook (.xlsx, .ods), or JSON as in the API."
         ),
     ],
-    manual: Annotated[bool, typer.Option(help="Copied by hand from a paper; needs --scan.")] = False,
-    scan: Annotated[Path | None, typer.Option(callback=readable, help="The paper: PDF, PNG or JPEG.")] = None,
+    manual: Annotated[bool, typer.Option(help="Copied by hand from a document; needs --scan.")] = False,
+    scan: Annotated[
+        Path | None, typer.Option(callback=readable, help="A scan of the document: PDF, PNG or JPEG.")
+    ] = None,
 ) -> None:
-    """State the figures of a run; a further statement is a correction and needs a reason."""
+    """State the figures of a run. A further statement is a correction and needs a reason."""
     kind = FigureSource.MANUAL if manual else FigureSource.STATED
     if common.server is not None:
         kept = at_server(lambda api: _stated(api, run_id, file, kind, scan))
@@ -105,7 +107,11 @@ _OTHER_FILES = (".xls", ".xlsm", ".xlsb", ".csv", ".docx", ".pdf")
 
 def attach(db: Database, path: Path, limit_mb: int) -> str:
     if path.stat().st_size > limit_mb * 1_048_576:
-        raise Invalid(f"{path.name} is larger than {limit_mb} MB (attachment_limit_mb of the settings).")
+        raise Invalid(
+            "{name} is larger than {limit_mb} MB, the limit set by attachment_limit_mb.",
+            name=path.name,
+            limit_mb=limit_mb,
+        )
     content = path.read_bytes()
     file = UploadedFile(shown_name(path.name), hashlib.sha256(content).hexdigest(), len(content))
     return db.write(attachments.keep, path, file, whoami()).sha256
@@ -124,8 +130,9 @@ def _json(file: Path) -> Path:
     """Return the file if it may be JSON; raise Invalid for one of an office."""
     if file.suffix.lower() in _OTHER_FILES:
         raise Invalid(
-            f"{file.name} is neither the form as .xlsx or .ods nor JSON; save it as .xlsx (Excel workbook) "
-            "and hand it in again.",
+            "{name} is neither the form (.xlsx or .ods) nor JSON. Save it as .xlsx (Excel "
+            "workbook) and upload it again.",
+            name=file.name,
             field="file",
         )
     return file
@@ -158,12 +165,13 @@ def _body(file: Path) -> StatementBody:
 
         if any(item["type"] == "json_invalid" for item in error.errors()):
             raise Invalid(
-                f"{file} is no JSON; hand in the filled form (`loa statement form` writes an empty one) as "
-                ".xlsx or .ods, or JSON as the API takes it.",
+                "{file} is not valid JSON. Provide the completed form as .xlsx or .ods (`loa "
+                "statement form` writes an empty one), or JSON as in the API.",
+                file=file,
                 field="file",
             ) from None
         sentences = [field_error(dict(item)).detail for item in error.errors()]
-        raise Invalid(f"{file.name}: {' '.join(sentences[:10])}") from None
+        raise Invalid("{name}: {sentences}", name=file.name, sentences=" ".join(sentences[:10])) from None
 
 
 def _versions(connection: Connection, run_id: int) -> list[views.StatementView]:

@@ -14,12 +14,12 @@ from app.cli import common
 from app.cli.output import Json, listing, say, shown
 from app.cli.remote import at_server
 
-app = typer.Typer(no_args_is_help=True, help="Texts to choose from, and what a wording costs.")
+app = typer.Typer(no_args_is_help=True, help="Prepared texts, and what a text costs.")
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Show the texts of messages/ with the SMS parts of each form."""
+    """Show the texts in messages/ with the SMS parts of each form."""
     if common.server is not None:
         _list_of_server(as_json)
         return
@@ -58,9 +58,9 @@ def _list_of_server(as_json: bool) -> None:
 
 @app.command()
 def show(
-    key: Annotated[str, typer.Argument(help="As `loa text list` has it.")], as_json: Json = False
+    key: Annotated[str, typer.Argument(help="The key in `loa text list`.")], as_json: Json = False
 ) -> None:
-    """Show one text of messages/ in its forms."""
+    """Show one text from messages/ in its forms."""
     found = at_server(lambda api: api.get_text(key)) if common.server else texts.find(key)
     say(found, as_json)
 
@@ -68,10 +68,10 @@ def show(
 @app.command()
 def preview(
     wording: Annotated[str, typer.Argument(help="Your own text, in quotation marks.")],
-    subscribers: Annotated[int, typer.Option(min=0, help="For how many people.")] = 0,
+    subscribers: Annotated[int, typer.Option(min=0, help="The number of people.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Show what a wording costs in both forms, and advice on it; nothing is stored."""
+    """Show what a text costs in both forms, with advice. Nothing is stored."""
     filled(WordingBody, {"text": wording})
     found = (
         at_server(lambda api: api.preview_text(text=wording, subscribers=subscribers))

@@ -26,7 +26,7 @@ from app.ledger.ledger import Ledger
 from app.security import phone_disclosure
 from app.security.phone_disclosure import DisclosurePlace
 
-app = typer.Typer(no_args_is_help=True, help="Unknown deliveries: see them, send again, or write off.")
+app = typer.Typer(no_args_is_help=True, help="Unknown deliveries: list, resend or write off.")
 
 Lines = Annotated[
     list[str] | None, typer.Option("--line", help="One delivery as BATCH:LINE; may be repeated.")
@@ -45,7 +45,7 @@ class _Shown:
 
 @app.command("list")
 def list_(run_id: Number, as_json: Json = False) -> None:
-    """Show the unknown deliveries of a run, a thousand at most; phones are masked."""
+    """Show up to a thousand unknown deliveries of a run, with masked numbers."""
     shown = asked(
         lambda api: [
             _Shown(f"{each.batch}:{each.line}", each.phone, each.since, each.why, each.written_off_by)
@@ -59,14 +59,16 @@ def list_(run_id: Number, as_json: Json = False) -> None:
 @app.command()
 def export(
     run_id: Number,
-    out: Annotated[Path, typer.Option(help="Write CSV for Excel there.")],
-    whole_numbers: Annotated[bool, typer.Option(help="Do not mask numbers; the audit says so.")] = False,
+    out: Annotated[Path, typer.Option(help="The file to write, as CSV for Excel.")],
+    whole_numbers: Annotated[
+        bool, typer.Option(help="Do not mask numbers; the audit log records it.")
+    ] = False,
 ) -> None:
-    """Write what is still unknown of a run, to ask the carrier which of it was taken."""
+    """Write the unknown deliveries of a run, to ask the carrier which of them it accepted."""
     if common.server is not None:
         if whole_numbers:
             raise Invalid(
-                "A server gives whole numbers to the carrier's own operator alone, without this option."
+                "Over --server, only the carrier's own operator gets whole numbers, without this option."
             )
         replace_lines(out, [at_server(lambda api: api.download_unknown(run_id))])
         return
@@ -80,7 +82,7 @@ def export(
 
 @app.command()
 def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None:
-    """Queue unknown deliveries again; a second copy may come of it."""
+    """Queue unknown deliveries again. People may get a second copy."""
     chosen = _chosen(lines, everything)
     moved = _decided("resend", unknown_decisions.resend, run_id, chosen)
     said = counted(moved, f"delivery of run {run_id} is", f"deliveries of run {run_id} are")
@@ -89,7 +91,7 @@ def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None
 
 @app.command("write-off")
 def write_off(run_id: Number, lines: Lines = None, everything: All = False) -> None:
-    """Leave unknown deliveries unknown for good; the report counts them under their own heading."""
+    """Leave unknown deliveries unknown permanently. The report counts them separately."""
     chosen = _chosen(lines, everything)
     moved = _decided("write_off", unknown_decisions.write_off, run_id, chosen)
     said = counted(moved, f"delivery of run {run_id} is", f"deliveries of run {run_id} are")
@@ -121,12 +123,12 @@ def _say(done: int, total: int) -> None:
 def _chosen(lines: list[str] | None, everything: bool) -> list[tuple[int, int]]:
     """Return (batch, line) pairs, empty for all; raises Invalid for no choice, which must not mean all."""
     if everything == bool(lines):
-        raise Invalid("Say either --line BATCH:LINE (as `loa unknown list` shows it) or --all.")
+        raise Invalid("Name either --line BATCH:LINE (as shown by `loa unknown list`) or --all.")
     return [] if everything else [_pair(line) for line in lines or []]
 
 
 def _pair(line: str) -> tuple[int, int]:
     batch, seq = (ids.read(each) for each in line.partition(":")[::2])
     if not batch or not seq:
-        raise Invalid(f"--line {line} is not BATCH:LINE, two numbers as in 3:1042.")
+        raise Invalid("--line {line} is not valid. Use BATCH:LINE, for example 3:1042.", line=line)
     return batch, seq

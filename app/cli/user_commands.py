@@ -21,117 +21,121 @@ from app.security import users
 from app.security.roles import Role
 from app.security.secret_encryption import NO_KEY, vault_of
 
-app = typer.Typer(no_args_is_help=True, help="People who sign in with a password and a second factor.")
+app = typer.Typer(no_args_is_help=True, help=("Users who sign in with a password and a second factor."))
 
 Name = Annotated[
-    str, typer.Argument(help="As at the sign-in; the account's name, for who decides at the keyboard.")
+    str,
+    typer.Argument(help=("The name used to sign in; the account name for those who decide at the keyboard.")),
 ]
 
 
 @app.command()
 def add(
     name: Name,
-    role: Annotated[Role, typer.Option(help="What the person may do.")],
-    carrier: Annotated[str | None, typer.Option(help="Whose operator; with --role operator.")] = None,
+    role: Annotated[Role, typer.Option(help="What the user may do.")],
+    carrier: Annotated[str | None, typer.Option(help="The operator's carrier; with --role operator.")] = None,
 ) -> None:
-    """Add a person who may sign in; the first one too."""
+    """Add a user who can sign in, including the first one."""
     if common.server is not None:
         at_server(
             lambda api: api.add_user(
                 name=name, role=cast("Any", role), carrier=carrier, password=_new_password()
             )
         )
-        done(f"{name} may sign in, as {role}.", name=name, role=role, carrier=carrier)
+        done(f"{name} can sign in as {role}.", name=name, role=role, carrier=carrier)
         return
     wanted = NewPerson(name, role, carrier)
     with open_db(founds=True, check=partial(check_own, carrier=carrier)) as (db, settings):
         db.write(service.add_person, wanted, _new_password(), whoami(), settings.password_words)
-    done(f"{name} may sign in, as {role}.", name=name, role=role, carrier=carrier)
+    done(f"{name} can sign in as {role}.", name=name, role=role, carrier=carrier)
     if settings.secret_key is None and role in settings.factor_roles:
         typer.echo(f"Before {name} can do more: {NO_KEY}", err=True)
 
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Show everybody who may sign in, or once might."""
+    """Show all users, including disabled ones."""
     found = asked(lambda api: api.list_users(), lambda db: db.read(users.everybody))
     listing(found, ("name", "role", "carrier", "second_factor", "created_at", "disabled_at"), as_json)
 
 
 @app.command()
 def disable(name: Name) -> None:
-    """Disable a person's sign-in and end its sessions."""
+    """Disable a user and end their sessions."""
     asked(
         lambda api: api.disable_user(name),
         lambda db: db.write(service.disable_person, name, whoami()),
         looks=False,
     )
-    done(f"{name} may sign in no more.", name=name, disabled=True)
+    done(f"{name} can no longer sign in.", name=name, disabled=True)
 
 
 @app.command()
 def password(name: Name) -> None:
-    """Set a person's password; all sessions of that person end."""
+    """Set a user's password. All their sessions end."""
     if common.server is not None:
         at_server(lambda api: api.set_user_password(name, password=_new_password()))
     else:
         with open_db() as (db, settings):
             db.read(users.row_of, name)
             db.write(service.set_password, name, _new_password(), whoami(), settings.password_words)
-    done(f"The password of {name} is changed.", name=name, changed=True)
+    done(f"The password of {name} was changed.", name=name, changed=True)
 
 
 @app.command()
 def sign_out(name: Name) -> None:
-    """End all sessions of a person, who may sign in anew."""
+    """End all sessions of a user, who can sign in again."""
     asked(
         lambda api: api.sign_out_user(name),
         lambda db: db.write(service.end_sessions, name, whoami()),
         looks=False,
     )
-    done(f"Every session of {name} has ended.", name=name, signed_out=True)
+    done(f"All sessions of {name} have ended.", name=name, signed_out=True)
 
 
 @app.command()
 def totp(
     name: Name,
-    off: Annotated[bool, typer.Option("--off", help="Take it away: telephone and codes are lost.")] = False,
-    recognised: Annotated[str, typer.Option(help="With --off: how you know that it is the person.")] = "",
-    witness: Annotated[str | None, typer.Option(help="With --off: who else has recognised it.")] = None,
+    off: Annotated[
+        bool, typer.Option("--off", help=("Remove it because phone and recovery codes are lost."))
+    ] = False,
+    recognised: Annotated[str, typer.Option(help="With --off: how you verified the user's identity.")] = "",
+    witness: Annotated[str | None, typer.Option(help="With --off: the second user who verified it.")] = None,
 ) -> None:
-    """Set up a person's second factor: show a secret for the app, ask for a code of it."""
+    """Set up a user's second factor: show a secret for the app, then ask for a code."""
     with open_db() as (db, settings):
         who, vault = whoami(), vault_of(settings)
         if off:
             said = checked(AnyLine, "recognised", recognised)
             db.write(service.remove_factor, name, who, said, witness)
-            typer.echo(f"{name} signs in without a second factor.")
+            typer.echo(f"{name} now signs in without a second factor.")
             return
         secret, uri = db.write(service.enrol, name, who, vault)
-        typer.echo(f"Secret, shown this once: {secret}\n{uri}")
+        typer.echo(f"Secret, shown only once: {secret}\n{uri}")
         codes = db.write(service.confirm, name, _typed("The code of the app"), who, vault)
-    typer.echo("The second factor is set. Recovery codes, shown this once, each good once:")
+    typer.echo("The second factor is set up. Recovery codes, shown only once, each valid once:")
     for code in codes:
         typer.echo(f"  {code}")
 
 
 @app.command()
 def reseal() -> None:
-    """Encrypt secrets of second factors with the present secret_key, after it was set or changed."""
+    """Encrypt second-factor secrets with the current secret_key, after it was set or changed."""
     with open_db() as (db, settings):
         count = db.write(service.reseal, whoami(), vault_of(settings))
     said = counted(count, "secret was", "secrets were")
-    done(f"{said} sealed anew; all are sealed with the present key.", sealed=count)
+    done(f"{said} re-encrypted; all are now encrypted with the current key.", sealed=count)
 
 
 @app.command()
 def sign(
-    name: Annotated[str | None, typer.Argument(help="This one alone, whatever it bears.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Only this account, whatever its signature.")] = None,
 ) -> None:
-    """Sign accounts from before secret_key, or one that `loa doctor` doubts; check it first."""
+    """Sign accounts created before secret_key was set, or one that `loa doctor` reports. Check it
+    first."""
     with open_db() as (db, _):
         found = db.write(service.sign, whoami(), name)
-    words = [f"Stamped: {account}." for account in found] or ["Every account is stamped already."]
+    words = [f"Signed: {account}." for account in found] or ["Every account is already signed."]
     done("\n".join(words), stamped=found)
 
 
@@ -147,5 +151,8 @@ def _typed(what: str) -> str:
         return str(typer.prompt(what))
     line = sys.stdin.readline().rstrip("\r\n")
     if not line:
-        raise Invalid(f"{what} is missing. Type it at a terminal, or give it as the first line of stdin.")
+        raise Invalid(
+            "{what} is missing. Type it at a terminal or provide it as the first line of standard input.",
+            what=what,
+        )
     return line

@@ -27,7 +27,7 @@ def verify(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
 ) -> None:
-    """Count every figure anew from the rows; exit status 1 when anything differs.
+    """Recount every figure from the rows. Exit status 1 if anything differs.
 
     With --repair, tallies that differ are corrected from the rows while sending goes on, and messages that a
     receipt has settled are recorded as taken where they were not; each batch with an audit entry. Keep the
@@ -55,7 +55,9 @@ def _say(done: Repair) -> None:
 
 def _say_settled(campaign_id: int, batch_id: int, n: int) -> None:
     where = f"campaign {campaign_id}, batch {batch_id}"
-    typer.echo(f"REPAIRED: {where}: {n} messages recorded as taken, as their receipts say.", err=True)
+    typer.echo(
+        f"REPAIRED: {where}: {n} messages recorded as accepted, according to their receipts.", err=True
+    )
 
 
 def document(verdict: Verification) -> dict[str, object]:
@@ -74,8 +76,6 @@ def text(verdict: Verification) -> str:
     if len(verdict.differences) > _SHOWN:
         lines.append(f"... and {len(verdict.differences) - _SHOWN} more; --json lists all.")
     end = (
-        f"{len(verdict.differences)} differences."
-        if verdict.differences
-        else "Verified: every figure agrees."
+        f"{len(verdict.differences)} differences." if verdict.differences else "Verified: all figures match."
     )
     return "\n".join([*lines, end])

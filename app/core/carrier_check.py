@@ -32,6 +32,15 @@ def check_carrier(settings: Settings, carrier: str) -> str:
     near, names = meant(carrier, known), ", ".join(sorted(known))
     if near:
         raise Invalid(
-            f"There is no carrier “{carrier[:40]}”; do you mean {near}? Name one of {names}.", field="carrier"
+            "Carrier “{carrier}” does not exist. Did you mean {near}? Available carriers: {known}.",
+            carrier=carrier[:40],
+            near=near,
+            known=names,
+            field="carrier",
         )
-    raise Invalid(f"There is no carrier “{carrier[:40]}”. Name one of {names}.", field="carrier")
+    raise Invalid(
+        "Carrier “{carrier}” does not exist. Available carriers: {known}.",
+        carrier=carrier[:40],
+        known=names,
+        field="carrier",
+    )

@@ -22,7 +22,7 @@ class Unreal(ValueError):
     """A time before 1970 or after 2199: mistyped, or an attempt to break something."""
 
     def __init__(self) -> None:
-        super().__init__("A time lies between 1970 and 2199; look at the year.")
+        super().__init__("Times must be between 1970 and 2199. Check the year.")
 
 
 def is_time(value: str) -> bool:
@@ -111,5 +111,5 @@ def plus_months(ms: int, months: int) -> int:
 
 
 def midnight(day: date) -> datetime:
-    """Return the time at which a day begins in Viet Nam."""
+    """Return the time at which a day begins in Vietnam."""
     return datetime.combine(day, time_of_day(), VIETNAM)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-GIVEN_TWICE = "{field} is given twice: give it once."
+from carriers.phrases import Phrase
+
+GIVEN_TWICE = "{field} was given twice. Give it only once."
 
 
 def meant(word: str, names: Iterable[str]) -> str | None:
@@ -26,24 +28,29 @@ class AppError(Exception):
 
     def __init__(
         self,
-        detail: str,
+        template: str,
+        /,
         *,
         field: str | None = None,
         faults: Sequence[tuple[str, str]] = (),
         retry_after_s: int | None = None,
         cause: str = "",
+        **values: object,
     ) -> None:
-        """Make an error of a sentence; field: the input that it is about.
+        """Make an error of a sentence with places such as {name}, and the values of these places.
 
-        faults: (field, sentence) of each, if several are wrong. retry_after_s: when to try again. cause:
-        internal reason for the log and for people at the host, never for callers.
+        field: the input that it is about, and the value of a place {field}. faults: (field, sentence) of
+        each, if several are wrong. retry_after_s: when to try again. cause: internal reason for the log and
+        for people at the host, never for callers.
         """
-        super().__init__(detail)
+        if field is not None and "{field}" in template and not isinstance(template, Phrase):
+            values["field"] = field
+        self.detail = Phrase(template, **values)
+        super().__init__(self.detail)
         self.cause = cause
         self.retry_after_s = retry_after_s
-        self.detail = detail
         self.field = field
-        self.faults = faults or ([(field, detail)] if field else [])
+        self.faults = faults or ([(field, self.detail)] if field else [])
 
     @property
     def said_here(self) -> str:
@@ -68,20 +75,20 @@ class NotFound(AppError):
 
 # Where people and programs find existing objects.
 _SHOWN = {
-    "attachment": "hand it in first: POST /v1/attachments",
-    "batch": "GET /v1/batches and `loa batch list` show those there are",
-    "campaign": "GET /v1/campaigns and `loa campaign list` show those there are",
-    "directive": "GET /v1/directives and `loa directive list` show those there are",
-    "erasure": "GET /v1/erasures and `loa retention list` show those there are",
-    "key": "GET /v1/keys and `loa key list` show those there are",
-    "link": "GET /v1/links and `loa link list` show those there are",
-    "notice": "GET /v1/notices and `loa directive notices` show those there are",
-    "person": "GET /v1/users and `loa user list` show those there are",
-    "receipt file": "GET /v1/receipt-files and `loa receipts list` show those there are",
-    "request": "GET /v1/person-requests and `loa privacy requests` show those there are",
-    "report": "GET /v1/reports and `loa report list` show those there are",
-    "signed paper": "GET /v1/reports/1/signed and `loa report signed 1` show those of report 1",
-    "run": "GET /v1/runs and `loa run list` show those there are",
+    "attachment": "Upload it first: POST /v1/attachments",
+    "batch": "See GET /v1/batches or `loa batch list`",
+    "campaign": "See GET /v1/campaigns or `loa campaign list`",
+    "directive": "See GET /v1/directives or `loa directive list`",
+    "erasure": "See GET /v1/erasures or `loa retention list`",
+    "key": "See GET /v1/keys or `loa key list`",
+    "link": "See GET /v1/links or `loa link list`",
+    "notice": "See GET /v1/notices or `loa directive notices`",
+    "person": "See GET /v1/users or `loa user list`",
+    "receipt file": "See GET /v1/receipt-files or `loa receipts list`",
+    "request": "See GET /v1/person-requests or `loa privacy requests`",
+    "report": "See GET /v1/reports or `loa report list`",
+    "signed paper": "See GET /v1/reports/1/signed or `loa report signed 1` for those of report 1",
+    "run": "See GET /v1/runs or `loa run list`",
 }
 
 
@@ -94,12 +101,19 @@ def no_such(what: str, which: object, field: str | None = None) -> NotFound:
     A number as long as a telephone number is not repeated: it may be one.
     """
     which = shown_id(which) if isinstance(which, int) else which
-    return NotFound(f"There is no {what} {which}; {_SHOWN[what]}.", field=field)
+    return NotFound(
+        "There is no {what} {which}. {where}.",
+        what=Phrase(what),
+        which=which,
+        where=_SHOWN[what],
+        field=field,
+    )
 
 
-def shown_id(number: int | None) -> str:
+def shown_id(number: int | None) -> Phrase:
     """Return how an id is repeated in a sentence; None: what was given is no id."""
-    return str(number) if number is not None and 0 <= number < _PHONE else "with this number"
+    is_shown = number is not None and 0 <= number < _PHONE
+    return Phrase(str(number)) if is_shown else Phrase("with this number")
 
 
 class Conflict(AppError):

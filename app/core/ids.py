@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 from pydantic_core import PydanticKnownError
 
 from app.core.errors import shown_id
+from carriers.phrases import Phrase
 
 LARGEST = 2**31 - 1  # limit of an id column
 _DIGITS = re.compile("0|[1-9][0-9]{0,9}")
@@ -26,7 +27,7 @@ def read(said: str) -> int | None:
     return None if number is None or number > LARGEST else number
 
 
-def shown(said: str) -> str:
+def shown(said: str) -> Phrase:
     """Return how an id is repeated in a sentence: as digits, or not at all, for it may be a phone number."""
     return shown_id(read(said))
 

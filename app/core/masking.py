@@ -20,8 +20,8 @@ from app.core.phone import mask, normalise
 # Terminal control characters, line ends, and marks that change the writing direction.
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 NO_MOBILE = (
-    "{field} has a mobile number, which is personal data, and this is kept for years and shown to others: "
-    "take the number out. Hotlines and fixed lines may stay."
+    "{field} contains a mobile number, which is personal data. This field is kept for years and "
+    "shown to others. Remove the number. Hotlines and landlines are allowed."
 )
 _CODED = r"%(?:20|2[89DdEe]|[Cc]2%[Aa]0)|\\xa0|\\u00a0|&(?:nbsp|#160);"
 _UNSEEN = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufe0f\u20e3\ufeff"
@@ -107,7 +107,7 @@ def names_mobile(url: str) -> bool:
 def require_no_mobile(text: str, field: str) -> None:
     """Raise Invalid for a text with a mobile number in it."""
     if holds_mobile(text):
-        raise Invalid(NO_MOBILE.format(field=field), field=field)
+        raise Invalid(NO_MOBILE, field=field)
 
 
 def names(text: str, phone: int) -> bool:

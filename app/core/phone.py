@@ -21,20 +21,22 @@ class Sentence(NamedTuple):
 REASONS = {
     "empty": Sentence("There is no phone number.", "Không có số điện thoại."),
     "letters": Sentence(
-        "It holds characters that no phone number has.", "Có ký tự không thuộc về số điện thoại."
+        "It contains characters that are not valid in a phone number.",
+        "Có ký tự không thuộc về số điện thoại.",
     ),
     "scientific": Sentence(
-        "A spreadsheet has shortened the number (8.49E+10): format the column as text and export again.",
+        "A spreadsheet has shortened the number (8.49E+10). Format the column as text and export it again.",
         "Bảng tính đã rút gọn số (8.49E+10): định dạng cột là văn bản rồi xuất lại.",
     ),
     "foreign": Sentence("It starts with a country code other than 84.", "Mã quốc gia không phải là 84."),
     "short_code": Sentence(
         "It is a short code or a service number (1800, 1900).", "Đầu số ngắn hoặc số dịch vụ (1800, 1900)."
     ),
-    "fixed_line": Sentence("It is a fixed line.", "Số điện thoại cố định."),
+    "fixed_line": Sentence("It is a landline number.", "Số điện thoại cố định."),
     "m2m": Sentence("It belongs to a device (M2M, VSAT).", "Số của thiết bị (M2M, VSAT)."),
     "unassigned_range": Sentence(
-        "No mobile carrier holds this range of numbers.", "Đầu số chưa được cấp cho mạng di động nào."
+        "This number range is not assigned to any mobile carrier.",
+        "Đầu số chưa được cấp cho mạng di động nào.",
     ),
     "too_short": Sentence("It has too few digits.", "Thiếu chữ số."),
     "too_long": Sentence("It has too many digits.", "Thừa chữ số."),
@@ -141,7 +143,9 @@ def one_mobile(text: str) -> int:
         return found
     reason = REASONS[found].en
     raise Invalid(
-        f"{reason} Enter one mobile number of Viet Nam: ten digits with 0, or eleven with 84 in front.",
+        "{reason} Enter a Vietnamese mobile number: ten digits starting with 0, or eleven digits "
+        "starting with 84.",
+        reason=reason,
         field="phone",
     )
 

@@ -94,7 +94,7 @@ def _opening(window: Window, now: datetime) -> datetime | None:
 
 
 def _hours(window: Window, at: datetime) -> tuple[datetime, datetime]:
-    """Return when sending opens and closes on the day of `at` in Viet Nam."""
+    """Return when sending opens and closes on the day of `at` in Vietnam."""
     midnight = clock.local(at).replace(hour=0, minute=0, second=0, microsecond=0)
     return midnight + _since_midnight(window.day_starts), midnight + _since_midnight(window.day_ends)
 

@@ -19,15 +19,15 @@ _COMMANDS = ("CONFIG", "SECRETS_DIR", "SERVER", "KEY", "KEY_FILE", "COPY_TO")
 _REHEARSED = re.compile(r"LOA_(TEST|FUZZ|KILL|KILLS|BUDGET|AWAY|SOAK|DRILL|GUIDE)(_.*)?")
 _SHOULD = re.compile(r"^(Input|String|Value|Tuple|List|Dictionary|Set|Number) should ")
 _PATTERNS = {
-    r"^[a-z0-9][a-z0-9_-]{0,39}$": "must be 1 to 40 small letters, digits, - and _, as in viettel-1",
-    r"^[A-Za-z0-9-]{1,80}$": "must be a header's name: letters, digits and -",
-    r"^https?://[^\s@]+$": "must be an address such as https://example.vn/loa, without a login",
+    r"^[a-z0-9][a-z0-9_-]{0,39}$": "must be 1 to 40 lower-case letters, digits, - or _, such as viettel-1",
+    r"^[A-Za-z0-9-]{1,80}$": "must be a header name: letters, digits and -",
+    r"^https?://[^\s@]+$": "must be an address such as https://example.vn/loa, without user or password",
     r"^https?://[A-Za-z0-9.:-]{1,253}$": "must be an origin such as https://example.vn, without a path",
     r"^[^@\s<>,;\x00-\x1f]+@[^@\s<>,;\x00-\x1f]+$": "must be an e-mail address such as loa@example.vn",
-    r"^[^:\s]{1,80}$": "must be 1 to 80 characters without a colon or blanks",
+    r"^[^:\s]{1,80}$": "must be 1 to 80 characters without colons or spaces",
 }
 _KINDS = {
-    "missing": "is missing: write it in",
+    "missing": "is required",
     "int_parsing": "must be a whole number",
     "int_type": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -36,10 +36,10 @@ _KINDS = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
     "string_type": "must be text, in quotation marks",
-    "tuple_type": 'must be a list, such as ["a", "b"], as a variable a,b',
-    "dict_type": "must be a table, as loa.example.toml shows it",
-    "model_type": "must be a table, as loa.example.toml shows it",
-    "model_attributes_type": "must be a table, as loa.example.toml shows it",
+    "tuple_type": 'must be a list, for example ["a", "b"] (a,b in an environment variable)',
+    "dict_type": "must be a table as in loa.example.toml",
+    "model_type": "must be a table as in loa.example.toml",
+    "model_attributes_type": "must be a table as in loa.example.toml",
 }
 
 
@@ -67,15 +67,21 @@ class SettingsFile(TomlConfigSettingsSource):
         except UnicodeDecodeError as error:
             line = error.object[: error.start].count(b"\n") + 1
             raise SetupError(
-                f"The settings file {file_path} is not UTF-8 in line {line}; save it so."
+                "Line {line} of the settings file {file_path} is not UTF-8. Save the file as UTF-8.",
+                file_path=file_path,
+                line=line,
             ) from None
         except OSError as error:
-            why = error.strerror or "for no reason that the system gives"
-            raise SetupError(f"The settings file {file_path} can't be read ({why}).") from None
+            why = error.strerror or "no reason given by the system"
+            raise SetupError(
+                "Cannot read the settings file {file_path} ({why}).", file_path=file_path, why=why
+            ) from None
         try:
             return tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise SetupError(f"The settings file {file_path} is not TOML: {error}.") from None
+            raise SetupError(
+                "The settings file {file_path} is not valid TOML: {error}.", file_path=file_path, error=error
+            ) from None
 
 
 def file() -> str:
@@ -87,10 +93,10 @@ def absent() -> Iterator[str]:
     """Yield variables that name a missing file or folder; settings would silently be ignored."""
     named = os.environ.get("LOA_CONFIG")
     if named and not Path(named).exists():
-        yield f"LOA_CONFIG: there is no file {named}; write it, or unset LOA_CONFIG"
+        yield f"LOA_CONFIG: the file {named} does not exist. Create it, or unset LOA_CONFIG."
     secrets = os.environ.get("LOA_SECRETS_DIR")
     if secrets and not Path(secrets).is_dir():
-        yield f"LOA_SECRETS_DIR: there is no folder {secrets}; make it, or unset LOA_SECRETS_DIR"
+        yield f"LOA_SECRETS_DIR: the folder {secrets} does not exist. Create it, or unset LOA_SECRETS_DIR."
 
 
 def strangers(settings: type[BaseSettings]) -> Iterator[str]:
@@ -111,8 +117,8 @@ def _stranger(name: str, known: Iterable[str], what: str) -> Iterator[str]:
     if head in known:
         return
     near = meant(head, known)
-    remedy = f"do you mean {near}?" if near else f"unset or rename {what}"
-    yield f"{name}: is no setting of Loa; {remedy}"
+    remedy = f"Did you mean {near}?" if near else f"Unset or rename {what}."
+    yield f"{name}: is not a setting of Loa. {remedy}"
 
 
 def sentence(item: Mapping[str, Any], names: Iterable[str], of_links: Iterable[str]) -> str:
@@ -123,8 +129,8 @@ def sentence(item: Mapping[str, Any], names: Iterable[str], of_links: Iterable[s
     place = ".".join(str(step) for step in item["loc"] if step != "[key]") or "settings"
     if item["type"] == "extra_forbidden":
         if place in of_links:
-            return f"{place}: belongs to a link; move it to the table of that link, [links.NAME]"
+            return f"{place}: belongs to a link. Move it to the table of that link, [links.NAME]."
         near = meant(str(item["loc"][-1]), names)
-        return f"{place}: is no setting; " + (f"do you mean {near}?" if near else "take it out")
+        return f"{place}: is not a known setting. " + (f"Did you mean {near}?" if near else "Remove it.")
     said = _KINDS.get(item["type"]) or _PATTERNS.get(item.get("ctx", {}).get("pattern", ""))
     return f"{place}: {said or _SHOULD.sub('must ', item['msg'].removeprefix('Value error, '))}"

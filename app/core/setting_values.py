@@ -22,7 +22,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,39}$")]
 def _test_number(value: object) -> int:
     found = normalise(str(value))
     if isinstance(found, str):
-        raise ValueError(f"must be mobile numbers of Viet Nam; for one of these: {REASONS[found].en}")
+        raise ValueError(f"must be Vietnamese mobile numbers. One of them is not valid: {REASONS[found].en}")
     return found
 
 
@@ -32,7 +32,7 @@ TestNumber = Annotated[int, BeforeValidator(_test_number)]
 def _long_enough(secret: SecretStr) -> SecretStr:
     """Require a secret that can't be guessed and fits into a URL."""
     if not re.fullmatch(r"[A-Za-z0-9_-]{16,200}", secret.get_secret_value()):
-        raise ValueError("must be 16 to 200 letters, digits, - or _, as `openssl rand -hex 24` makes them")
+        raise ValueError("must be 16 to 200 letters, digits, - or _, for example from `openssl rand -hex 24`")
     return secret
 
 
@@ -44,7 +44,7 @@ def _key(secret: SecretStr) -> SecretStr:
     except ValueError:
         size = 0
     if size != 32:
-        raise ValueError("must be 32 random bytes in base64, as `openssl rand -base64 32` prints them")
+        raise ValueError("must be 32 random bytes in base64, for example from `openssl rand -base64 32`")
     return SecretStr(text)
 
 
@@ -56,9 +56,9 @@ def _network(value: object) -> IPv4Network | IPv6Network:
     try:
         network = ip_network(str(value))
     except ValueError:
-        raise ValueError("must be addresses or networks, such as 203.0.113.7 or 203.0.113.0/24") from None
+        raise ValueError("must be addresses or networks, for example 203.0.113.7 or 203.0.113.0/24") from None
     if network.prefixlen == 0:
-        raise ValueError("must not be every address there is; leave it out instead")
+        raise ValueError("must not cover all addresses. Remove it instead.")
     return network
 
 
@@ -72,7 +72,7 @@ def _few(networks: tuple[IPv4Network | IPv6Network, ...]) -> tuple[IPv4Network |
     for version in (4, 6):
         of = {each for each in networks if each.version == version and not _is_inner(each)}
         if sum(2.0**-each.prefixlen for each in of) > _MOST:
-            raise ValueError("must not be a large part of all addresses there are; name the caller's own")
+            raise ValueError("must not cover a large part of all addresses. Use the caller's own.")
     return networks
 
 
@@ -115,7 +115,7 @@ def _host(text: str) -> str:
         if _HOST_NAME.fullmatch(text):
             return text
     raise ValueError(
-        "must be an IP address or a name such as loa.example.vn: no port, no path, and no dot at an end"
+        "must be an IP address or a host name such as loa.example.vn, without port, path or trailing dot"
     )
 
 
@@ -128,7 +128,7 @@ def _log_url(text: str) -> str:
         good = False
     if not good:
         raise ValueError(
-            "must be tls://host:6514 or tcp://host:601, with a host name or an IP address (of IPv6 in "
+            "must be tls://host:6514 or tcp://host:601, with a host name or an IP address (IPv6 in "
             "brackets) and a port from 1 to 65535"
         )
     return text
@@ -148,7 +148,7 @@ def database_url(text: str) -> str:
     spoilt = "@" in login or (not at and "@" in rest.partition("?")[0])
     if scheme in _SERVERS and not spoilt and "," in host.partition("?")[0]:
         raise ValueError(
-            "must name several servers as postgresql://ACCOUNT@/name?host=a,b&port=5432,5432"
+            "must list several servers as postgresql://ACCOUNT@/name?host=a,b&port=5432,5432"
             "&target_session_attrs=read-write"
         )
     if scheme not in _SERVERS or spoilt or not _SERVER.fullmatch(host):
@@ -161,15 +161,15 @@ def database_url(text: str) -> str:
 
 def _day_time(text: str) -> str:
     if not clock.is_time(text):
-        raise ValueError("must be a time of the day as HH:MM, 00:00 to 24:00")
+        raise ValueError("must be a time of day as HH:MM, from 00:00 to 24:00")
     return text
 
 
 def _event_kind(text: str) -> str:
     if text != "*" and text not in EVENT_KINDS:
         near = meant(text, EVENT_KINDS)
-        hint = f"do you mean {near}?" if near else f"write * or of {', '.join(EVENT_KINDS)}"
-        raise ValueError(f"is no kind of event; {hint}")
+        hint = f"Did you mean {near}?" if near else f"Use * or some of: {', '.join(EVENT_KINDS)}."
+        raise ValueError(f"is not a kind of event. {hint}")
     return text
 
 
@@ -183,9 +183,11 @@ _MOST_PICTURE = 100_000
 
 def _picture(file: Path) -> Path:
     if file.suffix not in (".svg", ".png"):
-        raise ValueError(f"{file} is no .svg or .png")
+        raise ValueError(f"{file} is not an .svg or .png file")
     if not file.is_file() or file.stat().st_size > _MOST_PICTURE:
-        raise ValueError(f"{file} is not there, or larger than 100 kB, which every visitor would load")
+        raise ValueError(
+            f"{file} does not exist or is larger than 100 kB, which every visitor would have to load"
+        )
     return file
 
 

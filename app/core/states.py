@@ -70,7 +70,7 @@ _SUSPENDED = {
         "{bad} of its last {of} messages failed", "trong {of} tin gần nhất có {bad} tin bị lỗi"
     ),
     SuspendCause.REFUSED: Sentence(
-        "the carrier refused {bad} of its last {of} messages",
+        "the carrier rejected {bad} of its last {of} messages",
         "trong {of} tin gần nhất, nhà mạng từ chối {bad} tin",
     ),
     SuspendCause.UNKNOWN: Sentence(
@@ -78,15 +78,15 @@ _SUSPENDED = {
         "trong {of} tin gần nhất có {bad} tin không có trả lời",
     ),
     SuspendCause.DAILY: Sentence(
-        "its carrier was handed {bad} messages today, and {of} is the most",
+        "its carrier has received {bad} messages today, and the limit is {of}",
         "hôm nay nhà mạng đã nhận {bad} tin; mức tối đa mỗi ngày là {of} tin",
     ),
     SuspendCause.BUDGET: Sentence(
-        "{bad} of the {of} SMS parts of its campaign's budget are sent or perhaps sent",
+        "{bad} of the {of} SMS parts in the campaign's budget have been or may have been sent",
         "hạn mức của chiến dịch là {of} bản tin, đã gửi hoặc có thể đã gửi {bad} bản tin",
     ),
     SuspendCause.BUDGET_DONG: Sentence(
-        "{bad} of the {of} đồng of its campaign's budget are spent or perhaps spent",
+        "{bad} of the {of} đồng in the campaign's budget have been or may have been spent",
         "hạn mức của chiến dịch là {of} đồng, đã chi hoặc có thể đã chi {bad} đồng",
     ),
 }
@@ -158,13 +158,13 @@ _RUN_MOVES = {
 def move_campaign(old: str, new: CampaignState) -> CampaignState:
     """Return `new` if the transition is allowed; raise Conflict otherwise."""
     if new not in _CAMPAIGN_MOVES[CampaignState(old)]:
-        raise Conflict(f"The campaign is {old}; it can't become {new}.")
+        raise Conflict("The campaign is {old} and cannot become {new}.", old=old, new=new)
     return new
 
 
 def move_run(old: str, new: RunState) -> RunState:
     if new not in _RUN_MOVES[RunState(old)]:
-        raise Conflict(f"The run is {old}; it can't become {new}.")
+        raise Conflict("The run is {old} and cannot become {new}.", old=old, new=new)
     return new
 
 

@@ -20,6 +20,5 @@ class AdvisoryLock(IntEnum):
     PERSON_REQUEST = 4932  # recording one and answering one
     FOLLOW_UP = 4951  # queueing one, so that two of them never both take a number
     REQUEUE = 4952  # an order that queues messages again; claims share it, see app/ledger/unreached.py
-    ANSWERS = 4973  # deciding what citizens are answered
     CLOCK_STEP = 4974  # moving what waits after a clock was set
     RETENTION_TERMS = 4975  # noting the terms

@@ -196,7 +196,8 @@ class Database:
         """Raise DatabaseUnavailable for good if the process is stopping and has waited long enough."""
         if self._stop_order is not None and self._is_patience_over():
             gone = DatabaseUnavailable(
-                f"The database did not come back within {self._stop_order[1]:g} s of the order to stop."
+                "The database did not come back within {stop_order} s after the stop request.",
+                stop_order=f"{self._stop_order[1]:g}",
             )
             gone.passes = False
             raise gone
@@ -314,7 +315,7 @@ class Database:
         while not self.read(self._settled, until):
             if clock.monotonic() > ends:
                 raise DatabaseUnavailable(
-                    "Some writer has been at work for long; nothing was changed, try again."
+                    "Another long-running change is in progress. Nothing was changed. Try again."
                 )
             time.sleep(0.005)
         return until

@@ -52,7 +52,7 @@ def translated(*, writing: bool = False) -> Iterator[None]:
         raise
     except PoolTimeout as error:
         raise DatabaseUnavailable(
-            "All connections to the database are in use; nothing was changed, try again."
+            "All database connections are in use. Nothing was changed. Try again."
         ) from error
     except _driver_errors() as error:
         if damaged := damage(error):
@@ -92,10 +92,8 @@ def _passing(error: BaseException | None, writing: bool) -> bool:
 
 def unavailable(error: BaseException | None) -> DatabaseUnavailable:
     """Build the one error for all callers, who must not learn internal addresses, ports and accounts."""
-    first = str(error).strip().partition("\n")[0] or "it gives no reason"
-    return DatabaseUnavailable(
-        "The database can't be reached now; nothing was changed, try again.", cause=first
-    )
+    first = str(error).strip().partition("\n")[0] or "no reason given"
+    return DatabaseUnavailable("The database cannot be reached. Nothing was changed. Try again.", cause=first)
 
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -23,9 +24,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
     text,
 )
+from sqlalchemy.types import TypeEngine
+
+from carriers.phrases import Phrase, kept
 
 metadata = MetaData(
     naming_convention={
@@ -39,6 +44,29 @@ metadata = MetaData(
 ONLY_ON = "only_on"
 Ms = BigInteger  # milliseconds since 1970, UTC
 Reference = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+LONGEST_WHY = 200  # characters of why a message is unknown
+
+
+class PhraseText(TypeDecorator[Phrase]):
+    """A sentence for people that is translated when it is shown: it keeps its template and values apart."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, length: int | None = None) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        return Text() if self.length is None else String(self.length)
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else kept(value, self.length)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Phrase | None:
+        return None if value is None else Phrase.from_json(value)
 
 
 def on_postgresql(**options: str) -> dict[str, object]:
@@ -180,6 +208,20 @@ faults = Table(
     Column("last_at", Ms, nullable=False),
     Column("times", Integer, nullable=False),
     Column("red_until", Ms, nullable=False),
+)
+
+# Background work: who does it, until when, when it is due, and how often it was begun (app/database/jobs.py).
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("kind", String(20), primary_key=True),
+    Column("subject", String(120), primary_key=True),  # what it is about; "": the only one of its kind
+    Column("due_at", Ms, nullable=False),
+    Column("owner", String(80)),  # process at work; its lease ends at lease_until
+    Column("lease_until", Ms),
+    Column("tries", Integer, nullable=False, server_default="0"),  # begun since it last ended well
+    Column("error", String(300)),  # why it failed last
+    sqlite_with_rowid=False,
 )
 
 # ---- Tables of campaigns: directives, campaigns, approvals, runs and their audiences.
@@ -331,7 +373,7 @@ batches = Table(
     Column("sha256", String(64), nullable=False),
     Column("rows_sha256", String(64)),  # of the subscribers as imported; NULL: older row
     Column("state", String(12), nullable=False),
-    Column("error", Text),
+    Column("error", PhraseText),
     Column("bytes", BigInteger, nullable=False, server_default="0"),
     Column("bytes_read", BigInteger, nullable=False, server_default="0"),
     Column("lines", Integer, nullable=False, server_default="0"),
@@ -339,8 +381,6 @@ batches = Table(
     Column("rejected", Integer, nullable=False, server_default="0"),
     Column("repeated", Integer, nullable=False, server_default="0"),
     Column("other_range", Integer, nullable=False, server_default="0"),  # numbers of another carrier's ranges
-    Column("owner", String(80)),  # import at work; its lease ends at lease_until
-    Column("lease_until", Ms),
     Column("created_at", Ms, nullable=False),
     Column("created_by", String(80), nullable=False),
     # Other accounts that uploaded the same file since: app/campaigns/approval.py.
@@ -446,8 +486,6 @@ erasures = Table(
     Column("started_at", Ms, nullable=False),
     Column("ended_at", Ms),
     Column("sha256", String(64)),  # over all of this, once it has ended
-    Column("owner", String(80)),  # process at work; its lease ends at lease_until
-    Column("lease_until", Ms),
     Index("ix_erasures_kind_subject_id", "kind", "subject_id"),
     # Read with every group of receipts: which campaigns are closed to them.
     Index(
@@ -498,9 +536,7 @@ notices = Table(
     Column("state", String(8), nullable=False),  # waiting | sent | failed
     Column("due_at", Ms, nullable=False),
     Column("tries", SmallInteger, nullable=False, server_default="0"),
-    Column("owner", String(80)),  # sending process; its lease ends at lease_until
-    Column("lease_until", Ms),
-    Column("error", Text),
+    Column("error", PhraseText),
     Column("created_at", Ms, nullable=False),
     Column("sent_at", Ms),
     Column("stamp", String(64)),  # MAC over what is sent and to whom; NULL: no key
@@ -603,7 +639,7 @@ links = Table(
     Column("one_receipt", Boolean, nullable=False, server_default=text("false")),
     Column("state", String(12), nullable=False),
     Column("code", String(40)),
-    Column("reason", Text),
+    Column("reason", PhraseText),
     Column("changed_at", Ms, nullable=False),
     Column("left_at", Ms),  # since when the settings of its host no longer name the link
     Column("receipts_early_min", SmallInteger),  # its receipts state their times so much too early
@@ -633,9 +669,9 @@ link_health = Table(
     Column("lost_since", Ms),
     Column("answered_at", Ms),  # the newest answer to a message
     Column("refused_at", Ms),
-    Column("refusal", String(200)),  # last reason for a refusal or loss
-    Column("probing", String(200)),  # why only single messages are sent
-    Column("remark", String(200)),  # what a person should look at although messages are sent
+    Column("refusal", PhraseText(200)),  # last reason for a refusal or loss
+    Column("probing", PhraseText(200)),  # why only single messages are sent
+    Column("remark", PhraseText(200)),  # what a person should look at although messages are sent
     Column("refusing_since", Ms),  # since when the carrier defers everything
     Column("waiting_since", Ms),  # since when messages wait for answers, once that is long
     sqlite_with_rowid=False,
@@ -793,7 +829,7 @@ unknowns = Table(
     Column("link_id", SmallInteger),
     Column("group_id", SmallInteger),
     Column("since", Ms, nullable=False),
-    Column("why", String(200), nullable=False),
+    Column("why", PhraseText(LONGEST_WHY), nullable=False),
     Column("written_off_by", String(80)),
     Column("asked_at", Ms),  # when the carrier was last asked about it
     Index("ix_unknowns_phone", "phone"),
@@ -887,16 +923,6 @@ polled_chunks = Table(
     Column("pass_no", Integer, nullable=False),
 )
 
-# Per-link jobs: who runs each, and until when it is leased or not due again.
-link_jobs = Table(
-    "link_jobs",
-    metadata,
-    Column("link_id", SmallInteger, primary_key=True, autoincrement=False),
-    Column("name", String(80), primary_key=True),
-    Column("owner", String(80), nullable=False),
-    Column("until", Ms, nullable=False),
-)
-
 # A carrier's own result files, each with its reconciliation against the ledger.
 receipt_files = Table(
     "receipt_files",
@@ -908,7 +934,7 @@ receipt_files = Table(
     Column("name", String(200), nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("state", String(12), nullable=False),
-    Column("error", Text),
+    Column("error", PhraseText),
     Column("bytes", BigInteger, nullable=False, server_default="0"),
     Column("bytes_read", BigInteger, nullable=False, server_default="0"),
     # The last phone whose lines have been applied; NULL while lines are being read, and after the import.
@@ -928,8 +954,6 @@ receipt_files = Table(
     Column("first_at", Ms),  # earliest and latest time stated in its lines
     Column("last_at", Ms),
     Column("runs", JSON),  # per run in it: what was sent, listed in the file, and missing there
-    Column("owner", String(80)),  # import at work; its lease ends at lease_until
-    Column("lease_until", Ms),
     Column("created_at", Ms, nullable=False),
     Column("created_by", String(80), nullable=False),
     Column("ended_at", Ms),

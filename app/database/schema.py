@@ -14,6 +14,7 @@ from app.core.errors import NotFound, SetupError
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import Database
 from app.database.models import ONLY_ON, metadata
+from carriers.phrases import Phrase
 
 if TYPE_CHECKING:  # imported late, because most commands migrate nothing
     from alembic.config import Config
@@ -64,8 +65,10 @@ def require_file(url: str) -> None:
     file = Path(where.database or "")
     if where.get_backend_name() == "sqlite" and not file.exists():
         raise NotFound(
-            f"There is no ledger in the folder {file.parent}: set LOA_DATA or LOA_CONFIG to where it is. The "
-            "first command that writes makes one, such as `loa batch import` or `loa key add`."
+            "There is no ledger in the folder {parent}. Set LOA_DATA or LOA_CONFIG to its "
+            "location. The first command that writes, for example `loa batch import` or `loa key "
+            "add`, creates one.",
+            parent=file.parent,
         )
 
 
@@ -177,10 +180,16 @@ def _may_hand_over(connection: Connection, account: str) -> None:
     own = connection.exec_driver_sql("SELECT current_user").scalar_one()
     found = connection.execute(_ACCOUNT, {"account": account}).first()
     if found is None:
-        raise SetupError(f"The server has no account {account}, which LOA_DATABASE_URL names: make it first.")
+        raise SetupError(
+            "The server has no account {account}, which LOA_DATABASE_URL names. Create it first.",
+            account=account,
+        )
     if not found.member:
         raise SetupError(
-            f"{own} may not give tables to {account}: run GRANT {account} TO {own} as the server's admin."
+            "{own} cannot give tables to {account}. Run GRANT {account} TO {own} as the server's "
+            "administrator.",
+            own=own,
+            account=account,
         )
 
 
@@ -190,11 +199,18 @@ def fault(found: str | None) -> str | None:
     if found == needed:
         return None
     if found is not None and found > needed:
-        return (
-            f"The database has schema {found}, this program knows those up to {needed}: a newer Loa has "
-            "migrated it. Start that version, or put a backup of before in its place."
+        return Phrase(
+            "The database has schema {found}, but this program only knows schemas up to {needed}. "
+            "A newer Loa has migrated it. Start that version, or restore a backup from before the "
+            "migration.",
+            found=found,
+            needed=needed,
         )
-    return f"The database has schema {found or 'none'}, this program needs {needed}. Run `loa migrate`."
+    return Phrase(
+        "The database has schema {found}, but this program needs {needed}. Run `loa migrate`.",
+        found=found or "none",
+        needed=needed,
+    )
 
 
 def require(db: Database) -> None:

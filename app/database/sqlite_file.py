@@ -17,8 +17,9 @@ from app.core.errors import Damaged, SetupError
 _CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FAULTS = 3  # how many are reported
 _WORDS = (
-    "The ledger's file is damaged ({}): nothing more is sent or taken. Stop Loa, keep the file, look at the "
-    "disk, put the newest backup in its place and say `loa database restored` (docs/operations.md)."
+    "The ledger file is damaged ({why}). Loa has stopped sending and receiving. Stop Loa, keep the "
+    "file, check the disk, restore the newest backup and run `loa database restored` "
+    "(docs/operations.md)."
 )
 
 
@@ -31,7 +32,7 @@ def damage(error: BaseException | None) -> Damaged | None:
 
 
 def damaged(why: str) -> Damaged:
-    return Damaged(_WORDS.format(why))
+    return Damaged(_WORDS, why=why)
 
 
 def faults(connection: Connection) -> list[str]:
@@ -100,8 +101,11 @@ def lock_folder(file: Path, *, beside: bool = False) -> int | None:
             os.close(private_open(file, os.O_RDWR))
     except OSError as error:
         raise SetupError(
-            f"The folder {file.parent} can't be used for the ledger ({error.strerror}): let this account "
-            "write there (docs/access.md has how two persons share it), or choose another with LOA_DATA."
+            "Cannot use the folder {parent} for the ledger ({strerror}). Give this account write "
+            "access (docs/access.md explains how two people share it), or choose another folder "
+            "with LOA_DATA.",
+            parent=file.parent,
+            strerror=error.strerror,
         ) from None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -112,9 +116,11 @@ def lock_folder(file: Path, *, beside: bool = False) -> int | None:
         holder = os.read(handle, 64).decode("ascii", "replace").strip() or "unknown"
         os.close(handle)
         raise SetupError(
-            f"Another Loa (process {holder}) is using the folder {file.parent}. On SQLite one process sends: "
-            "stop that one, choose another folder with LOA_DATA, or set LOA_DATABASE_URL to a PostgreSQL "
-            "server, which any number of processes may share."
+            "Another Loa (process {holder}) is using the folder {parent}. With SQLite only one "
+            "process can send. Stop the other process, choose another folder with LOA_DATA, or set "
+            "LOA_DATABASE_URL to a PostgreSQL server, which several processes can share.",
+            holder=holder,
+            parent=file.parent,
         ) from None
     os.ftruncate(handle, 0)
     os.write(handle, str(os.getpid()).encode())

@@ -20,10 +20,10 @@ log = get_logger(__name__)
 
 _LOOK_EVERY_S = 0.5
 _ANSWER_WITHIN_S = 2.0
-NOT_DONE = "The database takes no changes now. Nothing was changed; try again later."
+NOT_DONE = "The database is not accepting changes. Nothing was changed. Try again later."
 UNCONFIRMED = (
-    "The database has not confirmed this change. It may be in force once the database is back: check before "
-    "you try again."
+    "The database has not confirmed this change. It may take effect once the database is back. "
+    "Check before you try again."
 )
 
 

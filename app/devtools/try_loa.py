@@ -49,10 +49,10 @@ from app.security.roles import Role
 _ADMIN = "admin"
 # The four people, each named as their role, and what each may do.
 _PEOPLE = {
-    _ADMIN: "makes campaigns, watches them and signs reports",
-    "approver": "approves what the admin has made",
-    "operator": "works for Viettel, and sees Viettel's part alone",
-    "auditor": "sees everything, and changes nothing",
+    _ADMIN: "creates campaigns, watches them and signs reports",
+    "approver": "approves what the admin has created",
+    "operator": "works for Viettel and sees only Viettel's part",
+    "auditor": "sees everything and changes nothing",
 }
 _CARRIER = "viettel"
 _WHOLE_DAY = DayHours("00:00", "24:00")  # whoever tries Loa at night sees it send, too
@@ -98,13 +98,13 @@ def try_loa(options: TryOptions, serve: Serve, say: Say, ready: Say) -> None:
     """
     with claimed(options.folder), _logging(_settings(options)), fresh_db(_settings(options)) as db:
         people = _add_people(db, _settings(options))
-        say(f"Importing {options.subscribers:,} invented subscribers of three carriers ...")
+        say(f"Importing {options.subscribers:,} sample subscribers of three carriers ...")
         past, live = _import(db, options)
-        say("Sending the campaigns of a first letter, to be looked back at ...")
+        say("Sending the campaigns of a first directive as history ...")
         _make_past(db, options, past)
         with _simulated(options, _LIVE, _LIVE_RATES) as links:
             _start_live(db, live)
-            say("\nA second letter's campaign is being sent now. Sign in as one of these four:")
+            say("\nA campaign of a second directive is being sent now. Sign in as one of these four users:")
             for name, password in people.items():
                 say(f"  {name:<10}{password}   {_PEOPLE[name]}")
             ready(f"http://{_REACHED_AT.get(options.host, options.host)}:{options.port}")
@@ -257,7 +257,7 @@ async def _until(db: Database, holds: Callable[[Connection], bool]) -> None:
     ends = clock.monotonic() + _PATIENCE_S
     while not await db.aread(holds):
         if clock.monotonic() > ends:
-            raise SetupError("The invented campaigns have come to a stand; the folder's loa.log says why.")
+            raise SetupError("The sample campaigns have stalled. See loa.log in the folder.")
         await asyncio.sleep(0.2)
 
 

@@ -30,7 +30,9 @@ async def read(name: str, link: LinkSettings, day: date, sender: str) -> Sequenc
     """Return the carrier's failure list. Raises Conflict if it can't be read, Invalid if it has none."""
     carrier = build(name, link)
     if not isinstance(carrier, ListedFailures):
-        raise Invalid(f"Link {name}: a link of kind {link.kind} has no list of failures.")
+        raise Invalid(
+            "Link {name}: links of kind {kind} do not provide a list of failures.", name=name, kind=link.kind
+        )
     async with reading(carrier):
         return await carrier.failures(day, sender)
 
@@ -64,7 +66,7 @@ async def stated(name: str, link: LinkSettings, first: date, last: date) -> Sequ
     """Return the carrier's totals of these days, both included. Raises Conflict if they can't be read."""
     carrier = build(name, link)
     if not isinstance(carrier, OwnFigures):
-        raise Invalid(f"Link {name}: a link of kind {link.kind} states no figures of its own.")
+        raise Invalid("Link {name}: links of kind {kind} do not provide figures.", name=name, kind=link.kind)
     async with reading(carrier):
         return await carrier.figures(first, last)
 

@@ -56,14 +56,17 @@ def judged(settings: Settings) -> Iterator[CertificateCheck]:
     yield _end(x509.load_pem_x509_certificates(settings.tls_certificate.read_bytes())[0])
     for name in settings.public_hosts:
         refused = _refused(ours, name)
-        why = f"Who asks for {name} does not believe the certificate: {refused}. Get one from an authority."
-        yield CertificateCheck(not refused, why if refused else f"The certificate is good for {name}.")
+        why = (
+            f"Clients of {name} will not trust the certificate: {refused}. Get one from a "
+            "certificate authority."
+        )
+        yield CertificateCheck(not refused, why if refused else f"The certificate is valid for {name}.")
 
 
 def _end(certificate: x509.Certificate) -> CertificateCheck:
     end = certificate.not_valid_after_utc
     good = end - clock.now() > _ENDS_SOON
-    what = f"The certificate ends on {clock.local(end):%d/%m/%Y}"
+    what = f"The certificate expires on {clock.local(end):%d/%m/%Y}"
     return CertificateCheck(good, f"{what}." if good else f"{what}: renew it, then restart Loa.")
 
 
@@ -97,20 +100,20 @@ _SECRETS |= {"smtp_password", "secret_key", "previous_secret_key"}
 
 
 _NOT_AS_APPROVED = (
-    "something of it was not what had been approved or ordered. Find out who writes the database; `loa run "
-    "resume` once all is right, else cancel it."
+    "part of it differed from what had been approved or ordered. Find out who changed the database, then run "
+    "`loa run resume` if everything is right; otherwise cancel the run."
 )
 _STOPPED = {
     "opt-outs": "the carrier's do-not-send list was changed outside Loa. Compare it with a backup, put back "
     "what is missing, and run `loa do-not-send seal --carrier NAME`; then `loa run resume`.",
-    "link": "the settings of a link make something else of its text than when it was approved. Put them "
-    "back, or `loa campaign sign` it; then `loa run resume`.",
+    "link": "the settings of a link now change its text in a different way from when it was approved. Put "
+    "them back, or run `loa campaign sign`; then `loa run resume`.",
 }
 _ASSUMED = (
-    "Link {} does not say what its receipts prove; they are counted as proof of the operator's centre. Set "
-    'receipt_level = "operator", or "handset" if the contract says that receipts come from the handset.'
+    "Link {} does not state what its receipts prove, so they count as proof of the operator's centre. Set "
+    'receipt_level = "operator", or "handset" if the contract guarantees receipts from the handset.'
 )
-_BARE, _OTHER = "bears no stamp of secret_key", "bears a stamp that is not over what it says now"
+_BARE, _OTHER = "has no signature of secret_key", "has a signature that does not match its content"
 
 
 class Symptom(NamedTuple):
@@ -125,19 +128,19 @@ class Symptom(NamedTuple):
 def settings_file(path: Path) -> Iterator[Symptom]:
     """Check that the settings file holds no secret and not everybody may write it."""
     if not path.is_file():
-        yield Symptom("settings", True, f"There is no {path}; settings come from the environment.")
+        yield Symptom("settings", True, f"{path} does not exist; settings come from the environment.")
         return
     held = sorted(set(_names(tomllib.loads(path.read_text("utf-8")))) & _SECRETS)
     if held:
         yield Symptom(
             "settings",
             False,
-            f"{path} holds secrets ({', '.join(held)}): move them to the environment or to secret files.",
+            f"{path} contains secrets ({', '.join(held)}). Move them to the environment or to secret files.",
         )
     elif path.stat().st_mode & stat.S_IWOTH:
-        yield Symptom("settings", False, f"Everybody may write {path}: chmod o-w it.")
+        yield Symptom("settings", False, f"Everyone can write to {path}. Run chmod o-w on it.")
     else:
-        yield Symptom("settings", True, f"{path} is read, and holds no secret.")
+        yield Symptom("settings", True, f"{path} was read and contains no secrets.")
 
 
 def _names(table: Mapping[str, Any]) -> Iterator[str]:
@@ -152,21 +155,22 @@ def wiring(settings: Settings) -> Iterator[Symptom]:
     yield from (Symptom("settings", False, fault) for fault in faults)
     if settings.environment == "development":
         what = (
-            "environment is development: webhooks may be open to anybody. Set production before real links."
+            "environment is development, so webhooks may be open to anyone. Set it to "
+            "production before using real links."
         )
         yield Symptom("settings", not settings.links, what, note=not settings.links)
     for name, link in settings.links.items():
         if link.assumes_receipt_level:
             yield Symptom("links", True, _ASSUMED.format(name), note=True)
     if not settings.links:
-        yield Symptom("links", False, "No link is configured, so nothing can be sent: see loa.example.toml.")
+        yield Symptom("links", False, "No link is configured, so nothing can be sent. See loa.example.toml.")
 
 
 def connections(settings: Settings) -> Iterator[Symptom]:
     """Report plain connections, our certificate, and the names that callers use."""
     for line in transport_security.plain(settings):
         yield Symptom(
-            "lines", bool(line.why), f"{line.what} is plain: {line.why}" if line.why else line.fault
+            "lines", bool(line.why), f"{line.what} is not encrypted: {line.why}" if line.why else line.fault
         )
     try:
         yield from (Symptom("certificate", *worth) for worth in judged(settings))
@@ -176,8 +180,8 @@ def connections(settings: Settings) -> Iterator[Symptom]:
     if (
         settings.tls_certificate or transport_security.open_to_others(settings)
     ) and not settings.public_hosts:
-        what = "Say in public_hosts by which names Loa is asked for: it then answers to no other"
-        what += ", and the certificate is judged by them." if settings.tls_certificate else "."
+        what = "Set public_hosts to Loa's host names, so that it answers to no others"
+        what += ", and the certificate is checked against them." if settings.tls_certificate else "."
         yield Symptom("names", False, what)
 
 
@@ -185,8 +189,8 @@ def connections(settings: Settings) -> Iterator[Symptom]:
 _OPTIONAL = {
     "scan_command": ((), "uploaded files are not scanned for malware"),
     "log_to": (None, "whoever takes over this host can alter its log"),
-    "monitor_networks": ((), "anybody who can reach the API can read /metrics and /readyz"),
-    "totp_late_steps": (1, "a second-factor code is accepted for its half minute and for the next one"),
+    "monitor_networks": ((), "anyone who can reach the API can read /metrics and /readyz"),
+    "totp_late_steps": (1, "a second-factor code is accepted in its half minute and the next one"),
 }
 
 
@@ -194,7 +198,7 @@ def optional(settings: Settings) -> Iterator[Symptom]:
     """Report optional protections that are off: no fault, but worth knowing."""
     for name, (unset, what) in _OPTIONAL.items():
         if getattr(settings, name) == unset and settings.environment == "production":
-            yield Symptom("protection", True, f"With {name} as it is, {what}.", note=True)
+            yield Symptom("protection", True, f"With the current {name}, {what}.", note=True)
 
 
 def disk(settings: Settings) -> Iterator[Symptom]:
@@ -205,16 +209,18 @@ def disk(settings: Settings) -> Iterator[Symptom]:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        what = f"{settings.data} can't be written ({error.strerror}): let Loa's account own it."
+        what = f"Cannot write to {settings.data} ({error.strerror}). Make Loa's account its owner."
         if folder != data:
-            what = f"The folder {settings.data} does not exist, and this account can't make it in {folder} "
-            what += f"({error.strerror}). Make it, and let Loa's account own it."
+            what = (
+                f"The folder {settings.data} does not exist, and this account cannot create it in {folder} "
+            )
+            what += f"({error.strerror}). Create it, and make Loa's account its owner."
         yield Symptom("disk", False, what)
         return
     free = shutil.disk_usage(folder).free
     words = f"{settings.data} has {free / 1024**3:,.1f} GB free"
     enough = free >= _LEAST_FREE
-    yield Symptom("disk", enough, f"{words}." if enough else f"{words}: make room, a campaign needs some.")
+    yield Symptom("disk", enough, f"{words}." if enough else f"{words}. Free some space for campaigns.")
     yield from modes(settings)
 
 
@@ -235,11 +241,11 @@ def modes(settings: Settings) -> Iterator[Symptom]:
     group = settings.data.stat().st_gid if shared else None
     open_ = [each for each in held if each.exists() and _is_open(each.stat(), group)]
     for each in open_:
-        what = f"Other accounts of this host may open {each}: chmod go= it."
+        what = f"Other accounts on this host can open {each}. Run chmod go= on it."
         yield Symptom("modes", False, what)
     if not open_:
         what = "the secrets" if shared else "the ledger or the secrets"
-        yield Symptom("modes", True, f"No other account of this host may open {what}.")
+        yield Symptom("modes", True, f"No other account on this host can open {what}.")
 
 
 def _is_open(found: os.stat_result, group: int | None) -> bool:
@@ -256,10 +262,10 @@ def _shared(folder: Path, files: Sequence[Path]) -> Iterator[Symptom]:
         each for each in files if each.stat().st_gid != owner or stat.S_IMODE(each.stat().st_mode) != 0o660
     ]
     for each in wrong:
-        what = f"{each} is not the group's as its folder is: chgrp {group} it, and chmod 660."
+        what = f"{each} does not belong to the folder's group. Run chgrp {group} and chmod 660 on it."
         yield Symptom("modes", False, what)
     if not wrong:
-        what = f"The group {group} may open the ledger, and no other account of this host."
+        what = f"Only the group {group} can open the ledger."
         yield Symptom("modes", True, what)
 
 
@@ -277,7 +283,7 @@ def ledger(settings: Settings) -> Iterator[Symptom]:
         if wrong := schema.fault(found):
             yield Symptom("schema", False, wrong)
             return
-        yield Symptom("schema", True, f"The schema is {found}, as this program needs.")
+        yield Symptom("schema", True, f"The schema is {found}, as required.")
         yield from _audit(db, settings)
         yield from db.read(_rows)
         yield db.read(_home, ledger_for(db))
@@ -301,10 +307,10 @@ def ledger(settings: Settings) -> Iterator[Symptom]:
 def _answers(db: Database) -> Symptom:
     """Check that it answers, and that every page of a SQLite file can be read: about a second per GB."""
     if not db.sqlite:
-        return Symptom("database", True, "PostgreSQL answers.")
+        return Symptom("database", True, "PostgreSQL is available.")
     if found := db.read(faults):
         return Symptom("database", False, damaged(found[0]).detail)
-    return Symptom("database", True, "SQLite answers, and every page of its file can be read.")
+    return Symptom("database", True, "SQLite is available, and every page of its file is readable.")
 
 
 def _home(connection: Connection, ledger: Ledger) -> Symptom:
@@ -312,15 +318,20 @@ def _home(connection: Connection, ledger: Ledger) -> Symptom:
     moved = link_store.moved(connection, ledger)
     if not moved and restore_acknowledgement.is_awaited(connection):
         return Symptom("home", False, restore_acknowledgement.AWAITED)
-    return Symptom("home", not moved, RESTORED.reason if moved else "The ledger was not put back.")
+    return Symptom(
+        "home", not moved, RESTORED.reason if moved else "The ledger was not restored from a backup."
+    )
 
 
 def _notices(connection: Connection) -> list[Symptom]:
     """Report reminders and events that nobody took, by receiver."""
-    n, again = notices.c, "`loa directive notices` says why; then `loa directive replay --failed-to {}`"
+    n, again = (
+        notices.c,
+        "See `loa directive notices` for the reason, then run `loa directive replay --failed-to {}`",
+    )
     failed = select(n.target, func.count()).where(n.state == NoticeState.FAILED.value).group_by(n.target)
     return [
-        Symptom("notices", False, f"{count} notices to {target} have failed: {again.format(target)}.")
+        Symptom("notices", False, f"{count} notices to {target} have failed. {again.format(target)}.")
         for target, count in connection.execute(failed.order_by(n.target))
     ]
 
@@ -332,7 +343,7 @@ def _writes(connection: Connection) -> list[Symptom]:
     if not (waits and waits.commits):
         found.append(server_waits.missing_standby(connection))
     return [Symptom("writes", False, words) for words in found if words] or [
-        Symptom("writes", True, "PostgreSQL takes changes, and no write waits.")
+        Symptom("writes", True, "PostgreSQL accepts changes, and no write is waiting.")
     ]
 
 
@@ -342,7 +353,7 @@ def _server(connection: Connection) -> Symptom:
     values = connection.exec_driver_sql(f"SELECT {asked}").one()
     off = [name for name, value in zip(_MUST_BE_ON, values, strict=True) if value in ("off", "local")]
     if off:
-        what = f"PostgreSQL's settings {', '.join(off)} are off: turn them on, the ledger rests on them."
+        what = f"PostgreSQL's settings {', '.join(off)} are off. Turn them on: the ledger depends on them."
         return Symptom("server", False, what)
     return Symptom("server", True, f"{', '.join(_MUST_BE_ON)} are on.")
 
@@ -353,9 +364,9 @@ def _pooler(connection: Connection) -> list[Symptom]:
     for name, has in engines.dropped(connection).items():
         value = engines.serves_all(name)
         remedy = (
-            f"`ALTER ROLE {account} SET {name} = '{value}'` spares it that work."
+            f"`ALTER ROLE {account} SET {name} = '{value}'` avoids this."
             if value
-            else "Leave the account's own value: readers and writers need different ones."
+            else "Keep the account's own value: readers and writers need different ones."
         )
         what = f"A pooler drops {name} = {engines.asked(connection)[name]} (the server has {has}). "
         what += f"Loa sets it in each transaction instead. {remedy}"
@@ -367,9 +378,12 @@ def _rights(connection: Connection) -> Symptom:
     """Report whether our account can do more than it needs: no fault, but worth knowing."""
     asked = "SELECT pg_has_role(current_user, relowner, 'member') FROM pg_class WHERE oid = 'audit'::regclass"
     if connection.exec_driver_sql(asked).scalar_one():
-        what = "This account owns the tables or may do all: docs/operations.md, “Two accounts of PostgreSQL”."
+        what = (
+            "This account owns the tables or is a superuser. See docs/operations.md, “Two "
+            "accounts of PostgreSQL”."
+        )
         return Symptom("protection", True, what, note=True)
-    return Symptom("protection", True, "The account that works does not own the tables.")
+    return Symptom("protection", True, "The working account does not own the tables.")
 
 
 def _factors(connection: Connection, settings: Settings) -> list[Symptom]:
@@ -380,9 +394,9 @@ def _factors(connection: Connection, settings: Settings) -> list[Symptom]:
         return [_unkeyed("second factors", settings, NO_KEY)]
     old = totp.unsealed(connection, vault_of(settings))
     if old:
-        what = f"{len(old)} are not sealed with the present secret_key: run `loa user reseal`."
+        what = f"{len(old)} are not encrypted with the current secret_key. Run `loa user reseal`."
         return [Symptom("second factors", False, what)]
-    return [Symptom("second factors", True, "All are sealed with the present secret_key.")]
+    return [Symptom("second factors", True, "All are encrypted with the current secret_key.")]
 
 
 def _unkeyed(about: str, settings: Settings, what: str, used: bool = True) -> Symptom:
@@ -395,9 +409,12 @@ def _accounts(connection: Connection) -> list[Symptom]:
     """Check for accounts, recovery codes and sessions that were written into the database from outside."""
     found = list(account_stamps.doubted(connection))
     if not found:
-        return [Symptom("accounts", True, "No stamp shows a change of an account from outside Loa.")]
+        return [Symptom("accounts", True, "No account was changed outside Loa.")]
     said = sorted({f"{each.kind} {each.name} {_doubt(each)}" for each in found})
-    what = "look at role and carrier; `loa user sign NAME` where all is right, else disable or revoke it."
+    what = (
+        "check role and carrier, then run `loa user sign NAME` if everything is right; "
+        "otherwise disable or revoke it."
+    )
     return [Symptom("accounts", False, f"{', '.join(said)}: {what}")]
 
 
@@ -405,13 +422,13 @@ def _opt_outs(connection: Connection) -> list[Symptom]:
     """Check that every do-not-send list is as Loa left it."""
     found = opt_out_seal.problems(connection)
     return [Symptom("do-not-send lists", False, each) for each in found] or [
-        Symptom("do-not-send lists", True, "Every list is as Loa left it.")
+        Symptom("do-not-send lists", True, "Every list is unchanged since Loa wrote it.")
     ]
 
 
 def _doubt(of: account_stamps.BadStamp) -> str:
     if of.over:
-        return "was ended, by the audit, and its row is one from before"
+        return "was ended according to the audit log, but its row is older"
     return _BARE if of.bare else _OTHER
 
 
@@ -421,11 +438,11 @@ def clocks(db: Database) -> Symptom:
     newest = db.read(lambda c: c.execute(select(func.max(acts.c.at))).scalar()) or 0
     if abs(here - there) > _CLOCKS_MS:
         apart = f"{abs(here - there) / 1000:.1f} s"
-        what = f"This host's clock and the database's are {apart} apart: keep both by NTP."
+        what = f"This host's clock and the database's differ by {apart}. Synchronize both by NTP."
         return Symptom("clock", False, what)
     if newest > here + _CLOCKS_MS:
-        return Symptom("clock", False, "The clock is behind the newest act on record: has it been set back?")
-    return Symptom("clock", True, f"It is {clock.local(clock.now()):%d/%m/%Y %H:%M:%S} in Viet Nam.")
+        return Symptom("clock", False, "The clock is behind the newest recorded act. Was it set back?")
+    return Symptom("clock", True, f"It is {clock.local(clock.now()):%d/%m/%Y %H:%M:%S} in Vietnam.")
 
 
 def _links(connection: Connection) -> Iterator[str]:
@@ -434,13 +451,13 @@ def _links(connection: Connection) -> Iterator[str]:
     for link in all_links(connection):
         status = known[link.id]
         if status.state is link_status.LinkHealthState.PROBING:
-            yield f"{link.name} gets no answers: {status.probing}. It is tried again by itself."
+            yield f"{link.name} gets no answers: {status.probing}. Loa retries by itself."
         if status.state is link_status.LinkHealthState.WAITING:
-            yield f"{link.name} waits for answers, and none has come for a while. It goes on by itself."
+            yield f"{link.name} has been waiting for answers for a while. It continues by itself."
         if status.state is link_status.LinkHealthState.REFUSING:
-            yield f"{link.name} takes no message now: {status.refusal}. It is tried again by itself."
+            yield f"{link.name} accepts no messages now: {status.refusal}. Loa retries by itself."
         if status.state is link_status.LinkHealthState.LOST:
-            yield f"{link.name} has no connection: {status.refusal or 'nothing was heard'}."
+            yield f"{link.name} is disconnected: {status.refusal or 'no data was received'}."
         if status.remark:
             yield f"{link.name}: {status.remark}"
 
@@ -448,13 +465,16 @@ def _links(connection: Connection) -> Iterator[str]:
 def _audit(db: Database, settings: Settings) -> Iterator[Symptom]:
     """Check the chain of the audit, its seals, and the heads kept outside the database."""
     chain = db.read(audit.verify, audit.kept(settings))
-    yield Symptom("audit", not chain.fault, chain.fault or f"All acts are as written: {chain.rows}.")
+    yield Symptom("audit", not chain.fault, chain.fault or f"All {chain.rows} acts are unaltered.")
     if not chain.sealed:
-        what = "There is no secret_key: whoever writes to the database can forge approvals and the audit."
+        what = (
+            "secret_key is not set, so anyone with write access to the database can forge "
+            "approvals and the audit log."
+        )
         used = bool(settings.links) or db.read(users.any_known)
         yield _unkeyed("seals", settings, what, used)
-    kept = f"Heads in {settings.audit_heads} that agree with the audit: {chain.compared}."
-    none = f"{settings.audit_heads} has no head yet of the audit of {settings.ledger_name}."
+    kept = f"Heads in {settings.audit_heads} that match the audit log: {chain.compared}."
+    none = f"{settings.audit_heads} has no head of the audit log of {settings.ledger_name} yet."
     yield Symptom("heads", True, kept if chain.compared else none)
 
 
@@ -463,7 +483,7 @@ def _rows(connection: Connection) -> list[Symptom]:
     found: list[Symptom] = []
     halted = select(links.c.name, links.c.reason).where(links.c.state == LinkState.HALTED.value)
     found += [
-        Symptom("links", False, f"{name} is halted: {reason} `loa link resume` once that is mended.")
+        Symptom("links", False, f"{name} is halted: {reason} Run `loa link resume` once that is fixed.")
         for name, reason in connection.execute(halted)
     ]
     found += [Symptom("links", False, words) for words in _links(connection)]
@@ -471,10 +491,12 @@ def _rows(connection: Connection) -> list[Symptom]:
     listed = select(func.count()).select_from(unknowns).where(unknowns.c.written_off_by.is_(None))
     unknown = connection.execute(listed).scalar_one()
     if unknown:
-        what = f"Deliveries of unknown outcome: {unknown}. `loa unknown list` shows them; a person decides."
+        what = (
+            f"Deliveries with unknown outcome: {unknown}. Run `loa unknown list` to see and decide on them."
+        )
         found.append(Symptom("unknown", False, what))
     waiting = connection.execute(select(func.count()).select_from(quarantine)).scalar_one()
-    words = f"Receipts that wait for a message they fit: {waiting}." if waiting else "No receipt waits."
+    words = f"Receipts that match no message yet: {waiting}." if waiting else "No receipts are waiting."
     found.append(Symptom("quarantine", True, words))
     return found
 
@@ -487,7 +509,7 @@ def _stopped(connection: Connection) -> Iterator[str]:
         if last is not None and last.action == approval_digest.STOPPED:
             why = _STOPPED.get(json.loads(last.stored).get("why"), _NOT_AS_APPROVED)
             when = f"{clock.moment(last.at):%d/%m/%Y %H:%M}"
-            yield f"Run {number} was stopped on {when} (act {last.id} of the audit): {why}"
+            yield f"Run {number} was stopped on {when} (audit act {last.id}): {why}"
 
 
 async def examine(

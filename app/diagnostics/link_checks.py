@@ -26,10 +26,10 @@ from carriers.contract import (
 PATIENCE_S = 20.0  # a link that takes longer to come up counts as down
 _LOOK_S = 0.1
 _WORDS = (
-    (StreamReceipts, "brings receipts"),
-    (QueriedReceipts, "can be asked about a message"),
+    (StreamReceipts, "delivers receipts"),
+    (QueriedReceipts, "can be queried about a message"),
     (ListedFailures, "lists failures"),
-    (OwnFigures, "states its own figures"),
+    (OwnFigures, "provides its own figures"),
     (Checked, "can be checked"),
 )
 
@@ -77,7 +77,9 @@ def chosen(settings: Settings, name: str) -> dict[str, LinkSettings]:
     if not found:
         known = ", ".join(sorted(settings.links)) or "none"
         raise NotFound(
-            f"There is no link and no carrier “{name[:40]}” in the settings; the links are: {known}."
+            "There is no link or carrier “{name}” in the settings. Available links: {known}.",
+            name=name[:40],
+            known=known,
         )
     return found
 
@@ -97,11 +99,11 @@ async def reading(carrier: Carrier) -> AsyncIterator[None]:
     async with opened(carrier):
         why = await came_up(carrier)
         if why:
-            raise Conflict(f"Link {carrier.name}: {why}.")
+            raise Conflict("Link {name}: {why}.", name=carrier.name, why=why)
         try:
             yield
         except ReadError as error:
-            raise Conflict(f"Link {carrier.name}: {error}") from None
+            raise Conflict("Link {name}: {error}", name=carrier.name, error=error) from None
 
 
 async def came_up(carrier: Carrier, patience_s: float = PATIENCE_S) -> str:
@@ -112,9 +114,9 @@ async def came_up(carrier: Carrier, patience_s: float = PATIENCE_S) -> str:
         while not ready.done():
             halted = carrier.halted()
             if halted is not None:
-                return f"The carrier refuses the link ({halted.code}): {halted.reason}"
+                return f"The carrier rejects the link ({halted.code}): {halted.reason}"
             if asyncio.get_running_loop().time() > end:
-                return f"The link did not come up within {patience_s:g} s"
+                return f"The link did not connect within {patience_s:g} s"
             await asyncio.wait({ready}, timeout=_LOOK_S)
     finally:
         ready.cancel()
@@ -154,14 +156,16 @@ async def _findings(name: str, link: LinkSettings) -> Sequence[CheckFinding]:
             async with asyncio.timeout(_LONGEST_S):
                 return await _look(carrier)
         except TimeoutError:
-            return [CheckFinding(False, f"The link gave no answer within {_LONGEST_S:g} s.")]
+            return [CheckFinding(False, f"The link did not answer within {_LONGEST_S:g} s.")]
 
 
 async def _look(carrier: Carrier) -> Sequence[CheckFinding]:
     if isinstance(carrier, Checked):
         return await carrier.check()
     why = await came_up(carrier)
-    return [CheckFinding(not why, f"{why}." if why else "The link is up; its account can't be looked at.")]
+    return [
+        CheckFinding(not why, f"{why}." if why else "The link is connected; its account cannot be checked.")
+    ]
 
 
 async def check_endpoints(endpoints: Mapping[str, EndpointSettings], private: bool) -> list[CheckResult]:
@@ -175,5 +179,5 @@ async def _endpoint(name: str, url: SplitResult, private: bool) -> CheckResult:
     except sender.AddressRefused as error:
         return CheckResult(name, False, str(error))
     except OSError:
-        return CheckResult(name, False, f"{url.hostname} has no address: correct endpoints.{name}.url.")
-    return CheckResult(name, True, f"{url.hostname} has an address.")
+        return CheckResult(name, False, f"{url.hostname} cannot be resolved. Correct endpoints.{name}.url.")
+    return CheckResult(name, True, f"{url.hostname} can be resolved.")

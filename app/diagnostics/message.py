@@ -49,6 +49,7 @@ from carriers.contract import (
     SubmitResult,
     Unknown,
 )
+from carriers.phrases import Phrase
 from carriers.text import nfc, unaccent
 
 # ---- Text
@@ -58,7 +59,8 @@ def wording(key: str | None, own: str | None, form: TextForm) -> str:
     """Return the text to send. Raises Invalid unless exactly one of the two is given and not empty."""
     if (key is None) == (own is None):
         raise Invalid(
-            "Give either --text-key, a text of messages/, or --text, your own wording.", field="text"
+            "Provide either --text-key (a text from messages/) or --text (your own wording), but not both.",
+            field="text",
         )
     if own is not None and not own.strip():
         raise Invalid("--text is empty.", field="text")
@@ -122,11 +124,18 @@ def may_be_written_to(name: str, link: LinkSettings, number: str) -> str:
     """Return the number as carriers take it. Raises Invalid unless it is a test number of the link."""
     phone = normalise(number)
     if isinstance(phone, str):
-        raise Invalid(f"{mask(number)} is no mobile number: {REASONS[phone].en}", field="number")
+        raise Invalid(
+            "{number} is not a valid mobile number: {en}",
+            number=mask(number),
+            en=REASONS[phone].en,
+            field="number",
+        )
     if phone not in link.test_numbers:
         raise Invalid(
-            f"{mask(number)} is not a test number of link {name}. Test messages go to nobody else: list it "
-            f"first in test_numbers of [links.{name}], with its holder's consent.",
+            "{number} is not a test number of link {name}. Test messages are sent only to test "
+            "numbers. First add it to test_numbers in [links.{name}], with its owner's consent.",
+            number=mask(number),
+            name=name,
             field="number",
         )
     return str(phone)
@@ -149,7 +158,7 @@ async def send(
         async with opened(carrier):
             why = await came_up(carrier)
             if why:
-                raise Conflict(f"{why}; nothing was sent.")
+                raise Conflict("{why}. Nothing was sent.", why=why)
             result = await _submit(context, link, carrier, sms)
             following.know(getattr(result, "refs", ()))
             await following.until_final(wait_s)
@@ -163,7 +172,9 @@ async def _submit(context: MessageContext, link: Link, carrier: Carrier, sms: Ou
     parts = carrier.segments(sms.text)
     intent = {"key": sms.key, "sender": sms.sender, "segments": parts}
     await context.db.awrite(_note, context.who, "link.test", link, intent)
-    context.say(f"One message of {parts} SMS part(s) goes over {link.name} as {sms.sender}, key {sms.key}.")
+    context.say(
+        f"Sending one message of {parts} SMS part(s) over {link.name} as {sms.sender}, key {sms.key}."
+    )
     result = await _hand_over(carrier, sms)
     said = {"key": sms.key, "result": type(result).__name__.lower(), "code": getattr(result, "code", "")}
     await context.db.awrite(_note, context.who, "link.test_answer", link, said)
@@ -175,7 +186,7 @@ async def _hand_over(carrier: Carrier, sms: OutboundSms) -> SubmitResult:
     """Return the result; Unknown after any fault of the adapter, since it may have sent the message."""
     (answer,) = await asyncio.gather(carrier.submit([sms]), return_exceptions=True)
     if isinstance(answer, BaseException):
-        return Unknown(f"the adapter failed: {cause_of(answer)}")
+        return Unknown(Phrase("the adapter failed: {error}", error=cause_of(answer)))
     return answer[0]
 
 
@@ -232,14 +243,14 @@ class Following:
         if not self._open:
             return
         if not (asks or isinstance(self.carrier, StreamReceipts)):
-            self.say("What becomes of it is not seen here: this link brings no receipts by itself.")
+            self.say("The outcome is not shown, because this link does not deliver receipts.")
             return
         asking = asyncio.create_task(self._ask()) if asks else None
         try:
             async with asyncio.timeout(wait_s):
                 await self._listen()
         except TimeoutError:
-            self.say(f"Nothing final within {wait_s:g} s; that says nothing of the message.")
+            self.say(f"No final result within {wait_s:g} s. The message may still arrive.")
         finally:
             if asking is not None:
                 asking.cancel()
@@ -274,10 +285,10 @@ class Following:
         try:
             answer = await self.carrier.query(question)
         except ReadError as error:
-            self._say(f"The carrier can't be asked: {error}")
+            self._say(f"The carrier cannot be queried: {error}")
             return
         if answer is None:
-            self._say("Asked, the carrier gave no answer about the message.")
+            self._say("The carrier gave no information about the message.")
         else:
             self._heard.put_nowait(answer._replace(reference=question.reference))
 
@@ -285,22 +296,24 @@ class Following:
 def answered(result: SubmitResult) -> str:
     match result:
         case Accepted(refs):
-            return f"The carrier accepted the message{_named(refs)}. That is not yet delivery."
+            return f"The carrier accepted the message{_named(refs)}. It is not delivered yet."
         case Partial(refs, refused, code, reason):
             parts = ", ".join(str(part + 1) for part in refused)
             words = reason.name.lower().replace("_", " ")
-            return f"The carrier took the message{_named(refs)} without its parts {parts} ({code}: {words})."
+            return f"The carrier accepted the message{_named(refs)} without parts {parts} ({code}: {words})."
         case Rejected(code, reason, network):
             words = reason.name.lower().replace("_", " ")
-            served = f"; it says that {network} serves the number" if network else ""
-            return f"The carrier refused the message for good ({code}: {words}){served}."
+            served = f"; according to it, {network} serves the number" if network else ""
+            return f"The carrier permanently rejected the message ({code}: {words}){served}."
         case Deferred(code):
-            return f"Not taken ({code}): it may be sent later."
+            return f"Not accepted ({code}). It may be sent later."
         case Halted(code, reason):
-            return f"Not taken ({code}): {reason.rstrip('.')}. Somebody must act before anything goes out."
+            return (
+                f"Not accepted ({code}): {reason.rstrip('.')}. Someone must act before anything can be sent."
+            )
         case Unknown(reason, refs):
             lost = reason.rstrip(".")
-            return f"Perhaps taken{_named(refs)}: {lost}. Look at the telephone before you send another."
+            return f"Possibly accepted{_named(refs)}: {lost}. Check the phone before you send another."
 
 
 def _named(refs: tuple[str | None, ...]) -> str:
@@ -313,14 +326,14 @@ def became(receipt: Receipt) -> str:
     code = f" ({receipt.code})" if receipt.code else ""
     match receipt.status:
         case ReceiptStatus.DELIVERED if receipt.level is ReceiptLevel.HANDSET:
-            return f"Delivered to the telephone{code}."
+            return f"Delivered to the handset{code}."
         case ReceiptStatus.DELIVERED:
-            return f"Handed to the operator's centre{code}; whether the telephone has it, nobody says."
+            return f"Handed over to the operator's centre{code}; whether the handset has it is unknown."
         case ReceiptStatus.UNDELIVERED:
             return f"Not delivered{code}: {receipt.reason.name.lower().replace('_', ' ')}."
         case ReceiptStatus.EXPIRED:
             return f"Not delivered in time{code}."
         case ReceiptStatus.IN_TRANSIT:
-            return f"On its way{code}; nothing final."
+            return f"In progress{code}; no final result."
         case ReceiptStatus.UNKNOWN:
-            return f"The carrier does not say what became of it{code}."
+            return f"The carrier does not report the outcome{code}."

@@ -168,7 +168,7 @@ def _original(connection: Connection, campaign: Record, signed: str) -> str:
 
 def _same(original: str, sent: str) -> str:
     if sms.unaccent(original) != sent:
-        raise Conflict("The text with diacritics is another one than the text to be sent; edit the campaign.")
+        raise Conflict("The text with diacritics differs from the text to be sent. Edit the campaign.")
     return original
 
 

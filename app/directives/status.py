@@ -21,6 +21,7 @@ from app.reports.build.scope import counted
 from app.reports.figures import addressees, carrier_statement
 from app.reports.figures.addressees import Addressee, AddresseeKind, AddresseeStatus, ChannelTotal, is_late
 from app.reports.figures.carrier_statement import FigureSource, Statement
+from carriers.phrases import Phrase
 
 _UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 _ENDED = (RunState.SENT, RunState.FINISHED)
@@ -150,11 +151,15 @@ def _runs(connection: Connection, letter: Directive, now: datetime) -> Iterator[
 def _unsent(row: Row[Any], cut_off: int, nothing: bool, now_ms: int) -> str | None:
     """Say why a run that is not going on was not sent by the deadline, whenever it ended; None if it was."""
     if row.state == RunState.PLANNED and row.window_end is not None and row.window_end <= now_ms:
-        return "Its time ended before anybody started it; only another campaign can be sent now."
+        return "The sending window ended before anyone started it. Create another campaign to send it."
     if cut_off:
-        return f"Its time ended with {cut_off} subscribers not sent to; a follow-up reaches them."
+        return Phrase(
+            "The sending window ended before {cut_off} subscribers were sent to. Use a follow-up "
+            "to reach them.",
+            cut_off=cut_off,
+        )
     if nothing:
-        return "No message of it is known to have arrived; a follow-up reaches who got none."
+        return "No message is confirmed as delivered. Use a follow-up to reach those who got none."
     return None
 
 

@@ -125,7 +125,11 @@ def require_few(connection: Connection, who: str) -> None:
         if at is not None:
             seconds = math.ceil((at + span_ms - now) / 1000)
             raise TooOften(
-                f"You may look up {A_MINUTE} people a minute and {A_DAY} a day; wait {seconds} seconds.",
+                "You can look up {a_minute} people per minute and {a_day} per day. Try again in "
+                "{seconds} seconds.",
+                a_minute=A_MINUTE,
+                a_day=A_DAY,
+                seconds=seconds,
                 retry_after_s=seconds,
             )
 

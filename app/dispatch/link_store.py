@@ -44,10 +44,11 @@ from carriers.contract import Carrier, Halted, LinkHealth, ReceiptLevel, Reports
 
 RESTORED = Halted(
     "restored",
-    "The database was put back to an earlier state, or a replica has taken over. If nothing was lost (the "
-    "replica was synchronous and in step), run `loa database restored --nothing-lost`: sending continues "
-    "where it stood. If something may be missing (a backup, or a replica that was behind), stop every worker "
-    "and run `loa database restored`: every message not sent yet becomes unknown, and a person decides.",
+    "The database was restored to an earlier state, or a replica took over. If nothing was lost "
+    "(the replica was synchronous and up to date), run `loa database restored --nothing-lost`; "
+    "sending then continues where it stopped. If something may be missing (a backup, or a replica "
+    "that lagged behind), stop every worker and run `loa database restored`; every message not yet "
+    "sent then becomes unknown, and a person decides.",
 )
 
 

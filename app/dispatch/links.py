@@ -92,18 +92,18 @@ def list_links(tx: Transaction) -> list[LinkView]:
     tag=TAG,
     command="link resume",
     audit="resumed {subject}",
-    done="The link is resumed. If the cause is not mended, it will halt again.",
+    done="The link was resumed. If the cause has not been fixed, it will halt again.",
     page="/links",
 )
 def resume_link(tx: Transaction, link_id: LinkId) -> None:
-    """Resume a halted link whose cause is mended: it connects again."""
+    """Resume a halted link after its cause has been fixed. It reconnects."""
     row = _row(tx, link_id)
     if row.code == RESTORED.code:
-        raise Conflict(f"The link {row.name} is halted: {RESTORED.reason}")
+        raise Conflict("Link {name} is halted: {why}", name=row.name, why=RESTORED.reason)
     halted = update(links).where(links.c.id == link_id, links.c.state == LinkState.HALTED.value)
     values = {"state": LinkState.RUNNING.value, "code": None, "reason": None, "changed_at": clock.now_ms()}
     if not tx.connection.execute(halted.values(values)).rowcount:
-        raise Conflict(f"The link {row.name} is not halted, so there is nothing to resume.")
+        raise Conflict("Link {name} is not halted, so there is nothing to resume.", name=row.name)
     tx.note(f"link/{row.name}", code=row.code, reason=row.reason)
     tx.wake()
 
@@ -114,17 +114,19 @@ def resume_link(tx: Transaction, link_id: LinkId) -> None:
     tag=TAG,
     command="link halt",
     audit="halted {subject}",
-    done="The link is halted: it finishes what it has in hand, and sends nothing more until it is resumed.",
+    done=(
+        "The link was halted. It finishes messages in progress and sends nothing more until it is resumed."
+    ),
     page="/links",
 )
 def halt_link(tx: Transaction, link_id: LinkId, body: HaltBody) -> None:
-    """Halt a link: it finishes what it has in hand, disconnects, and waits to be resumed.
+    """Halt a link: it finishes messages in progress, disconnects, and waits to be resumed.
 
     Receipts that come over its connection wait at the carrier meanwhile.
     """
     row = _row(tx, link_id)
     if row.state == LinkState.HALTED:
-        raise Conflict(f"The link {row.name} is halted already: {row.reason}")
+        raise Conflict("Link {name} is already halted: {reason}", name=row.name, reason=row.reason)
     link_store.halt(tx.connection, link_id, Halted(BY_HAND, body.reason))
     tx.note(f"link/{row.name}", reason=body.reason)
     tx.wake()

@@ -48,6 +48,7 @@ from app.security import Caller, approval_requests, audit
 from app.security.approval_requests import ApprovalRequest, RequestKind, RequestState
 from app.security.roles import may
 from carriers.contract import Reason, ReceiptStatus
+from carriers.phrases import Phrase
 
 _ASKED, _APPROVED, _QUEUED, _ENDED = "rejected.ask", "rejected.approve", "rejected.resend", "rejected.end"
 # Words of a carrier that refuses what it has already taken.
@@ -184,7 +185,9 @@ def _order(connection: Connection, run_id: int, number: int) -> RejectedOrder:
     order = next((each for each in orders(connection, run_id) if each.number == number), None)
     if order is None:
         raise Invalid(
-            f"Run {run_id} has no order {number} about rejected messages; its list shows them.",
+            "Run {run} has no order {number} for rejected messages. See the run's list of rejected messages.",
+            run=run_id,
+            number=number,
             field="order_id",
         )
     return order
@@ -199,14 +202,22 @@ def ask(
     nothing of it can be sent again.
     """
     if not because.strip():
-        raise Invalid("Say what was wrong and that it is mended; who approves reads it.", field="because")
+        raise Invalid(
+            "Describe what was wrong and how it was fixed. The approver will see it.", field="because"
+        )
     name = reason.name.lower()
     every = db.read(rejected, run_id)  # long for a run of millions: no writer waits
     same = [each for each in every if each.reason == name and code in (None, each.code)]
     if not same:
-        known = ", ".join(f"{each.reason} {each.code} ({each.messages})" for each in every[:_NAMED]) or "none"
+        known = ", ".join(f"{each.reason} {each.code} ({each.messages})" for each in every[:_NAMED])
+        known = known or Phrase("none")
         wanted = name if code is None else f"{name} {code}"
-        raise Conflict(f"Nothing of run {run_id} is rejected for the reason {wanted}; its reasons: {known}.")
+        raise Conflict(
+            "Run {run} has no messages rejected for the reason {reason}. Its reasons: {known}.",
+            run=run_id,
+            reason=wanted,
+            known=known,
+        )
     found = _only(same)
     said = {"reason": name, "code": found.code, "because": because.strip(), "messages": found.sendable}
     return db.write(_note, run_id, who, said | {"at": db.read(_latest, run_id)})
@@ -235,16 +246,19 @@ def _only(same: Sequence[Rejected]) -> Rejected:
     if can:
         codes = ", ".join(f"{each.code} ({each.sendable})" for each in can[:_NAMED])
         raise Invalid(
-            f"The carrier gave several codes; name the one whose cause is mended: {codes}.", field="code"
+            "The carrier gave several codes. Choose the one whose cause has been fixed: {codes}.",
+            codes=codes,
+            field="code",
         )
     if all(says_duplicate(each.code) for each in same):
         raise Conflict(
-            f"{same[0].code} may mean that the carrier has taken the message before: it is not sent again."
+            "{code} may mean that the carrier already accepted the message, so it is not sent again.",
+            code=same[0].code,
         )
     raise Conflict(
-        "None of these is sent again: a result file says that the carrier has them, another campaign of "
-        "these follow-ups has written to the numbers or is about to, or they were rejected before the "
-        "database was put back and may have been sent since."
+        "None of these messages can be sent again. A result file says that the carrier has them, "
+        "another campaign in this follow-up chain has sent or is about to send to the numbers, or "
+        "they were rejected before the database was restored and may have been sent since."
     )
 
 
@@ -254,9 +268,9 @@ def _require_going(connection: Connection, run: Row[Any]) -> None:
     unreached.require_rounds(connection, [run.campaign_id])
     campaign = connection.execute(select(campaigns).where(campaigns.c.id == run.campaign_id)).one()
     if approval_digest.approved(connection, campaign) is None:
-        raise Conflict("The campaign is not approved as it stands, so nothing of it is sent again.")
+        raise Conflict("The campaign's current version is not approved, so no messages can be sent again.")
     if campaign.window_end is not None and campaign.window_end <= shared_ms(connection):
-        raise Conflict("The sending window is over, so nothing of the campaign is sent again.")
+        raise Conflict("The sending window has ended, so no messages can be sent again.")
     require_live(run.state)
 
 
@@ -306,17 +320,23 @@ def approve(
 def _begin(connection: Connection, ledger: Ledger, run_id: int, number: int, caller: Caller) -> RejectedOrder:
     order = _order(connection, run_id, number)
     if not may(caller.role, "approve_campaign"):
-        raise Forbidden(f"Such orders are approved like campaigns; your role is {caller.role}.")
+        raise Forbidden("Only approvers can approve these orders. Your role is {role}.", role=caller.role)
     request = approval_requests.sealed(connection, number)
     if approval_requests.is_own(connection, caller, request):
-        raise Forbidden("You have asked for this, or stand behind who did; somebody else must approve it.")
+        raise Forbidden("You requested this or supplied the account that did. Someone else must approve it.")
     if order.carried_out:
-        raise Conflict(f"Order {number} was carried out: {order.sent_again} messages were queued again.")
+        raise Conflict(
+            "Order {number} has already been carried out: {n} messages were queued again.",
+            number=number,
+            n=order.sent_again,
+        )
     if not _next(connection, ledger, order, (0, 0)) and not order.sent_again:
         raise Conflict(
-            f"Nothing of order {number} can be sent again any more: it was sent again by another order, a "
-            "result file says that the carrier has it, another campaign of these follow-ups has written to "
-            "the number or is about to, or it was rejected before the database was put back."
+            "No messages of order {number} can be sent again. They were sent again by another "
+            "order, a result file says that the carrier has them, another campaign in this "
+            "follow-up chain has sent or is about to send to the numbers, or they were rejected "
+            "before the database was restored.",
+            number=number,
         )
     if request.approved_by is None:
         approval_requests.approve(connection, request, caller.name)

@@ -64,7 +64,9 @@ def mark_live_runs_unknown(db: Database, ledger: Ledger, who: str) -> list[RunMa
     while due := db.read(next_due, _LIVE_STATES):
         if due.first and db.read(batch_rows.rows_altered, due.batch_id):
             raise Conflict(
-                f"Batch {due.batch_id} was altered after its import: cancel run {due.run_id} first."
+                "Batch {batch_id} was altered after its import. Cancel run {run_id} first.",
+                batch_id=due.batch_id,
+                run_id=due.run_id,
             )
         db.write(fan_out, ledger, due)
     found = [_mark_unknown(db, ledger, *run) for run in db.read(_live_runs)]
@@ -80,9 +82,12 @@ def _require_no_workers(connection: Connection) -> None:
     if last is not None:
         host, until = last.holder.partition(":")[0], clock.local(clock.from_ms(last.seen_at + GONE_AFTER_MS))
         raise Conflict(
-            f"A worker on {host} has its links open. Stop every worker, then run this again. If that worker "
-            f"has died, wait until {until:%H:%M:%S} on {until:%d/%m/%Y}. After a failover without loss use "
-            "--nothing-lost instead, for which workers may keep running."
+            "A worker on {host} has its links open. Stop every worker, then run this again. If "
+            "that worker has died, wait until {until} on {until2}. After a failover without loss, "
+            "use --nothing-lost instead; workers can then keep running.",
+            host=host,
+            until=f"{until:%H:%M:%S}",
+            until2=f"{until:%d/%m/%Y}",
         )
 
 
@@ -121,7 +126,10 @@ def _mark_unknown(db: Database, ledger: Ledger, run_id: int, carrier: str) -> Ru
         if not step.left:
             return RunMarkedUnknown(run_id, carrier, unknown)
         if clock.monotonic() > ends:
-            raise Conflict(f"Somebody is at work on run {run_id}: stop every worker, and say it again.")
+            raise Conflict(
+                "Another process is working on run {run_id}. Stop every worker, then try again.",
+                run_id=run_id,
+            )
         time.sleep(0.0 if step.unknown else 0.5)  # leases from before the backup expire soon
 
 

@@ -152,9 +152,11 @@ def approve_rejected(
 def _chosen(body: UnknownSelection) -> list[tuple[int, int]]:
     """Require exactly one of the two: an empty choice is a mistake, and both could make copies."""
     if body.lines and body.all:
-        raise Invalid("Say either `lines` or `all`, not both: `all` means more than these.", field="all")
+        raise Invalid(
+            "Provide either `lines` or `all`, but not both; `all` covers more than these lines.", field="all"
+        )
     if not body.lines and not body.all:
-        raise Invalid("Name the deliveries as [batch, line] pairs, or say `all`: true.", field="lines")
+        raise Invalid("Provide the deliveries as [batch, line] pairs, or set `all` to true.", field="lines")
     return [] if body.all else body.lines
 
 

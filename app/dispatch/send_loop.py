@@ -55,6 +55,7 @@ from carriers.contract import (
     SubmitResult,
     Unknown,
 )
+from carriers.phrases import Phrase
 
 log = structlog.get_logger(__name__)
 
@@ -477,7 +478,7 @@ class SendLoop:
             results = await self.carrier.submit(messages)
         except Exception as error:  # caught only here: an adapter's fault must not lose messages
             log.exception("the adapter failed", link=self.link.name, why=cause_of(error))
-            return [Unknown(f"the adapter failed: {cause_of(error)}")] * len(messages)
+            return [Unknown(Phrase("the adapter failed: {error}", error=cause_of(error)))] * len(messages)
         if len(results) != len(messages):
             log.error("the adapter gave a wrong number of results", link=self.link.name)
             return [Unknown("the adapter gave a wrong number of results")] * len(messages)

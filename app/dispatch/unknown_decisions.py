@@ -20,6 +20,7 @@ from app.ledger import erasure, restore_acknowledgement, unreached
 from app.ledger.contract import DeliveryKey
 from app.ledger.ledger import Ledger
 from app.security import audit
+from carriers.phrases import Phrase
 
 SLICE = 200  # deliveries decided on in one transaction
 REST = 3.0  # pause between slices, in times of the last one, that leaves the writer to others
@@ -133,12 +134,16 @@ def set_going(connection: Connection, run_id: int, queued: int) -> None:
 
 def require_live(state: str) -> None:
     if state not in (RunState.RUNNING, RunState.PAUSED, RunState.SENT, RunState.FINISHED):
-        raise Conflict(f"The run is {state}; messages can be sent again only while it lives.")
+        raise Conflict("The run is {state}. Messages can be sent again only until the run ends.", state=state)
 
 
 def broken_off(error: AppError, done: int) -> AppError:
     """Return the error that ended an order in slices, with how many messages it has decided."""
-    sentence = f"{done} messages are decided, then it broke off: {error.detail} Say it again for the rest."
+    sentence = Phrase(
+        "{n} messages were decided before an error occurred: {why} Repeat the action for the rest.",
+        n=done,
+        why=error.detail,
+    )
     return type(error)(sentence)
 
 
@@ -210,8 +215,12 @@ def _require_some(connection: Connection, order: UnknownOrder, position: Positio
     if not any(_among(connection, order, these, position.given_at) for these in some):
         named = ", ".join(f"{batch}:{seq}" for batch, seq in lines[:5])
         raise Invalid(
-            f"Nothing of {named} is unknown in run {order.run_id}: it is settled, or not there. GET"
-            f" /v1/runs/{order.run_id}/unknown and `loa unknown list {order.run_id}` show what is.",
+            "None of {named} is unknown in run {run}: they are settled or do not exist. GET "
+            "/v1/runs/{again}/unknown and `loa unknown list {same}` show the unknown messages.",
+            named=named,
+            run=order.run_id,
+            again=order.run_id,
+            same=order.run_id,
             field="lines",
         )
 

@@ -6,11 +6,14 @@ import zipfile
 from typing import IO, Any, cast
 
 from app.core.errors import Invalid
+from carriers.phrases import Phrase
 
 EXCEL_ROWS = 1_048_576
-TOO_LARGE = "The workbook is too large to be read. Save it as “CSV UTF-8” and upload that."
-TOO_MANY_ROWS = f"The sheet has more than {EXCEL_ROWS} rows. Save it as “CSV UTF-8”."
-LONG_ROW = "A row or a cell of the workbook is longer than any table's. Save it as “CSV UTF-8”."
+TOO_LARGE = "The workbook is too large to read. Save it as “CSV UTF-8” and upload that file."
+TOO_MANY_ROWS = Phrase(
+    "The sheet has more than {n} rows. Save it as “CSV UTF-8” and upload that file.", n=EXCEL_ROWS
+)
+LONG_ROW = "A row or cell of the workbook is unusually long. Save it as “CSV UTF-8” and upload that file."
 # Bytes between rows, and of what surrounds the rows.
 _ROW_LIMIT = 1024**2
 _REST_LIMIT = 8 * 1024**2

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from app.core.areas import fold
 from app.core.errors import Invalid
 from app.core.phone import mask
+from carriers.phrases import Phrase, join
 
 HEAD_ROWS = 20  # rows searched for a header, which may follow a title
 ABSENT = -1
@@ -80,14 +81,20 @@ class Columns:
     def missing(self, rows: Sequence[Sequence[str]]) -> Invalid:
         filled = [row for _, row in _filled(rows)]
         if not filled:
-            return Invalid(f"The file is empty. It needs a header with a column {self.columns[0].remedy}.")
+            return Invalid(
+                "The file is empty. It needs a header row with a column {column}.",
+                column=self.columns[0].remedy,
+            )
         likeliest = max(filled, key=lambda row: len(self._found(row)))
         lacking = next(c for c in self.columns if c.needed and c not in self._found(likeliest))
         shown = ", ".join(mask(cell.strip())[:40] for cell in likeliest[:12])
-        which = "first line" if likeliest is filled[0] else "header"
+        which = Phrase("first line" if likeliest is filled[0] else "header")
         return Invalid(
-            f"The file names no column of {lacking.what}; its {which} is: {shown}. "
-            f"Name the column {lacking.remedy}."
+            "The file has no column for {what}. Its {which} is: {shown}. Name the column {column}.",
+            what=Phrase(lacking.what),
+            which=which,
+            shown=shown,
+            column=lacking.remedy,
         )
 
     def _found(self, row: Sequence[str]) -> list[FileColumn]:
@@ -118,5 +125,10 @@ def _filled(rows: Sequence[Sequence[str]]) -> list[tuple[int, Sequence[str]]]:
 
 
 def _two_columns(column: FileColumn, titles: Sequence[str], line: int) -> Invalid:
-    both = " and ".join(f"“{title[:40]}”" for title in titles[:2])
-    return Invalid(f"Line {line} names two columns of {column.what}, {both}. Keep one of them.")
+    both = join((f"“{title[:40]}”" for title in titles[:2]), " and ")
+    return Invalid(
+        "Line {line} has two columns for {what}: {both}. Keep only one.",
+        line=line,
+        what=column.what,
+        both=both,
+    )

@@ -28,7 +28,8 @@ Form = dict[str, dict[str, Cell]]
 def overfull(sheet: str) -> Invalid:
     """Build the error for a sheet with more than any form has."""
     return Invalid(
-        f"Trang “{sheet[:40]}” có quá nhiều ô hoặc dòng so với biểu mẫu. Hãy lấy lại biểu mẫu và chỉ chép số "
-        "liệu sang.",
+        "Trang “{sheet}” có quá nhiều ô hoặc dòng so với biểu mẫu. Hãy lấy lại biểu mẫu và chỉ "
+        "chép số liệu sang.",
+        sheet=sheet[:40],
         field="file",
     )

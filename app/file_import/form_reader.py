@@ -70,7 +70,9 @@ def load(content: bytes) -> Form:
 
     if len(content) > SIZE_LIMIT:
         raise Invalid(
-            f"Tệp lớn hơn {SIZE_LIMIT // 1024**2} MB, không phải biểu mẫu do Loa cấp.", field="file"
+            "Tệp lớn hơn {size_limit} MB, không phải biểu mẫu do Loa cấp.",
+            size_limit=SIZE_LIMIT // 1024**2,
+            field="file",
         )
     if content.startswith(_OLD_OFFICE):
         raise Invalid(_LOCKED, field="file")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from app.core.errors import Conflict, Invalid
+from carriers.phrases import Phrase, kept
 
 _ROOT = str(Path(__file__).parents[2])  # root of our own modules
 # An allowlist: passwords may be in any variable, such as PGPASSWORD or one of the host's own.
@@ -44,9 +45,9 @@ _PACKED = (b"PK", b"\x1f\x8b")
 _MEMORY = 384 * 1024**2
 _CPU_S = 120  # plus two seconds per megabyte
 _NICE = 5  # sending has priority
-_TOO_LARGE = "The file takes too much memory to be read. Save it as “CSV UTF-8”, or split it."
-_TOO_LONG = "The file takes too long to be read. Save it as “CSV UTF-8”, or split it."
-_MISTAKE = "The file can't be read, by a mistake of the program; it is in the log."
+_TOO_LARGE = "Reading the file takes too much memory. Save it as “CSV UTF-8”, or split it."
+_TOO_LONG = "Reading the file takes too long. Save it as “CSV UTF-8”, or split it."
+_MISTAKE = "The file cannot be read because of an error in Loa. See the log for details."
 
 T = TypeVar("T")
 
@@ -109,7 +110,7 @@ def _results(process: subprocess.Popen[bytes]) -> Iterator[Any]:
         except (EOFError, pickle.UnpicklingError):
             raise _exit_error(process.wait()) from None
         if kind == "refused":
-            raise Invalid(value)
+            raise Invalid(Phrase.from_json(value))
         if kind == "end":
             return
         yield value
@@ -120,7 +121,7 @@ def _exit_error(status: int) -> Invalid | ReaderEnded:
         return Invalid(_TOO_LONG)
     if status < 0:
         return ReaderEnded(
-            f"The process that reads the file was ended (signal {-status}); the import is put off."
+            "The process that reads the file was ended (signal {n}). The import was postponed.", n=-status
         )
     return Invalid(_MISTAKE)
 
@@ -165,7 +166,7 @@ def _run_work(work: Callable[[], Iterator[Any]]) -> Iterator[tuple[str, Any]]:
             yield "item", item
         yield "end", None
     except Invalid as error:
-        yield "refused", error.detail
+        yield "refused", kept(error.detail)
 
 
 def _limit_resources(seconds: int) -> None:

@@ -1,201 +1,187 @@
-"""Lease of an import on its file's row: take it, extend it, release it."""
+"""An import's job on its file's row: take it, extend it, release it."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Row, Table, select, update
+from sqlalchemy import Column, Connection, Row, Select, String, Table, cast, delete, literal, select, update
 from sqlalchemy.sql.elements import ColumnElement
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from app.core import clock
-from app.core.errors import Conflict, Invalid, no_such, passes
+from app.core.errors import Conflict, DatabaseUnavailable, Invalid, no_such, passes
 from app.core.states import BatchState
+from app.database import jobs
+from app.database.connection import Database
+from app.database.jobs import Job, is_free, new_owner
+from app.database.models import batches, receipt_files
+from app.database.models import jobs as jobs_table
+from app.file_import.isolated_reader import ReaderEnded
 
-
-def new_owner() -> str:
-    """Return a token for one import of this process: host, process number, process, import."""
-    return f"{_host()}:{os.getpid()}:{_process()}:{secrets.token_hex(4)}"
-
-
-def nth(owner: str, tries: int) -> str:
-    """Return the owner's token for its nth try."""
-    return f"{owner.partition('/')[0]}/{tries}"
-
-
-def tries_of(owner: str | None) -> int:
-    """Return the number of tries up to this owner's; 0 if the row was released."""
-    said = (owner or "").rpartition("/")[2]
-    return int(said) if said.isdecimal() else 0
-
-
-def is_free(owner: str | None, lease_until: int | None) -> bool:
-    """Return whether no living import holds this lease."""
-    return owner is None or (lease_until or 0) <= clock.now_ms() or _has_died(owner)
-
-
-def was_here(owner: str | None) -> bool:
-    """Return whether the last import of a row was at work on this host, by a process that is gone.
-
-    False where its number is another process's by now, or where it was on another host: nobody knows then.
-    """
-    return owner is not None and _has_died(owner)
-
-
-def _has_died(owner: str) -> bool:
-    """Return whether the owner was a process of this host that is gone, so that nobody must wait for it."""
-    host, number, process, _ = owner.rsplit(":", 3)
-    if host != _host() or process == _process():
-        return False
-    return int(number) == os.getpid() or not _is_running(int(number))
-
-
-def _is_running(number: int) -> bool:
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-@cache
-def _process() -> str:
-    """Identify this process, as another one may get the same pid after a restart, e.g. in a container."""
-    return secrets.token_hex(4)
-
-
-def _host() -> str:
-    return socket.gethostname()[:40]
-
-
-LEASE_MS = 60_000  # a slice takes well under a second, so only a dead import exceeds this
+IMPORT, FOLLOW_UP = "import", "follow-ups"  # kinds of jobs
+SLICE = 10_000  # lines of one transaction, for which other writers wait on SQLite
 MOST_TRIES = 3  # for an import whose process keeps dying
+_NOUNS = {batches.name: "batch", receipt_files.name: "receipt file"}
 _PATIENCE_S = 120.0  # a database may restart during an import
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
+def leased(table: Table) -> Select[Any]:
+    """Select from the table of batches or of result files, with owner, lease_until and due_at of their jobs.
+
+    They are NULL where no import is under way or waited for.
+    """
+    j, subject = jobs_table.c, literal(f"{_NOUNS[table.name]} ") + cast(table.c.id, String)
+    own = (j.kind.in_((IMPORT, FOLLOW_UP))) & (j.subject == subject)
+    return select(table, j.owner, j.lease_until, j.due_at).outerjoin(jobs_table, own)
+
+
 def is_waiting(row: Row[Any]) -> bool:
-    """Return whether this row's file is not imported and no living import is at work."""
-    return row.state != BatchState.READY and is_free(row.owner, row.lease_until)
+    """Return whether this leased row's file is not imported and no living import is at work."""
+    return row.state != BatchState.READY and is_free(row.owner, row.lease_until, clock.now_ms())
 
 
 def came_at(row: Row[Any]) -> int:
     """Return when the row's file came last, or its last import was at work, in ms since 1970."""
-    last: int = max(row.created_at, row.lease_until or 0)
+    last: int = max(row.created_at, row.due_at or 0, row.lease_until or 0)
     return last
 
 
-def await_again(connection: Connection, table: Table, row: Row[Any], /, **fresh: Any) -> bool:
-    """Return whether the row waits for its file, which has come again; what was failed or erased does anew.
+class LeasedImport:
+    """An import under its job on row `id` of `table`; one that lost its job writes nothing.
 
-    Its state says so from now on, and survives a stop before the import; lease_until says since when, as a
-    row may be years old.
+    lines: the columns of the row's ID and of the line's number in each table that it fills; nothing: the
+    values of a row of which nothing is read.
     """
-    if is_waiting(row) and row.state != BatchState.IMPORTING:
-        c = table.c
-        own = c.owner.is_not_distinct_from(row.owner)
-        anew = {"state": BatchState.IMPORTING, "error": None, "owner": None, "lease_until": clock.now_ms()}
-        here = update(table).where(c.id == row.id, c.state == row.state, own)
-        connection.execute(here.values(**anew, **fresh))
-    return is_waiting(row)
 
+    table: ClassVar[Table]
+    lines: ClassVar[Sequence[tuple[Column[Any], Column[Any]]]]
+    nothing: ClassVar[Mapping[str, Any]]
 
-def require_tries(row: Row[Any]) -> None:
-    """Raise Invalid if imports of this row, as it was before it was taken, have died too often."""
-    tries = tries_of(row.owner)
-    if row.state == BatchState.IMPORTING and tries >= MOST_TRIES:
-        raise Invalid(
-            f"The import was begun {tries} times and never came to an end: the program died of it, or "
-            "was ended each time. Look at the file, save it as “CSV UTF-8” and upload it again."
+    def __init__(self, db: Database, row_id: int, job: Job | None = None) -> None:
+        self.db, self.id, self.job = db, row_id, job or self._job(row_id)
+
+    @classmethod
+    def _job(cls, row_id: int) -> Job:
+        return Job(IMPORT, f"{_NOUNS[cls.table.name]} {row_id}", new_owner())
+
+    @classmethod
+    def await_again(cls, connection: Connection, row: Row[Any]) -> bool:
+        """Return whether the leased row waits for its file, which has come again.
+
+        What was failed or erased does anew: its state says so from now on, and survives a stop before the
+        import; its job says since when, as a row may be years old.
+        """
+        if is_waiting(row) and row.state != BatchState.IMPORTING:
+            again = jobs.take(connection, cls._job(row.id), early=True)
+            if again and jobs.release(connection, again):
+                here = update(cls.table).where(cls.table.c.id == row.id, cls.table.c.state == row.state)
+                connection.execute(here.values(state=BatchState.IMPORTING, error=None, **cls.nothing))
+        return is_waiting(row)
+
+    def claim(self) -> Row[Any]:
+        """Take the job and return the row, also if it is ready. Raises Conflict during another import."""
+        return self._write(self._take)
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """End the claimed import with the block: failed where the file can't be used, else let go."""
+        try:
+            if self.job.tries > MOST_TRIES:
+                raise Invalid(
+                    "The import was started {n} times but never finished, because the program crashed or "
+                    "was stopped. Check the file, save it as “CSV UTF-8” and upload it again.",
+                    n=self.job.tries - 1,
+                )
+            yield
+        except Invalid as error:
+            self.fail(error.detail)
+            raise
+        except ReaderEnded:  # this try counts as one that died
+            self._write(lambda c: jobs.release(c, self.job, tries=self.job.tries))
+            raise
+        finally:
+            self.release()
+
+    def clear(self) -> None:
+        """Remove all that was read."""
+        self._write(self._keep, **self.nothing)
+        while self._write(self._clear):
+            pass
+
+    def fail(self, sentence: str) -> None:
+        self.clear()
+        self._write(self._end, state=BatchState.FAILED, error=sentence)
+
+    def release(self) -> None:
+        """Release the job, unless the import was ended or put off."""
+        with suppress(DatabaseUnavailable):  # the lease ends by itself
+            self.db.write(lambda c: jobs.release(c, self.job, tries=self.job.tries - 1))
+
+    def _write(self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one transaction, repeated while the database is away; DatabaseUnavailable if for too long."""
+        repeated = Retrying(
+            retry=retry_if_exception(passes),
+            wait=wait_random_exponential(0.1, max=2.0),
+            stop=stop_after_delay(_PATIENCE_S),
+            reraise=True,
         )
+        return repeated(lambda: self.db.write(work, *args, **kwargs))
 
-
-def retry_while_unavailable(work: Callable[[], T]) -> T:
-    """Run `work`, repeated while the database is unreachable; DatabaseUnavailable if that lasts too long."""
-    repeated = Retrying(
-        retry=retry_if_exception(passes),
-        wait=wait_random_exponential(0.1, max=2.0),
-        stop=stop_after_delay(_PATIENCE_S),
-        reraise=True,
-    )
-    result: T = repeated(work)
-    return result
-
-
-@dataclass(slots=True)
-class ImportLease:
-    """An import's lease on row `id` of `table`, which has columns state, error, owner and lease_until.
-
-    noun: what people call such a row; owner: fencing token with the number of tries; an import that lost its
-    row writes nothing.
-    """
-
-    table: Table
-    id: int
-    noun: str
-    owner: str = field(default_factory=new_owner)
+    # ---- Transactions
 
     def row(self, connection: Connection) -> Row[Any]:
         row = connection.execute(select(self.table).where(self.table.c.id == self.id)).first()
         if row is None:
-            raise no_such(self.noun, self.id)
+            raise no_such(_NOUNS[self.table.name], self.id)
         return row
 
-    def take(self, connection: Connection, /, **fresh: Any) -> Row[Any]:
-        """Take the row and set it to `importing` with the values `fresh`, unless it is ready.
+    def _take(self, connection: Connection) -> Row[Any]:
+        """Take the job and set the row to `importing`, unless it is ready; return the row as it was before.
 
-        Return the row as it was before. Conflict while a living import holds it.
+        Conflict while a living import holds it.
         """
-        c, row = self.table.c, self.row(connection)
+        job, row = jobs.take(connection, self.job, early=True), self.row(connection)
         if row.state == BatchState.READY:
+            if job:
+                jobs.finish(connection, job)
             return row
-        unchanged = (
-            c.owner.is_not_distinct_from(row.owner),
-            c.lease_until.is_not_distinct_from(row.lease_until),
-        )
-        taken = update(self.table).where(c.id == self.id, c.state == row.state, *unchanged)
-        if row.owner != self.owner:
-            self.owner = nth(self.owner, tries_of(row.owner) + 1)
-        own = {"owner": self.owner, "lease_until": clock.now_ms() + LEASE_MS, "error": None}
-        taken = taken.values(state=BatchState.IMPORTING, **own, **fresh)
-        free = row.owner == self.owner or is_waiting(row)
-        if not (free and connection.execute(taken).rowcount):
+        if job is None:
             raise Conflict(
-                f"{self.noun.capitalize()} {self.id} is being imported already; look at its progress instead."
+                "{what} {id} is already being imported. See its progress.",
+                what=_NOUNS[self.table.name].capitalize(),
+                id=self.id,
             )
+        self.job = job
+        self._set(connection, state=BatchState.IMPORTING, error=None)
         return row
 
-    def keep(self, connection: Connection, /, *also: ColumnElement[bool], **values: Any) -> bool:
-        """Extend the lease and write the values if `also` holds; Conflict if the row is lost."""
-        held = update(self.table).where(*self._own(), *also)
-        if connection.execute(held.values(lease_until=clock.now_ms() + LEASE_MS, **values)).rowcount:
-            return True
-        if self.row(connection).owner != self.owner:
-            raise Conflict(f"{self.noun.capitalize()} {self.id} has been taken over by another import.")
-        return False
+    def _clear(self, connection: Connection) -> int:
+        self._keep(connection)
+        return sum(self._clear_some(connection, *each) for each in self.lines)
 
-    def end(self, connection: Connection, /, **values: Any) -> bool:
-        """Release the row with these values; False if it is no longer held."""
-        ended = update(self.table).where(*self._own())
-        return bool(connection.execute(ended.values(owner=None, lease_until=None, **values)).rowcount)
+    def _clear_some(self, connection: Connection, of: Column[Any], number: Column[Any]) -> int:
+        own = of == self.id
+        found = connection.execute(select(number).where(own).order_by(number).limit(SLICE)).scalars().all()
+        if found:
+            connection.execute(delete(number.table).where(own, number <= found[-1]))
+        return len(found)
 
-    def release(self, connection: Connection) -> None:
-        """Release the row, unless it was ended or put off."""
-        held = update(self.table).where(*self._own(), self.table.c.lease_until > 0)
-        connection.execute(held.values(owner=None, lease_until=None))
+    def _keep(self, connection: Connection, /, *also: ColumnElement[bool], **values: Any) -> bool:
+        """Extend the lease and write the values if `also` holds; Conflict if the job is lost."""
+        if not jobs.renew(connection, self.job):
+            noun = _NOUNS[self.table.name].capitalize()
+            raise Conflict("{what} {id} was taken over by another import.", what=noun, id=self.id)
+        return not values or self._set(connection, *also, **values)
 
-    def put_off(self, connection: Connection) -> None:
-        """Let others take the row at once; this try counts as one that died."""
-        connection.execute(update(self.table).where(*self._own()).values(lease_until=0))
+    def _end(self, connection: Connection, /, **values: Any) -> bool:
+        """Finish the job with these values; False if it is lost."""
+        return jobs.finish(connection, self.job) and self._set(connection, **values)
 
-    def _own(self) -> tuple[ColumnElement[bool], ...]:
-        return self.table.c.id == self.id, self.table.c.owner == self.owner
+    def _set(self, connection: Connection, /, *also: ColumnElement[bool], **values: Any) -> bool:
+        own = update(self.table).where(self.table.c.id == self.id, *also)
+        return bool(connection.execute(own.values(values)).rowcount)

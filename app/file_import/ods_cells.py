@@ -224,7 +224,7 @@ def _number(said: str) -> int | float:
 
 
 def _date(said: str) -> datetime:
-    """Read a date, or a time on one; with a zone, as the clock shows it in Viet Nam."""
+    """Read a date, or a time on one; with a zone, as the clock shows it in Vietnam."""
     if "T" not in said:
         return datetime.combine(date.fromisoformat(_ZONE.sub("", said)), time())
     at = datetime.fromisoformat(said)

@@ -59,8 +59,8 @@ class Reader:
             self._file.seek(0)
             if magic == _OLE:
                 raise Invalid(
-                    "This is an old .xls workbook or one with a password. Save it without a password "
-                    "as .xlsx or “CSV UTF-8” and upload it again."
+                    "This is an old .xls workbook or has a password. Save it as .xlsx or “CSV "
+                    "UTF-8” without a password and upload it again."
                 )
             if magic == _ZIP:
                 from app.file_import.xlsx_rows import (

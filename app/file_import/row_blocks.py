@@ -14,32 +14,34 @@ _AT_ONCE = 1000
 Row = tuple[Any, ...]
 
 LINE_REASONS = {
-    "long_line": Sentence("The line is too long to be one row.", "Dòng quá dài."),
+    "long_line": Sentence("The line is too long for a single row.", "Dòng quá dài."),
     "nul": Sentence(
-        "The line holds a NUL character, which no text has: write the line anew.",
+        "The line contains a NUL character, which is not valid in text. Type the line again.",
         "Dòng có ký tự NUL, văn bản không thể có: hãy gõ lại dòng này.",
     ),
     "quotes": Sentence(
-        "The quotation marks of the line don't match.", "Dấu ngoặc kép trong dòng không khớp nhau."
+        "The quotation marks on this line do not match.", "Dấu ngoặc kép trong dòng không khớp nhau."
     ),
     "continued": Sentence(
-        "The line belongs to a cell in quotation marks that begins above; no number is taken out of it.",
+        "The line belongs to a quoted cell that starts above. No number was read from it.",
         "Dòng này thuộc ô trong ngoặc kép bắt đầu ở dòng trên; không lấy số nào từ đó.",
     ),
     "separator": Sentence(
-        "The line has another separator than the header: use one in the whole file.",
+        "The line has a different separator from the header. Use the same separator throughout the file.",
         "Dấu phân cách của dòng khác với dòng tiêu đề: dùng một loại dấu cho cả tệp.",
     ),
     "short_row": Sentence(
-        "The line has fewer cells than the header, and none for the number: add what is missing.",
+        "The line has fewer cells than the header, and no number. Add what is missing.",
         "Dòng có ít ô hơn dòng tiêu đề, thiếu ô số điện thoại: bổ sung phần còn thiếu.",
     ),
     "hidden": Sentence(
-        "The row is hidden in the workbook, by a filter or by hand: show or delete it, and upload it again.",
+        "The row is hidden in the workbook by a filter or by hand. Show or delete it, and upload "
+        "the file again.",
         "Dòng đang bị ẩn trong bảng tính (bộ lọc hoặc ẩn tay): hiện hoặc xóa dòng rồi tải lại.",
     ),
     "formula": Sentence(
-        "The number is a formula whose result is not in the file: save it in Excel and upload it again.",
+        "The number is a formula whose result is not in the file. Save the file in Excel and "
+        "upload it again.",
         "Số là công thức chưa có kết quả trong tệp: mở bằng Excel, lưu lại rồi tải lên.",
     ),
 }

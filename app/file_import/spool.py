@@ -15,8 +15,9 @@ from app.core import clock
 from app.core.errors import AppError, Conflict, DatabaseUnavailable, Invalid
 from app.core.logger import get_logger
 from app.core.states import BatchState
+from app.database.jobs import has_died
 from app.file_import.isolated_reader import ReaderEnded
-from app.file_import.lease import MOST_TRIES, came_at, is_waiting, was_here
+from app.file_import.lease import MOST_TRIES, came_at, is_waiting
 
 _UNKNOWN_S = 86_400
 # Parallel imports per process; each may use a CPU and some hundred megabytes.
@@ -117,7 +118,7 @@ def gone(folder: Path, rows: Iterable[Row[Any]]) -> Iterator[tuple[int, Path]]:
     before = clock.now_ms() - _UNKNOWN_S * 1000
     for row in rows:
         path = spool_path(folder, row.carrier, row.sha256)
-        given_up = came_at(row) < before or was_here(row.owner)
+        given_up = came_at(row) < before or has_died(row.owner)
         if is_waiting(row) and given_up and not path.is_file():
             yield row.id, path
 
@@ -125,4 +126,4 @@ def gone(folder: Path, rows: Iterable[Row[Any]]) -> Iterator[tuple[int, Path]]:
 def require_file(path: Path) -> None:
     """Raise Invalid where an upload is not in its folder any more."""
     if not path.is_file():
-        raise Invalid("The uploaded file is gone, so nothing can be read: upload it again.")
+        raise Invalid("The uploaded file no longer exists on the server. Upload it again.")

@@ -38,10 +38,12 @@ def readable() -> Iterator[None]:
     try:
         yield
     except (EOFError, zlib.error, gzip.BadGzipFile):
-        raise Invalid("The .gz file is damaged or cut short. Make it again and upload it.") from None
+        raise Invalid(
+            "The .gz file is damaged or incomplete. Compress the list again and upload it."
+        ) from None
     except OSError as error:
         raise Invalid(
-            f"The file can't be read ({error.strerror or 'for no reason that the system gives'})."
+            "The file cannot be read ({why}).", why=error.strerror or "no reason given by the system"
         ) from None
 
 
@@ -60,7 +62,11 @@ def line_blocks(file: BinaryIO, columns: Columns, limit: int = UNPACKED_LIMIT) -
 
 def no_text(line: int) -> Invalid:
     """Build the error for NUL characters, which mean that the file is binary."""
-    return Invalid(f"Line {line} holds a NUL character, so this is no CSV text. {_SAVE_AS}")
+    return Invalid(
+        "Line {line} contains a NUL character, so this is not a CSV text file. {remedy}",
+        line=line,
+        remedy=_SAVE_AS,
+    )
 
 
 def _unpacked(file: BinaryIO) -> BinaryIO | gzip.GzipFile:
@@ -80,14 +86,25 @@ def _texts(raw: BinaryIO, columns: Columns, limit: int) -> Iterator[str]:
     while True:
         size += len(block)
         if size > limit:
-            raise Invalid(f"The file unpacks to more than {limit} bytes. Split it and upload the parts.")
+            raise Invalid(
+                "The uncompressed file is larger than {limit} bytes. Split it and upload the parts.",
+                limit=limit,
+            )
         if size > _UNPACKED and file is not raw and size > _RATIO * raw.tell():
-            raise Invalid(f"The .gz file unpacks to more than {_RATIO} times its size, which no table does.")
+            raise Invalid(
+                "The .gz file expands to more than {n} times its size, which is not plausible for a table.",
+                n=_RATIO,
+            )
         try:
             text = decoder.decode(block, final=not block)
         except UnicodeDecodeError as error:
             line = lines + 1 + error.object[: error.start].count(b"\n")
-            raise Invalid(f"Line {line} can't be read as {encoding} like the rest. {_SAVE_AS}") from None
+            raise Invalid(
+                "Line {line} cannot be read as {encoding}, unlike the other lines. {remedy}",
+                line=line,
+                encoding=encoding,
+                remedy=_SAVE_AS,
+            ) from None
         lines += text.count("\n")
         yield text
         if not block:
@@ -106,7 +123,9 @@ def _encoding(head: bytes, columns: Columns) -> str:
         if _has_cp1258_header(head, columns):
             return "cp1258"
         line = 1 + head[: error.start].count(b"\n")
-        raise Invalid(f"Line {line} is not UTF-8, and the encoding can't be told. {_SAVE_AS}") from None
+        raise Invalid(
+            "Line {line} is not UTF-8, and its encoding is unknown. {remedy}", line=line, remedy=_SAVE_AS
+        ) from None
     return "utf-8"
 
 

@@ -26,7 +26,7 @@ Admit = Callable[[dict[str, bytes]], None]
 PART = ".part"  # suffix of an upload that is being received
 _FIELD_LIMIT = 1000  # bytes, unless the caller takes more
 _ROOM = 256 * 1024**2  # bytes to keep free
-_MALFORMED = "The body is no well-formed multipart/form-data. Send the file in the field “file”."
+_MALFORMED = "The request body is not valid multipart/form-data. Send the file in the field “file”."
 
 
 class NoRoom(AppError):
@@ -34,11 +34,12 @@ class NoRoom(AppError):
     (`account_limit_mb`). Nothing was kept.
     """
 
-    status, slug, title = 507, "no-room", "There is no room for it"
+    status, slug, title = 507, "no-room", "Not enough disk space"
 
 
 _DISK_FULL = (
-    "The server's disk has no room for this file. Tell who keeps the server, and send it again later."
+    "The server does not have enough disk space for this file. Contact your administrator, then "
+    "upload it again later."
 )
 
 
@@ -163,9 +164,9 @@ class Receiver:
             self._spool.close()
         self._let_in()
         if not self._ended:
-            raise Invalid("The upload was cut short. Send it again.")
+            raise Invalid("The upload was interrupted. Upload the file again.")
         if self._file_name is None:
-            raise Invalid("There is no file in the upload; send it in the field “file”.", field="file")
+            raise Invalid("The upload contains no file. Send it in the field “file”.", field="file")
         name = self._file_name.replace("\\", "/").rpartition("/")[2] or "file"
         fields = {key: value.decode("utf-8", "replace").strip() for key, value in self._fields.items()}
         return Upload(
@@ -215,11 +216,11 @@ class Receiver:
         if b"filename" not in options:
             if name in self._fields:
                 field = f"body.{name[:40]}"
-                raise Invalid(GIVEN_TWICE.format(field=field), field=field)
+                raise Invalid(GIVEN_TWICE, field=field)
             self._field, self._fields[name] = name, b""
             return
         if self._file_name is not None:
-            raise Invalid("There are two files in the upload. Send one file at a time.", field=name)
+            raise Invalid("The upload contains two files. Upload one file at a time.", field=name)
         self._let_in()
         self._field = None
         self._file_name = options[b"filename"].decode("utf-8", "replace")
@@ -234,8 +235,9 @@ class Receiver:
         self._size += len(piece)
         if self._size > self._limit:
             raise TooLarge(
-                f"The file is larger than {self._limit} bytes. Split a list, or send it as .csv.gz; scan a "
-                "paper at a lower resolution."
+                "The file is larger than {limit} bytes. Split a list or compress it as .csv.gz; "
+                "scan a document at a lower resolution.",
+                limit=self._limit,
             )
         self._hash.update(piece)
         with _on_disk():

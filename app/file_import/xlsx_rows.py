@@ -17,6 +17,7 @@ from app.core.errors import Invalid
 from app.file_import.bounded_zip import EXCEL_ROWS, TOO_LARGE, TOO_MANY_ROWS, BoundedZip
 from app.file_import.columns import HEAD_ROWS, Columns, Layout
 from app.file_import.row_blocks import Row, UnreadableLine
+from carriers.phrases import join
 
 CELLS_LIMIT = 256  # per row
 _BLANK_ROWS = 1000  # rows that may be wider if the extra cells are only formatted
@@ -34,7 +35,7 @@ DAMAGED = (
     *(zipfile.BadZipFile, InvalidFileException, SyntaxError, zlib.error, EOFError, OSError),
     *(LookupError, ValueError, TypeError, RuntimeError, AttributeError, ArithmeticError),
 )
-_NO_WORKBOOK = "The file is a .zip, but no Excel workbook that can be read. Save it as .xlsx or “CSV UTF-8”."
+_NO_WORKBOOK = "The file is a .zip but not a readable Excel workbook. Save it as .xlsx or “CSV UTF-8”."
 
 
 def sheet_rows(file: BinaryIO, columns: Columns, limit: int) -> Iterator[Row | UnreadableLine]:
@@ -107,8 +108,12 @@ def _choose(workbook: Any, columns: Columns) -> tuple[Any, Layout]:
     heads = [(sheet, _head(sheet)) for sheet in workbook.worksheets]
     found = [(sheet, layout) for sheet, head in heads if (layout := columns.find(head))]
     if len(found) > 1:
-        names = " and ".join(f"“{sheet.title}”" for sheet, _ in found[:2])
-        raise Invalid(f"The sheets {names} both hold {columns.columns[0].what}. Keep one sheet in each file.")
+        names = join((f"“{sheet.title}”" for sheet, _ in found[:2]), " and ")
+        raise Invalid(
+            "The sheets {sheets} both contain {what}. Keep one sheet per file.",
+            sheets=names,
+            what=columns.columns[0].what,
+        )
     if not found:
         raise columns.missing(heads[0][1] if heads else [])
     return found[0]
@@ -193,8 +198,10 @@ def limited(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
             filled = any(getattr(cell, "value", cell) is not None for cell in cells[CELLS_LIMIT:])
             if filled or wide > _BLANK_ROWS:
                 raise Invalid(
-                    f"Row {number} of a sheet has more than {CELLS_LIMIT} cells. Delete what stands to the "
-                    "right of the table."
+                    "Row {n} of a sheet has more than {m} cells. Delete everything to the right of "
+                    "the table.",
+                    n=number,
+                    m=CELLS_LIMIT,
                 )
         yield cells
 

@@ -33,7 +33,7 @@ def list_inbound_messages(
     Continue after the last `id`: none is ever inserted before one that was listed.
     """
     if who.carrier is not None and carrier not in (None, who.carrier):
-        raise Forbidden(f"Your key is for {who.carrier} only.", field="carrier")
+        raise Forbidden("Your account can only be used for {carrier}.", carrier=who.carrier, field="carrier")
     found = db.read(queries.listed, paging.after, paging.limit, who.carrier or carrier, kind).items
     check_filter(settings, carrier, found, paging.after)
     return page_of(found, paging)

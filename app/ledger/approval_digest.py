@@ -64,7 +64,8 @@ def refuse_answers(campaign: Record, field: str = "campaign_id") -> None:
     """Raise Conflict if the campaign is an answer text, or a week's answers: they stay as they are."""
     if campaign.answers_to is not None:
         raise Conflict(
-            f"Campaign {campaign.id} answered citizens and stays as it is; make another campaign.",
+            "Campaign {campaign} was used to answer citizens and cannot be changed. Create another campaign.",
+            campaign=campaign.id,
             field=field,
         )
 

@@ -14,6 +14,7 @@ def refuse(connection: Connection, run_id: int) -> None:
     """Raise Conflict for such a run."""
     if connection.execute(CALLS.where(audiences.c.run_id == run_id)).first() is not None:
         raise Conflict(
-            f"In run {run_id} the carrier called and played a recording, which Loa no longer orders or "
-            "counts; reports that were frozen of it are kept as they are."
+            "In run {run_id} the carrier made voice calls, which Loa no longer orders or counts. "
+            "Reports already frozen are kept as they are.",
+            run_id=run_id,
         )

@@ -46,7 +46,7 @@ def require_none_of_file(connection: Connection, kind: str, row: Row[Any]) -> No
     mine = (e.kind == kind, e.subject_id == row.id, e.ended_at.is_(None))
     if row.state == BatchState.ERASED and connection.execute(select(e.id).where(*mine).limit(1)).first():
         raise Conflict(
-            "What was imported of this file before is being erased: upload it again in a few minutes."
+            "Data imported earlier from this file is still being erased. Upload it again in a few minutes."
         )
 
 
@@ -66,8 +66,10 @@ def require_totals(connection: Connection, campaign_id: int) -> None:
     row = of_totals(connection, campaign_id)
     if row is not None:
         raise Conflict(
-            f"The totals of campaign {campaign_id} are erased by the rules of retention (certificate "
-            f"{row.id}); what is left of it is in its frozen reports: GET /v1/reports, or `loa report list`."
+            "The totals of campaign {campaign} were erased under the retention rules (certificate "
+            "{certificate}). Its frozen reports remain: GET /v1/reports, or `loa report list`.",
+            campaign=campaign_id,
+            certificate=row.id,
         )
 
 
@@ -75,8 +77,8 @@ def require_rows(connection: Connection, campaign_id: int) -> None:
     """Raise Conflict once the erasure of the campaign's rows has begun."""
     if of_campaign(connection, campaign_id) is not None:
         raise Conflict(
-            "The numbers of this campaign are erased, so nothing can be sent or decided in it any more; "
-            "make a new campaign."
+            "The numbers of this campaign have been erased, so nothing more can be sent or "
+            "decided. Create a new campaign."
         )
 
 

@@ -32,6 +32,7 @@ from app.core.states import SENT, ChunkState, DeliveryState
 from app.database.connection import price_of
 from app.database.models import budgets, campaigns, chunks, deliveries, runs, tallies
 from app.ledger.contract import ChunkLease, Reservation
+from carriers.phrases import Phrase
 
 # What the carrier charges, or may: all that was handed over, but for what it refused at once.
 BILLED = tuple(state for state in SENT if state != DeliveryState.REJECTED)
@@ -184,7 +185,7 @@ def recount(connection: Connection, campaign: Any) -> str:
     if counted is None or counted >= sent:
         return ""
     connection.execute(update(budgets).where(b.campaign_id == account).values(segments=sent))
-    return _LESS.format(campaign=account, counted=counted, sent=sent)
+    return Phrase(_LESS, campaign=account, counted=counted, sent=sent)
 
 
 def differences(connection: Connection) -> list[str]:
@@ -199,7 +200,7 @@ def differences(connection: Connection) -> list[str]:
         budgets, budgets.c.campaign_id == sums.id
     )
     return [
-        _LESS.format(campaign=row.campaign_id, counted=row.segments, sent=int(row.n))
+        Phrase(_LESS, campaign=row.campaign_id, counted=row.segments, sent=int(row.n))
         for row in connection.execute(
             query.where(sums.n > budgets.c.segments).order_by(budgets.c.campaign_id)
         )

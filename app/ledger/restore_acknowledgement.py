@@ -15,9 +15,9 @@ from app.security import audit
 RESTORED, ENTERED = "database.restored", "database.entered-again"
 LISTS = "lists"  # in the detail of RESTORED: whether lists and requests are to be entered again
 AWAITED = (
-    "The database was put back to an earlier state: enter again what came since on do-not-send lists and in "
-    "requests of persons, then say `loa database entered-again`; until then no run is started or resumed, "
-    "and no unknown message sent again."
+    "The database was restored to an earlier state. Enter again what has been added since to "
+    "do-not-send lists and personal data requests, then run `loa database entered-again`. Until "
+    "then no run can start or resume, and no unknown message is sent again."
 )
 
 

@@ -57,18 +57,20 @@ def back_up(source: Path, target: Path, who: str) -> int:
     The copy, of whatever schema, gets its name only once it is marked as one.
     """
     if not source.is_file():
-        raise SetupError(f"There is no ledger at {source}: name its folder in LOA_DATA.")
+        raise SetupError("There is no ledger at {source}. Set LOA_DATA to its folder.", source=source)
     if os.path.lexists(target):
-        raise SetupError(f"{target} is there already: name a new file.")
+        raise SetupError("{target} already exists. Name a new file.", target=target)
     part = target.with_name(f"{target.name}.part")
     try:
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
         raise SetupError(
-            f"{part} is left from a copy that was ended: delete it, or name a new file."
+            "{part} is left over from an interrupted copy. Delete it, or name a new file.", part=part
         ) from None
     except OSError as error:
-        raise SetupError(f"{target} can't be made ({error.strerror}): name a new file.") from None
+        raise SetupError(
+            "Cannot create {target} ({strerror}). Name a new file.", target=target, strerror=error.strerror
+        ) from None
     try:
         with translated(), closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True)) as ledger:
             ledger.isolation_level = None
@@ -87,8 +89,8 @@ def _mark(copy: sqlite3.Connection, who: str) -> None:
     mark = next((mark for table, mark in _MARKS.items() if table in tables), None)
     if mark is None:
         raise SetupError(
-            "The ledger's schema is older than 0013, and a copy could not be told from it: stop Loa, run "
-            "`loa migrate`, which is undone as a whole if it fails, and copy it then."
+            "The ledger's schema is older than 0013, so it cannot be copied. Stop Loa, run `loa "
+            "migrate` (it is rolled back completely if it fails), then copy it."
         )
     copy.execute(mark, (clock.now_ms(), who))
 
@@ -108,12 +110,14 @@ def copy_ledger(source: Database, target: Database, progress: Progress = lambda 
     Raises SetupError, leaving nothing behind, if source or target is unfit or the copy differs.
     """
     if not source.sqlite or target.sqlite:
-        raise SetupError("Only a SQLite ledger is copied, and only to PostgreSQL; name the server with --to.")
+        raise SetupError(
+            "Only a SQLite ledger can be copied, and only to PostgreSQL. Name the server with --to."
+        )
     schema.require(source)
     try:
         schema.require(target)
     except SetupError as error:
-        raise SetupError(f"The target is not ready. {error.detail}") from None
+        raise SetupError("The target is not ready. {detail}", detail=error.detail) from None
     return source.read(lambda old: target.write(_copy, old, progress))
 
 
@@ -136,8 +140,9 @@ def _refuse_rows(new: Connection) -> None:
     for table in metadata.sorted_tables:
         if new.execute(select(func.count()).select_from(select(table).limit(1).subquery())).scalar_one():
             raise SetupError(
-                f"The target is not empty: its table {table.name} has rows. Two ledgers can't be put "
-                "together; make an empty database, run `loa migrate` on it, and copy there."
+                "The target is not empty: its table {name} has rows. Two ledgers cannot be merged. "
+                "Create an empty database, run `loa migrate` on it and copy there.",
+                name=table.name,
             )
 
 
@@ -195,11 +200,15 @@ def _compare(old: Connection, new: Connection) -> None:
         for what in before:
             if before[what] != after[what]:
                 raise SetupError(
-                    f"The copy differs in table {table.name}, {what}: {before[what]} in SQLite, "
-                    f"{after[what]} in PostgreSQL. Nothing was kept there; the SQLite file is as it was."
+                    "The copy differs in table {name}, {what}: {before} in SQLite, {after} in "
+                    "PostgreSQL. Nothing was kept in PostgreSQL; the SQLite file is unchanged.",
+                    name=table.name,
+                    what=what,
+                    before=before[what],
+                    after=after[what],
                 )
     if _tallied(old) != _tallied(new):
-        raise SetupError("The copy's tallies differ from the original's; nothing was kept.")
+        raise SetupError("The copy's tallies differ from the original's. Nothing was kept.")
 
 
 def _sums(connection: Connection, table: Table) -> Sums:

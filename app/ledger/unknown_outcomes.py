@@ -21,12 +21,22 @@ from sqlalchemy import (
 )
 
 from app.core.states import ChunkState, DeliveryState, NotSent
-from app.database.models import chunks, deliveries, links, quarantine, receipts, state_events, unknowns
+from app.database.models import (
+    LONGEST_WHY,
+    chunks,
+    deliveries,
+    links,
+    quarantine,
+    receipts,
+    state_events,
+    unknowns,
+)
 from app.ledger import unreached
 from app.ledger.contract import ChunkLease, DeliveryKey, Engine, Row, StateEvent
 from app.ledger.receipt_matching import sent_after
 from app.ledger.tallies import Changes
 from carriers.contract import Reason
+from carriers.phrases import kept
 
 _COLUMNS = (
     *("campaign_id", "batch_id", "seq", "run_id", "phone", "attempt"),
@@ -54,7 +64,7 @@ def add_unknown(
         return
     now = engine.now_ms(connection)
     group = connection.execute(select(links.c.group_id).where(links.c.id == link_id)).scalar()
-    rows = [(*item, link_id, group, now, why) for item in lost]
+    rows = [(*item, link_id, group, now, kept(why, LONGEST_WHY)) for item in lost]
     engine.add_missing(connection, unknowns, _COLUMNS, rows)
     record_event(connection, engine, [DeliveryKey(*item[:3]) for item in lost], JournalEvent(StateEvent.LOST))
     phones = [item.phone for item in lost]

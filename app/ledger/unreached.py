@@ -348,6 +348,8 @@ def require_rounds(connection: Connection, campaign_ids: Collection[int], field:
     campaign = connection.execute(gone).scalar()
     if campaign is not None:
         raise Conflict(
-            f"Campaign {campaign} of these follow-ups has been erased, so Loa can't tell whom it reached.",
+            "Campaign {campaign}'s numbers have been erased, so a follow-up is no longer possible. "
+            "Choose another campaign.",
+            campaign=campaign,
             field=field,
         )

@@ -1,4 +1,4 @@
-"""Transactional outbox: enqueued in the caller's transaction, claimed under a lease, sent once."""
+"""Transactional outbox: enqueued in the caller's transaction, sent once by who holds the job of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, func, select, update
 
 from app.core import clock
 from app.core.errors import Conflict, no_such
@@ -19,14 +19,16 @@ from app.database.models import notices
 from app.database.records import from_row
 from app.observability import faults
 from app.security import audit, row_stamps
+from carriers.phrases import Phrase
 
 # Pauses after each failure in seconds, about four days in total; then a person must look.
 WAITS = (30.0, 120.0, 600.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 24 * 3600.0, 48 * 3600.0)
-LEASE_MS = 600_000  # longer than any server is waited for
+JOB = "notices"  # the kind of the one job of those who send
 _AT_ONCE = 10
 _ERROR_LENGTH = 500
 _NOT_OURS = (
-    "This notice was written or changed outside Loa, so it is not sent. Find out who writes the database."
+    "This notice was created or changed outside Loa, so it is not sent. Check who has write access "
+    "to the database."
 )
 
 
@@ -56,10 +58,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class DueNotice:
-    """A notice claimed by `owner`, to be sent now; tries: previous failures."""
+    """A notice to be sent now; tries: previous failures."""
 
     id: int
-    owner: str
+    due_at: int
     notice: Notice
     tries: int
 
@@ -134,7 +136,7 @@ def unknown(connection: Connection, new: Sequence[Notice]) -> bool:
 def replay(connection: Connection, notice_id: int, who: str) -> None:
     """Send a notice again under the same id, by which the receiver recognizes it; NotFound.
 
-    A process sending it right now loses its lease, so that its outcome can't undo this order.
+    The outcome of a sending that is under way can't undo this order.
     """
     that = update(notices).where(notices.c.id == notice_id)
     row = connection.execute(that.values(_again()).returning(notices.c.kind)).first()
@@ -152,43 +154,33 @@ def replay_failed(connection: Connection, target: str, who: str) -> int:
     ids = connection.execute(failed.values(_again()).returning(notices.c.id)).scalars().all()
     if not ids:
         known = select(notices.c.target).where(notices.c.state == NoticeState.FAILED.value).distinct()
-        others = ", ".join(sorted(connection.execute(known).scalars())) or "none"
-        raise Conflict(f"No notice to {target} has failed; notices that failed are to: {others}.")
+        others = ", ".join(sorted(connection.execute(known).scalars())) or Phrase("none")
+        raise Conflict(
+            "There are no failed notices to {target}. Notices to these have failed: {others}.",
+            target=target,
+            others=others,
+        )
     for notice_id in sorted(ids):
         audit.note(connection, who, "notice.replay", f"notice/{notice_id}", target=target)
     return len(ids)
 
 
 def _again() -> dict[str, Any]:
-    again = {"state": str(NoticeState.WAITING), "due_at": clock.now_ms(), "tries": 0, "error": None}
-    return again | {"owner": None, "lease_until": None}
+    return {"state": str(NoticeState.WAITING), "due_at": clock.now_ms(), "tries": 0, "error": None}
 
 
-def take(connection: Connection, owner: str) -> DueNotice | None:
-    """Claim a due notice for `owner`; None if there is none or others were faster.
+def next_due(connection: Connection) -> DueNotice | None:
+    """Return the notice that is to be sent next; None if none is due.
 
     What Loa has not written is not sent, and is shown as a fault.
     """
-    now = clock.now_ms()
-    query = select(notices).where(*_free(now)).order_by(notices.c.due_at).limit(_AT_ONCE)
-    for row in connection.execute(query).all():
-        if not row_stamps.holds(connection, _content(_notice(row)), row.stamp):
-            _refuse(connection, row.id)
-        elif _lease(connection, row.id, owner, now):
-            return DueNotice(row.id, owner, _notice(row), row.tries)
-    return None
-
-
-def _free(now: int) -> tuple[ColumnElement[bool], ...]:
     n = notices.c
-    unheld = or_(n.lease_until.is_(None), n.lease_until <= now)
-    return n.state == NoticeState.WAITING.value, n.due_at <= now, unheld
-
-
-def _lease(connection: Connection, notice_id: int, owner: str, now: int) -> bool:
-    """Try to lease the notice; the UPDATE checks again that it is free."""
-    taken = update(notices).where(notices.c.id == notice_id, *_free(now))
-    return bool(connection.execute(taken.values(owner=owner, lease_until=now + LEASE_MS)).rowcount)
+    query = select(notices).where(n.state == NoticeState.WAITING.value, n.due_at <= clock.now_ms())
+    for row in connection.execute(query.order_by(n.due_at).limit(_AT_ONCE)).all():
+        if row_stamps.holds(connection, _content(_notice(row)), row.stamp):
+            return DueNotice(row.id, row.due_at, _notice(row), row.tries)
+        _refuse(connection, row.id)
+    return None
 
 
 def _refuse(connection: Connection, notice_id: int) -> None:
@@ -216,29 +208,26 @@ def _notice(row: Any) -> Notice:
 def record_outcome(
     connection: Connection, due: DueNotice, outcome: Outcome, waits: Sequence[float] = WAITS
 ) -> None:
-    """Record the outcome, unless the lease has passed to another owner."""
-    now = clock.now_ms()
-    own = and_(
-        notices.c.id == due.id, notices.c.owner == due.owner, notices.c.state == NoticeState.WAITING.value
-    )
-    values: dict[str, Any] = {"owner": None, "lease_until": None}
+    """Record the outcome, unless another process has sent the notice, or it was replayed meanwhile."""
+    now, n = clock.now_ms(), notices.c
+    own = (n.id == due.id, n.state == NoticeState.WAITING.value, n.due_at == due.due_at, n.tries == due.tries)
     match outcome:
         case Sent():
-            values |= {"state": str(NoticeState.SENT), "sent_at": now, "error": None}
+            values: dict[str, Any] = {"state": str(NoticeState.SENT), "sent_at": now, "error": None}
         case Later(reason, after_s) if due.tries < len(waits):
             wait = max(waits[due.tries], after_s)
-            values |= {
+            values = {
                 "due_at": now + round(wait * 1000),
                 "tries": due.tries + 1,
                 "error": reason[:_ERROR_LENGTH],
             }
         case Later(reason) | Never(reason):
-            values |= {
+            values = {
                 "state": str(NoticeState.FAILED),
                 "tries": due.tries + 1,
                 "error": reason[:_ERROR_LENGTH],
             }
-    connection.execute(update(notices).where(own).values(values))
+    connection.execute(update(notices).where(*own).values(values))
 
 
 def listed(

@@ -1,4 +1,4 @@
-"""Send notices from the outbox by SMTP or webhook; due times and leases make several senders safe."""
+"""Send notices from the outbox by SMTP or webhook, in one process at a time."""
 
 from __future__ import annotations
 
@@ -26,10 +26,12 @@ import structlog
 from app.core import clock
 from app.core.config import EndpointSettings, MailSettings, Settings
 from app.database.connection import Database
+from app.database.jobs import Hold
 from app.notifications import outbox
 from app.notifications.outbox import DueNotice, Later, Never, Notice, NotificationChannel, Outcome, Sent
 from app.observability.logs import mask_text
 from carriers.causes import cause_of
+from carriers.phrases import Phrase
 
 _NAT64 = IPv6Network("64:ff9b::/96")
 # Notations of IPv4, internal and special addresses that is_global misses in some Python versions (RFC 6890,
@@ -53,7 +55,12 @@ async def resolve(host: str, port: int, *, private: bool) -> str:
     for address in addresses:
         if not (private or is_open(ip_address(address))):
             raise AddressRefused(
-                f"{host} leads to {address}, an inner address; set private_endpoints if it is your own."
+                Phrase(
+                    "{host} resolves to {address}, an internal address. If it is your own, set "
+                    "private_endpoints.",
+                    host=host,
+                    address=address,
+                )
             )
     return addresses[0]
 
@@ -101,10 +108,10 @@ async def post(endpoint: EndpointSettings, notice: Notice, *, private: bool) -> 
     except AddressRefused as error:  # for us to correct, so it is tried again
         return Later(str(error))
     except (httpx.HTTPError, OSError) as error:
-        return Later(f"The endpoint did not answer: {cause_of(error)}")
+        return Later(Phrase("The endpoint did not answer: {why}", why=cause_of(error)))
     if answer.is_success:
         return Sent()
-    sentence = f"The endpoint answers {answer.status_code}."
+    sentence = Phrase("The endpoint answered with status {status}.", status=answer.status_code)
     return Never(sentence) if answer.status_code == 410 else Later(sentence, _retry_after(answer))
 
 
@@ -161,7 +168,7 @@ def send(settings: MailSettings, notice: Notice) -> Outcome:
     try:
         message = compose(notice, settings.sender)
     except (ValueError, IndexError, HeaderParseError):  # an address stored before addresses were checked
-        return Never("No message can bear this address; correct it with `loa addressee set`.")
+        return Never("This e-mail address is not valid in a message. Correct it with `loa addressee set`.")
     try:
         with _connected(settings) as server:
             server.send_message(message)
@@ -172,7 +179,13 @@ def send(settings: MailSettings, notice: Notice) -> Outcome:
         return _refused(error.smtp_code, error.smtp_error)
     except (smtplib.SMTPException, OSError) as error:
         # A wrong password or sender is for us to correct, so it is tried again.
-        return Later(f"The mail server {settings.host} did not take it: {_describe(error)}")
+        return Later(
+            Phrase(
+                "The mail server {host} did not accept the message: {why}",
+                host=settings.host,
+                why=_describe(error),
+            )
+        )
     return Sent()
 
 
@@ -196,18 +209,22 @@ def _connected(settings: MailSettings) -> smtplib.SMTP:
 
 
 def _refused(code: int, answer: bytes | str) -> Outcome:
-    sentence = f"The mail server answers {code} {_server_words(answer)}"
+    sentence = Phrase("The mail server answered {code} {words}", code=code, words=_server_words(answer))
     return Never(sentence) if 500 <= code < 600 else Later(sentence)
 
 
 def _describe(error: Exception) -> str:
     match error:
         case smtplib.SMTPAuthenticationError():
-            return f"it refuses the login ({error.smtp_code})"
+            return Phrase("the login was refused ({code})", code=error.smtp_code)
         case smtplib.SMTPResponseException():
-            return f"it answers {error.smtp_code} {_server_words(error.smtp_error)}"
+            return Phrase(
+                "the server answered {code} {said}",
+                code=error.smtp_code,
+                said=_server_words(error.smtp_error),
+            )
         case smtplib.SMTPException():
-            return _server_words(str(error)) or "it gives no reason"
+            return _server_words(str(error)) or "no reason given"
     return cause_of(error)
 
 
@@ -222,18 +239,18 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Sender of one process; owner: lease holder, different in every process."""
+    """Sender of one process, which sends while it holds the job."""
 
     db: Database
     settings: Settings
-    owner: str
+    hold: Hold
     waits: Sequence[float] = outbox.WAITS
 
     async def sweep(self) -> int:
         """Send due notices one after the other; return how many were tried."""
         tried = 0
-        while due := await self.db.write_with_retry(outbox.take, self.owner):
-            outcome = await self._send(due)
+        while await self.hold.hold() and (due := await self.db.write_with_retry(outbox.next_due)):
+            outcome = await self.hold.during(self._send(due))
             if not isinstance(outcome, Sent):
                 log.warning("notice not sent", id=due.id, kind=due.notice.kind, reason=outcome.reason)
             await self.db.write_with_retry(outbox.record_outcome, due, outcome, self.waits)
@@ -244,9 +261,9 @@ class Sender:
         notice, settings = due.notice, self.settings
         if notice.channel is NotificationChannel.EMAIL:
             if settings.mail is None:
-                return Later("There is no mail server in the settings.")
+                return Later("No mail server is configured.")
             return await asyncio.to_thread(send, settings.mail, notice)
         endpoint = settings.endpoints.get(notice.target)
         if endpoint is None:
-            return Never(f"There is no endpoint {notice.target} in the settings any more.")
+            return Never(Phrase("Endpoint {name} is no longer in the settings.", name=notice.target))
         return await post(endpoint, notice, private=settings.private_endpoints)

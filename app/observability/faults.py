@@ -26,7 +26,7 @@ log = get_logger(__name__)
 T = TypeVar("T")
 
 _HERE = Path(__file__).parents[2]
-_RED_MS = 300_000  # work is retried every minute or more often; after this much silence a fault is over
+RED_MS = 300_000  # work is retried every minute or more often; after this much silence a fault is over
 _KEPT_MS = 90 * clock.DAY_MS
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 60.0
 _WELL_S = 60.0  # after this long without a fault the pauses start over
@@ -40,7 +40,7 @@ class Faults:
     db: Database
     metrics: Metrics
 
-    async def note(self, source: str, error: BaseException, subject: str = "", red_ms: int = _RED_MS) -> None:
+    async def note(self, source: str, error: BaseException, subject: str = "", red_ms: int = RED_MS) -> None:
         """Record a fault. source: the part; subject: the row it hit; red_ms: how long it is shown."""
         reason = described(error)
         log.error("fault", source=source, subject=subject, reason=reason, exc_info=error)
@@ -88,7 +88,7 @@ def _note(connection: Connection, source: str, subject: str, said: tuple[str, in
 def record(connection: Connection, source: str, subject: str, sentence: str) -> None:
     """Record a fault that Loa has found in its own rows; the sentence must bear no number and no secret."""
     log.error("fault", source=source, subject=subject, reason=sentence)
-    _note(connection, source, subject, (sentence[:300], _RED_MS))
+    _note(connection, source, subject, (sentence[:300], RED_MS))
 
 
 def _over(connection: Connection, source: str, subject: str) -> None:
@@ -182,4 +182,4 @@ class Aside:
         times = self._rests.get(row, (0, 0.0))[0] + 1
         rest_s = min(2.0**times, self.longest_s)
         self._rests[row] = times, clock.monotonic() + rest_s
-        await self.faults.note(self.source, error, subject, _RED_MS + round(rest_s * 1000))
+        await self.faults.note(self.source, error, subject, RED_MS + round(rest_s * 1000))

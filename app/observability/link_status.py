@@ -13,6 +13,7 @@ from app.core.states import LinkState
 from app.database.connection import shared_ms
 from app.database.models import LINK_GONE_AFTER_MS as GONE_AFTER_MS
 from app.database.models import link_health, links, webhook_clocks
+from carriers.phrases import Phrase
 
 
 class LinkHealthState(StrEnum):
@@ -122,9 +123,11 @@ def links_now(connection: Connection) -> LinksNow:
 def receipts_early(minutes: int) -> str:
     """Return the sentence for receipts whose stated times are in another zone than the settings say."""
     n = f"{minutes // 60}:{minutes % 60:02}"
-    return (
-        f"Receipts state their times {n} hours too early: the carrier uses another time zone than this link's"
-        " settings say. Set receipt_zone to the carrier's, which may be UTC (+00:00), and restart Loa."
+    return Phrase(
+        "Receipt times are {n} hours too early: the carrier uses a different time zone from this "
+        "link's settings. Set receipt_zone to the carrier's zone, which may be UTC (+00:00), and "
+        "restart Loa.",
+        n=n,
     )
 
 
@@ -132,13 +135,19 @@ def receipts_refused(times: int, ahead_s: int) -> str:
     """Return the sentence for calls refused because the carrier's clock or ours is wrong."""
     n = f"{abs(ahead_s) / 60:.0f}"
     if ahead_s > 0:
-        return (
-            f"Receipts are refused: the carrier's clock is {n} min ahead of ours ({times} calls so far)."
-            " Set this server's clock by NTP; if it is right, ask the carrier to set theirs."
+        return Phrase(
+            "Receipts are being rejected because the carrier's clock is {n} min ahead of Loa's "
+            "({times} calls so far). Synchronize this server's clock by NTP; if it is correct, ask "
+            "the carrier to correct theirs.",
+            n=n,
+            times=times,
         )
-    return (
-        f"Receipts are refused: the carrier's clock is {n} min behind ours ({times} calls so far)."
-        " Set this server's clock by NTP; if it is right, ask the carrier to set theirs."
+    return Phrase(
+        "Receipts are being rejected because the carrier's clock is {n} min behind Loa's ({times} "
+        "calls so far). Synchronize this server's clock by NTP; if it is correct, ask the carrier "
+        "to correct theirs.",
+        n=n,
+        times=times,
     )
 
 

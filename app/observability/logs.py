@@ -211,7 +211,9 @@ def _elsewhere(settings: Settings) -> list[logging.Handler]:
     try:
         return [Syslog(place_of(settings.log_to, settings.log_ca_file))]
     except OSError:
-        raise SetupError("log_ca_file can't be read; it must be a PEM file with an authority.") from None
+        raise SetupError(
+            "Cannot read log_ca_file. It must be a PEM file with a certificate authority."
+        ) from None
 
 
 class Lines(structlog.stdlib.ProcessorFormatter):

@@ -1,4 +1,4 @@
-"""Erasures: begun under a lease, counted slice by slice, ended as a certificate with its hash."""
+"""Erasures: begun by who holds their job, counted slice by slice, ended as a certificate with its hash."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from app.core.errors import Conflict, no_such
+from app.database import jobs
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time, shared_ms
+from app.database.jobs import Job
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import erasures, kept_reach, runs, snapshots
+from app.database.models import jobs as jobs_table
 from app.database.records import from_row
-from app.ledger.ledger import Ledger
 from app.privacy import erasable
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
 from app.privacy.retention_due import due, together
@@ -26,7 +28,7 @@ from app.reports.build.snapshots import SnapshotCause
 from app.reports.figures import tally
 from app.security import audit
 
-LEASE_MS = 60_000
+JOB = "retention"  # the kind of the one job of those who erase
 _HASHED = (
     *("id", "kind", "subject_id", "name", "rule", "days", "due_at", "first_at", "last_at"),
     *("counts", "totals", "by", "started_at", "ended_at"),
@@ -92,9 +94,8 @@ class Certificate:
 class EraserIdentity:
     """Who erases, by which terms, and what is skipped though it is due."""
 
-    owner: str  # unique to this process's erasure
+    job: Job
     by: str  # on whose behalf
-    lease_ms: int  # after which silence another process takes over
     terms: RetentionTerms
     but: frozenset[tuple[ErasureKind, int | None]] = frozenset()
 
@@ -107,41 +108,34 @@ def waiting(connection: Connection, identity: EraserIdentity) -> bool:
     return due(connection, identity.terms, shared_ms(connection), identity.but) is not None
 
 
-def free_in_ms(connection: Connection, ledger: Ledger) -> int | None:
+def free_in_ms(connection: Connection) -> int | None:
     """Return in how many ms another process may take over the first open erasure; None if none is open."""
-    e = erasures.c
-    left = select(e.lease_until).where(e.ended_at.is_(None)).order_by(e.id).limit(1)
-    until = connection.execute(left).scalar()
-    return None if until is None else max(0, until - ledger.now_ms(connection))
+    until = select(jobs_table.c.lease_until).where(jobs_table.c.kind == JOB).scalar_subquery()
+    query = select(erasures.c.id, until.label("until")).where(erasures.c.ended_at.is_(None)).limit(1)
+    row = connection.execute(query).first()
+    return None if row is None else max(0, (row.until or 0) - shared_ms(connection))
 
 
-def begin(connection: Connection, ledger: Ledger, identity: EraserIdentity) -> int | None:
-    """Take over an abandoned erasure, or begin the next that is due; return its ID, None if there is none."""
+def begin(connection: Connection, identity: EraserIdentity) -> int | None:
+    """Go on with an abandoned erasure, or begin the next that is due; return its ID, None if none is."""
     one_at_a_time(connection, AdvisoryLock.ERASURE)
-    now = ledger.now_ms(connection)
-    held = {"owner": identity.owner, "lease_until": now + identity.lease_ms}
-    e = erasures.c
-    left = select(e.id, e.lease_until).where(e.ended_at.is_(None)).order_by(e.id).limit(1)
-    row = connection.execute(left).first()
-    if row is not None:
-        if row.lease_until >= now:
-            return None
-        connection.execute(update(erasures).where(e.id == row.id).values(held))
-        return int(row.id)
+    _hold(connection, identity)
+    first_open = select(func.min(erasures.c.id)).where(erasures.c.ended_at.is_(None))
+    number: int | None = connection.execute(first_open).scalar()
+    if number is not None:
+        return number
+    now = shared_ms(connection)
     subject = due(connection, identity.terms, now, identity.but)
     if subject is None:
         return None
     group = together(connection, identity.terms, now, subject, identity.but)
-    # A directive's campaigns are all closed to receipts from now on; one after the other is then taken up.
-    free = {"owner": None, "lease_until": now - 1}
-    rows = [_fresh(each, identity) | {"started_at": now} | free for each in group]
     if subject.kind is ErasureKind.CAMPAIGN:  # what an earlier version kept while messages still went out
         ids = [each.id for each in group]
         connection.execute(delete(kept_reach).where(kept_reach.c.campaign_id.in_(ids)))
+    # A directive's campaigns are all closed to receipts from now on; one after the other is then taken up.
+    rows = [_fresh(each, identity) | {"started_at": now} for each in group]
     connection.execute(insert(erasures), rows)
-    number = connection.execute(select(func.min(e.id)).where(e.ended_at.is_(None))).scalar_one()
-    connection.execute(update(erasures).where(e.id == number).values(held))
-    return int(number)
+    return int(connection.execute(first_open).scalar_one())
 
 
 def _fresh(subject: Erasable, identity: EraserIdentity) -> dict[str, Any]:
@@ -157,15 +151,15 @@ def _fresh(subject: Erasable, identity: EraserIdentity) -> dict[str, Any]:
     }
 
 
-def hold(connection: Connection, ledger: Ledger, number: int, identity: EraserIdentity) -> Row[Any]:
-    """Return the row and renew its lease. Raises Conflict if another process has taken it over."""
-    e = erasures.c
-    until = ledger.now_ms(connection) + identity.lease_ms
-    own = update(erasures).where(e.id == number, e.owner == identity.owner, e.ended_at.is_(None))
-    row = connection.execute(own.values(lease_until=until).returning(erasures)).first()
-    if row is None:
-        raise Conflict(f"Erasure {number} has been taken over by another process.")
-    return row
+def hold(connection: Connection, number: int, identity: EraserIdentity) -> Row[Any]:
+    """Return the row and renew the lease. Raises Conflict if another process has taken it over."""
+    _hold(connection, identity)
+    return connection.execute(select(erasures).where(erasures.c.id == number)).one()
+
+
+def _hold(connection: Connection, identity: EraserIdentity) -> None:
+    if not jobs.renew(connection, identity.job):
+        raise Conflict("The erasure was taken over by another process.")
 
 
 def add(connection: Connection, row: Row[Any], counts: dict[str, int]) -> None:
@@ -175,12 +169,12 @@ def add(connection: Connection, row: Row[Any], counts: dict[str, int]) -> None:
     connection.execute(update(erasures).where(erasures.c.id == row.id).values(counts=kept))
 
 
-def end(connection: Connection, ledger: Ledger, row: Row[Any]) -> None:
+def end(connection: Connection, row: Row[Any]) -> None:
     """Make it a certificate: with the totals that stay, its hash, and an audit row."""
     mine = erasures.c.id == row.id
     totals = tally.totals(connection, row.subject_id) if row.kind == ErasureKind.CAMPAIGN else []
-    values = {"totals": totals, "kept": _kept(connection, row), "ended_at": ledger.now_ms(connection)}
-    connection.execute(update(erasures).where(mine).values(values | {"owner": None, "lease_until": None}))
+    values = {"totals": totals, "kept": _kept(connection, row), "ended_at": shared_ms(connection)}
+    connection.execute(update(erasures).where(mine).values(values))
     done = connection.execute(select(erasures).where(mine)).one()
     digest = _digest(done)
     connection.execute(update(erasures).where(mine).values(sha256=digest))

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, select
 
 from app.core.phone import Sentence
 from app.database.models import erasures
+from carriers.phrases import Phrase
 
 FROZEN = Sentence("{days} days after report {report} was frozen", "{days} ngày sau khi chốt báo cáo {report}")
 DEADLINE = Sentence(
@@ -53,16 +54,24 @@ ALL = (
     *(FROZEN, DEADLINE, END, TOGETHER, LAST_USE, UNUSED, APPLIED, QUARANTINE, INBOUND, TOTALS, WRITTEN),
     *(RECEIPTS, MESSAGES, NOTICES, ACTS),
 )
+# A certificate keeps the English sentence, under its hash: its values are read back for paper and page.
 _PLACE = re.compile(r"\\\{(\w+)\\\}")
-_KNOWN = [(re.compile(_PLACE.sub(r"(?P<\1>\\d+)", re.escape(each.en))), each.vi) for each in ALL]
+_KNOWN = [(re.compile(_PLACE.sub(r"(?P<\1>\\d+)", re.escape(each.en))), each) for each in ALL]
 
 
-def vietnamese(said: str) -> str:
+def phrase(certified: str) -> Phrase:
+    """Return a rule or name of a certificate with its values apart."""
+    for english, sentence in _KNOWN:
+        if found := english.fullmatch(certified):
+            return Phrase(sentence.en, **found.groupdict())
+    return Phrase(certified)
+
+
+def vietnamese(certified: str) -> str:
     """Return a rule or name in Vietnamese; unchanged if it is none of these."""
-    for english, words in _KNOWN:
-        if found := english.fullmatch(said):
-            return words.format(**found.groupdict())
-    return said
+    found = phrase(certified)
+    words = {each.en: each.vi for each in ALL}.get(found.template)
+    return certified if words is None else words.format(**found.values)
 
 
 _AT_ONCE = 100

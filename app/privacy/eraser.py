@@ -1,6 +1,6 @@
 """Carry out erasures in small steps, each a transaction of its own, so that senders never wait.
 
-`Retention` does so in each worker. What is due, and when: retention_due.py.
+What is due, and when: retention_due.py.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -17,9 +16,11 @@ from sqlalchemy import Connection, Row, Table, delete, exists, select, update
 
 from app.core import clock
 from app.core.clock import DAY_MS
-from app.core.errors import AppError, Conflict, DatabaseUnavailable
+from app.core.errors import Conflict, DatabaseUnavailable
 from app.core.states import BatchState
+from app.database import jobs
 from app.database.connection import Database, shared_ms
+from app.database.jobs import Job, new_owner
 from app.database.models import (
     bad_lines,
     batches,
@@ -32,7 +33,6 @@ from app.database.models import (
     runs,
     subscribers,
 )
-from app.file_import.lease import new_owner
 from app.ledger.ledger import Ledger
 from app.ledger.row_locking import lock_batches
 from app.privacy import certificates, terms_in_force, totals_retention
@@ -60,7 +60,7 @@ _AGAIN_S = 0.5  # after a lock that was not free
 
 @dataclass(frozen=True, slots=True)
 class Eraser:
-    """Erases in one process. by: on whose behalf; lease_ms: silence after which another takes over.
+    """Erases in one process. by: on whose behalf.
 
     terms: those of the settings; shorter ones wait for a confirmation (terms_in_force.py).
     """
@@ -69,24 +69,33 @@ class Eraser:
     ledger: Ledger
     terms: RetentionTerms
     by: str = "retention"
-    lease_ms: int = certificates.LEASE_MS
 
     async def run(self, stopping: asyncio.Event) -> int:
+        """Erase all that is due, unless another process does; return how many certificates that made."""
+        wanted, done = Job(certificates.JOB, "", new_owner()), 0
+        job = await self.db.write_with_retry(jobs.take, wanted, early=True)
+        if job is not None:
+            done = await jobs.kept(self.db, job, self.erase(job, stopping))
+            await self.db.write_with_retry(jobs.release, job)
+        return done
+
+    async def erase(self, job: Job, stopping: asyncio.Event) -> int:
+        """Erase all that is due under this job; return how many certificates that made."""
         done = 0
-        while not stopping.is_set() and await self.one(stopping):
+        while not stopping.is_set() and await self.one(job, stopping):
             done += 1
         return done
 
-    async def one(self, stopping: asyncio.Event) -> bool:
+    async def one(self, job: Job, stopping: asyncio.Event) -> bool:
         """Complete one erasure; False if there is none, or `stopping` came before."""
         if not await self.db.aread(terms_in_force.noted, self.terms):
             await self.db.write_with_retry(terms_in_force.note, self.terms)
         terms = (await self.db.aread(terms_in_force.in_force, self.terms)).terms
         unsound = await self._unsound(terms)
-        identity = EraserIdentity(new_owner(), self.by, self.lease_ms, terms, unsound)
+        identity = EraserIdentity(job, self.by, terms, unsound)
         if not await self.db.aread(certificates.waiting, identity):
             return False
-        number = await self.db.write_with_retry(certificates.begin, self.ledger, identity)
+        number = await self.db.write_with_retry(certificates.begin, identity)
         if number is None:
             return False
         work = _Work(self, number, identity)
@@ -127,7 +136,7 @@ class Eraser:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """One erasure under its lease."""
+    """One erasure, by who holds the job."""
 
     eraser: Eraser
     number: int
@@ -140,7 +149,7 @@ class _Work:
         return await self.eraser.db.write_with_retry(work, *args, **kwargs)
 
     def _row(self, connection: Connection) -> Row[Any]:
-        return certificates.hold(connection, self.eraser.ledger, self.number, self.identity)
+        return certificates.hold(connection, self.number, self.identity)
 
     async def prepare(self, stopping: asyncio.Event) -> bool:
         """Return whether its rows may be erased from now on: closed to receipts, and the reports kept."""
@@ -185,7 +194,7 @@ class _Work:
         if counts:
             certificates.add(connection, row, counts)
             return True
-        certificates.end(connection, self.eraser.ledger, row)
+        certificates.end(connection, row)
         log.info("erased", certificate=row.id, kind=row.kind, subject=row.subject_id, rows=dict(row.counts))
         return False
 
@@ -265,32 +274,3 @@ def _erase_old(connection: Connection, row: Row[Any], table: Table) -> dict[str,
         some = ids[start : start + 500]
         connection.execute(delete(table).where(t.id.in_(some)))
     return {name: n for name, n in counts.items() if n}
-
-
-_LOOK_EVERY_S = 300.0
-_SLACK_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """Look every five minutes for what is due; any number of processes may run one, and one erases."""
-
-    db: Database
-    ledger: Ledger
-    terms: RetentionTerms
-
-    async def run(self, stopping: asyncio.Event) -> None:
-        eraser = Eraser(self.db, self.ledger, self.terms)
-        while not stopping.is_set():
-            try:
-                await eraser.run(stopping)
-            except AppError as error:  # figures do not balance, or another process has taken over
-                log.error("erasure put off", reason=error.detail)
-            pause_s = await self._pause_s()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stopping.wait(), pause_s)
-
-    async def _pause_s(self) -> float:
-        """Return the pause before the next look: shorter if an erasure is open, whose process may be dead."""
-        free_in_ms = await self.db.read_with_retry(certificates.free_in_ms, self.ledger)
-        return _LOOK_EVERY_S if free_in_ms is None else min(_LOOK_EVERY_S, free_in_ms / 1000 + _SLACK_S)

@@ -95,13 +95,15 @@ def _imported(connection: Connection) -> frozenset[tuple[str, int]]:
 def _require_none_importing(connection: Connection) -> None:
     if (batch := _first_importing(connection, batches)) is not None:
         raise Conflict(
-            f"Batch {batch} is being imported and may have the number: answer once more when that is over; "
-            "if it stands still, upload the same file again."
+            "Batch {batch} is being imported and may contain the number. Answer again when the "
+            "import is finished. If it has stalled, upload the same file again.",
+            batch=batch,
         )
     if (file := _first_importing(connection, receipt_files)) is not None:
         raise Conflict(
-            f"Receipt file {file} is being imported and may have the number: answer once more when that is "
-            "over; if it stands still, upload the same file again."
+            "Receipt file {file} is being imported and may contain the number. Answer again when "
+            "the import is finished. If it has stalled, upload the same file again.",
+            file=file,
         )
 
 
@@ -155,7 +157,7 @@ def erase(connection: Connection, ledger: Ledger, found: ErasablePerson) -> dict
     Raises Conflict if a list was changed or used since, or a file has come in.
     """
     if _imported(connection) - found.imported:
-        raise Conflict("A file has come in while the number was looked for; answer once more.")
+        raise Conflict("A file arrived during the search. Answer again.")
     ledger.forget_for_good(connection)
     counts: Counter[str] = Counter()
     for table, ids in ((inbound_messages, found.inbound), (quarantine, found.quarantine)):
@@ -178,7 +180,8 @@ def _erase_line(connection: Connection, phone: int, line: UnusedLine) -> int:
     held = update(batches).where(b.id == line.batch_id, b.state == BatchState.READY.value, unused, same)
     if connection.execute(held.values(values)).rowcount != 1:
         raise Conflict(
-            f"Batch {line.batch_id} was used or changed while the number was looked for; answer once more."
+            "Batch {line} was used or changed during the search. Answer again.",
+            line=line.batch_id,
         )
     own = (s.batch_id == line.batch_id, s.seq == line.seq, s.phone == phone)
     return connection.execute(delete_from(subscribers).where(*own)).rowcount
@@ -292,8 +295,12 @@ def _known(connection: Connection, row: Row[Any], said: PersonAnswer) -> PersonR
     """Return what was answered before. Raises Conflict if that was something else, or in other words."""
     if (row.outcome, row.answer) != (said.outcome.value, _words(said)):
         raise Conflict(
-            f"Request {row.id} was answered before ({row.outcome}) by {row.answered_by}: “{row.answer}”. "
-            "To answer otherwise, record a new one."
+            "Request {row} was already answered ({outcome}) by {by}: “{answer}”. To give a "
+            "different answer, record a new request.",
+            row=row.id,
+            outcome=row.outcome,
+            by=row.answered_by,
+            answer=row.answer,
         )
     return requests.get(connection, row.id)
 
@@ -303,7 +310,7 @@ def _check_second(connection: Connection, row: Row[Any], who: Caller) -> None:
     own, theirs = {base_name(who.name)}, {base_name(row.recorded_by)}
     if shared(own | behind(connection, who.name), theirs | behind(connection, row.recorded_by)):
         raise FourEyes(
-            "You have recorded this request, or stand behind who did; somebody else must erase the data."
+            "You recorded this request or supplied the account that did. Someone else must erase the data."
         )
 
 

@@ -89,9 +89,9 @@ def record(
     phone = one_mobile(wanted.phone)
     today = clock.local(clock.now()).date()
     if wanted.came_on > today:
-        raise Invalid("The request can't have come after today; look at the date.", field="came_on")
+        raise Invalid("The request cannot have arrived after today. Check the date.", field="came_on")
     if wanted.came_on < today - OLDEST:
-        raise Invalid("The request came more than a year ago; look at the date.", field="came_on")
+        raise Invalid("The request arrived more than a year ago. Check the date.", field="came_on")
     one_at_a_time(connection, AdvisoryLock.PERSON_REQUEST)
     same = (_R.phone == phone, _R.kind == wanted.kind.value, _R.outcome.is_(None))
     known = connection.execute(select(person_requests).where(*same)).first()
@@ -100,8 +100,10 @@ def record(
         return _shown(connection, known)
     if known is not None:
         raise Conflict(
-            f"Request {known.id} of this number for the same is still open, by “{known.reference}”; answer "
-            "that one, and name what came since in the answer."
+            "Request {known} of the same kind for this number is still open (“{reference}”). "
+            "Answer that one, and mention the later letter in the answer.",
+            known=known.id,
+            reference=known.reference,
         )
     due = working_days_after(wanted.came_on, ANSWER_DAYS, holidays)
     row = {"kind": wanted.kind.value, "phone": phone, "masked": mask(phone), "recorded_by": who[:80]}

@@ -26,14 +26,15 @@ from app.database.models import (
     run_batches,
     runs,
 )
-from app.file_import.lease import came_at, is_free
+from app.file_import.lease import came_at, is_waiting, leased
 from app.ledger import unreached
 from app.privacy import erasable, totals_retention
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms, erased, in_pieces
+from carriers.phrases import Phrase
 
 _HOLDING = (BatchState.READY.value, BatchState.IMPORTING.value)
 _OVER = (RunState.SENT.value, RunState.FINISHED.value, RunState.CANCELLED.value)
-_NO_RUN = "It has no run with numbers."
+_NO_RUN = "It has no run with numbers yet."
 _MOST_TERMS = 2  # for so many terms more, at the most, a campaign waits for others of its directive
 
 Subjects = Collection[tuple[ErasureKind, int | None]]
@@ -141,7 +142,7 @@ def _with_last(found: Erasable, last_at: int | None, days: int) -> Erasable:
     longest = _MOST_TERMS * days
     latest = found.due_at + longest * DAY_MS
     at = latest if last_at is None else min(last_at, latest)
-    return _with(found, due_at=at, rule=erasable.TOGETHER.en.format(days=longest))
+    return _with(found, due_at=at, rule=Phrase(erasable.TOGETHER.en, days=longest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,12 +192,21 @@ def _campaign(campaign: Row[Any], past: _Past, days: int) -> Erasable:
     ends = [_end(run, campaign) for run in own]
     for run, end in zip(own, ends, strict=True):
         if end is None:
-            return _with(found, held=f"Run {run.id} ({run.carrier}) is {run.state}.")
+            return _with(
+                found,
+                held=Phrase(
+                    "Run {run} ({carrier}) is {state}.", run=run.id, carrier=run.carrier, state=run.state
+                ),
+            )
     if not own:
         return _with(found, held=_NO_RUN)
     sending = past.rounds.get(campaign.id)
     if sending is not None:
-        reason = f"Run {sending.id} of campaign {sending.campaign_id} of the same follow-ups is not over."
+        reason = Phrase(
+            "Run {run} of campaign {campaign} in the same follow-up chain has not ended.",
+            run=sending.id,
+            campaign=sending.campaign_id,
+        )
         return _with(found, held=reason)
     end = max(each for each in ends if each is not None)
     at, rule = _reported(campaign, past, end, days)
@@ -238,11 +248,11 @@ def _reported(campaign: Row[Any], past: _Past, end: int, days: int) -> tuple[int
         over_all = past.reports.get(("directive", campaign.directive_id), ())
         report = next((each for each in over_all if each.created_at >= end), None)
     if report is not None:
-        return report.created_at, erasable.FROZEN.en.format(days=days, report=report.id)
+        return report.created_at, Phrase(erasable.FROZEN.en, days=days, report=report.id)
     asked = past.deadlines.get(campaign.directive_id)
     if asked is not None and asked > end:
-        return asked, erasable.DEADLINE.en.format(days=days)
-    return end, erasable.END.en.format(days=days)
+        return asked, Phrase(erasable.DEADLINE.en, days=days)
+    return end, Phrase(erasable.END.en, days=days)
 
 
 # ---- Batches, files and records that campaigns share
@@ -250,7 +260,7 @@ def _reported(campaign: Row[Any], past: _Past, end: int, days: int) -> tuple[int
 
 def _batches(connection: Connection, days: int, by_ms: int | None) -> Iterator[Erasable]:
     b, u = batches.c, run_batches.c
-    query = select(batches).where(b.state.in_(_HOLDING)).order_by(b.id)
+    query = leased(batches).where(b.state.in_(_HOLDING)).order_by(b.id)
     if by_ms is not None:
         query = query.where(~exists().where(u.batch_id == b.id, u.campaign_id.not_in(_gone())))
     idle = list(filter(_idle, connection.execute(query).all()))
@@ -278,17 +288,17 @@ def _idle_batches(
         )
         open_ = [each for each in using if each not in over]
         if open_:
-            yield _with(found, held=f"Campaign {open_[0]} uses it.")
+            yield _with(found, held=Phrase("Campaign {campaign} uses it.", campaign=open_[0]))
         elif using and batch.id not in gone:
             yield _with(found, rule=erasable.LAST_USE.en, due_at=imported)
         else:
-            rule = erasable.UNUSED.en.format(days=days)
+            rule = Phrase(erasable.UNUSED.en, days=days)
             yield _with(found, rule=rule, due_at=imported + days * DAY_MS)
 
 
 def _idle(row: Row[Any]) -> bool:
     """Return whether no import works on it; an abandoned one holds numbers as well."""
-    return row.state == BatchState.READY or is_free(row.owner, row.lease_until)
+    return row.state == BatchState.READY or is_waiting(row)
 
 
 def _imports(connection: Connection) -> dict[str, int]:
@@ -298,7 +308,7 @@ def _imports(connection: Connection) -> dict[str, int]:
 
 
 def _files(connection: Connection, days: int, by_ms: int | None) -> Iterator[Erasable]:
-    query = select(receipt_files).where(receipt_files.c.state.in_(_HOLDING))
+    query = leased(receipt_files).where(receipt_files.c.state.in_(_HOLDING))
     if by_ms is not None:
         query = query.where(receipt_files.c.created_at <= by_ms - days * DAY_MS)
     files = list(filter(_idle, connection.execute(query.order_by(receipt_files.c.id)).all()))
@@ -318,8 +328,8 @@ def _file(file: Row[Any], open_: Sequence[int], days: int) -> Erasable:
         ErasureKind.RECEIPT_FILE, file.id, file.name, "", first_at=file.first_at, last_at=file.last_at
     )
     if open_:
-        return _with(found, held=f"It speaks of campaign {open_[0]}.")
-    return _with(found, rule=erasable.APPLIED.en.format(days=days), due_at=ended + days * DAY_MS)
+        return _with(found, held=Phrase("It refers to campaign {campaign}.", campaign=open_[0]))
+    return _with(found, rule=Phrase(erasable.APPLIED.en, days=days), due_at=ended + days * DAY_MS)
 
 
 def _came(connection: Connection, days: int) -> Iterator[Erasable]:
@@ -331,7 +341,7 @@ def _came(connection: Connection, days: int) -> Iterator[Erasable]:
         oldest = connection.execute(select(table.c.received_at).order_by(table.c.id).limit(1)).scalar()
         if oldest is not None:
             due_at = _daily(connection, kind, oldest + days * DAY_MS)
-            said = rule.en.format(days=days)
+            said = Phrase(rule.en, days=days)
             yield Erasable(kind, None, name.en, said, due_at=due_at, first_at=oldest)
 
 

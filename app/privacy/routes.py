@@ -97,7 +97,7 @@ def answer_person_request(
 ) -> PersonRequest:
     """Answer a request: erase, list the number everywhere, or say what is held; or refuse it.
 
-    Who has recorded a request to erase does not carry it out. The number is gone from an answered request.
+    Whoever recorded a request for erasure cannot carry it out. The number is gone from an answered request.
     """
     answers = PersonAnswers(db, ledger, settings.retention_days, who)
     return answers.answer(request_id, PersonAnswer(body.outcome, body.why))
@@ -150,7 +150,7 @@ def print_erasure(erasure_id: Id, db: Db) -> PlainTextResponse:
 
 def _own(who: Caller, carrier: str | None) -> str | None:
     if who.carrier is not None and carrier not in (None, who.carrier):
-        raise Forbidden(f"Your key is for {who.carrier} only.", field="carrier")
+        raise Forbidden("Your account can only be used for {carrier}.", carrier=who.carrier, field="carrier")
     return who.carrier or carrier
 
 
@@ -158,5 +158,5 @@ def named(who: Caller, carrier: str | None) -> str:
     """Return the named carrier, or the operator's own. Raises Invalid if there is neither."""
     own = _own(who, carrier)
     if own is None:
-        raise Invalid("Name the carrier in the field “carrier”.", field="carrier")
+        raise Invalid("Choose a carrier in the field “carrier”.", field="carrier")
     return own

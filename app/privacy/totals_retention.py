@@ -28,6 +28,7 @@ from app.database.models import (
 )
 from app.privacy import erasable
 from app.privacy.erasable import Erasable, ErasureKind, erased, in_pieces
+from carriers.phrases import Phrase
 
 _ROWS = 2000
 _MAY_DELETE = text("SELECT has_table_privilege('audit', 'DELETE')")
@@ -93,8 +94,14 @@ def _totals(numbers: Row[Any], under: set[int], since: dict[int, int], months: i
         months,
     )
     if open_ := sorted(together - since.keys()):
-        return _with(found, held=f"The numbers of campaign {open_[0]} of the same directive are still there.")
-    rule = erasable.TOTALS.en.format(months=months)
+        return _with(
+            found,
+            held=Phrase(
+                "The numbers of campaign {campaign} under the same directive have not been erased.",
+                campaign=open_[0],
+            ),
+        )
+    rule = Phrase(erasable.TOTALS.en, months=months)
     return _with(found, rule=rule, due_at=clock.plus_months(max(since[each] for each in together), months))
 
 
@@ -115,7 +122,7 @@ def _monthly(connection: Connection, of: Erasable, oldest: int) -> Erasable:
     """Make it due with the oldest row, but not within a month of the last time."""
     ended = select(func.max(erasures.c.ended_at)).where(erasures.c.kind == of.kind.value)
     again = (connection.execute(ended).scalar() or 0) + _PAUSE_MS
-    rule = erasable.WRITTEN.en.format(months=of.months)
+    rule = Phrase(erasable.WRITTEN.en, months=of.months)
     return _with(of, rule=rule, due_at=max(clock.plus_months(oldest, of.months or 0), again))
 
 
@@ -129,7 +136,9 @@ def _acts(connection: Connection, months: int) -> Iterator[Erasable]:
     found = Erasable(ErasureKind.AUDIT, None, erasable.ACTS.en, "", first_at=oldest.at, months=months)
     begun = _open_since(connection)
     if begun is not None and oldest.at >= begun:
-        yield _with(found, held="Reports of a campaign whose numbers are still there are told from them.")
+        yield _with(
+            found, held=("They are needed for the reports of a campaign whose numbers have not been erased.")
+        )
         return
     yield _monthly(connection, found, oldest.at)
 

@@ -76,9 +76,12 @@ def read_history(connection: Connection, campaign_id: int, batch_id: int, line: 
     row = connection.execute(_own(deliveries, key)).first()
     if row is None or erasure.of_campaign(connection, campaign_id) is not None:
         raise NotFound(
-            f"Campaign {campaign_id} has no delivery for line {line} of batch {batch_id}: it is not queued "
-            "yet, was left out (repeated, or on the do-not-send list), or its rows are erased; "
-            f"GET /v1/batches/{batch_id} counts its lines.",
+            "Campaign {campaign} has no delivery for line {line} of batch {batch}. It is not "
+            "queued yet, was excluded (duplicate, or on the do-not-send list), or its rows were "
+            "erased. GET /v1/batches/{batch} shows the batch's line counts.",
+            campaign=campaign_id,
+            line=line,
+            batch=batch_id,
             field="line",
         )
     carrier = connection.execute(select(runs.c.carrier).where(runs.c.id == row.run_id)).scalar_one()

@@ -20,9 +20,10 @@ from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.errors import DatabaseUnavailable
 from app.core.states import SENT, LinkState, RunState
+from app.database import jobs
+from app.database.jobs import Job, new_owner
 from app.database.models import campaigns, deliveries, links, receipts, runs
 from app.ledger.contract import Arrival, DeliveryKey, Link
-from app.receipts.link_jobs import JobLease, link_ready
 from app.receipts.receipt_writer import Inbox
 from carriers.contract import Carrier, ListedFailures, ReadError, Receipt, ReceiptStatus
 
@@ -147,6 +148,17 @@ class Lists(Carrier, ListedFailures, Protocol):
     """A link with lists of failures."""
 
 
+async def link_ready(carrier: Carrier, within_s: float) -> bool:
+    """Return whether the link can be asked now; not if it is halted, closed or down."""
+    if carrier.halted() is not None:
+        return False
+    try:
+        await asyncio.wait_for(carrier.ready(), within_s)
+    except TimeoutError:
+        return False
+    return carrier.halted() is None
+
+
 @dataclass(slots=True)
 class Reconciliation:
     """Read the failure lists of one link until stop(), each in one process at a time."""
@@ -195,15 +207,16 @@ class Reconciliation:
             return
 
     async def _read(self, sender: str, day: date) -> None:
-        box = self.inbox
-        lease = JobLease(box.db, box.ledger, self.link.id, f"failures {sender} {day}", self.lease_s)
-        if not await lease.hold():
+        box, subject = self.inbox, f"link/{self.link.id}/{sender}/{day}"
+        wanted = Job("failures", subject, new_owner(), lease_ms=round(self.lease_s * 1000))
+        job = await box.db.awrite(jobs.take, wanted)
+        if job is None:
             return
         try:
-            found = await lease.during(self.carrier.failures(day, sender))
+            found = await jobs.kept(box.db, job, self.carrier.failures(day, sender))
         except ReadError as error:
             log.warning("a list of failures can't be read", link=self.link.name, day=str(day), why=str(error))
         else:
             counts = await tell(box, self.link, (sender, day), found)
             log.info("list of failures read", link=self.link.name, day=str(day), **asdict(counts))
-        await lease.leave(self.every_s)
+        await box.db.awrite(jobs.release, job, self.every_s)

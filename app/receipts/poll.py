@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,10 +18,10 @@ import structlog
 from app.core import clock
 from app.core.config import LinkSettings
 from app.core.errors import DatabaseUnavailable, SetupError
+from app.database.jobs import Hold
 from app.ledger.contract import Arrival, DeliveryKey, Link
 from app.receipts import status_queries
-from app.receipts.failure_list import Reconciliation
-from app.receipts.link_jobs import JobLease, link_ready
+from app.receipts.failure_list import Reconciliation, link_ready
 from app.receipts.receipt_writer import Inbox
 from app.receipts.status_queries import Pending, QueryPlan
 from carriers.causes import cause_of
@@ -55,7 +56,7 @@ class Poll:
     inbox: Inbox
     plan: QueryPlan
     lease_s: float
-    _lease: JobLease = field(init=False)
+    _lease: Hold = field(init=False)
     _tick_s: float = field(init=False)
     _enqueued_at: float = -math.inf
     _next_free: float = 0.0
@@ -68,8 +69,7 @@ class Poll:
     _over: bool = False  # this call of run() has ended; a fault ends it, and run() is called again
 
     def __post_init__(self) -> None:
-        box = self.inbox
-        self._lease = JobLease(box.db, box.ledger, self.link.id, "asking", self.lease_s)
+        self._lease = Hold(self.inbox.db, "asking", f"link {self.link.id}", self.lease_s)
         self._tick_s = max(0.01, min(_LONGEST_TICK_S, self.lease_s / 4, self.plan.after_s / 4))
 
     def stop(self) -> None:
@@ -84,7 +84,8 @@ class Poll:
             try:
                 while not self._stopping.is_set():
                     if not await self._tick():
-                        await self._pause()
+                        with suppress(TimeoutError):
+                            await asyncio.wait_for(self._stopping.wait(), self._tick_s)
             finally:
                 # HTTP clients sometimes swallow a cancellation, so the flag decides.
                 self._over = True
@@ -104,18 +105,10 @@ class Poll:
         except DatabaseUnavailable:  # answers that could not be stored are asked for again
             return False
 
-    async def _pause(self) -> None:
-        try:
-            await asyncio.wait_for(self._stopping.wait(), self._tick_s)
-        except TimeoutError:
-            return
-
     async def _finish(self) -> None:
-        try:
+        with suppress(DatabaseUnavailable):
             await self._write_down()
             await self._lease.leave()
-        except DatabaseUnavailable:
-            return
 
     # ---- Choose what to ask
 
@@ -243,14 +236,19 @@ def askers(
         found.append(Poll(link, carrier, inbox, plan, lease_s))
     elif settings.poll in ("sample", "all"):
         raise SetupError(
-            f"Link {link.name}: poll is {settings.poll!r}, but a link of kind {settings.kind} can't be asked "
-            "about messages; leave poll out, or set it to 'none'."
+            "Link {name}: poll is {poll}, but links of kind {kind} cannot be asked about messages. "
+            "Remove poll, or set it to 'none'.",
+            name=link.name,
+            poll=f"{settings.poll!r}",
+            kind=settings.kind,
         )
     if isinstance(carrier, ListedFailures) and settings.reconcile:
         found.append(Reconciliation(link, carrier, inbox, lease_s))
     elif settings.reconcile:
         raise SetupError(
-            f"Link {link.name}: reconcile is on, but a link of kind {settings.kind} has no list of failures; "
-            "leave reconcile out."
+            "Link {name}: reconcile is on, but links of kind {kind} have no list of failures. "
+            "Remove reconcile.",
+            name=link.name,
+            kind=settings.kind,
         )
     return found

@@ -99,12 +99,14 @@ def claim_of(who: Caller, upload: Upload) -> FileClaim:
     """Return the upload's claim. Raises Forbidden for another carrier's operator."""
     carrier, campaign = upload.fields.get("carrier") or who.carrier or "", upload.fields.get("campaign")
     if not carrier:
-        raise Invalid("Name the carrier in the field “carrier”.", field="carrier")
+        raise Invalid("Choose a carrier in the field “carrier”.", field="carrier")
     if who.carrier not in (None, carrier):
-        raise Forbidden(f"Your key is for files of {who.carrier} only.", field="carrier")
+        raise Forbidden(
+            "Your account can only be used for files of {carrier}.", carrier=who.carrier, field="carrier"
+        )
     number = ids.read(campaign) if campaign else None
     if campaign and not number:
-        raise Invalid("Name the campaign by its number, or leave it out.", field="campaign")
+        raise Invalid("Choose a campaign from the list, or leave it empty.", field="campaign")
     return FileClaim(carrier, number, read_level(upload.fields.get("level")))
 
 
@@ -114,7 +116,9 @@ def list_receipt_files(
 ) -> Page[queries.ReceiptFile]:
     """List result files in order of arrival."""
     if who.carrier and carrier not in (None, who.carrier):
-        raise Forbidden(f"Your key is for files of {who.carrier} only.", field="carrier")
+        raise Forbidden(
+            "Your account can only be used for files of {carrier}.", carrier=who.carrier, field="carrier"
+        )
     found = db.read(queries.page, paging.after, paging.limit, carrier or who.carrier, state)
     check_filter(settings, carrier, found, paging.after)
     return page_of(found, paging)

@@ -21,6 +21,7 @@ from app.core.errors import DatabaseUnavailable, Encoded, Forbidden, Invalid, To
 from app.observability.metrics import Metrics
 from app.receipts.webhook_handler import WebhookHandler, sound
 from carriers.contract import Misread, WebhookAnswer, WebhookReceipts, WebhookRequest
+from carriers.phrases import Phrase, join
 
 _FAULTS_SHOWN = 20  # the rest is counted
 _PLAIN = ("", "identity")
@@ -75,7 +76,7 @@ async def answer(state: State, scope: Scope, receive: Receive, path: WebhookPath
     metrics: Metrics = state.metrics
     hook, asked = await known(state, scope, receive, path)
     if asked.headers.get("content-encoding", "").lower() not in _PLAIN:
-        raise Encoded("Send the body as it is, without Content-Encoding.")
+        raise Encoded("Send the body without Content-Encoding.")
     take = partial(_take, webhook_handler, metrics, (path.link, hook, asked))
     if await webhook_handler.once(path.link, hook, asked, take) is None:
         metrics.webhook("repeated")
@@ -89,7 +90,7 @@ async def _take(
     parsed = sound(hook.parse_receipts(asked))
     if parsed.receipts and not await webhook_handler.take(link, asked, parsed.receipts):
         metrics.webhook("busy")
-        raise Busy("These receipts can't be committed now; send them again.")
+        raise Busy("These receipts cannot be stored now. Send them again.")
     if parsed.misread:
         metrics.webhook("unreadable")
         raise _unreadable(parsed.misread, len(parsed.receipts))
@@ -123,15 +124,17 @@ async def known(
             raise _wrong_clock(ahead_s)
     webhook_handler.refused.take(caller)
     state.metrics.webhook("refused")
-    raise WebhookRefused("These are not the credentials of this webhook, or there is no such link.")
+    raise WebhookRefused("The credentials of this webhook are wrong, or the link does not exist.")
 
 
 def _wrong_clock(ahead_s: int) -> WrongClock:
     """Tell by how much the clocks differ; safe, since the caller has signed the call."""
     way = "after" if ahead_s > 0 else "before"
     return WrongClock(
-        f"This call's time is {abs(ahead_s)} seconds {way} ours: set the clocks right by NTP, and send it "
-        "again with a new time and signature.",
+        "The timestamp of this call is {ahead_s} seconds {way} Loa's clock. Synchronize the clocks "
+        "by NTP, then send it again with a new timestamp and signature.",
+        ahead_s=abs(ahead_s),
+        way=way,
         retry_after_s=60,
     )
 
@@ -150,7 +153,7 @@ def _unreadable(misread: Sequence[Misread], taken: int) -> Unreadable:
         words.append(f"{len(misread) - _FAULTS_SHOWN} more can't be read.")
     if taken:
         words.append(f"The other {taken} are taken.")
-    return Unreadable(" ".join(words), faults=[fault for fault in faults if fault[0]])
+    return Unreadable(join(words), faults=[fault for fault in faults if fault[0]])
 
 
 def _head(scope: Scope, webhook_handler: WebhookHandler, token: str) -> WebhookRequest:
@@ -171,7 +174,7 @@ def _head(scope: Scope, webhook_handler: WebhookHandler, token: str) -> WebhookR
 
 
 async def _body(receive: Receive, headers: Mapping[str, str], limit: int) -> bytes:
-    too_large = f"The body is larger than {limit} bytes."
+    too_large = Phrase("The request body is larger than {limit} bytes.", limit=limit)
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
         raise TooLarge(too_large)

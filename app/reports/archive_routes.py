@@ -79,7 +79,7 @@ class FreezeOnce:
         answer = _answer(archive.get(connection, report_id), True)
         _, known = self._once(lambda work, *rest: work(connection, *rest), answer)
         if known:
-            raise Conflict("The same request has frozen it at this moment.")
+            raise Conflict("The same request has just frozen this report.")
 
     def _once(
         self, write: Callable[..., tuple[StoredAnswer, bool]], answer: StoredAnswer
@@ -125,7 +125,7 @@ def list_reports(
 ) -> Page[Frozen]:
     """Frozen reports, oldest first; a carrier's operator sees only that carrier's."""
     if run_id is not None and directive_id is not None:
-        raise Invalid("Ask for a run or for a directive, not both.", field="directive_id")
+        raise Invalid("Choose either a run or a directive, not both.", field="directive_id")
     subject = ReportSubject(SubjectKind.RUN, run_id) if run_id is not None else None
     subject = ReportSubject(SubjectKind.DIRECTIVE, directive_id) if directive_id is not None else subject
     return page_of(db.read(archive.page, paging.after, paging.limit, who.carrier, subject), paging)

@@ -34,7 +34,7 @@ class FreezeBody(BaseModel):
     @model_validator(mode="after")
     def _one_subject(self) -> FreezeBody:
         if (self.run_id is None) == (self.directive_id is None):
-            raise ValueError("Name a run_id or a directive_id, and not both.")
+            raise ValueError("Provide either run_id or directive_id, but not both.")
         return self
 
     @property

@@ -17,16 +17,13 @@ from app.core.logger import get_logger
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import Database, one_at_a_time, shared_ms
 from app.database.models import (
-    batches,
     chunks,
-    erasures,
     faults,
+    jobs,
     link_health,
-    link_jobs,
     link_pace,
     notices,
     quarantine,
-    receipt_files,
     status_queries,
     unknowns,
 )
@@ -37,9 +34,7 @@ log = get_logger(__name__)
 LEAST_MS = 600_000
 _MOVED = (
     *(chunks.c.not_before, chunks.c.lease_until, quarantine.c.try_at, status_queries.c.due_at),
-    link_jobs.c.until,
-    *(notices.c.due_at, notices.c.lease_until, erasures.c.lease_until, batches.c.lease_until),
-    *(receipt_files.c.lease_until, faults.c.red_until, link_health.c.seen_at),
+    *(jobs.c.due_at, jobs.c.lease_until, notices.c.due_at, faults.c.red_until, link_health.c.seen_at),
     *(chunks.c.taken_at, unknowns.c.since),
 )
 

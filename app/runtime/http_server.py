@@ -367,8 +367,11 @@ def listen(host: str, port: int) -> socket.socket:
         listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise SetupError(
-            f"Loa can't listen on {host} port {port} ({error.strerror}). Stop the program that uses it, "
-            "or set LOA_HOST and LOA_PORT to an address that is free."
+            "Loa cannot listen on {host} port {port} ({strerror}). Stop the program that uses the "
+            "port, or set LOA_HOST and LOA_PORT to a free address.",
+            host=host,
+            port=port,
+            strerror=error.strerror,
         ) from None
     # The body of an answer follows its head. Without this it waits for the caller's delayed acknowledgement
     # of the head, 40 ms; asyncio sets it only on sockets of its own.

@@ -33,7 +33,8 @@ class PlainConnection(NamedTuple):
     @property
     def fault(self) -> str:
         return (
-            f"{self.what} is not protected by TLS. {self.remedy}; or say in {self.setting} why it need not "
+            f"{self.what} is not protected by TLS. {self.remedy}, or explain in {self.setting} "
+            "why it need not "
             "be: a leased line, a VPN, a network that is closed to all others."
         )
 
@@ -59,20 +60,26 @@ def plain(settings: Settings) -> Iterator[PlainConnection]:
     yield from _database(settings)
     for name, link in settings.links.items():
         for host in _plain_hosts(name, link):
-            what, remedy = f"The line of link {name} to {host}", "Set tls, or an address with https, for it"
+            what, remedy = (
+                f"The connection of link {name} to {host}",
+                "Set tls, or an address with https, for it",
+            )
             yield PlainConnection(what, remedy, f"links.{name}.private_line", link.private_line)
     for name, endpoint in settings.endpoints.items():
         host = urlsplit(endpoint.url).hostname or ""
         if endpoint.url.startswith("http:") and not is_here(host):
-            what, remedy = f"The way to the endpoint {name}", "Give it an address with https"
+            what, remedy = f"The connection to the endpoint {name}", "Use an https address"
             yield PlainConnection(what, remedy, f"endpoints.{name}.private_line", endpoint.private_line)
     mail = settings.mail
     if mail and mail.security == "none" and not is_here(mail.host):
-        what, remedy = f"The way to the mail server {mail.host}", 'Set mail.security to "starttls" or "tls"'
+        what, remedy = (
+            f"The connection to the mail server {mail.host}",
+            'Set mail.security to "starttls" or "tls"',
+        )
         yield PlainConnection(what, remedy, "mail.private_line", mail.private_line)
     logs = urlsplit(settings.log_to or "")
     if logs.scheme == "tcp" and not is_here(logs.hostname or ""):
-        what, remedy = f"The way of the log to {logs.hostname}", "Let log_to begin with tls://"
+        what, remedy = f"The log connection to {logs.hostname}", "Use tls:// in log_to"
         yield PlainConnection(what, remedy, "private_lines.logs", settings.private_lines.get("logs"))
 
 
@@ -82,7 +89,7 @@ def _callers(settings: Settings) -> Iterator[PlainConnection]:
         return
     tls, why = "Set tls_certificate and tls_key", settings.private_lines
     if settings.behind_tls:
-        what = f"The way from the proxy to the API on {settings.host}"
+        what = f"The connection from the proxy to the API on {settings.host}"
         yield PlainConnection(what, tls, "private_lines.api", why.get("api"))
     else:
         what = f"The API on {settings.host}, which other machines can reach,"
@@ -96,13 +103,13 @@ def _callers(settings: Settings) -> Iterator[PlainConnection]:
 
 def _database(settings: Settings) -> Iterator[PlainConnection]:
     """Yield PostgreSQL on other machines, also with `require`, which encrypts but authenticates nobody."""
-    remedy = "Put sslmode=verify-full and sslrootcert into its address"
+    remedy = "Add sslmode=verify-full and sslrootcert to its address"
     named = {"database_url": settings.url, "migration_database_url": settings.migration_url}
     for name in [each for each in named if getattr(settings, each)]:
         url = make_url(named[name])
         away = _plain_servers(url) if url.get_backend_name() == "postgresql" else []
         if away:
-            what = f"The way to PostgreSQL on {', '.join(away)} ({name})"
+            what = f"The connection to PostgreSQL on {', '.join(away)} ({name})"
             yield PlainConnection(
                 what, remedy, "private_lines.database", settings.private_lines.get("database")
             )
@@ -137,14 +144,14 @@ def exposed(settings: Settings) -> Iterator[str]:
     """Yield settings that are dangerous once other machines can reach us."""
     if settings.behind_tls and not settings.trusted_proxies:
         yield (
-            "behind_tls says that a proxy stands before Loa, and trusted_proxies does not name it: every "
-            "caller would seem to be the proxy, one stranger's wrong passwords would lock everybody out, and "
-            'the audit would name nobody. Set trusted_proxies to its address, as in ["127.0.0.1"].'
+            "behind_tls is set, but trusted_proxies does not name the proxy: every "
+            "caller would appear as the proxy, one stranger's wrong passwords would lock everyone out, and "
+            'the audit log would show no addresses. Set trusted_proxies, for example to ["127.0.0.1"].'
         )
     if settings.environment == "development" and open_to_others(settings):
         yield (
-            "environment is development, where webhooks may be open and second factors are not asked for, "
-            "and other machines can come to Loa: let host be 127.0.0.1 without behind_tls, or set production."
+            "environment is development, where webhooks may be open and second factors are not required, "
+            "but other machines can reach Loa. Set host to 127.0.0.1 without behind_tls, or use production."
         )
 
 
@@ -172,7 +179,8 @@ def server_tls(settings: Settings) -> ssl.SSLContext | None:
     except OSError as error:
         why = getattr(error, "reason", None) or error.strerror
         raise SetupError(
-            f"tls_certificate and tls_key can't be used ({why}): name a PEM file with the certificate and "
-            "those that vouch for it, and one with its key, without a password."
+            "Cannot use tls_certificate and tls_key ({why}). Name a PEM file with the certificate "
+            "and its chain, and one with its key, without a password.",
+            why=why,
         ) from None
     return context

@@ -22,10 +22,10 @@ from carriers.webhook import MappedWebhook, WebhookCredentials, shape_of
 log = structlog.get_logger(__name__)
 
 _OPEN = (
-    "Link {0}: its webhook is open to anybody. Set webhook.hmac_secret, basic_user and basic_password, token "
-    'or networks (several may be combined), or environment = "development" for trials.'
+    "Link {name}: its webhook is open to anybody. Set webhook.hmac_secret, basic_user and basic_password, "
+    'token or networks (several may be combined), or environment = "development" for trials.'
 )
-_BOTH = "Link {0}: its kind {1} reads its webhooks by itself, so the table webhook has to go."
+_BOTH = "Link {name}: its kind {kind} reads its webhooks by itself, so the table webhook has to go."
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def _webhook(settings: Settings, name: str, link: LinkSettings) -> WebhookReceip
     try:
         own = registry.webhook(link.kind, link.options(name))
         if own is not None and link.webhook is not None:
-            raise SetupError(_BOTH.format(name, link.kind))
+            raise SetupError(_BOTH, name=name, kind=link.kind)
         if own or link.webhook is None:
             return own
         hook = _mapped(settings, name, link.webhook)
@@ -103,7 +103,7 @@ def _mapped(settings: Settings, name: str, webhook: WebhookSettings) -> MappedWe
     credentials = _credentials(webhook)
     if not credentials.any():
         if settings.environment != "development":
-            raise SetupError(_OPEN.format(name))
+            raise SetupError(_OPEN, name=name)
         log.warning("a webhook is open to anybody", link=name)
     return MappedWebhook(credentials, shape_of(name, webhook.format, webhook.map))
 

@@ -6,13 +6,15 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
+from sqlalchemy import Connection
 
 from app.api import idempotency_store
-from app.batches.follow_up_job import FollowUpJob
+from app.batches import follow_up_job
 from app.core.clock import DAY_MS
 from app.core.config import LinkSettings, Settings
 from app.core.errors import DatabaseUnavailable, SetupError
@@ -25,19 +27,22 @@ from app.dispatch.fan_out_job import FanOutJob
 from app.dispatch.link_store import HealthSweep, OpenLink
 from app.dispatch.run_sweeps import advance_due, close_due, expire_leases
 from app.dispatch.send_loop import SendLoop
+from app.file_import.lease import FOLLOW_UP
 from app.inbound.inbound_writer import InboundWriter
 from app.ledger import late_references
 from app.ledger.ledger import Ledger
 from app.observability.faults import Aside, Faults, Supervisor
 from app.observability.metrics import Metrics
 from app.observability.send_rate import EVERY_MS, count, is_due
+from app.privacy import certificates
 from app.privacy.erasable import RetentionTerms
-from app.privacy.eraser import Retention
+from app.privacy.eraser import Eraser
 from app.receipts.failure_list import Reconciliation
 from app.receipts.poll import Poll, askers
 from app.receipts.receipt_writer import Inbox, match_quarantined
-from app.reports.build.snapshot_taking import SnapshotSweep
+from app.reports.build.snapshot_taking import SNAPSHOT, SnapshotPlan, take_due
 from app.runtime.clock_steps import ClockSteps
+from app.runtime.job_loop import JobKind, JobLoop
 from app.security import audit
 from carriers import registry
 from carriers.contract import Carrier, LinkError, StreamReceipts
@@ -65,10 +70,8 @@ class Sweep:
             self.wake.clear()
             if self._stopping or await self.step():
                 continue
-            try:
+            with suppress(TimeoutError):
                 await asyncio.wait_for(self.wake.wait(), self.every_s)
-            except TimeoutError:
-                continue
 
     def stop(self) -> None:
         self._stopping = True
@@ -80,10 +83,12 @@ log = structlog.get_logger(__name__)
 Work = Callable[[], Coroutine[Any, Any, None]]
 
 _FOLD_EVERY_S = 5.0
-_ZONES_EVERY_S = 60.0
+_MINUTE_S = 60.0
+_RETENTION_EVERY_S = 300.0
 _WITHOUT = (
-    "The database did not come back within {:g} s of the order to stop. The answers to {} messages are not "
-    "recorded: these messages will be unknown. {} receipts were not taken: their carriers bring them again."
+    "The database did not come back within {seconds} s of the order to stop. The answers to {messages} "
+    "messages are not recorded: these messages will be unknown. {receipts} receipts were not taken: their "
+    "carriers bring them again."
 )
 
 
@@ -100,47 +105,56 @@ class Worker:
     askers: list[Poll | Reconciliation] = field(default_factory=list)
     inbox: Inbox = field(init=False)
     sweeps: list[Sweep] = field(init=False)
+    jobs: JobLoop = field(init=False)
     inbound: InboundWriter = field(init=False)
     _health: HealthSweep = field(init=False)
     _clock: ClockSteps = field(init=False)
     faults: Faults = field(init=False)
     _fan_out: FanOutJob = field(init=False)
-    _closing: Aside = field(init=False)
-    _advancing: Aside = field(init=False)
+    _notifications: NotificationLoop = field(init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
-        s, self.faults = self.settings, Faults(self.db, self.metrics)
-        self._fan_out = FanOutJob(self.db, self.ledger, Aside(self.faults, "queueing"))
-        self._closing = Aside(self.faults, "closing")
-        self._advancing = Aside(self.faults, "runs")
+        s, db, ledger, self.faults = self.settings, self.db, self.ledger, Faults(self.db, self.metrics)
+        self._fan_out = FanOutJob(db, ledger, Aside(self.faults, "queueing"))
+        closing, runs = Aside(self.faults, "closing"), Aside(self.faults, "runs")
         self.inbox = Inbox(self.db, self.ledger, self.metrics, s.receipts_group, s.receipts_wait_ms / 1000)
-        self._clock = ClockSteps(self.db)
+        self._clock, self._health = ClockSteps(db), HealthSweep(db, self._links, list(s.links))
+        fold, note_last = (ledger.to_fold, ledger.fold_tallies), (ledger.to_note, ledger.note_last)
+        look = (suspend_sweep.is_due, suspend_sweep.look, s.suspend, db)
         self.sweeps = [
             Sweep("queueing", self._queue),
-            Sweep("follow-ups", FollowUpJob(self.db, Aside(self.faults, "follow-ups")).next),
-            Sweep("closing", lambda: close_due(self.db, self.ledger, self._closing)),
-            Sweep("runs", self._advance),
+            Sweep("closing", lambda: close_due(db, ledger, closing)),
+            Sweep("runs", lambda: advance_due(db, ledger, runs, s.receipt_days * DAY_MS)),
             Sweep("quarantine", self._match_quarantined),
-            Sweep("zones", self._note_zones, _ZONES_EVERY_S),
-            Sweep("tallies", self._fold, _FOLD_EVERY_S),
-            Sweep("last messages", self._note_last, _FOLD_EVERY_S),
-            Sweep("leases", self._expire_leases, _FOLD_EVERY_S),
-            Sweep("links", self._say_health),
+            Sweep("tallies", lambda: self._where_due(*fold), _FOLD_EVERY_S),
+            Sweep("last messages", lambda: self._where_due(*note_last, more=True), _FOLD_EVERY_S),
+            Sweep("leases", lambda: expire_leases(db, ledger, runs), _FOLD_EVERY_S),
+            Sweep("links", self._health.step),
             Sweep("clock", self._clock.step),
-            Sweep("rates", self._count, EVERY_MS / 1000),
-            Sweep("suspension", self._look, suspend_sweep.EVERY_MS / 1000),
-            Sweep("answers", self._forget_answers, _FOLD_EVERY_S),
-            Sweep("snapshots", SnapshotSweep(self.db, Aside(self.faults, "snapshots")).step, _FOLD_EVERY_S),
+            Sweep("rates", lambda: self._where_due(is_due, count), EVERY_MS / 1000),
+            Sweep("suspension", lambda: self._where_due(*look), suspend_sweep.EVERY_MS / 1000),
         ]
-        self._health = HealthSweep(self.db, self._links, list(s.links))
-        self.inbound = InboundWriter(self.db, self.ledger, self.metrics, words=s.replies)
+        eraser = Eraser(db, ledger, RetentionTerms(s.retention_days, s.records_months))
+        self._notifications, snapshots = NotificationLoop(db, s), SnapshotPlan(db)
+        kinds = {
+            SNAPSHOT: JobKind(lambda job: asyncio.to_thread(take_due, db, job)),
+            "snapshots": JobKind(lambda _: snapshots.plan(), 15.0),
+            "zones": JobKind(lambda _: self._note_zones(), _MINUTE_S),
+            "answers": JobKind(lambda _: self._forget_answers(), _MINUTE_S),
+            FOLLOW_UP: JobKind(lambda job: asyncio.to_thread(follow_up_job.make, db, job)),
+            certificates.JOB: JobKind(lambda job: eraser.erase(job, self._stopping), _RETENTION_EVERY_S),
+        }
+        if s.mail or s.endpoints:
+            kinds["reminders"] = JobKind(lambda _: self._notifications.plan(), _MINUTE_S)
+        self.jobs = JobLoop(db, self.faults, kinds)
+        self.inbound = InboundWriter(db, ledger, self.metrics, words=s.replies)
 
     def stop(self) -> None:
         """Stop sending; run() returns once all that is under way is recorded."""
         self.db.end_within(self.settings.stop_patience_s)
         self._stopping.set()
-        for each in (*self.askers, *self.loops, *self.sweeps):
+        for each in (*self.askers, *self.loops, *self.sweeps, self.jobs):
             each.stop()
 
     async def run(self) -> None:
@@ -158,13 +172,13 @@ class Worker:
             await _all_or_first_failure([*users, *background], self._stopping)
         finally:
             self.stop()
-            ends = await asyncio.gather(*users, return_exceptions=True)
+            ends: list[object] = [*await asyncio.gather(*users, return_exceptions=True)]
             await asyncio.gather(*(loop.carrier.close() for loop in self.loops), return_exceptions=True)
             self.inbox.stop()
             self.inbound.stop()
             ends += await asyncio.gather(*background, return_exceptions=True)
             # No later process can see a step that happens now; this one may be the last for days.
-            ends += await asyncio.gather(self._look_at_clock(), return_exceptions=True)
+            ends += await asyncio.gather(self._clock.step(), return_exceptions=True)
             ends += await asyncio.gather(self._health.close(), return_exceptions=True)
         self._raise_failures(ends)
 
@@ -174,15 +188,13 @@ class Worker:
         return [asyncio.create_task(supervisor.keep(name, work)) for name, work in works.items()]
 
     def _background(self) -> dict[str, Work]:
-        notifications, s = NotificationLoop(self.db, self.settings), self.settings
-        retention = Retention(self.db, self.ledger, RetentionTerms(s.retention_days, s.records_months))
         works: dict[str, Work] = {sweep.name: sweep.run for sweep in self.sweeps}
         return works | {
+            "jobs": self.jobs.run,
             "receipts": self.inbox.run,
             "inbound messages": self.inbound.run,
             "audit": self._keep_audit_head,
-            "notices": lambda: notifications.run(self._stopping),
-            "retention": lambda: retention.run(self._stopping),
+            "notices": lambda: self._notifications.run(self._stopping),
         }
 
     def _link_users(self) -> dict[str, Work]:
@@ -197,7 +209,8 @@ class Worker:
                 self.inbox.refused + self.inbound.refused,
             )
             log.error("stopped without the database", unrecorded=messages, receipts=receipts)
-            raise DatabaseUnavailable(_WITHOUT.format(self.settings.stop_patience_s, messages, receipts))
+            seconds = f"{self.settings.stop_patience_s:g}"
+            raise DatabaseUnavailable(_WITHOUT, seconds=seconds, messages=messages, receipts=receipts)
         for end in ends:
             if isinstance(end, Exception):
                 raise end
@@ -227,6 +240,7 @@ class Worker:
         self._wake_links()
         for sweep in self.sweeps:
             sweep.wake.set()
+        self.jobs.wake.set()
 
     # ---- Steps of the sweeps: each returns whether there is more to do at once
 
@@ -236,60 +250,35 @@ class Worker:
             self._wake_links()
         return more
 
-    async def _advance(self) -> bool:
-        patience_ms = self.settings.receipt_days * DAY_MS
-        return await advance_due(self.db, self.ledger, self._advancing, patience_ms)
-
     async def _match_quarantined(self) -> bool:
         await match_quarantined(self.db, self.ledger, self.faults)
         return False
 
-    async def _expire_leases(self) -> bool:
-        return await expire_leases(self.db, self.ledger, self._advancing)
-
-    async def _count(self) -> bool:
-        """Sample what running runs have sent, unless another process has just done so."""
-        if await self.db.read_with_retry(is_due):
-            await self.db.write_with_retry(count)
-        return False
-
-    async def _look(self) -> bool:
-        """Pause runs that do harm, unless another process has just looked."""
-        if await self.db.read_with_retry(suspend_sweep.is_due):
-            await self.db.write_with_retry(suspend_sweep.look, self.settings.suspend, self.db)
-        return False
-
-    async def _fold(self) -> bool:
-        if await self.db.read_with_retry(self.ledger.to_fold):
-            await self.db.write_with_retry(self.ledger.fold_tallies)
-        return False
-
-    async def _note_last(self) -> bool:
-        """Note when a campaign that has ended sent its last message; true: look again for another one."""
-        if not await self.db.read_with_retry(self.ledger.to_note):
+    async def _where_due(
+        self,
+        due: Callable[[Connection], object],
+        act: Callable[..., object],
+        *given: object,
+        more: bool = False,
+    ) -> bool:
+        """Act where a reader finds it due: the writer is asked for nothing else. more: again at once."""
+        if not await self.db.read_with_retry(due):
             return False
-        await self.db.write_with_retry(self.ledger.note_last)
-        return True
+        await self.db.write_with_retry(act, *given)
+        return more
 
-    async def _note_zones(self) -> bool:
+    async def _note_zones(self) -> None:
         """Note which links' receipts state their times in another zone than the settings say."""
         now = await self.db.read_with_retry(self.ledger.now_ms)
         for link_id, minutes in (await self.db.read_with_retry(late_references.offsets_found, now)).items():
             await self.db.write_with_retry(late_references.note_offset, link_id, minutes)
-        return False
 
-    async def _forget_answers(self) -> bool:
-        await self.db.write_with_retry(idempotency_store.sweep, self.settings.idempotency_ms)
-        return False
+    async def _forget_answers(self) -> None:
+        while await self.db.write_with_retry(idempotency_store.sweep, self.settings.idempotency_ms):
+            pass
 
     def _links(self) -> list[OpenLink]:
         return [(loop.link.id, loop.owner, loop.carrier) for loop in self.loops]
-
-    async def _look_at_clock(self) -> None:
-        await self._clock.step()
-
-    async def _say_health(self) -> bool:
-        return await self._health.step()
 
     async def _keep_audit_head(self) -> None:
         """Log and store the head of the audit's chain regularly: a truncated chain shows by it."""
@@ -297,7 +286,8 @@ class Worker:
         while every_s and not self._stopping.is_set():
             head = await self.db.read_with_retry(audit.head)
             audit_heads.say(self.settings.audit_heads, head, self.settings.ledger_name)
-            await _wait(self._stopping.wait, every_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), every_s)
         await self._stopping.wait()
 
     def _wake_links(self) -> None:
@@ -365,13 +355,6 @@ async def _all_or_first_failure(tasks: list[asyncio.Task[None]], stopping: async
     stopped.cancel()
     for task in done - {stopped}:
         task.result()
-
-
-async def _wait(ready: Callable[[], Awaitable[bool]], seconds: float) -> None:
-    try:
-        await asyncio.wait_for(ready(), seconds)
-    except TimeoutError:
-        return
 
 
 def _call_soon(loop: asyncio.AbstractEventLoop, work: Callable[[], None]) -> None:

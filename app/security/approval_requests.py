@@ -96,8 +96,9 @@ def sealed(connection: Connection, number: int) -> ApprovalRequest:
     found = ApprovalRequest(**{each.name: row._mapping[each.name] for each in _COLUMNS})
     if not row_stamps.holds(connection, _content(found), row.stamp):
         raise Conflict(
-            f"Request {number} bears no seal of Loa's, or was altered outside it, so it counts for nothing: "
-            "ask again."
+            "Request {n} has no valid seal of Loa, or was altered outside Loa, and is void. Create "
+            "a new request.",
+            n=number,
         )
     return found
 

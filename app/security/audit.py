@@ -33,15 +33,16 @@ from app.security import audit_chain, row_stamps
 from app.security.audit_chain import SAID, START, content, is_sealed, sealed_content
 from app.security.audit_chain import head as head
 from app.security.audit_chain import link as link
+from carriers.phrases import Phrase
 
 # After these actions the chain's head is kept outside at once: permissions, approvals and orders.
 _DECIDED = tuple(f"campaign.{each}" for each in ("approved", "rejected", "returned", "voided"))
 _ORDERED = tuple(f"run.{each}" for each in ("start", "resume", "pause", "cancel", "stopped", "suspended"))
 _KEPT = (*_DECIDED, *_ORDERED, "approval.", "budget.", "rejected.", "person.", "key.", "audit.", "ledger.")
 _UNSEALED = (
-    "Row {} bears no seal: it is from before there was a secret_key, or was put in by somebody who has only "
-    "the database. Compare the chain with a head that was kept elsewhere; where it is right: `loa audit seal "
-    "--head ROWS:HASH`."
+    "Row {n} has no seal. It was written before secret_key was set, or by someone with access only "
+    "to the database. Compare the chain with a head stored elsewhere. If it is right, run `loa "
+    "audit seal --head ROWS:HASH`."
 )
 
 # Where the person is: the client's address, or the host of the command line.
@@ -140,8 +141,10 @@ def kept(settings: Settings) -> KeptHeads:
         return KeptHeads(heads.kept(file, settings.ledger_name), settings.records_months)
     except OSError as error:
         raise SetupError(
-            f"The heads of the audit in {file} can't be read ({error.strerror}): let Loa's account own it, "
-            "or name another file in audit_head_file."
+            "Cannot read the audit heads in {file} ({why}). Make Loa's account the owner of the "
+            "file, or name another one in audit_head_file.",
+            file=file,
+            why=error.strerror,
         ) from None
 
 
@@ -176,7 +179,11 @@ def verify(connection: Connection, kept: KeptHeads = KeptHeads()) -> Chain:
     if certified or fault is None:  # a fault before that act leaves the term unknown
         fault = _erased_early(begin, kept, months) or fault
     if fault is None and not certified:
-        fault = f"No act names certificate {begin.certificate}, by which rows 1 to {begin.row} were erased."
+        fault = Phrase(
+            "No act mentions certificate {certificate}, by which rows 1 to {n} were erased.",
+            certificate=begin.certificate,
+            n=begin.row,
+        )
     fault = fault or _cut_off(rows, then)
     sealed = bool(keys_of(connection))
     return Chain(rows, head, fault, begin.row, begin.certificate, sealed, len(kept.heads))
@@ -187,10 +194,12 @@ def _unsealed(connection: Connection, row: Row[Any]) -> str | None:
     if is_sealed(connection, row):
         return None
     if row.seal is None:
-        return _UNSEALED.format(row.id)
-    return (
-        f"Row {row.id} ({row.action} by {row.who}) bears a seal that was not made with secret_key, nor with "
-        "previous_secret_key."
+        return Phrase(_UNSEALED, n=row.id)
+    return Phrase(
+        "The seal of audit row {n} ({action} by {who}) does not match secret_key or previous_secret_key.",
+        n=row.id,
+        action=row.action,
+        who=row.who,
     )
 
 
@@ -198,7 +207,11 @@ def _differs(then: Sequence[AuditHead], digest: str) -> str | None:
     for each in then:
         if each.hash != digest:
             day = _day(each.at)
-            return f"Row {each.row} is not the one of {day}, whose head was kept outside the database."
+            return Phrase(
+                "Row {n} differs from the row of {day} whose head was stored outside the database.",
+                n=each.row,
+                day=day,
+            )
     return None
 
 
@@ -206,9 +219,12 @@ def _cut_off(rows: int, then: dict[int, list[AuditHead]]) -> str | None:
     last = max(then, default=0)
     if last <= rows:
         return None
-    return (
-        f"Rows after {rows} are cut off: row {last} was there on {_day(then[last][0].at)}, by its head that "
-        "was kept outside the database. Was it put back from a backup? Then say `loa database restored`."
+    return Phrase(
+        "Rows after {n} are missing: row {last} existed on {day}, according to a head stored "
+        "outside the database. If you restored a backup, run `loa database restored`.",
+        n=rows,
+        last=last,
+        day=_day(then[last][0].at),
     )
 
 
@@ -226,9 +242,14 @@ def _erased_early(begin: Anchor, kept: KeptHeads, term: int) -> str | None:
     months = max(LEAST_MONTHS, term)
     for each in kept.heads:
         if each.row <= begin.row and kept.months and clock.plus_months(each.at, months) > clock.now_ms():
-            return (
-                f"Rows 1 to {begin.row} are erased by certificate {begin.certificate}, and row {each.row} of "
-                f"{_day(each.at)} was to be kept for {months} months."
+            return Phrase(
+                "Rows 1 to {n} were erased by certificate {certificate}, but row {row} of {day} "
+                "had to be kept for {months} months.",
+                n=begin.row,
+                certificate=begin.certificate,
+                row=each.row,
+                day=_day(each.at),
+                months=months,
             )
     return None
 
@@ -243,15 +264,15 @@ def seal_all(connection: Connection, who: str, said: str) -> int:
     Conflict unless `said` is the chain's current head and nothing but seals is missing.
     """
     if not keys_of(connection):
-        raise Conflict("There is no key to seal with: set secret_key.")
+        raise Conflict("There is no key to seal with. Set secret_key.")
     found = head(connection).said
     if said != found:
-        raise Conflict(f"The head of the chain is not {said[:80]}; it is {found}.")
+        raise Conflict("The head of the chain is {found}, not {said}.", said=said[:80], found=found)
     rows, before = anchor(connection).row, anchor(connection).hash
     for row in audit_chain.rows(connection, 0):
         fault = audit_chain.fault(rows, before, row) or (row.seal and _unsealed(connection, row))
         if fault:
-            raise Conflict(f"The audit is not as it was written. {fault}")
+            raise Conflict("The audit log was altered. {fault}", fault=fault)
         rows, before = row.id, row.hash
     count = _write_seals(connection, lambda row: _make_seal(connection, row) if row.seal is None else None)
     if count:

@@ -17,6 +17,7 @@ from app.database.audit_heads import AuditHead
 from app.database.audit_memory import chain_memory_of, has_noted
 from app.database.models import audit
 from app.security import row_stamps
+from carriers.phrases import Phrase
 
 START = "0" * 64
 SAID = ("id", "at", "who", "origin", "action", "subject")
@@ -77,9 +78,14 @@ def link(before: str, said: Sequence[int | str], like: str = "") -> str:
 def fault(rows: int, head: str, row: Record) -> str | None:
     """Return why this row does not follow the previous one, or None if it does."""
     if row.id != rows + 1:
-        return f"Row {rows + 1} is missing: the next one is {row.id}."
+        return Phrase("Row {n} is missing; the next row is {other}.", n=rows + 1, other=row.id)
     if link(head, [*row[: len(SAID)], row.stored], like=row.hash) != row.hash:
-        return f"Row {row.id} ({row.action} by {row.who}) was changed, or the row before it."
+        return Phrase(
+            "Row {n} ({action} by {who}) or the row before it was changed.",
+            n=row.id,
+            action=row.action,
+            who=row.who,
+        )
     return None
 
 

@@ -149,7 +149,7 @@ def _admit(connection: Connection, asked: AccessRequest, scope: Scope) -> tuple[
     caller, due = _identify(connection, asked)
     scope["caller"], scope["admitted"] = caller.name, caller
     if not may(caller.role, asked.operation):
-        raise Forbidden(f"This is not for the role {caller.role}; ask somebody whose role may do it.")
+        raise Forbidden("The role {role} cannot do this. Ask someone whose role can.", role=caller.role)
     totp.require(caller, asked.operation.removeprefix(PAGE_DOES), asked.factor_roles)
     require_named(connection, caller, asked.numbers)
     return caller, due

@@ -22,7 +22,8 @@ def behind(connection: Connection, who: str) -> set[str]:
         row = connection.execute(select(table).where(table.c.name == who)).first()
         if row is not None and not account_stamps.holds(connection, table, row):
             raise Conflict(
-                f"The account {who} was changed behind Loa's back, so nobody can say who stands behind it."
+                "The account {name} was modified outside Loa, so it is unknown who supplied it.",
+                name=who,
             )
         found.update(row.behind if row is not None else ())
     return found

@@ -17,12 +17,13 @@ from app.database.models import api_keys
 from app.security import account_stamps
 from app.security.credential_provenance import givers
 from app.security.principal import Caller, check_name, check_role
+from carriers.phrases import Phrase
 
 TOUCH_MS = 60_000  # last use of keys and sessions is recorded to the minute, to save a commit per request
 LONGEST_OVERLAP = timedelta(days=30)
 _PREFIX_LENGTH = 8
 MARK = "loa_"
-_UNKNOWN = "This API key is not known. Send a valid one as `Authorization: Bearer loa_...`."
+_UNKNOWN = "This API key is unknown. Send a valid one as `Authorization: Bearer loa_...`."
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +84,16 @@ def rotate_key(connection: Connection, name: str, overlap: timedelta, given_by: 
     secret and so stands behind the key, along with those whose secret remains valid.
     """
     if not timedelta(0) <= overlap <= LONGEST_OVERLAP:
-        raise Invalid(f"The overlap is between 0 hours and {LONGEST_OVERLAP.days} days.", field="overlap")
+        raise Invalid(
+            "The overlap must be between 0 hours and {days} days.", days=LONGEST_OVERLAP.days, field="overlap"
+        )
     row, now = _named(connection, name), clock.now_ms()
     if not account_stamps.holds(connection, api_keys, row):
-        raise Conflict(f"The key of {name} was changed behind Loa's back; revoke it.", field="name")
+        raise Conflict("The key {name} was modified outside Loa. Revoke it.", name=name, field="name")
     if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
-        raise Conflict(f"The key of {name} is over; make a new one under another name.", field="name")
+        raise Conflict(
+            "{name}'s API key has expired. Create a new key under a different name.", name=name, field="name"
+        )
     prefix, secret = _new_secret()
     until = now + round(overlap.total_seconds() * 1000)
     if row.expires_at is not None:
@@ -156,7 +161,7 @@ def revoke_key(connection: Connection, name: str) -> None:
 def _named(connection: Connection, name: str) -> Row[Any]:
     row = connection.execute(select(api_keys).where(api_keys.c.name == name)).first()
     if row is None:
-        raise no_such("key", f"named {name}", field="name")
+        raise no_such("key", Phrase("named {name}", name=name), field="name")
     return row
 
 
@@ -183,7 +188,9 @@ def _expiry(at: datetime | None) -> int | None:
     if at is None:
         return None
     if at <= clock.now():
-        raise Invalid("The key would be over already; name a later time, with its zone.", field="expires_at")
+        raise Invalid(
+            "The expiry time is in the past. Choose a later time, with its time zone.", field="expires_at"
+        )
     return clock.to_ms(at)
 
 

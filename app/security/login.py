@@ -21,7 +21,7 @@ from app.security.sessions import Lifetime, open_session
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
-_WRONG = "The name, the password or the code of the second factor is wrong."
+_WRONG = "The name, password or second-factor code is wrong."
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,9 @@ def _begin(db: Database, attempt: Attempt) -> None:
     wait_s = db.write(login_throttle.begin, attempt)
     if wait_s:
         log.warning("sign-ins come too fast", address=attempt.address)
-        raise TooManyAttempts(f"Too many failed attempts; wait {wait_s} seconds.", retry_after_s=wait_s)
+        raise TooManyAttempts(
+            "Too many failed attempts. Try again in {seconds} seconds.", seconds=wait_s, retry_after_s=wait_s
+        )
 
 
 def _check_and_open(
@@ -80,7 +82,7 @@ def check_again(db: Database, login: Login, address: str, vault: Vault) -> None:
     _begin(db, attempt)
     right = is_password(db.read(users.row_of, login.name).password_hash, login.password)
     if not right or not db.write(_passes, login, attempt, vault):
-        raise Unauthorised("The present password or the code of the second factor is wrong.")
+        raise Unauthorised("The current password or second-factor code is wrong.")
 
 
 def confirm_factor(db: Database, name: str, address: str, confirm: Callable[[Connection], T]) -> T:

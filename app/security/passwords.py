@@ -44,12 +44,17 @@ def hash_password(password: str, name: str, words: Iterable[str] = ()) -> str:
     words: count for nothing in a password, like the name; the rest must be long and hard enough.
     """
     if not SHORTEST <= len(password) <= LONGEST:
-        raise Invalid(f"A password has {SHORTEST} to {LONGEST} characters.", field="password")
+        raise Invalid(
+            "A password must have {least} to {most} characters.",
+            least=SHORTEST,
+            most=LONGEST,
+            field="password",
+        )
     rest = _without(unaccent(password).casefold(), [name, *words])
     if len(rest) < SHORTEST or min(_guesses(password, name), _guesses(rest, name)) < HARDEST:
         raise Invalid(
-            "The password is too easy to guess: common ones, rows of keys, repetitions, the own name and "
-            "words of this service count for nothing. A few unrelated words are a good one.",
+            "The password is too easy to guess. Common passwords, keyboard rows, repetitions, your "
+            "own name and words of this service do not count. Use a few unrelated words.",
             field="password",
         )
     return hash_again(password)

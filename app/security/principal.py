@@ -12,6 +12,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.masking import require_no_mobile
 from app.database.models import api_keys, people
 from app.security.roles import Role
+from carriers.phrases import join
 
 _NAME = re.compile(r"[^\W_][\w .,'@-]{0,79}")
 AT_KEYBOARD = " (command line)"
@@ -44,17 +45,27 @@ def at_keyboard(account: str) -> str:
 def check_role(role: str, carrier: str | None) -> None:
     """Raise Invalid for an unknown role, an operator without a carrier, or another role with one."""
     if role not in list(Role):
-        raise Invalid(f"There is no role “{role[:20]}”; there are: {', '.join(Role)}.", field="role")
+        raise Invalid(
+            "Role “{role}” does not exist. Available roles: {known}.",
+            role=role[:20],
+            known=join(Role, ", "),
+            field="role",
+        )
     if (role == Role.OPERATOR) != (carrier is not None):
-        raise Invalid("An operator needs its carrier, and nobody else has one.", field="carrier")
+        raise Invalid("Operators need a carrier; other roles must not have one.", field="carrier")
 
 
 def check_name(connection: Connection, name: str, kind: str) -> None:
     """Raise Invalid for a bad name, Conflict if a key or person ever had it: names are never reused."""
     if not _NAME.fullmatch(name) or name != name.strip():
-        raise Invalid("A name begins with a letter or digit, and goes on with these, blanks or . , ' @ -")
+        raise Invalid(
+            "A name must start with a letter or digit and contain only letters, digits, spaces and . , ' @ -"
+        )
     if not all(each.isascii() or unicodedata.name(each, "").startswith("LATIN") for each in name):
-        raise Invalid("A name has Latin letters: those of other scripts look like them in the audit.")
+        raise Invalid(
+            "A name can only contain Latin letters, because letters of other scripts "
+            "look the same in the audit log."
+        )
     require_no_mobile(name, "name")
     if kind == "key" and _folded(name) == "root":
         raise Invalid(
@@ -65,7 +76,10 @@ def check_name(connection: Connection, name: str, kind: str) -> None:
         for known in connection.execute(select(table.c.name)).scalars():
             if _folded(known) == _folded(name):
                 raise Conflict(
-                    f"A {what} named {known} exists already; choose another name for this {kind}.",
+                    "A {what} named {name} already exists. Choose another name for this {kind}.",
+                    what=what,
+                    name=known,
+                    kind=kind,
                     field="name",
                 )
 

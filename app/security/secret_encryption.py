@@ -13,8 +13,8 @@ if TYPE_CHECKING:  # imported late, because most commands decrypt nothing
     from cryptography.fernet import Fernet
 
 NO_KEY = (
-    "Second factors are kept sealed, and there is no key for that: set LOA_SECRET_KEY, or a secret file "
-    "loa_secret_key, to what `openssl rand -base64 32` prints, and start Loa again."
+    "Second factors are stored encrypted, but there is no key. Set LOA_SECRET_KEY, or a secret "
+    "file loa_secret_key, to the output of `openssl rand -base64 32` and restart Loa."
 )
 _MARK = "sealed:"
 
@@ -63,9 +63,9 @@ class Vault:
         whose, _, secret = plain.partition(":")
         if whose != str(person_id):
             raise KeyMissing(
-                "The secret of the second factor can't be opened: set secret_key (after a change also "
-                "previous_secret_key) to what it was sealed with, or take the factor away by "
-                "`loa user totp NAME --off`."
+                "The secret of the second factor cannot be decrypted. Set secret_key (and "
+                "previous_secret_key after a change) to the key that it was encrypted with, or "
+                "remove the factor with `loa user totp NAME --off`."
             )
         return secret
 

@@ -20,7 +20,7 @@ from app.security.keys import TOUCH_MS
 from app.security.principal import Caller
 
 _ADDRESS = 45  # longest written IPv6 address
-_OVER = "The session is over; sign in again."
+_OVER = "Your session has expired. Sign in again."
 
 
 class CsrfRefused(Forbidden):
@@ -148,7 +148,10 @@ def csrf_token(token: str) -> str:
 
 def require_csrf(token: str, said: str) -> None:
     if not hmac.compare_digest(csrf_token(token).encode(), said.encode()):
-        raise CsrfRefused("Repeat the csrf_token of the sign-in (or of GET /v1/me) as X-CSRF-Token.")
+        raise CsrfRefused(
+            "The CSRF token is missing or wrong. Send the csrf_token of the sign-in "
+            "(or of GET /v1/me) as X-CSRF-Token."
+        )
 
 
 def _limits(lifetime: Lifetime, now: int) -> tuple[int, int]:

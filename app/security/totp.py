@@ -41,8 +41,8 @@ def require(caller: Caller, operation: str, roles: Collection[str]) -> None:
     if caller.factor or caller.role not in roles or operation in WITHOUT:
         return
     raise FactorWanted(
-        "Your role works with a second factor only. Set yours up at /second-factor, by POST /v1/me/totp and "
-        "/v1/me/totp/confirm, or `loa user totp NAME` at the host."
+        "Your role requires a second factor. Set it up at /second-factor, with POST /v1/me/totp "
+        "and /v1/me/totp/confirm, or with `loa user totp NAME` on the host."
     )
 
 
@@ -56,7 +56,9 @@ def enrol(connection: Connection, person: Row[Any], vault: Vault) -> str:
 
 def check_none(person: Row[Any]) -> None:
     if person.totp_since is not None:
-        raise Conflict("A second factor is set already; have it removed first (`loa user totp NAME --off`).")
+        raise Conflict(
+            "A second factor is already set up. Have it removed first (`loa user totp NAME --off`)."
+        )
 
 
 def uri(secret: str, name: str) -> str:
@@ -66,9 +68,9 @@ def uri(secret: str, name: str) -> str:
 def confirm(connection: Connection, person: Row[Any], code: str, vault: Vault) -> list[str]:
     """Activate the secret after checking a code of it; return recovery codes, to be shown once."""
     if person.totp_since is not None or person.totp_secret is None:
-        raise Conflict("There is no second factor to be confirmed; ask for one first.")
+        raise Conflict("There is no second factor to confirm. Request one first.")
     if not _use_code(connection, person, code, vault):
-        raise Invalid("The code is not that of the app now; look at the telephone's clock.", field="code")
+        raise Invalid("The code does not match. Check the clock of your phone.", field="code")
     _set(connection, person.id, totp_since=clock.now_ms())
     connection.execute(delete(recovery_codes).where(recovery_codes.c.person_id == person.id))
     codes = ["-".join(_letters(5) for _ in range(6)) for _ in range(RECOVERY_CODES)]

@@ -15,6 +15,7 @@ from app.security import account_stamps
 from app.security.credential_provenance import givers
 from app.security.principal import AT_KEYBOARD, check_name, check_role
 from app.security.sessions import end_all
+from carriers.phrases import Phrase
 
 _LONGEST_NAME = 40
 
@@ -36,7 +37,7 @@ def add(
 ) -> Person:
     """Add a person; Conflict if the name is taken. hashed: the password; given_by: who knows it."""
     if len(name) > _LONGEST_NAME:
-        raise Invalid(f"A person's name has {_LONGEST_NAME} characters at the most.", field="name")
+        raise Invalid("A user's name must have at most {most} characters.", most=_LONGEST_NAME, field="name")
     check_name(connection, name, "person")
     check_role(role, carrier)
     row: dict[str, Any] = {"name": name, "role": role, "carrier": carrier, "created_at": clock.now_ms()}
@@ -62,7 +63,7 @@ def any_known(connection: Connection) -> bool:
 def row_of(connection: Connection, name: str) -> Row[Any]:
     row = find_row(connection, name)
     if row is None:
-        raise no_such("person", f"named {name[:_LONGEST_NAME]}", field="name")
+        raise no_such("person", Phrase("named {name}", name=name[:_LONGEST_NAME]), field="name")
     return row
 
 
@@ -76,8 +77,10 @@ def genuine(connection: Connection, row: Row[Any]) -> Row[Any]:
     """Return the row; Conflict if it was altered, so that no change of ours gives it a valid stamp."""
     if not account_stamps.holds(connection, people, row):
         raise Conflict(
-            f"The account {row.name} was changed behind Loa's back, or is of before there was a secret_key. "
-            f"Look at its role; where all is right: `loa user sign {row.name}` on the host.",
+            "The account {name} was modified outside Loa, or created before secret_key was set. "
+            "Check its role; if everything is right, run `loa user sign {same}` on the host.",
+            name=row.name,
+            same=row.name,
             field="name",
         )
     return row
@@ -111,7 +114,7 @@ def disable(connection: Connection, name: str) -> None:
     c = people.c
     others = select(c.id).where(c.role == "admin", c.disabled_at.is_(None), c.id != row.id)
     if row.role == "admin" and connection.execute(others).first() is None:
-        raise Conflict(f"{name} is the only admin; add another one first.", field="name")
+        raise Conflict("{name} is the only administrator. Add another one first.", name=name, field="name")
     active = (c.id == row.id, c.disabled_at.is_(None))
     connection.execute(update(people).where(*active).values(disabled_at=clock.now_ms()))
     account_stamps.write(connection, people, people.c.id == row.id)

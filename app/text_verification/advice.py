@@ -13,39 +13,39 @@ LONGEST = 2000  # characters that may be pasted
 
 ADVICE = {
     TextVerdict.GENUINE: Sentence(
-        "Word for word: this text was sent through this system. If yours came from another sender, or with a "
-        "link, a number to call or a demand for money, do not follow it.",
+        "Exact match: this text was sent through this system. If yours came from another sender, "
+        "or with a link, a number to call or a demand for money, do not follow it.",
         "Đúng từng chữ: nội dung này đã được gửi qua hệ thống. Nếu tin đến từ tên người gửi "
         "khác, hoặc kèm đường dẫn, số điện thoại, yêu cầu chuyển tiền thì đừng làm theo.",
     ),
     TextVerdict.WITHDRAWN: Sentence(
-        "Word for word a text that was sent through this system, but its sending was called off: it may have "
-        "been wrong. Do not rely on it; ask the nearest police.",
+        "Exact match with a text sent through this system, but its sending was stopped because it "
+        "may have been wrong. Do not rely on it. Ask the nearest police station.",
         "Đúng từng chữ một tin đã gửi qua hệ thống, nhưng việc gửi đã bị dừng: nội dung có thể "
         "có sai sót. Đừng làm theo tin này; hãy hỏi Công an nơi gần nhất.",
     ),
     TextVerdict.INCOMPLETE: Sentence(
-        "This is only a part of a text that was sent. Paste the whole of it and check again; until then do "
-        "not open its links, do not call its numbers.",
+        "This is only part of a text that was sent. Paste the whole text and check again. Until "
+        "then, do not open its links or call its numbers.",
         "Đây chỉ là một phần của một tin đã gửi. Hãy dán đủ cả tin rồi kiểm tra lại; chưa kiểm tra lại thì "
         "đừng bấm đường dẫn, đừng gọi số trong tin.",
     ),
     TextVerdict.ALTERED: Sentence(
-        "This is similar to a message that was sent, but not the same. Check that you pasted the message "
-        "alone. If it still differs, do not follow it.",
+        "This is similar to a message that was sent, but not identical. Check that you pasted only "
+        "the message. If it still differs, do not follow it.",
         "Nội dung này gần giống một tin đã gửi nhưng không đúng từng chữ. Hãy kiểm tra xem bạn có dán đúng "
         "riêng nội dung tin không; nếu vẫn khác thì đừng làm theo.",
     ),
     TextVerdict.UNKNOWN: Sentence(
-        "No text that was sent is like this. That does not tell whether it is genuine: ask the nearest "
-        "police before you follow it.",
+        "No text like this was sent through this system. That does not show whether it is genuine. "
+        "Ask the nearest police station before you follow it.",
         "Không có nội dung này trong các tin đã gửi. Điều đó chưa nói được tin là thật hay giả: "
         "hãy hỏi Công an nơi gần nhất trước khi làm theo.",
     ),
 }
 _LINK_OR_NUMBER = Sentence(
-    "WARNING: this is similar to a message that was sent, but a link or number in it is different, so it is "
-    "probably a forgery. Do not open its links or call its numbers.",
+    "WARNING: this is similar to a message that was sent, but with a different link or number, so "
+    "it is probably a forgery. Do not open its links or call its numbers.",
     "CẢNH BÁO: nội dung này gần giống một tin đã gửi nhưng có đường dẫn hoặc số khác, nhiều khả năng là "
     "tin giả. Đừng bấm đường dẫn, đừng gọi số trong tin.",
 )

@@ -17,11 +17,12 @@ from app.core.errors import Invalid, TooLarge
 from app.text_verification.advice import LONGEST, advice
 from app.text_verification.compare import TextComparison, TextPart, TextUse, TextVerdict
 from app.text_verification.sent_texts import VerificationService
+from carriers.phrases import Phrase
 
 router = Routes(tags=["verify"])
 
 _BODY_LIMIT = 32 * 1024  # bytes: fits LONGEST Vietnamese characters, also percent-encoded
-_TEXT_TOO_LONG = f"Send the text of one SMS, {LONGEST} characters at the most."
+_TEXT_TOO_LONG = Phrase("Enter the text of one SMS, at most {most} characters.", most=LONGEST)
 
 
 class Pasted(BaseModel):

@@ -27,8 +27,8 @@ _OPEN = 2**62  # the end of a run that has not ended
 Address = Callable[[str, str], str]
 Sent = frozenset[tuple[str, str, TextUse]]  # as it was sent, as its author wrote it, a use
 ALTERED = (
-    "Its text, or what else was approved with it, was changed outside Loa, so the public check of texts "
-    "leaves it out. Compare the database with a backup."
+    "The text, or something else that was approved with it, was changed outside Loa, so the public "
+    "check ignores it. Compare the database with a backup."
 )
 # What is said of a text only when none of those that were sent by then is the same.
 _NOT_SENT = (TextVerdict.ALTERED, TextVerdict.INCOMPLETE, TextVerdict.UNKNOWN)
@@ -108,7 +108,9 @@ class VerificationService:
         headers = self._buckets.take(subscriber(self.address(connected, forwarded)))
         if _RETRY in headers:
             seconds = int(headers[_RETRY])
-            raise TooOften(f"Too many questions; wait {seconds} seconds.", retry_after_s=seconds)
+            raise TooOften(
+                "Too many requests. Try again in {seconds} seconds.", seconds=seconds, retry_after_s=seconds
+            )
 
     def look(self, text: str) -> TextComparison:
         return self._texts.look(text, self._read)

@@ -71,7 +71,7 @@ def page_static(tag: str, name: str, request: Request) -> Response:
     file = cast(Settings, request.app.state.settings).crest
     found = _own(file) if file and name == f"crest{file.suffix}" else assets().get(name)
     if found is None or found.tag != tag:
-        raise NotFound("There is no such file.")
+        raise NotFound("File not found.")
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers = _FOR_GOOD | {"Content-Encoding": "gzip"}
         return Response(found.packed, headers=headers, media_type=found.media_type)

@@ -81,51 +81,54 @@ ROLES: dict[str, Said] = {
 SOURCES: dict[str, Said] = {
     FigureSource.MEASURED: say("measured by receipts"),
     FigureSource.STATED: say("stated by the carrier"),
-    FigureSource.MANUAL: say("entered by hand from a paper"),
+    FigureSource.MANUAL: say("entered by hand from a document"),
 }
 LEVELS: dict[int | None, Said] = {
     None: say("no link to the carrier yet"),
     ReceiptLevel.NONE: say("the carrier gives no receipts"),
-    ReceiptLevel.OPERATOR: say("receipts of the carrier's centre: taken, not proved at the telephone"),
-    ReceiptLevel.HANDSET: say("receipts of the telephone"),
+    ReceiptLevel.OPERATOR: say("receipts from the carrier's centre: accepted, not proved at the handset"),
+    ReceiptLevel.HANDSET: say("handset receipts"),
 }
 LAST_DISTRICTS = date(2025, 6, 30)
-_LATER = (say("This is not possible now"), say("Nothing was changed. Wait a moment, then try again."))
+_LATER = (say("This is not possible now"), say("Nothing was changed. Wait a moment and try again."))
 # Error kind -> heading and advice, shown above the error's own sentence.
 PROBLEMS: dict[str, tuple[Said, Said]] = {
     "unauthorised": (say("Sign-in is needed"), say("Sign in and try again.")),
     "forbidden": (
-        say("This is not for your role"),
-        say("Ask somebody whose role may do it, or the administrator."),
+        say("Your role cannot do this"),
+        say("Ask someone whose role can, or your administrator."),
     ),
     "four-eyes": (
-        say("Somebody else must decide"),
-        say("Who has written, changed or submitted a campaign does not decide on it, by no account."),
+        say("Someone else must decide"),
+        say("Whoever wrote, changed or submitted a campaign cannot decide on it, from any account."),
     ),
     "csrf": (
         say("The form is too old"),
-        say("Go back, load the page again and send the form once more."),
+        say("Go back, reload the page and submit the form again."),
     ),
     "not-found": (
         say("There is nothing here"),
-        say("It does not exist, or it belongs to another carrier. Begin at the overview."),
+        say("The page does not exist or belongs to another carrier. Start from the overview."),
     ),
     "conflict": (
-        say("Not possible as things stand"),
-        say("Somebody may have changed it meanwhile. Look at how it stands now."),
+        say("Not possible in the current state"),
+        say("Someone else may have changed it. Check the current state."),
     ),
-    "version-changed": (say("Somebody has changed it meanwhile"), say("Load the page again and repeat.")),
-    "invalid": (say("Something is not filled in correctly"), say("Mend what is named below.")),
-    "too-many-attempts": (say("Too many attempts"), say("Wait as long as the sentence below says.")),
+    "version-changed": (
+        say("Someone else changed this in the meantime"),
+        say("Reload the page and try again."),
+    ),
+    "invalid": (say("Some fields are not valid"), say("Correct the fields below.")),
+    "too-many-attempts": (say("Too many attempts"), say("Wait for the time given below.")),
     "too-often": _LATER,
     "too-large": (say("The file is too large"), say("Split it and send the parts.")),
     "database-away": _LATER,
     "bug": (
-        say("The program has made a mistake"),
-        say("It has been written down. Name the number below when you ask for help."),
+        say("Something went wrong in Loa"),
+        say("The error was logged. Give the request id below when you ask for help."),
     ),
 }
-_OTHER = (say("This could not be done"), say("Read the sentence below, or ask the administrator."))
+_OTHER = (say("This did not work"), say("See the message below, or ask your administrator."))
 
 
 def problem(slug: str, status: int) -> tuple[Said, Said]:

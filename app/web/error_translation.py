@@ -1,17 +1,14 @@
-"""Translates service errors into the visitor's language, by the catalogues in refusals/<language>/.
+"""Translates sentences of services into the visitor's language, by the catalogues in refusals/<language>/.
 
-Services raise English sentences with their values filled in, for API, command line and log. A page matches
-the sentence against known patterns and renders its translation with the same values; an unknown one is shown
-marked as English. A test ensures that every sentence in the code is translated.
+Services make English sentences that keep template and values apart (carriers/phrases.py). A page translates
+the template and fills in the same values; a sentence that no catalogue has is shown marked as English.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from functools import cache, lru_cache
+from enum import Enum
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
@@ -21,103 +18,81 @@ from app.privacy import erasable
 from app.receipts.result_files import line_parser
 from app.web import display_names
 from app.web.translations import Speaker, read, say
+from carriers.phrases import Phrase
 
 FOLDER = Path(__file__).with_name("refusals")
-PLACE = re.compile(r"\{(\w+)\}")
 # Defined in the code in both languages.
 BOTH: tuple[Sentence, ...] = (*row_parser.REASONS.values(), *line_parser.REASONS.values(), *erasable.ALL)
-_BETWEEN = re.compile(r"(,\s|\sor\s|\sand\s)")  # separators between several states or columns
-_PATH = re.compile(r"[a-z]\w*(\.\w+)*\.(?P<last>[a-z]\w*)")  # body.items.0.reach
-_ROW = re.compile(r"(\w+\.)*(?P<list>[a-z]\w*)\.(?P<row>\d{1,6})")  # body.addressees.0
+# Places whose values are words of Loa's own: names of states, roles, columns, things.
+WORDS = {
+    *("state", "states", "old", "new", "verb", "allowed", "role", "roles", "level", "levels", "kind", "what"),
+    *("reason", "which", "known", "purpose"),
+}
 _NTH = say("{name}, no. {n}")
-# A value ends at the sentence's next fixed part; the second form is tried if the first fails.
-_PART, _ANYTHING = "(?:(?!; ).)+?", ".+?"
-_KEPT = 4096  # cached sentences; pages repeat the same ones
-
-
-class Pattern(NamedTuple):
-    """An English sentence with placeholders, and its translation.
-
-    sure: its longest fixed part, for a quick pre-check.
-    """
-
-    english: str
-    said: str
-    sure: str
 
 
 def translate_error(speaker: Speaker, sentence: str) -> Markup:
     """Translate a sentence, or mark it as English."""
     if speaker.language == "en":
         return escape(sentence)
-    return _found(speaker.language, sentence) or Markup('<span lang="en">{}</span>').format(sentence)
+    if (translated := _translated(speaker, sentence)) is not None:
+        return translated
+    return (
+        escape(sentence) if _is_vietnamese(sentence) else Markup('<span lang="en">{}</span>').format(sentence)
+    )
+
+
+def _is_vietnamese(sentence: str) -> bool:
+    """Return whether it was made in Vietnamese, as what is wrong in a form that offices fill in."""
+    return any(sign.isalpha() and not sign.isascii() for sign in Phrase(sentence).template)
 
 
 def coded(speaker: Speaker, code: str) -> Markup:
     """Return a carrier's code as it is, or Loa's own code as a sentence."""
-    return (None if speaker.language == "en" else _found(speaker.language, code)) or escape(code)
+    return (None if speaker.language == "en" else _translated(speaker, code)) or escape(code)
 
 
-@lru_cache(_KEPT)
-def _found(language: str, sentence: str) -> Markup | None:
-    for pattern, found in _matches(language, sentence):
-        values = {name: _value(language, value) for name, value in found.groupdict().items()}
-        return escape(pattern.said).format(**values)
-    return None
-
-
-def _matches(language: str, sentence: str) -> Iterator[tuple[Pattern, re.Match[str]]]:
-    likely = [each for each in patterns(language) if each.sure in sentence]
-    for value in (_PART, _ANYTHING):
-        for pattern in likely:
-            if found := _expression(pattern.english, value).fullmatch(sentence):
-                yield pattern, found
+def _translated(speaker: Speaker, sentence: str) -> Markup | None:
+    phrase, known = Phrase(sentence), templates(speaker.language)
+    template = known.get(phrase.template)
+    if template is None and phrase.is_row:
+        template = phrase.template
+        for between in (" and ", " or "):
+            template = template.replace(between, known.get(between, between))
+    if template is None:
+        return None
+    values = {name: _value(speaker, name, value) for name, value in phrase.values.items()}
+    return escape(template).format(**values) if values else escape(template)
 
 
 @cache
-def patterns(language: str) -> list[Pattern]:
-    """Return the patterns, most fixed text first: a general one may match another's sentence."""
-    found = _catalogue(language)
-    ordered = sorted(found, key=lambda english: len(PLACE.sub("", english)), reverse=True)
-    return [Pattern(each, found[each], max(PLACE.split(each)[::2], key=len)) for each in ordered]
-
-
-@cache
-def _catalogue(language: str) -> dict[str, str]:
+def templates(language: str) -> dict[str, str]:
+    """Return English template -> translation."""
     files = sorted((FOLDER / language).glob("*.po"))
     found = {str(each.id): str(each.string) for file in files for each in read(file, language) if each.id}
     return found | {each.en: each.vi for each in BOTH if language == "vi"}
 
 
-@cache
-def _expression(english: str, value: str) -> re.Pattern[str]:
-    """Compile a sentence with placeholders; a repeated name must have the same value."""
-    seen: set[str] = set()
-    parts = []
-    for number, part in enumerate(PLACE.split(english)):
-        if number % 2 == 0:
-            parts.append(re.escape(part))
-        else:
-            parts.append(f"(?P={part})" if part in seen else f"(?P<{part}>{value})")
-            seen.add(part)
-    return re.compile("".join(parts), re.DOTALL)
+def _value(speaker: Speaker, name: str, value: object) -> Markup:
+    if name == "field":
+        return _field(speaker, str(value))
+    if isinstance(value, Phrase):
+        return _translated(speaker, value) or _word(speaker, value) or escape(value)
+    if isinstance(value, Enum) or name in WORDS or " " in str(value):  # a sentence of Loa's own, or a word
+        return _word(speaker, str(value)) or escape(value)
+    return escape(value)
 
 
-def _value(language: str, value: str) -> Markup:
-    if found := _found(language, value):
-        return found
-    parts = _BETWEEN.split(value)
-    known = [_word(language, part) for part in parts]
-    return Markup("").join(each or escape(part) for each, part in zip(known, parts, strict=True))
+def _word(speaker: Speaker, word: str) -> Markup | None:
+    if template := templates(speaker.language).get(word):
+        return escape(template)
+    name = display_names.STATES.get(word) or display_names.ROLES.get(word)
+    return None if name is None else speaker.say(name)
 
 
-def _word(language: str, word: str) -> Markup | None:
-    row = _ROW.fullmatch(word)
-    if row and (of := _word(language, row["list"])):
-        return Speaker(language).say(_NTH, name=of, n=int(row["row"]) + 1)
-    path = _PATH.fullmatch(word)
-    name = path["last"] if path else word
-    if found := _found(language, name):
-        return found
-    said = display_names.STATES.get(name) or display_names.ROLES.get(name)
-    return None if said is None else Speaker(language).say(said)
+def _field(speaker: Speaker, path: str) -> Markup:
+    """Return a field as people call it: body.items.0.reach is the reach, addressees.11 their twelfth."""
+    *_, parent, last = ("", *path.split("."))
+    if last.isdecimal() and (name := _word(speaker, parent)):
+        return speaker.say(_NTH, name=name, n=int(last) + 1)
+    return _word(speaker, last) or escape(path)

@@ -136,7 +136,7 @@ class PageRequest:
     def who(self) -> Caller:
         """The caller; raises Unauthorised on a public page without session."""
         if self.caller is None:
-            raise Unauthorised("This needs a session.")
+            raise Unauthorised("Sign in first.")
         return self.caller
 
     @property

@@ -12,6 +12,7 @@ from typing import cast
 import httpx
 
 from carriers.contract import Deferred, Halted, Rejected, Unknown
+from carriers.phrases import Phrase
 
 # How long a throttled or absent carrier is left alone if it names no time.
 PAUSE_S = 1.0
@@ -70,20 +71,23 @@ def failure_of(answer: HttpAnswer) -> Failure | None:
     if answer.own or status == 200:
         return _by_settings(answer) if answer.own else None
     if status in _ACCOUNT:
-        return Halted(f"http {status}", "The carrier refuses our account or our address.")
+        return Halted(f"http {status}", "The carrier rejects the account or this server's address.")
     if status in _ADDRESS:
-        return Halted(f"http {status}", "The carrier knows no such address: check base_url.")
+        return Halted(f"http {status}", "The carrier does not know this address. Check base_url.")
     if status in _FORM:
-        return Halted(f"http {status}", "The carrier does not take our requests: check base_url.")
-    return Unknown(f"the carrier answered with HTTP {status}", throttled=status == 429)
+        return Halted(f"http {status}", "The carrier does not accept these requests. Check base_url.")
+    return Unknown(Phrase("the carrier answered with HTTP {status}", status=status), throttled=status == 429)
 
 
 def _by_settings(answer: HttpAnswer) -> Failure:
     code = f"http {answer.status}"
     if answer.own == "unknown":
-        return Unknown(f"the carrier answered with HTTP {answer.status}", throttled=answer.status == 429)
+        return Unknown(
+            Phrase("the carrier answered with HTTP {status}", status=answer.status),
+            throttled=answer.status == 429,
+        )
     if answer.own == "halted":
-        return Halted(code, "The link's setting http_statuses has this status halt the link.")
+        return Halted(code, "The link's setting http_statuses halts the link on this status.")
     throttled = answer.own == "throttled"
     return Deferred(code, pause(answer), counts=not throttled, throttled=throttled)
 
@@ -92,7 +96,7 @@ def redirected(answer: HttpAnswer) -> Halted | None:
     """Return the halt that a redirect causes for the link, whatever becomes of its message."""
     if answer.own or not 300 <= answer.status < 400:
         return None
-    return Halted(f"http {answer.status}", "The carrier sends us to another address: check base_url.")
+    return Halted(f"http {answer.status}", "The carrier redirects to another address. Check base_url.")
 
 
 def pause(answer: HttpAnswer) -> float:
@@ -111,9 +115,9 @@ async def read_answer(
     headers, longest = response.headers, longest_kb * 1024
     body = await _body(response, longest)
     if body is None:
-        return Unknown("the answer is packed in a way that can't be read")
+        return Unknown("the answer's compression cannot be read")
     if len(body) > longest:
-        return Unknown(f"the answer is longer than {longest_kb} kB")
+        return Unknown(Phrase("the answer is longer than {n} kB", n=longest_kb))
     retry_after_s = _seconds(headers.get("retry-after"))
     status = response.status_code
     return HttpAnswer(status, body, headers.get("content-type", ""), retry_after_s, own.get(status, ""))

@@ -44,6 +44,7 @@ from carriers.contract import (
 )
 from carriers.http.answer import PAUSE_S, Failure, HttpAnswer, pause, read_answer, redirected
 from carriers.http.settings import HttpSettings, tls_context
+from carriers.phrases import Phrase
 from carriers.refusal_streak import RefusalStreak
 from carriers.text import segments
 
@@ -52,8 +53,8 @@ for _library in ("httpx", "httpcore"):
     logging.getLogger(_library).setLevel(logging.WARNING)
 
 CLOSED = Deferred("link closed", retry_after_s=1.0)
-STALE = "the carrier had sent an answer too many before"
-SURPLUS = "the carrier sent an answer too many"
+STALE = "the carrier had sent an unexpected extra answer before"
+SURPLUS = "the carrier sent an unexpected extra answer"
 HELD_BACK = Deferred("link held back", retry_after_s=1.0)
 _permit: ContextVar[Permit | None] = ContextVar("permit", default=None)
 _kept: ContextVar[KeptConnection | None] = ContextVar("kept", default=None)
@@ -105,7 +106,7 @@ class Waiting:
         facts = replace(facts, waiting_since=since)
         if since_boot() - since < self._said_after_s:
             return facts
-        probing = f"no answer for {self._said_after_s:g} s"
+        probing = Phrase("no answer for {seconds} s", seconds=f"{self._said_after_s:g}")
         return replace(
             facts, probing=probing, connected_since=facts.connected_since or since, lost_since=None
         )
@@ -490,7 +491,7 @@ class HttpCarrier(ABC):
                 self.hold_back(min(PAUSE_S * 2.0 ** (1 + self._lost_probes), _LONGEST_SILENCE_S))
 
     def _mark_held(self) -> None:
-        why = f"{self._unclear_in_a_row} requests in a row without a clear answer"
+        why = Phrase("{n} requests in a row had no clear answer", n=self._unclear_in_a_row)
         if not self._health.probing:
             self.log.error("link is probing", why=why)
         self._health.probing, self._health.refusing_since = why, None
@@ -560,11 +561,11 @@ class HttpCarrier(ABC):
     def _failed(self, error: Exception, progress: Progress) -> Failure:
         if isinstance(error, _NO_CONNECTION) or progress.is_unwritten:
             self.hold_back(PAUSE_S)
-            self._health.refused(f"no connection: {cause_of(error)}")
+            self._health.refused(Phrase("no connection: {why}", why=cause_of(error)))
             self._health.lost()
-            return Deferred(f"no connection: {cause_of(error)}", PAUSE_S)
-        self._health.refused(f"the answer was lost: {cause_of(error)}")
-        return Unknown(f"the answer was lost: {cause_of(error)}")
+            return Deferred(Phrase("no connection: {why}", why=cause_of(error)), PAUSE_S)
+        self._health.refused(Phrase("the answer was lost: {why}", why=cause_of(error)))
+        return Unknown(Phrase("the answer was lost: {why}", why=cause_of(error)))
 
     async def _exchange(
         self,

@@ -74,7 +74,7 @@ class Login:
 
 
 LOGIN, PLAIN, ACCENTED = "/login.jsp", "/send.jsp", "/send_2.jsp"
-STRANGE = "MobiFone refuses message after message, for a reason that we do not know (no balance? sender ID?)."
+STRANGE = "MobiFone keeps rejecting messages for an unknown reason. Possible causes: no balance, sender ID."
 ENDED_TWICE = Deferred("session ended twice", retry_after_s=5.0, counts=True)
 # A text with an accent goes as UCS-2 even if GSM-7 has the letter, such as \u00e0.
 _ALL_UCS2 = Tables(gsm7=Table(70, 67))
@@ -142,7 +142,7 @@ class MobifoneCarrier(HttpCarrier):
 
     def _unsupported(self, text: str) -> Rejected | None:
         if self.segments(text) > self.settings.max_segments:
-            return Rejected(f"text: more than {self.settings.max_segments} parts", Reason.WRONG_REQUEST)
+            return Rejected("text: too many parts", Reason.WRONG_REQUEST)
         if not _is_plain(text) and not self.settings.ucs2:
             return Rejected("text: accents, which this link does not take", Reason.WRONG_REQUEST)
         return None

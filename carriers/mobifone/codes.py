@@ -11,6 +11,7 @@ from typing import NamedTuple
 from carriers.contract import Accepted, Deferred, Halted, Reason, Rejected, SubmitResult, Unknown
 from carriers.http import HttpAnswer, failure_of, quoted, redirected
 from carriers.mobifone.settings import Refusal
+from carriers.phrases import Phrase
 
 
 class SessionState(Enum):
@@ -82,12 +83,15 @@ def verdict(
         return failed
     words = said(answer)
     if words is None:
-        return Unknown("the answer can't be read")
+        return Unknown("the answer cannot be read")
     if words.status in own:
         return own[words.status]
     shown = quoted(f"{words.status} {words.message}", *secrets)
     if _PERHAPS_TAKEN.fullmatch(words.status):
-        return Unknown(f"MobiFone answered with status {words.status}", throttled=words.status == "429")
+        return Unknown(
+            Phrase("MobiFone answered with status {status}", status=words.status),
+            throttled=words.status == "429",
+        )
     return _ROWS.get(words.status) or Rejected(shown, Reason.OTHER)
 
 
@@ -100,13 +104,18 @@ def login_verdict(answer: HttpAnswer, secrets: Sequence[str]) -> str | Deferred 
             return failed
         if isinstance(failed, Unknown) and failed.throttled:
             return Deferred("login: http 429", retry_after_s=5.0, throttled=True)
-        return Deferred("login: the answer can't be read", retry_after_s=5.0)
+        return Deferred("login: the answer cannot be read", retry_after_s=5.0)
     if words.status == "200":
         return words.sid or Deferred("login: no sid in the answer", retry_after_s=5.0)
     shown = quoted(f"{words.status} {words.message}", *secrets)
     if _PERHAPS_TAKEN.fullmatch(words.status):
-        return Deferred(f"login {shown}", retry_after_s=5.0, throttled=words.status == "429")
+        return Deferred(
+            Phrase("Login failed: {said}", said=shown), retry_after_s=5.0, throttled=words.status == "429"
+        )
     return Halted(
         f"login {words.status}"[:40],
-        f"MobiFone refuses our login ({shown}): correct user and password, then resume the link.",
+        Phrase(
+            "MobiFone rejects the login ({said}). Correct user and password, then resume the link.",
+            said=shown,
+        ),
     )

@@ -31,7 +31,7 @@ def _refusal(status: str, word: str) -> Refusal:
     if reason is not None:
         return Rejected(status, reason)
     if word == "halted":
-        return Halted(status, "The carrier's own status; the link's setting `statuses` has it halt the link.")
+        return Halted(status, "The link's setting `statuses` halts the link on this status of the carrier.")
     return Deferred(status, retry_after_s=1.0, counts=word == "deferred", throttled=word == "throttled")
 
 

@@ -165,7 +165,7 @@ class Vnpt(WebSimulator):
         self.lists: deque[Sequence[str]] = deque(maxlen=KEPT_LISTS)  # the numbers of the last, taken or not
 
     def now(self) -> datetime:
-        """Return the carrier's time, in Viet Nam."""
+        """Return the carrier's time, in Vietnam."""
         machine, start = datetime.now(VIETNAM), self.behaviour.clock
         begun = datetime.fromisoformat(start).replace(tzinfo=VIETNAM) if start else self._started
         return begun + (machine - self._started) + self._ahead

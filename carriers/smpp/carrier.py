@@ -56,8 +56,8 @@ from carriers.smpp.settings import SmppSettings, limits, read_settings
 from carriers.text import segments
 
 LINK_DOWN = Deferred("link down", retry_after_s=1.0)
-NO_ANSWERS = Deferred("probing: no answers come", retry_after_s=1.0)
-PAUSED = Deferred("probing: every message is put off", retry_after_s=1.0)
+NO_ANSWERS = Deferred("probing: no answers arrive", retry_after_s=1.0)
+PAUSED = Deferred("probing: every message is deferred", retry_after_s=1.0)
 BAD_PHONE = Rejected("phone: digits only", Reason.WRONG_REQUEST)
 
 

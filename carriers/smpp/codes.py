@@ -34,8 +34,8 @@ REFUSALS: dict[int, Refusal] = {
     # 3.4 and V4: bind failed, which may also mean one bind too many and passes; never answers a submit.
     0x0D: Deferred(code(0x0D), TROUBLE_WAIT_S),
     # 3.4 and V4: wrong password, unknown or locked system_id.
-    0x0E: Halted(code(0x0E), "the carrier does not take the password"),
-    0x0F: Halted(code(0x0F), "the carrier does not know the system_id, or has locked it"),
+    0x0E: Halted(code(0x0E), "the carrier rejects the password"),
+    0x0F: Halted(code(0x0F), "the carrier does not know the system_id or has locked it"),
     # 3.4: message queue full; throttled. Neither counts against the message.
     0x14: Deferred(code(0x14), THROTTLED_WAIT_S, throttled=True),
     0x58: Deferred(code(0x58), THROTTLED_WAIT_S, throttled=True),

@@ -306,7 +306,7 @@ def encode_text(settings: SmppSettings, sms: OutboundSms) -> EncodedText | Rejec
     if not sms.text:
         return Rejected("text: empty", Reason.WRONG_REQUEST)
     if len(split_text.parts) > settings.max_segments:
-        return Rejected(f"text: {len(split_text.parts)} parts", Reason.WRONG_REQUEST)
+        return Rejected("text: too many parts", Reason.WRONG_REQUEST)
     if split_text.encoding is Encoding.UCS2 and not settings.ucs2:
         return Rejected("text: the link has no UCS-2", Reason.WRONG_REQUEST)
     try:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from carriers.contract import LinkOptions, Reason, Receipt, ReceiptLevel, ReceiptStatus
 from carriers.options import plain_code
+from carriers.phrases import Phrase
 from carriers.smpp.pdu import (
     ESM_NOTIFICATION,
     ESM_RECEIPT,
@@ -376,7 +377,12 @@ MODES = ("same", "hex_dec", "dec_hex")
 
 
 def wrong_mode(mode: str, fits: str) -> str:
-    return f"id_mode is {mode}, but receipts match their messages with {fits}: set id_mode to {fits}."
+    return Phrase(
+        "id_mode is {mode}, but receipts match messages only with {other}. Set id_mode to {right}.",
+        mode=mode,
+        other=fits,
+        right=fits,
+    )
 
 
 class IdBases:

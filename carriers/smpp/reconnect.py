@@ -13,6 +13,7 @@ import structlog
 
 from carriers.causes import cause_of
 from carriers.contract import CheckFinding, Halted, LinkError, LinkOptions
+from carriers.phrases import Phrase
 from carriers.smpp import pdu
 from carriers.smpp.codes import BIND_HALTS
 from carriers.smpp.session import BindOwner, End, SmppSession
@@ -73,7 +74,7 @@ class Reconnector:
             if isinstance(pause_s, BaseException):
                 fault, pause_s = pause_s, self._settings.reconnect_max_s
                 log.error("fault of a bind", bind=BINDS[self.command], exc_info=fault)
-                end = End(f"an unforeseen fault of Loa: {type(fault).__name__}")
+                end = End(Phrase("an unexpected error in Loa: {kind}", kind=type(fault).__name__))
                 await asyncio.gather(self._give_up(end), return_exceptions=True)
             if pause_s is None:
                 return
@@ -111,9 +112,9 @@ class Reconnector:
                 await loop.create_connection(lambda: session, own.host, own.port, ssl=self._tls)
             end = await session.end
         except TimeoutError:
-            end = End(f"no connection within {own.response_timeout_s:g} s")
+            end = End(Phrase("no connection within {seconds} s", seconds=f"{own.response_timeout_s:g}"))
         except (OSError, UnicodeError) as error:
-            end = End(f"no connection: {cause_of(error)}")
+            end = End(Phrase("no connection: {why}", why=cause_of(error)))
         finally:
             session.finish(end)
         return end

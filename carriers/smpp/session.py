@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Protocol, cast
 
 from carriers.contract import NOT_SENT, Acknowledge, Deferred, Halted
+from carriers.phrases import Phrase
 from carriers.smpp import pdu
 from carriers.smpp.codes import code
 from carriers.smpp.pdu import HEADER, SUBMIT_SM, ShortMessage
@@ -367,7 +368,7 @@ class SmppSession(asyncio.Protocol):
                 else:
                     self._handle_request(command, sequence)
         except pdu.FrameError as error:
-            self.finish(End(f"the stream is no SMPP: {error}"))
+            self.finish(End(Phrase("The peer does not speak SMPP: {why}", why=error)))
         if answers:
             self._answers_came(answers)
         self._leave_when_idle()
@@ -498,7 +499,9 @@ class SmppSession(asyncio.Protocol):
                 self._alive.set_result(None)
         elif enquired == self.command and self.state is State.BINDING:
             if status != pdu.ESME_ROK or command == pdu.GENERIC_NACK:
-                self.finish(End(f"the carrier refused the bind with {code(status)}", status))
+                self.finish(
+                    End(Phrase("the carrier rejected the bind with {code}", code=code(status)), status)
+                )
             else:
                 self.state, self.bound_at = State.BOUND, self._loop.time()
                 self.link.bound(self.command)
@@ -553,13 +556,25 @@ class SmppSession(asyncio.Protocol):
         deadline = now - self.settings.response_timeout_s
         overdue = self._overdue_control(deadline, now)
         if overdue:
-            self.finish(End(f"{overdue} within {self.settings.response_timeout_s:g} s"))
+            self.finish(
+                End(
+                    Phrase(
+                        "{what} within {seconds} s",
+                        what=overdue,
+                        seconds=f"{self.settings.response_timeout_s:g}",
+                    )
+                )
+            )
             return
         silent_since = self._expire(deadline, now)
         self._report_silence(now)
         if self.window.begins_to_hold(len(self.in_flight), now):
             n = self.window.unanswered + len(self.in_flight)
-            why = f"no answer to {n} messages within {self.settings.response_timeout_s:g} s"
+            why = Phrase(
+                "no answer to {n} messages within {seconds} s",
+                n=n,
+                seconds=f"{self.settings.response_timeout_s:g}",
+            )
             self.link.probing(self.command, why, n)
         silent = self._heard <= max(now - self.settings.enquire_link_s, silent_since)
         if silent and self.state is State.BOUND and not self._control:
@@ -575,16 +590,16 @@ class SmppSession(asyncio.Protocol):
         enquired = [at for at, command in self._control.values() if command == pdu.ENQUIRE_LINK]
         if not self.silent and self.sends() and enquired and self._heard <= enquired[0] <= long_ago:
             self.silent = True
-            why = f"nothing was heard for {now - self._heard:.0f} s"
+            why = Phrase("no traffic for {seconds} s", seconds=f"{now - self._heard:.0f}")
             self.link.probing(self.command, why, len(self.in_flight))
 
     def _overdue_control(self, deadline: float, now: float) -> str:
         """Return which response the peer owes the bind since before the deadline; empty if none."""
         for asked_at, command in self._control.values():
             if asked_at <= (max(deadline, now - UNBIND_S) if command == pdu.UNBIND else deadline):
-                return f"no answer to {NAMES[command]}"
+                return Phrase("no answer to {command}", command=NAMES[command])
         if self._paused_at is not None and self._paused_at <= deadline:
-            return "the carrier read nothing"
+            return "the carrier stopped reading"
         return ""
 
     def _expire(self, deadline: float, now: float) -> float:
@@ -603,7 +618,9 @@ class SmppSession(asyncio.Protocol):
             newest, owner, index = self.in_flight.pop(sequence)
             if owner.submit_call is not None:
                 self.window.given_up(newest, now)
-            owner.lost(index, f"no answer within {self.settings.response_timeout_s:g} s")
+            owner.lost(
+                index, Phrase("no answer within {seconds} s", seconds=f"{self.settings.response_timeout_s:g}")
+            )
         return newest
 
     async def enquire(self) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from carriers.phrases import Phrase
 from carriers.text.alphabet import VIETNAMESE, name_of, nfc, septets, unaccent
 
 #: Emergency and state numbers that every text may name; 156 and 5656 take reports of fraud and spam.
@@ -84,12 +85,15 @@ def _links(small: str, allowed: frozenset[str]) -> Iterator[TextFinding]:
         link = match[0].rstrip(".,;:!?)\"'")
         host = _host(link)
         if not _official(host):
-            message = (
-                f"The text links to {host}: a link makes a warning look like the fraud, so leave it out."
+            message = Phrase(
+                "The text links to {host}. Links make a warning look like fraud. Remove it.",
+                host=host,
             )
             yield TextFinding("link", Severity.ERROR, match.start(), len(link), message)
         elif host not in allowed:
-            message = f"The text names {host}: confirm that the address is right, or leave it out."
+            message = Phrase(
+                "The text contains {host}. Confirm that the address is right, or remove it.", host=host
+            )
             yield TextFinding("link", Severity.WARNING, match.start(), len(link), message)
 
 
@@ -124,7 +128,9 @@ def _phones(plain: str, allowed: frozenset[str]) -> Iterator[TextFinding]:
     for at, written in long + short:
         number = _national(written)
         if number not in allowed:
-            message = f"{_masked(number)} is no approved number: have it approved or leave it out."
+            message = Phrase(
+                "{number} is not an approved number. Have it approved or remove it.", number=_masked(number)
+            )
             yield TextFinding("phone", Severity.ERROR, at, len(written), message)
 
 
@@ -203,10 +209,12 @@ def _characters(composed: str) -> Iterator[TextFinding]:
     latin = any(c in VIETNAMESE or (c.isascii() and c.isalpha()) for c in composed)
     for at, c in enumerate(composed):
         if _invisible(c):
-            message = f"{name_of(c)} can't be seen and is used to slip past filters: delete it."
+            message = Phrase("{name} is invisible and is used to evade filters. Delete it.", name=name_of(c))
             yield TextFinding("invisible", Severity.ERROR, at, 1, message)
         elif latin and _false_letter(c):
-            message = f"{c} is {name_of(c)}, not a letter of Vietnamese: type it again."
+            message = Phrase(
+                "{letter} is {name}, not a Vietnamese letter. Type it again.", letter=c, name=name_of(c)
+            )
             yield TextFinding("false_letter", Severity.ERROR, at, 1, message)
 
 

@@ -29,6 +29,7 @@ from carriers.contract import (
 )
 from carriers.http import Failure, HttpAnswer, HttpCarrier
 from carriers.options import Adapter
+from carriers.phrases import Phrase
 from carriers.viettel import soap
 from carriers.viettel.codes import DUPLICATE, TAKEN, CodeTable, Refusal, bare, of_all
 from carriers.viettel.queries import ViettelQueries
@@ -74,7 +75,7 @@ class ListAnswer:
 
     def _read(self, sms: OutboundSms, details: Sequence[BatchItem]) -> SubmitResult:
         if any(detail.receiver != sms.phone for detail in details):
-            return Unknown("the answer has our id with another number")
+            return Unknown("the answer pairs the message id with another number")
         if self._list_refusal is not None:
             return self._list_refusal
         verdicts = {self._verdict(detail, sms.again) for detail in details}
@@ -87,7 +88,7 @@ class ListAnswer:
         if not isinstance(verdict, Accepted) or detail.result != "1":
             return verdict  # a duplicate that counts as taken had another id
         if self._top.result != "1":
-            return Unknown("the answer takes this message and refuses its list")
+            return Unknown("the answer accepts this message but rejects its list")
         return Accepted((detail.msg_id,))
 
     def _refusal_of_all(self, count: int) -> Refusal | None:
@@ -101,10 +102,17 @@ class ListAnswer:
 
     def _silent(self) -> str:
         item = self._book.quoted(self._top.message)
-        return f"the answer does not name this message: result {self._book.quoted(self._top.result)}, {item}"
+        return Phrase(
+            "the answer does not mention this message: result {result}, {words}",
+            result=self._book.quoted(self._top.result),
+            words=item,
+        )
 
 
-STRANGE = "The carrier refuses message after message in words that we do not know (no balance? too fast?)."
+STRANGE = (
+    "The carrier keeps rejecting messages with an unknown code. Possible causes: no balance, "
+    "sending too fast."
+)
 
 
 def viettel(link: LinkOptions) -> Carrier:
@@ -141,9 +149,9 @@ class ViettelCarrier(HttpCarrier):
 
     def _unsupported(self, text: str) -> Rejected | None:
         if len(text.encode("utf-8", "surrogatepass")) > self.settings.max_bytes:
-            return Rejected(f"text: longer than {self.settings.max_bytes} bytes", Reason.WRONG_REQUEST)
+            return Rejected("text: too many bytes", Reason.WRONG_REQUEST)
         if self.segments(text) > self.settings.max_segments:
-            return Rejected(f"text: more than {self.settings.max_segments} parts", Reason.WRONG_REQUEST)
+            return Rejected("text: too many parts", Reason.WRONG_REQUEST)
         if not text.isascii() and not self.settings.accented:
             return Rejected("text: accents, which this link does not take", Reason.WRONG_REQUEST)
         return None
@@ -189,7 +197,11 @@ class ViettelCarrier(HttpCarrier):
         if not isinstance(answer, Element):
             return answer
         found = child(answer, "return")
-        return Unknown(f"the answer to {operation} is empty") if found is None else found
+        return (
+            Unknown(Phrase("the answer to {operation} is empty", operation=operation))
+            if found is None
+            else found
+        )
 
     async def _call(self, operation: str, *inside: Markup) -> Element | Failure:
         answer = await self.exchange("POST", content=soap.request(operation, *inside), headers=soap.HEADERS)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from carriers.contract import Accepted, Deferred, Halted, Reason, Rejected, SubmitResult, Unknown
 from carriers.http import quoted
+from carriers.phrases import Phrase
 
 Refusal = Rejected | Halted | Deferred
 
@@ -18,7 +19,7 @@ NETWORKS = {"vt": "viettel", "vn": "vnpt", "mb": "mobifone", "vm": "vietnamobile
 _OWN_NETWORK = "vt"
 _ALIAS_INVALID = "ALIAS_INVALID"
 _IP_INVALID = "IP_INVALID"
-_OURS = "Loa did not fill a field as this link wants it: compare the settings with the contract."
+_OURS = "Loa did not fill in a field that this link requires. Compare the settings with the contract."
 
 
 class MessageCode(NamedTuple):
@@ -41,17 +42,20 @@ TABLE: Sequence[MessageCode] = (
     MessageCode("Password: NULL_OR_BLANK", Halted("PASSWORD NULL_OR_BLANK", "The password is empty."), "T5"),
     MessageCode(
         "CP_CODE_NOT_FOUND",
-        Halted("CP_CODE_NOT_FOUND", "The carrier does not know our CP code: correct cp_code."),
+        Halted("CP_CODE_NOT_FOUND", "The carrier does not know the CP code. Correct cp_code."),
         "T5 T6 T7",
     ),
     MessageCode(
         "WRONG_INFORMATION_AUTHENTICATE",
-        Halted("WRONG_INFORMATION_AUTHENTICATE", "User or password is wrong: correct them."),
+        Halted("WRONG_INFORMATION_AUTHENTICATE", "User or password is wrong. Correct them."),
         "T5 T6 T7",
     ),
     MessageCode(
         _IP_INVALID,  # see _address
-        Halted(_IP_INVALID, "The carrier does not let our address in: have it put on its list."),
+        Halted(
+            _IP_INVALID,
+            "The carrier does not allow this server's address. Ask the carrier to add it to its list.",
+        ),
         "T5 T7",
     ),
     MessageCode("RequestID: NULL_OR_BLANK", Halted("REQUEST_ID NULL_OR_BLANK", _OURS), "T5"),
@@ -121,12 +125,14 @@ class CodeTable:
         refusal, taken = self.refusal(message), bare(TAKEN) in bare(message)
         shown = self.quoted(message)
         if result == "1":
-            return Accepted() if refusal is None else Unknown(f"result 1, but: {shown}")
+            return Accepted() if refusal is None else Unknown(Phrase("result 1, but: {words}", words=shown))
         if result != "0" or taken:
-            return Unknown(f"result {self.quoted(result) or 'missing'}: {shown}")
+            return Unknown(
+                Phrase("result {result}: {words}", result=self.quoted(result) or "missing", words=shown)
+            )
         if refusal == DUPLICATE and again:
             return Accepted()
-        return refusal or Rejected(shown or "result 0 without a word", Reason.OTHER)
+        return refusal or Rejected(shown or "result 0 without a message", Reason.OTHER)
 
     def quoted(self, words: str) -> str:
         """Make the carrier's words fit to keep and show."""
@@ -140,7 +146,9 @@ def _alias(message: str, result: Refusal) -> Refusal | None:
         return None
     telco, code = found[1].lower(), f"{_ALIAS_INVALID}:TELCO={found[1].upper()}"
     if telco == _OWN_NETWORK:  # every number of this carrier would be refused
-        return Halted(code, "The sender ID is not registered: have the carrier register it, then resume.")
+        return Halted(
+            code, "The sender ID is not registered. Ask the carrier to register it, then resume the link."
+        )
     return Rejected(code, Reason.OTHER_NETWORK, NETWORKS.get(telco, ""))
 
 
@@ -149,4 +157,10 @@ def _address(message: str, result: Refusal) -> Refusal | None:
     found = re.search(r"YOUR IP:\s*([0-9a-fA-F.:]{3,45})", message, re.IGNORECASE)
     if result.code != _IP_INVALID or found is None:
         return None
-    return Halted(_IP_INVALID, f"The carrier does not let {found[1]} in: have this address put on its list.")
+    return Halted(
+        _IP_INVALID,
+        Phrase(
+            "The carrier does not allow {address}. Ask the carrier to add this address to its list.",
+            address=found[1],
+        ),
+    )

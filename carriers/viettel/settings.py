@@ -72,7 +72,7 @@ def _refusal(text: str, word: str, reason: Reason | None) -> Refusal:
     if reason is not None:
         return Rejected(code, reason)
     if word == "halted":
-        return Halted(code, "The carrier's own word; the link's setting `messages` has it halt the link.")
+        return Halted(code, "The link's setting `messages` halts the link on this message of the carrier.")
     return Deferred(code, retry_after_s=1.0, counts=word == "deferred", throttled=word == "throttled")
 
 

@@ -7,6 +7,7 @@ from xml.etree.ElementTree import Element
 
 from carriers.contract import Halted, Unknown
 from carriers.http import Failure, HttpAnswer, failure_of
+from carriers.phrases import Phrase
 from carriers.xml import Markup, XmlError, child, child_text, document, find, local_name, read_xml, write
 
 ENVELOPE = "http://schemas.xmlsoap.org/soap/envelope/"
@@ -33,11 +34,13 @@ def response(answer: HttpAnswer, operation: str, quoted: Callable[[str], str]) -
     quoted: makes the carrier's words fit to keep and show.
     """
     if answer.status not in (200, 500):  # a fault comes with 500
-        return failure_of(answer) or Unknown(f"the carrier answered with HTTP {answer.status}")
+        return failure_of(answer) or Unknown(
+            Phrase("the carrier answered with HTTP {status}", status=answer.status)
+        )
     try:
         root = read_xml(answer.body)
     except XmlError as error:
-        return failure_of(answer) or Unknown(f"the answer can't be read: {error}")
+        return failure_of(answer) or Unknown(Phrase("the answer cannot be read: {why}", why=error))
     fault = find(root, "Fault")
     if fault is not None:
         return _fault_result(fault, quoted)
@@ -48,7 +51,11 @@ def _inside(root: Element, operation: str) -> Element | Unknown:
     body = child(root, "Body") if local_name(root) == "Envelope" else None
     found = None if body is None else child(body, f"{operation}Response")
     return (
-        Unknown(f"the answer is no SOAP envelope with an answer to {operation}") if found is None else found
+        Unknown(
+            Phrase("the answer is not a SOAP envelope with an answer to {operation}", operation=operation)
+        )
+        if found is None
+        else found
     )
 
 
@@ -57,5 +64,8 @@ def _fault_result(fault: Element, quoted: Callable[[str], str]) -> Failure:
     code = child_text(fault, "faultcode").rpartition(":")[2].partition(".")[0]
     words = quoted(child_text(fault, "faultstring"))
     if code.lower() in _OUR_FAULT:
-        return Halted(f"soap fault {code}"[:40], f"The carrier's service can't read our request: {words}")
-    return Unknown(f"soap fault {quoted(code)}: {words}")
+        return Halted(
+            f"soap fault {code}"[:40],
+            Phrase("The carrier's service cannot read the request: {words}", words=words),
+        )
+    return Unknown(Phrase("soap fault {code}: {words}", code=quoted(code), words=words))

@@ -26,6 +26,7 @@ from carriers.contract import (
 )
 from carriers.http import Failure, HttpAnswer, HttpCarrier
 from carriers.options import VIETNAM, Adapter
+from carriers.phrases import Phrase
 from carriers.text import nfc
 from carriers.vnpt import codec
 from carriers.vnpt.account_check import AccountCheck
@@ -79,9 +80,9 @@ async def send_lists(lists: Iterable[Sequence[int]], send: Send) -> dict[int, Su
 SEND = "send_sms_list"
 PLAIN, ACCENTED = "0", "8"
 BAD_PHONE = Rejected("not 84 and nine digits", Reason.NO_SUCH_NUMBER)
-BAD_TEXT = Rejected("a character that can't be carried", Reason.WRONG_REQUEST)
+BAD_TEXT = Rejected("a character that cannot be transmitted", Reason.WRONG_REQUEST)
 # VNPT takes DATACODING 8 towards VinaPhone numbers only (V2).
-TOO_LONG = Rejected("more parts than the link carries", Reason.WRONG_REQUEST)
+TOO_LONG = Rejected("more parts than the link allows", Reason.WRONG_REQUEST)
 ACCENTS_OFF_NET = Rejected("accents towards another network", Reason.WRONG_REQUEST)
 
 
@@ -145,8 +146,14 @@ class VnptCarrier(HttpCarrier):
         if sender.casefold() != own.label.casefold():
             return Halted(
                 "sender ID",
-                f"This link sends as {own.label} (label_id {own.label_id}), and the campaign as {sender}: "
-                "give that sender ID a link of its own, or the campaign this one.",
+                Phrase(
+                    "This link sends as {label} (label_id {id}), but the campaign as {sender}. "
+                    "Give that sender ID its own link, or use this link's sender ID in the "
+                    "campaign.",
+                    label=own.label,
+                    id=own.label_id,
+                    sender=sender,
+                ),
             )
         if self.segments(composed) > own.max_segments:
             return TOO_LONG
@@ -155,8 +162,11 @@ class VnptCarrier(HttpCarrier):
             known = ", ".join(template.id for template in own.templates)
             return Halted(
                 "no template",
-                f"The campaign's text fits none of the link's templates ({known}): have it registered with "
-                "VNPT, add it to templates, start again and resume the link.",
+                Phrase(
+                    "The campaign's text matches none of the link's templates ({known}). Have it "
+                    "registered with VNPT, add it to templates, restart Loa and resume the link.",
+                    known=known,
+                ),
             )
         template, parameters = found
         # A template without parameters still needs one empty pair (V2).
@@ -213,7 +223,11 @@ class VnptCarrier(HttpCarrier):
             case Wait() as wait:
                 return Verdict(self._wait(code, wait), row.of_one_number)
             case Halted(_, reason):
-                return Verdict(Halted(code, f"{reason} VNPT: {said}" if said else reason))
+                return Verdict(
+                    Halted(
+                        code, Phrase("{reason} VNPT: {said}", reason=reason, said=said) if said else reason
+                    )
+                )
             case Rejected(_, Reason.OTHER_NETWORK) as elsewhere:
                 return Verdict(replace(elsewhere, network=network_in(codec.words(reply))), row.of_one_number)
             case Unknown(reason):

@@ -45,7 +45,7 @@ def reply(answer: HttpAnswer) -> Reply | Failure:
     try:
         found = _from_xml(answer.body) if is_xml else _from_json(answer.body)
     except (ValueError, RecursionError):
-        return Unknown("the answer can't be read")
+        return Unknown("the answer cannot be read")
     return Unknown("the answer has no RPLY in it") if found is None else found
 
 

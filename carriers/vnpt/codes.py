@@ -17,6 +17,7 @@ from carriers.contract import (
     SubmitResult,
     Unknown,
 )
+from carriers.phrases import Phrase
 
 
 class Wait(Enum):
@@ -37,11 +38,11 @@ class ReplyCode(NamedTuple):
 
 
 def _halt(code: str, what_to_do: str) -> Halted:
-    return Halted(code, f"{what_to_do} Then resume the link.")
+    return Halted(code, Phrase("{what} Then resume the link.", what=what_to_do))
 
 
 def _top_up(code: str, whose: str) -> Halted:
-    return _halt(code, f"The {whose} package is used up: have VNPT top it up.")
+    return _halt(code, Phrase("The {whose} package is used up. Ask VNPT to top it up.", whose=whose))
 
 
 # Codes of send_sms_list. Sources: docs/carriers/vnpt.md; * was seen in recorded answers (V1). What would
@@ -55,58 +56,61 @@ TABLE: Sequence[ReplyCode] = (
         "1",
         _halt(
             "1",
-            "VNPT refuses our account or our address: correct user and password, or have VNPT let the "
-            "address in that its answer names.",
+            "VNPT rejects the account or this server's address. Correct user and password, or ask "
+            "VNPT to allow the address in its answer.",
         ),
         "V1* V2 V4 V5",
     ),
-    ReplyCode("2", _halt("2", "VNPT reads times in another way: correct schedule_format."), "V1* V2 V4 V5"),
     ReplyCode(
-        "3", _halt("3", "VNPT does not know the operation: compare base_url with the contract."), "V2 V4 V5"
+        "2", _halt("2", "VNPT reads times in a different format. Correct schedule_format."), "V1* V2 V4 V5"
+    ),
+    ReplyCode(
+        "3", _halt("3", "VNPT does not know the operation. Compare base_url with the contract."), "V2 V4 V5"
     ),
     ReplyCode(
         "7",
         _halt(
             "7",
-            "The template is not approved, or agent, contract, label and template do not belong together: "
-            "compare templates, label_id, contract_id and agent_id with `loa carrier check`.",
+            "The template is not approved, or agent, contract, label and template do not belong "
+            "together. Compare templates, label_id, contract_id and agent_id with `loa carrier "
+            "check`.",
         ),
         "V1* V2 V4 V5",
     ),
     ReplyCode("8", Wait.HOURS, "V1 V2 V5"),
-    ReplyCode("9", _halt("9", "The template is not for this kind of traffic: correct traffic."), "V1* V2 V5"),
-    ReplyCode("10", _halt("10", "VNPT does not know the portal user: correct portal_user."), "V1* V2 V4 V5"),
+    ReplyCode("9", _halt("9", "The template is for another kind of traffic. Correct traffic."), "V1* V2 V5"),
+    ReplyCode("10", _halt("10", "VNPT does not know the portal user. Correct portal_user."), "V1* V2 V4 V5"),
     ReplyCode("11", Rejected("11", Reason.FILTERED), "V1* V2 V4 V5"),
     ReplyCode("12", Wait.POLICY, "V2 V4 V5"),
-    ReplyCode(
-        "13", _halt("13", "The contract is wrong or not in force: compare contract_id."), "V1* V2 V4 V5"
-    ),
-    ReplyCode("14", _halt("14", "The label is wrong or not active: compare label_id."), "V1* V2 V4 V5"),
-    ReplyCode("15", _halt("15", "The agent is wrong or not active: compare agent_id."), "V1* V2 V4 V5"),
+    ReplyCode("13", _halt("13", "The contract is wrong or not in force. Check contract_id."), "V1* V2 V4 V5"),
+    ReplyCode("14", _halt("14", "The label is wrong or not active. Check label_id."), "V1* V2 V4 V5"),
+    ReplyCode("15", _halt("15", "The agent is wrong or not active. Check agent_id."), "V1* V2 V4 V5"),
     ReplyCode("16", Deferred("16", 1.0, throttled=True), "V2 V5"),
     ReplyCode("17", Rejected("17", Reason.WRONG_REQUEST), "V1* V2 V5"),
     ReplyCode("20", _top_up("20", "contract's"), "V2 V5"),
     ReplyCode("21", _top_up("21", "customer's"), "V1* V2 V5"),
     ReplyCode("22", _top_up("22", "agent's"), "V1* V2 V5"),
     ReplyCode("23", Rejected("23", Reason.NO_SUCH_NUMBER), "V1* V2 V5", of_one_number=True),
-    ReplyCode("24", _halt("24", "VNPT takes our time for past: compare both clocks."), "V1* V2 V5"),
+    ReplyCode("24", _halt("24", "VNPT considers the sending time past. Compare both clocks."), "V1* V2 V5"),
     ReplyCode("25", Rejected("25", Reason.OTHER_NETWORK), "V1* V2 V5", of_one_number=True),
     ReplyCode("26", Wait.TOMORROW, "V1 V2 V5", of_one_number=True),
     ReplyCode("27", Rejected("27", Reason.FILTERED), "V2 V5"),
     ReplyCode("28", Rejected("28", Reason.FILTERED), "V2 V5"),
-    ReplyCode("29", _halt("29", "The sender ID's registration has run out: have it renewed."), "V1* V2 V5"),
+    ReplyCode("29", _halt("29", "The sender ID's registration has expired. Have it renewed."), "V1* V2 V5"),
     ReplyCode("30", Rejected("30", Reason.FILTERED), "V1* V2 V5"),
-    ReplyCode("31", _halt("31", "VNPT has the customer (adser) as not active: ask VNPT."), "V1* V2 V5"),
-    ReplyCode("32", _halt("32", "VNPT does not know the template id: compare templates."), "V5"),
+    ReplyCode("31", _halt("31", "VNPT lists the customer (adser) as inactive. Ask VNPT."), "V1* V2 V5"),
+    ReplyCode("32", _halt("32", "VNPT does not know the template id. Check templates."), "V5"),
     # We never send a request id twice. Whoever did, such as a proxy that repeated the request, may have had
     # the messages taken or not: only a status query can tell.
-    ReplyCode("33", Unknown("VNPT has seen our request id before (code 33)"), "V2"),
+    ReplyCode("33", Unknown("VNPT has seen this request id before (code 33)"), "V2"),
     ReplyCode(
-        "34", _halt("34", "The contract wants encrypted lists, which this link does not send."), "V1* V2 V5"
+        "34",
+        _halt("34", "The contract requires encrypted lists, which this link does not send."),
+        "V1* V2 V5",
     ),
-    ReplyCode("35", _halt("35", "VNPT takes our list for an encrypted one: ask VNPT."), "V1* V2 V5"),
-    ReplyCode("36", _halt("36", "VNPT takes our list for an encrypted one: ask VNPT."), "V1* V2 V5"),
-    ReplyCode("101", _halt("101", "VNPT can't read our request: compare format and xml_name."), "V4"),
+    ReplyCode("35", _halt("35", "VNPT takes the list for an encrypted one. Ask VNPT."), "V1* V2 V5"),
+    ReplyCode("36", _halt("36", "VNPT takes the list for an encrypted one. Ask VNPT."), "V1* V2 V5"),
+    ReplyCode("101", _halt("101", "VNPT cannot read the request. Check format and xml_name."), "V4"),
 )
 _ROWS = {row.code: row for row in TABLE}
 
@@ -153,7 +157,7 @@ _HOLDERS = {prefix: network for network, prefixes in RANGES.items() for prefix i
 def row_of(code: str) -> ReplyCode:
     """Return the code's row; an undocumented code is Unknown and kept as it came."""
     return _ROWS.get(code) or ReplyCode(
-        code, Unknown(f"VNPT answered with code {code}, which is not documented"), ""
+        code, Unknown(Phrase("VNPT answered with code {code}, which is not documented", code=code)), ""
     )
 
 

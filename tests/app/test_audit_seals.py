@@ -121,11 +121,14 @@ def seal_of_another(c: Connection) -> None:
 
 
 REWRITTEN: dict[str, tuple[Callable[[Connection], None], str]] = {
-    "an act is another one, and the chain computed again": (rewritten_whole, "Row 2 .* bears a seal that"),
-    "the seals are taken away": (without_seals, "Row 1 bears no seal"),
-    "an act is left out": (one_left_out, "Row 3 .* bears a seal that"),
-    "an act is added": (one_more, "Row 6 .* bears a seal that"),
-    "a seal is another row's": (seal_of_another, "Row 3 .* bears a seal that"),
+    "an act is another one, and the chain computed again": (
+        rewritten_whole,
+        r"The seal of audit row 2 \(run\.rate by Mallory\) does not match",
+    ),
+    "the seals are taken away": (without_seals, "Row 1 has no seal"),
+    "an act is left out": (one_left_out, "seal of audit row 3 .* does not match"),
+    "an act is added": (one_more, "seal of audit row 6 .* does not match"),
+    "a seal is another row's": (seal_of_another, "seal of audit row 3 .* does not match"),
 }
 
 
@@ -145,7 +148,7 @@ def test_a_chain_that_was_computed_again_is_found(opened: Open, how: str) -> Non
 def test_an_act_of_a_process_without_the_key_is_named(opened: Open) -> None:
     written(opened())
     written(opened(None), 1)
-    assert fault(opened()).startswith("Row 6 bears no seal")
+    assert fault(opened()).startswith("Row 6 has no seal")
 
 
 @pytest.mark.longer
@@ -159,9 +162,9 @@ def test_an_end_that_was_cut_off_is_found_by_what_is_kept_outside(opened: Open, 
     assert file.stat().st_mode & 0o077 == 0
     db.write(lambda c: c.execute(delete(table).where(table.c.id > 3)))
     assert fault(db) == ""
-    assert "Rows after 3 are cut off: row 6 was there on" in fault(db, file)
+    assert "Rows after 3 are missing: row 6 existed on " in fault(db, file)
     written(db, 4)  # Loa goes on with the shortened chain
-    assert "Row 6 is not the one of" in fault(db, file)
+    assert "Row 6 differs from the row of " in fault(db, file)
 
 
 def test_what_an_order_about_rejected_messages_says_is_kept_outside_at_once(opened: Open, file: Path) -> None:
@@ -186,7 +189,7 @@ def test_a_database_that_was_put_back_is_compared_from_there_on(opened: Open, fi
     audit_heads.branch(file, agreed)
     assert fault(db, file) == ""
     db.write(lambda c: c.execute(delete(table).where(table.c.id > 5)))
-    assert "Rows after 5 are cut off" in fault(db, file)
+    assert "Rows after 5 are missing: row 6 existed on " in fault(db, file)
 
 
 def begun(c: Connection, upto: int, months: int) -> Row[Any]:
@@ -208,9 +211,9 @@ def test_rows_that_are_said_to_be_erased_before_their_time_are_named(opened: Ope
 
     db.write(begun, 5, 24)
     assert fault(db) == ""
-    assert "was to be kept for 24 months" in fault(db, file)
+    assert "Rows 1 to 5 were erased by certificate 1, but row 5 of " in fault(db, file)
     db.write(lambda c: c.execute(update(erasures).values(months=1)))
-    assert "was to be kept for 24 months" in fault(db, file)
+    assert "Rows 1 to 5 were erased by certificate 1, but row 5 of " in fault(db, file)
 
 
 def erased(db: Database, months: int) -> None:
@@ -246,14 +249,14 @@ def another_row(c: Connection) -> None:
     c.execute(update(table).where(table.c.id == 7).values(who="Mallory"))
 
 
-KEPT_FOR = "row 3 of .* was to be kept for {} months"
+KEPT_FOR = "row 3 of .* had to be kept for {} months"
 # The certificate's months, what was altered, the key, the age of an erased row in days, what is told.
 ERASED: dict[str, tuple[int, Callable[[Connection], None], str | None, int, str]] = {
     "by a shorter term of then": (12, nothing, ONE, 400, ""),
     "by a shorter term, and too early": (12, nothing, ONE, 300, KEPT_FOR.format(12)),
     "by a longer term of then": (36, nothing, ONE, 800, ""),
     "the certificate was made shorter": (24, shorter_certificate, ONE, 400, KEPT_FOR.format(24)),
-    "the act was made shorter too": (24, shorter_act, ONE, 400, "Row 6 .* bears a seal that was not"),
+    "the act was made shorter too": (24, shorter_act, ONE, 400, "seal of audit row 6 .* does not match"),
     "no key tells whether the act is right": (12, nothing, None, 400, KEPT_FOR.format(24)),
     "no key, and old enough by the term in force": (12, nothing, None, 800, ""),
     "by less than settings take": (1, nothing, ONE, 300, KEPT_FOR.format(12)),
@@ -288,7 +291,7 @@ def test_an_act_of_before_it_said_the_term_counts_as_the_term_in_force(opened: O
 def test_the_key_is_changed_and_every_seal_goes_over_to_it(opened: Open) -> None:
     written(opened())
     assert fault(opened(TWO, ONE)) == ""
-    assert "bears a seal that was not made with secret_key" in fault(opened(TWO))
+    assert "The seal of audit row 1 (run.rate by Lan) does not match secret_key" in fault(opened(TWO))
     assert opened(TWO, ONE).write(reseal, "host", vault_of(settings(TWO, ONE))) == 5
     db = opened(TWO)
     assert (found(db).rows, fault(db)) == (6, "")  # the act that says so is the sixth
@@ -298,9 +301,9 @@ def test_the_key_is_changed_and_every_seal_goes_over_to_it(opened: Open) -> None
 def test_acts_of_before_the_key_are_sealed_on_the_word_of_who_has_compared_the_head(opened: Open) -> None:
     written(opened(None))
     db = opened()
-    assert fault(db).startswith("Row 1 bears no seal")
+    assert fault(db).startswith("Row 1 has no seal")
     head = db.read(audit.head)
-    with pytest.raises(Conflict, match="The head of the chain is not"):
+    with pytest.raises(Conflict, match="The head of the chain is"):
         db.write(audit.seal_all, "host", f"4:{head.hash}")
     assert db.write(audit.seal_all, "host", head.said) == 5
     assert (found(db).rows, fault(db)) == (6, "")
@@ -315,7 +318,7 @@ def test_and_nothing_is_sealed_that_does_not_fit(opened: Open) -> None:
     written(db)
     db.write(rewritten_whole)
     head = db.read(audit.head)
-    with pytest.raises(Conflict, match=r"Row 2 .* bears a seal that"):
+    with pytest.raises(Conflict, match=r"The seal of audit row 2 \(run\.rate by Mallory\) does not match"):
         db.write(audit.seal_all, "host", head.said)
 
 
@@ -364,7 +367,7 @@ def test_two_databases_of_one_data_folder_do_not_warn_of_each_other(
     db = Database(new_postgresql_url)
     db.write(lambda c: c.execute(delete(table).where(table.c.id == 2)))
     db.close()
-    assert "Rows after 1 are cut off" in run("audit", "verify", server=True)
+    assert "Rows after 1 are missing: row 2 existed on " in run("audit", "verify", server=True)
     assert "3 acts, all as they were written" in run("audit", "verify", server=False)
 
 

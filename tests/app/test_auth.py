@@ -43,13 +43,13 @@ def test_the_secret_is_not_in_the_database(db: Database) -> None:
 )
 def test_every_wrong_key_gets_the_same_answer(db: Database, wrong: str) -> None:
     _, prefix, secret = db.write(create_key, "phone room").split("_", 2)
-    with pytest.raises(Unauthorised, match="This API key is not known"):
+    with pytest.raises(Unauthorised, match="This API key is unknown"):
         db.read(find_caller, wrong.format(prefix=prefix, secret=secret))
 
 
 def test_a_name_is_taken_once(db: Database) -> None:
     db.write(create_key, "phone room")
-    with pytest.raises(Conflict, match="exists already"):
+    with pytest.raises(Conflict, match="A key named phone room already exists"):
         db.write(create_key, "phone room")
 
 
@@ -95,7 +95,7 @@ def test_nobody_is_taken_for_another_by_capitals_or_blanks(db: Database, other: 
     if other == "lan":  # another name
         db.write(create_key, other)
         return
-    with pytest.raises(Conflict, match="named lân hà exists already"):
+    with pytest.raises(Conflict, match="A key named lân hà already exists"):
         db.write(create_key, other)
 
 

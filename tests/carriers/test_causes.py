@@ -34,38 +34,38 @@ REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (UnicodeError("label too long"), "the host's name is no name"),
-        (UnicodeEncodeError("idna", "a", 0, 1, "label too long"), "the host's name is no name"),
-        (REFUSED, "nothing answers at this address and port"),
-        (ConnectionResetError(104, "x"), "the connection was cut"),
-        (_NarrowerError(104, "x"), "the connection was cut"),
-        (BrokenPipeError(32, "x"), "the connection was cut"),
-        (TimeoutError(), "nothing came in time"),
-        (raised(httpx.WriteTimeout(""), TimeoutError()), "what was sent was not taken in time"),
-        (httpx.ReadTimeout(""), "nothing came in time"),
+        (UnicodeError("label too long"), "the host name is not valid"),
+        (UnicodeEncodeError("idna", "a", 0, 1, "label too long"), "the host name is not valid"),
+        (REFUSED, "nothing is listening at this address and port"),
+        (ConnectionResetError(104, "x"), "the connection was closed"),
+        (_NarrowerError(104, "x"), "the connection was closed"),
+        (BrokenPipeError(32, "x"), "the connection was closed"),
+        (TimeoutError(), "no answer in time"),
+        (raised(httpx.WriteTimeout(""), TimeoutError()), "sending the request timed out"),
+        (httpx.ReadTimeout(""), "no answer in time"),
         (httpx.PoolTimeout(""), "all connections were busy"),
         (httpx.ConnectError("x"), "the host can't be reached"),
-        (httpx.ReadError("x"), "the connection was cut"),
-        (httpx.RemoteProtocolError("x"), "the connection was cut, or the answer is no HTTP"),
+        (httpx.ReadError("x"), "the connection was closed"),
+        (httpx.RemoteProtocolError("x"), "the connection was closed, or the answer is not HTTP"),
         (
             raised(httpx.ConnectError("x"), OSError("all failed"), REFUSED),
-            "nothing answers at this address and port",
+            "nothing is listening at this address and port",
         ),
         (
             raised(httpx.ConnectError("x"), ExceptionGroup("all", [REFUSED])),
-            "nothing answers at this address and port",
+            "nothing is listening at this address and port",
         ),
         (OSError("Multiple exceptions: [Errno 111], [Errno 101]"), "the host can't be reached"),
-        (OSError(errno.ENETUNREACH, "x"), "there is no way to the host's network"),
+        (OSError(errno.ENETUNREACH, "x"), "the host's network is unreachable"),
         (OSError(errno.ENOSPC, "x"), "no space left on device"),
         (
             socket.gaierror(-2, "Name or service not known"),
-            "the host's name can't be looked up (Name or service not known)",
+            "the host name cannot be resolved (Name or service not known)",
         ),
-        (ssl.SSLError(8, "x"), "the connection was cut"),
-        (PermissionError(13, "x", "/secret/place"), "this account has no right to it"),
-        (KeyError("0912345678"), "a fault in the program, which its log has"),
-        (None, "a fault in the program, which its log has"),
+        (ssl.SSLError(8, "x"), "the connection was closed"),
+        (PermissionError(13, "x", "/secret/place"), "this account has no permission"),
+        (KeyError("0912345678"), "an error in Loa; see its log"),
+        (None, "an error in Loa; see its log"),
     ],
 )
 def test_a_cause_is_told_in_words(error: BaseException | None, words: str) -> None:
@@ -75,7 +75,7 @@ def test_a_cause_is_told_in_words(error: BaseException | None, words: str) -> No
 def test_causes_that_lead_in_a_circle_are_told_as_well() -> None:
     one, other = RuntimeError(), ValueError()
     one.__cause__, other.__cause__ = other, one
-    assert cause_of(one) == "a fault in the program, which its log has"
+    assert cause_of(one) == "an error in Loa; see its log"
 
 
 async def test_real_connections_that_are_refused_are_told_alike_by_asyncio_and_httpx() -> None:
@@ -86,7 +86,7 @@ async def test_real_connections_that_are_refused_are_told_alike_by_asyncio_and_h
             with pytest.raises(httpx.ConnectError) as posted:
                 await client.get(f"http://127.0.0.1:{port}/")
     assert [cause_of(each.value) for each in (asked, posted)] == 2 * [
-        "nothing answers at this address and port"
+        "nothing is listening at this address and port"
     ]
 
 

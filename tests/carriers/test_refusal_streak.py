@@ -49,7 +49,7 @@ def test_refusals_for_a_reason_of_ours_halt_after_so_many(reason: Reason) -> Non
     halted = results[-1]
     assert isinstance(halted, Halted)
     assert halted.code == "0x0A"
-    assert halted.reason.endswith("The last one: 0x0A")
+    assert halted.reason.endswith("Last code: 0x0A")
 
 
 @pytest.mark.parametrize("reason", [each for each in Reason if each not in OURS])
@@ -99,6 +99,15 @@ def test_many_texts_in_turn_that_are_refused_halt_as_well(texts: int) -> None:
     assert kinds(results[:2001])[Halted] > 0
 
 
+def test_what_a_person_said_of_one_list_holds_for_no_text_that_takes_over_its_count() -> None:
+    row = RefusalStreak(1, HealthRecord())
+    count(row, *[DEAD] * 11, text="first")
+    row.reopened()  # a person has looked at the list of the first text
+    for n in range(99):
+        count(row, *[DEAD] * 12, text=f"{n}")  # a hundred texts now, and the first has the lowest count
+    assert kinds(count(row, *[DEAD] * 12, text="another"))[Halted] > 0
+
+
 @pytest.mark.longer
 def test_a_thousand_texts_that_ended_with_a_dead_number_cost_others_one_refusal_at_most() -> None:
     row = counting()
@@ -144,7 +153,7 @@ def test_the_carriers_own_trouble_uses_up_no_patience_of_messages_once_it_is_eve
     row = counting()
     results = count(row, *[TROUBLE] * 50)
     assert [each.counts for each in results if isinstance(each, Deferred)] == [True] * MOST + [False] * 30
-    assert row.why_paused == "every message is put off (0x08)"
+    assert row.why_paused == "every message is deferred (0x08)"
     assert 4.0 < row.pause_left_s <= 5.0
     count(row, TAKEN)
     assert (row.why_paused, row.pause_left_s) == ("", 0.0)

@@ -49,6 +49,7 @@ from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.release.freeze import Freezer
 from app.security.principal import at_keyboard
 from carriers.contract import Reason
+from carriers.phrases import Phrase
 from tests.app.campaigns.rows import HOURS, new_batch, new_link
 from tests.long.app.privacy.past import erase
 from tests.long.app.reports.scene import HOUR, T0, varied
@@ -72,7 +73,9 @@ SECOND = replace(_DRAFT, name="Cảnh báo đầu tư tiền ảo, tháng 3", di
 ADDRESSEES = (("Sở Tư pháp", "department"), ("Báo Sơn La", "press"), ("Ngân hàng Nhà nước tỉnh", "bank"))
 # Districts as they were at the letter's date, and hundredths of each run; who has none comes last.
 AREAS = {"116": 14, "119": 12, "120": 9, "122": 11, "123": 13, "124": 8, "125": 15, "126": 13, None: 5}
-_REFUSED = "MobiFone refuses our login (403 sai): correct user and password, then resume the link."
+_REFUSED = Phrase(
+    "MobiFone rejects the login ({said}). Correct user and password, then resume the link.", said="403 sai"
+)
 REASONS = {
     State.UNDELIVERED: {Reason.NO_SUCH_NUMBER: 6, Reason.BARRED: 3, Reason.HANDSET: 1},
     State.EXPIRED: {Reason.EXPIRED: 1},
@@ -333,6 +336,6 @@ def _outside(c: Connection) -> None:
             Notice("2", "run.finished", NotificationChannel.WEBHOOK, "dashboard", {}),
         ],
     )
-    failed = {"state": "failed", "error": "The endpoint answers 500."}
+    failed = {"state": "failed", "error": Phrase("The endpoint answered with status {status}.", status=500)}
     c.execute(update(notices).where(notices.c.id == 2).values(failed))
     do_not_send.add(c, "viettel", [f"098700{n:04}" for n in range(3)], AUTHOR)

@@ -46,7 +46,7 @@ def test_a_file_that_can_t_be_used_says_why_in_the_reader_s_language(signed_in: 
 def test_a_refused_upload_comes_back_as_the_form(signed_in: In, tmp_path: Path) -> None:
     page = signed_in("vnpt")
     _send(page, tmp_path / "empty.csv", "")
-    expect(page.get_by_text("Hãy chọn một tệp không rỗng.").first).to_be_visible()
+    expect(page.get_by_text("Tệp rỗng. Hãy chọn tệp khác.").first).to_be_visible()
 
 
 @pytest.mark.parametrize("arrived", [False, True])

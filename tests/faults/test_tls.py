@@ -103,7 +103,7 @@ async def test_postgresql_knows_loa_by_its_certificate_and_no_password(
             await home.until(lambda program=program, said=said: said in program.words(), said)
         for program in programs:
             assert await program.stop() == 0, program.words()
-        assert "PostgreSQL answers." in await home.command("doctor", "--offline", status=1)
+        assert "PostgreSQL is available." in await home.command("doctor", "--offline", status=1)
         for stranger, why in (("other", "unknown ca"), ("none", "valid client certificate")):
             home.url = address(server, tmp_path, stranger)
             assert why in await home.command("audit", "verify", status=1)

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from app.batches.follow_up_job import make, next_waiting
+from app.batches.follow_up_job import make_here
 from app.campaigns import approval, budget_orders, follow_ups, lifecycle
 from app.campaigns import runs as run_orders
 from app.campaigns.follow_ups import FollowUpRequest
@@ -23,6 +23,7 @@ from app.core.clock import DAY_MS
 from app.core.config import SuspendSettings
 from app.core.errors import AppError
 from app.core.states import RunState
+from app.database import jobs
 from app.database.models import (
     batches,
     campaigns,
@@ -42,6 +43,7 @@ from app.dispatch import (
     unknown_decisions,
 )
 from app.dispatch.unknown_decisions import UnknownOrder
+from app.file_import.lease import FOLLOW_UP
 from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Link, Reservation, SubmitOutcome
 from app.ledger.ledger import ledger_for
 from app.ledger.transfer import copy_ledger
@@ -846,8 +848,8 @@ class Life:
         made = self._try(self.db.write, follow_ups.create, wanted, scene.HOURS, "lan")
         if isinstance(made, AppError):
             return f"{sources}: {made.detail[:70]}"
-        while (batch := self.db.read(next_waiting)) is not None:
-            make(self.db, batch)
+        for job in self.db.read(jobs.due, [FOLLOW_UP]):
+            make_here(self.db, int(job.subject.removeprefix("batch ")))
         fresh = self.db.read(_campaign, made, sources, outcomes, self.books)
         self.books.campaigns[made] = fresh
         self._check_audience(fresh)

@@ -24,12 +24,21 @@ from sqlalchemy import (
 )
 from sqlalchemy import table as sa_table
 
+from app.batches import importer
+from app.campaigns import follow_ups
+from app.campaigns.follow_ups import FollowUpRequest
+from app.core import clock
 from app.core.errors import SetupError
+from app.core.states import DeliveryState
 from app.database import schema
 from app.database.connection import Database
 from app.database.models import campaigns, metadata
+from app.file_import.upload import UploadedFile
 from app.ledger import approval_digest
 from app.ledger.ledger import ledger_for
+from tests.app.campaigns import past
+from tests.app.campaigns.rows import HOURS
+from tests.app.held import expire
 from tests.app.world import build
 from tests.engines import each_engine, other_by_hand
 
@@ -198,3 +207,26 @@ def test_a_finished_one_keeps_what_it_sent_and_verifies(db: Database) -> None:
     row = db.read(lambda c: c.execute(select(campaigns).where(campaigns.c.id == campaign)).one())
     assert row == before
     assert db.read(approval_digest.approved, row) is not None
+
+
+def test_what_was_in_hand_under_leases_of_its_own_is_waited_for_and_begun_again(db: Database) -> None:
+    one = past.sent(db, dict.fromkeys(range(5), DeliveryState.UNDELIVERED))
+    made = db.write(follow_ups.create, FollowUpRequest((one,)), HOURS, "lan")
+    register = ("vnpt", UploadedFile("a.csv", "9" * 64, 10), "an")
+    batch = db.write(importer.register, *register).id
+    db.write(lambda c: command.downgrade(schema._config(c), "0067"))
+    held = "UPDATE batches SET owner = 'elsewhere:1:a:b/2', lease_until = :until WHERE state = 'importing'"
+    until = clock.now_ms() + 3000
+    db.write(lambda c: c.execute(text(held), {"until": until}))
+    db.write(lambda c: command.upgrade(schema._config(c), "head"))
+    rows = db.read(lambda c: c.execute(select(metadata.tables["jobs"])).all())
+    assert {(row.kind, row.subject, row.due_at, row.owner) for row in rows} == {
+        ("import", f"batch {batch}", until, None),
+        ("follow-ups", "batch 2", until, None),
+    }
+    assert db.write(importer.register, *register).waiting
+    past.fill(db)
+    assert past.audience(db, made) == []
+    expire(db)  # what a process of the old version had in hand
+    past.fill(db)
+    assert past.audience(db, made) == [0, 1, 2, 3, 4]

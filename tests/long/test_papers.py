@@ -27,14 +27,27 @@ from tests.app.described import described
 from tests.reference.__main__ import PAGES, made
 
 ROOT = Path(__file__).parent.parent.parent
-PAPERS = sorted(
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "carriers/README.md", ROOT / "messages/README.md"]
-)
+REFERENCE = {
+    ROOT / f"docs/reference/{page}.md": page for page in PAGES
+}  # made by `make reference`, in no commit
+OTHERS = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/**/*.md"),
+    ROOT / "carriers/README.md",
+    ROOT / "messages/README.md",
+]
+PAPERS = sorted({*OTHERS, *REFERENCE})
 PLACEHOLDER = re.compile(r"[A-Z][A-Z_:]*|\d.*|\.\.\.|.*\.(csv|xlsx|json)|/.*")
 
 
 def text(path: str) -> str:
-    return (ROOT / path).read_text("utf-8")
+    return words_of(ROOT / path)
+
+
+@cache
+def words_of(paper: Path) -> str:
+    """Return the words of a paper; of a page of the reference, as the code makes them now."""
+    return made(REFERENCE[paper]) if paper in REFERENCE else paper.read_text("utf-8")
 
 
 def code(paper: str) -> Iterator[str]:
@@ -63,12 +76,12 @@ def name(paper: Path) -> str:
 def test_every_link_leads_somewhere() -> None:
     dead = []
     for paper in PAPERS:
-        for target in re.findall(r"\]\(([^)\s]+)\)", paper.read_text("utf-8")):
+        for target in re.findall(r"\]\(([^)\s]+)\)", words_of(paper)):
             place, _, section = target.partition("#")
             if re.match(r"[a-z]+:", target):
                 continue
             file = (paper.parent / place).resolve() if place else paper
-            if not file.exists() or (section and section not in sections(file)):
+            if not (file in REFERENCE or file.exists()) or (section and section not in sections(file)):
                 dead.append(f"{name(paper)}: {target}")
     assert dead == []
 
@@ -76,13 +89,13 @@ def test_every_link_leads_somewhere() -> None:
 @cache
 def sections(file: Path) -> set[str]:
     """The anchors of a paper's headings."""
-    headings = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), re.MULTILINE)
+    headings = re.findall(r"^#+ (.+)$", words_of(file), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
 def test_every_target_of_make_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
-    lines = (line for paper in PAPERS for line in code(paper.read_text("utf-8")))
+    lines = (line for paper in PAPERS for line in code(words_of(paper)))
     assert {target for line in lines for target in re.findall(r"\bmake ([a-z-]+)", line)} <= targets
 
 
@@ -92,7 +105,7 @@ def test_every_command_exists_with_its_options() -> None:
         f"{name(paper)}: {line}"
         for paper in PAPERS
         if paper.name != "CHANGELOG.md"
-        for line in code(paper.read_text("utf-8"))
+        for line in code(words_of(paper))
         if (words := loa_words(line)) and not known(words)
     ]
     assert wrong == []
@@ -131,12 +144,6 @@ def simulator_options(simulator: str) -> set[str]:
     """Each simulator has a parser of its own."""
     said = CliRunner().invoke(all_commands(), ["simulate", simulator, "--help"]).output
     return set(re.findall(r"--[a-z0-9-]+", said))
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_the_reference_says_what_the_code_says(page: str) -> None:
-    same = text(f"docs/reference/{page}.md") == made(page)
-    assert same, f"docs/reference/{page}.md is out of date: make reference"
 
 
 def test_the_reference_leaves_nothing_unsaid() -> None:

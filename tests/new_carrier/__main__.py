@@ -38,7 +38,7 @@ def main() -> int:
     for command in (["check", "--quiet", "--select", "I", "--fix"], ["format", "--quiet"]):
         subprocess.run([sys.executable, "-m", "ruff", *command, *python], check=True)
     print("\n".join(map(str, [*files, REGISTRY, INDEX])))
-    print(f"\nNext: make reference, pytest tests/carriers/{name}, and the seven steps of carriers/README.md.")
+    print(f"\nNext: pytest tests/carriers/{name}, and the seven steps of carriers/README.md.")
     return 0
 
 

@@ -100,7 +100,9 @@ async def test_a_database_that_is_gone_for_good_holds_no_process_up(ground: Grou
     async with _away_in_mid_run(ground, 2) as (smsc, sender):
         assert await sender.ended() == 1, sender.words()
         said = sender.words().splitlines()[-1]
-        assert said.startswith("loa: The database did not come back within 2 s of the order to stop. "), said
+        assert said.startswith("loa: The database did not come back within 2 s after the stop request. "), (
+            said
+        )
         assert _number(r"The answers to (\d+) messages are not recorded", said) == ON_THE_WIRE
         ground.come_back()
         smsc.change(answer_delay_s=0.02)

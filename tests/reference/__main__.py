@@ -1,4 +1,4 @@
-"""Write the pages of docs/reference: `make reference`. A test of the papers says when one is out of date."""
+"""Write the pages of docs/reference: `make reference`. They are in no commit; tests read them from here."""
 
 from __future__ import annotations
 

@@ -31,9 +31,9 @@ def tell_import(board: ProgressBoard, counts: Mapping[str, ImportCounts]) -> Non
 
 
 def tell_forecast(board: ProgressBoard, forecasts: Mapping[str, Forecast]) -> None:
-    board.say("\nForecast, at the rates of the links:")
+    board.say("\nForecast, at the links' rates:")
     for carrier, found in forecasts.items():
-        done = "" if found.finishes_at is None else f", done at {found.finishes_at:%H:%M:%S} in Viet Nam"
+        done = "" if found.finishes_at is None else f", done at {found.finishes_at:%H:%M:%S} in Vietnam"
         line = (
             f"{carrier}: {found.subscribers:,} messages of {found.segments:,} segments at "
             f"{found.segments_per_second:,.0f} segments/s: {found.seconds or 0:,.1f} s{done}"
@@ -46,8 +46,9 @@ def tell_outcome(board: ProgressBoard, outcome: DemoOutcome, seen: Seen) -> None
     board.say("\n" + render(outcome.report, Format.TEXT).content.decode())
     for carrier, each in seen.items():
         board.say(
-            f"{carrier}'s simulator took {messages(each['messages'])}; it throttled {each['throttled']:,}, "
-            f"refused {each['refused']:,}, and left {each['never_answered']:,} unanswered."
+            f"{carrier}'s simulator accepted {messages(each['messages'])}; it throttled "
+            f"{each['throttled']:,}, "
+            f"rejected {each['refused']:,}, and left {each['never_answered']:,} unanswered."
         )
     open_ones = outcome.report.total
     if open_ones.no_receipt or open_ones.unknown:
@@ -55,7 +56,7 @@ def tell_outcome(board: ProgressBoard, outcome: DemoOutcome, seen: Seen) -> None
             f"Without a receipt: {messages(open_ones.no_receipt)}; with an unknown outcome: "
             f"{messages(open_ones.unknown)}. The report counts them as such."
         )
-    board.say(f"Recounted {sum(outcome.verdict.counted.values()):,} rows of the ledger.")
+    board.say(f"Ledger rows recounted: {sum(outcome.verdict.counted.values()):,}.")
     for sentence in outcome.objections:
         board.say(f"DIFFERENCE: {sentence}")
 
@@ -63,7 +64,7 @@ def tell_outcome(board: ProgressBoard, outcome: DemoOutcome, seen: Seen) -> None
 def tell_end(board: ProgressBoard, found: Mapping[str, Any], folder: Path, record: Path) -> None:
     if found["verified"]:
         board.say(
-            f"Verified: every figure agrees, and the simulators saw {found['simulators_distinct_numbers']:,} "
+            f"Verified: all figures match, and the simulators saw {found['simulators_distinct_numbers']:,} "
             "numbers, none of them twice."
         )
     board.say(f"Reports: {folder / 'reports'}   Figures: {record}   Log: {folder / 'loa.log'}")

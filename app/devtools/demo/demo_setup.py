@@ -35,7 +35,7 @@ from app.security import Caller
 # The demo's folder
 
 MARKER = "made-by-loa-demo.txt"
-_WORDS = "Everything in this folder was made by `loa demo`; the next demo here deletes it.\n"
+_WORDS = "Everything in this folder was created by `loa demo`; the next demo here deletes it.\n"
 _BULKY = ("sample", "loa.sqlite3", "loa.sqlite3-wal", "loa.sqlite3-shm", "loa.lock")
 
 
@@ -44,19 +44,26 @@ def claimed(folder: Path) -> Iterator[None]:
     """Create or empty the folder and lock it; raises SetupError unless it is a demo's."""
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MARKER).is_file():
         raise SetupError(
-            f"{folder} holds files that no demo made, so the demo does not empty it. "
-            "Name a new folder with --folder, or move those files away."
+            "{folder} contains files that are not from a demo, so the demo does not empty it. Name "
+            "a new folder with --folder, or move those files away.",
+            folder=folder,
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SetupError(f"{folder} can't be made ({error.strerror}). Name another with --folder.") from None
+        raise SetupError(
+            "Cannot create {folder} ({strerror}). Name another folder with --folder.",
+            folder=folder,
+            strerror=error.strerror,
+        ) from None
     with (folder / MARKER).open("a", encoding="utf-8") as marker:
         try:
             fcntl.flock(marker, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise SetupError(
-                f"Another demo is at work in {folder}. Wait for its end, or name another with --folder."
+                "Another demo is running in {folder}. Wait until it ends, or name another folder "
+                "with --folder.",
+                folder=folder,
             ) from None
         _empty(folder)
         marker.truncate(0)
@@ -127,8 +134,9 @@ def fresh_db(settings: Settings) -> Iterator[Database]:
         connect_patiently(db, _PATIENCE_S)
         if table := db.read(_filled_table):
             raise SetupError(
-                f"The database of LOA_DATABASE_URL holds data already (in {table}), and the demo writes only "
-                "into an empty one. Make a new database and name that, or unset LOA_DATABASE_URL."
+                "The database in LOA_DATABASE_URL already contains data (in {table}), but the demo "
+                "needs an empty one. Create a new database and name it, or unset LOA_DATABASE_URL.",
+                table=table,
             )
         schema.upgrade(db)
         yield db

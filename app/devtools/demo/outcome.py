@@ -59,13 +59,14 @@ def compare(run: RunSummary, seen: Mapping[str, Any]) -> list[str]:
     sure, perhaps = count(run, *_TAKEN), count(run, "unknown")
     if not sure <= numbers <= sure + perhaps:
         found.append(
-            f"{run.carrier}: its simulator took messages for {numbers} numbers; by the ledger it took "
-            f"{sure}, and perhaps {perhaps} more that are unknown."
+            f"{run.carrier}: its simulator accepted messages for {numbers} numbers; according to "
+            "the ledger it accepted "
+            f"{sure}, and possibly {perhaps} more that are unknown."
         )
     if seen["copies_max"] > 1:
-        found.append(f"{run.carrier}: {seen['numbers_twice']} numbers were sent more than one copy.")
+        found.append(f"{run.carrier}: {seen['numbers_twice']} numbers received more than one copy.")
     if seen["messages_incomplete"]:
-        found.append(f"{run.carrier}: {seen['messages_incomplete']} messages lack a part.")
+        found.append(f"{run.carrier}: {seen['messages_incomplete']} messages are missing a part.")
     return found
 
 

@@ -73,7 +73,9 @@ class ReceiptIngest:
     def _import(self, db: Database, ledger: Ledger, settings: Settings, carrier: str, who: str) -> None:
         path = self.file(carrier)
         if not path.is_file():
-            raise SetupError(f"The simulator of {carrier} left no result file at {path}.")
+            raise SetupError(
+                "The simulator of {carrier} wrote no result file to {path}.", carrier=carrier, path=path
+            )
         with path.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         # The contract says what a file proves; this one has handset level.

@@ -126,7 +126,7 @@ def _import(
     db: Database, options: DemoOptions, board: ProgressBoard
 ) -> tuple[dict[str, int], dict[str, ImportCounts], float]:
     """Return batches and counts by carrier, and the seconds of the import."""
-    board.say(f"\nWriting a sample of {options.subscribers:,} invented subscribers ...")
+    board.say(f"\nCreating {options.subscribers:,} sample subscribers ...")
     shares = scenario_http.SHARES if options.over == "http" else SHARES
     files = write_sample(options.folder / "sample", options.subscribers, options.seed, shares)
     batches, counts = {}, {}

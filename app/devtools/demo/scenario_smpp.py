@@ -92,7 +92,8 @@ _VNPT = DemoCarrier(
 
 def _mobifone(unanswered: float) -> DemoCarrier:
     return DemoCarrier(
-        "slow to answer; refuses some numbers, and some answers never come, though the message was taken",
+        "slow to answer; rejects some numbers, and some answers never arrive, though the message "
+        "was accepted",
         (
             *("--answer-delay-s", "0.02", "--answer-spread-s", "0.05", "--unanswered", f"{unanswered:.6f}"),
             *("--refusals", "0x0B=0.01", "--outcomes", "UNDELIV/001=0.02", "--out-of-order"),

@@ -63,7 +63,7 @@ async def _watch(
         if all(run.state is RunState.FINISHED for run in runs) or (over and quiet >= _QUIET_S):
             return runs
         if running.done() or quiet >= stuck_s:
-            raise SetupError("The demo has come to a stand; its folder's loa.log says why.")
+            raise SetupError("The demo has stalled. See loa.log in its folder.")
         await asyncio.wait({running}, timeout=_LOOK_S)
 
 
@@ -101,7 +101,11 @@ def _end(run: RunSummary, left: int, rate: float) -> str:
     """Say the rate and when all will be sent; after that, what is still awaited."""
     if not left:
         without = count(run, "submitted", "unknown")
-        return f"sent, awaiting {without:,}" if without else "all in"
+        return (
+            f"sent, waiting for {without:,} {'receipt' if without == 1 else 'receipts'}"
+            if without
+            else "complete"
+        )
     if not rate:
         return f"{left:,} to go"
     done = clock.local(clock.now() + timedelta(seconds=left / rate))

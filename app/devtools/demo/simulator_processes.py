@@ -32,7 +32,9 @@ class SimulatorProcess:
             said, _ = self.process.communicate(timeout=_PATIENCE_S)
             return dict(json.loads(said.splitlines()[-1]))
         except (subprocess.TimeoutExpired, ValueError, IndexError):
-            raise SetupError(f"The simulator of {self.carrier} ended without its figures.") from None
+            raise SetupError(
+                "The simulator of {carrier} ended without reporting its figures.", carrier=self.carrier
+            ) from None
 
 
 @contextmanager
@@ -71,7 +73,9 @@ def _port(process: subprocess.Popen[str], carrier: str, log: Path) -> int:
     try:
         return int(first.rpartition(":")[2])
     except ValueError:
-        raise SetupError(f"The simulator of {carrier} did not start; {log} says why.") from None
+        raise SetupError(
+            "The simulator of {carrier} did not start. See {log}.", carrier=carrier, log=log
+        ) from None
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -450,7 +450,7 @@ class PostgresqlEngine:
         connection.exec_driver_sql(_SHORTLY)
         if connection.exec_driver_sql(_HELD_LONG).first() is not None:
             raise DatabaseUnavailable(
-                "Somebody is reading the ledger for long; the erasure goes on after that."
+                "Erasure is waiting for a long-running read to finish and will resume afterwards."
             )
         connection.exec_driver_sql("LOCK TABLE ONLY submissions, ONLY deliveries, ONLY receipts")
         for table in _PARTITIONED:
@@ -727,7 +727,7 @@ def _looked(connection: Connection, sql: str, values: Mapping[str, object] | Non
     except psycopg.errors.UndefinedTable as error:
         # Erased after this transaction read the list of campaigns; the next one won't look there.
         raise DatabaseUnavailable(
-            "A campaign was erased meanwhile; nothing was changed, try again."
+            "A campaign was erased in the meantime. Nothing was changed. Try again."
         ) from error
 
 

@@ -17,6 +17,7 @@ from app.file_import.reader import Reader
 from app.file_import.row_blocks import LINE_REASONS, Row, UnreadableLine
 from app.receipts.result_files.status_words import StatusWords
 from app.receipts.result_files.verdicts import ResultVerdict
+from carriers.phrases import join
 
 # ---- Reasons why a line can't be read
 
@@ -29,12 +30,12 @@ REASONS = (
     | LINE_REASONS
     | {
         STATUS_WORD: Sentence(
-            "Nobody knows this status word: say what it means in status_words of the carrier's link.",
+            "This status word is unknown. Define its meaning in status_words of the carrier's link.",
             "Chưa biết từ trạng thái này: khai báo nghĩa của nó trong status_words của kết nối.",
         ),
-        NO_STATUS: Sentence("There is no status.", "Không có trạng thái."),
+        NO_STATUS: Sentence("The status is missing.", "Không có trạng thái."),
         TIME: Sentence(
-            "This is no time of the past, such as 29/01/2024 10:05 or 2024-01-29T10:05+07:00.",
+            "This is not a valid past time, for example 29/01/2024 10:05 or 2024-01-29T10:05+07:00.",
             "Thời gian không đúng, ví dụ đúng: 29/01/2024 10:05 hoặc 2024-01-29T10:05+07:00.",
         ),
     }
@@ -114,9 +115,9 @@ _REFERENCE_NAMES = (
 
 RESULTS = Columns(
     (
-        FileColumn("phone numbers", PHONE_NAMES, "“Số điện thoại” or “phone”", needed=True),
-        FileColumn("statuses", _STATUS_NAMES, "“Trạng thái” or “status”", needed=True),
-        FileColumn("times", _TIME_NAMES, "“Thời gian” or “time”", needed=True),
+        FileColumn("phone numbers", PHONE_NAMES, join(("“Số điện thoại”", "“phone”"), " or "), needed=True),
+        FileColumn("statuses", _STATUS_NAMES, join(("“Trạng thái”", "“status”"), " or "), needed=True),
+        FileColumn("times", _TIME_NAMES, join(("“Thời gian”", "“time”"), " or "), needed=True),
         FileColumn("codes", _CODE_NAMES),
         FileColumn("reasons", _REASON_NAMES),
         FileColumn("references", _REFERENCE_NAMES),

@@ -11,10 +11,10 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState
 from app.database.connection import one_at_a_time, shared_ms
 from app.database.models import receipt_files, runs
-from app.file_import.lease import await_again
+from app.file_import.lease import leased
 from app.file_import.upload import UploadedFile
 from app.ledger import erasure
-from app.receipts.result_files.result_import_job import fresh
+from app.receipts.result_files.result_import_job import ResultFileImport
 from app.security import audit
 from carriers.contract import ReceiptLevel
 
@@ -52,7 +52,9 @@ def read_level(value: str | None) -> ReceiptLevel | None:
     if not value:
         return None
     if value not in LEVELS:
-        raise Invalid(f"There is no level “{value[:40]}”. Name operator or handset.", field="level")
+        raise Invalid(
+            "“{level}” is not a valid level. Choose operator or handset.", level=value[:40], field="level"
+        )
     return LEVELS[value]
 
 
@@ -65,7 +67,7 @@ def register(connection: Connection, claim: FileClaim, file: UploadedFile, who: 
     # Simultaneous uploads of one file wait for the first, which none of the others may reject.
     one_at_a_time(connection, file.lock(f"receipts of {claim.carrier}"))
     known = _C.carrier == claim.carrier, _C.sha256 == file.sha256
-    found = connection.execute(select(receipt_files).where(*known)).first()
+    found = connection.execute(leased(receipt_files).where(*known)).first()
     if found is None:
         _check_carrier(connection, claim.carrier)
         _check_campaign(connection, claim)
@@ -75,7 +77,7 @@ def register(connection: Connection, claim: FileClaim, file: UploadedFile, who: 
     if other:
         _change_claim(connection, found, claim, other)
     erasure.require_none_of_file(connection, "receipt_file", found)
-    waiting = await_again(connection, receipt_files, found, **fresh())
+    waiting = ResultFileImport.await_again(connection, found)
     return RegisteredFile(found.id, created=False, waiting=waiting)
 
 
@@ -98,9 +100,11 @@ def _change_claim(connection: Connection, found: Row[Any], claim: FileClaim, oth
     """Change the claim of a failed file, of which nothing has been applied."""
     if found.state != BatchState.FAILED:
         raise Conflict(
-            f"These bytes are receipt file {found.id}, which was taken for {_words(found)}; "
-            "what it says has been applied so. Lines that are to be applied otherwise, such as its ambiguous "
-            "ones with their campaign named, can be sent as a file of their own."
+            "This file was already uploaded as receipt file {file} for {what}, and its lines have "
+            "been applied accordingly. To apply lines differently, for example ambiguous ones with "
+            "their campaign named, upload them as a separate file.",
+            file=found.id,
+            what=_words(found),
         )
     _check_campaign(connection, claim)
     connection.execute(update(receipt_files).where(_C.id == found.id).values(other))
@@ -115,8 +119,10 @@ def _check_carrier(connection: Connection, carrier: str) -> None:
     known = connection.execute(select(runs.c.carrier).distinct().order_by(runs.c.carrier)).scalars().all()
     if carrier not in known:
         raise Invalid(
-            f"No campaign has a run at “{carrier[:40]}”, so that its result file can't be read. "
-            f"Name one of: {', '.join(known) or 'none yet'}.",
+            "No campaign has a run at “{carrier}”, so its result file cannot be read. Choose one "
+            "of: {known}.",
+            carrier=carrier[:40],
+            known=", ".join(known) or "none yet",
             field="carrier",
         )
 
@@ -127,6 +133,8 @@ def _check_campaign(connection: Connection, claim: FileClaim) -> None:
     own = (runs.c.campaign_id == claim.campaign_id, runs.c.carrier == claim.carrier)
     if connection.execute(select(runs.c.id).where(*own)).first() is None:
         raise Invalid(
-            f"Campaign {claim.campaign_id} has no run at {claim.carrier}. Name one that has, or none.",
+            "Campaign {campaign} has no run at {carrier}. Choose a campaign that has one, or none.",
+            campaign=claim.campaign_id,
+            carrier=claim.carrier,
             field="campaign",
         )

@@ -9,16 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row
 
 from app.core.config import Settings
-from app.core.errors import Invalid
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import receipt_files
 from app.file_import import spool
-from app.file_import.isolated_reader import ReaderEnded, read_isolated
-from app.file_import.lease import require_tries
+from app.file_import.isolated_reader import read_isolated
+from app.file_import.lease import leased
 from app.ledger.ledger import Ledger
 from app.receipts.result_files import missing, queries
 from app.receipts.result_files.line_parser import parsed_lines
@@ -40,23 +39,13 @@ def import_file(
     file = job.claim()
     if file.state == BatchState.READY:
         return
-    try:
-        require_tries(file)
+    with job.ending():
         # A failed or erased file is read from the start.
         if file.applied_upto is None or file.state != BatchState.IMPORTING:
             spool.require_file(path)
             _read(job, words, path, tell or _silent)
         _apply(job, ledger, tell or _silent)
         job.finish(db.read(lambda connection: missing.count(connection, job.row(connection))))
-    except Invalid as error:
-        job.clear()
-        job.fail(error.detail)
-        raise
-    except ReaderEnded:
-        job.put_off()
-        raise
-    finally:
-        job.release()
 
 
 def _silent(progress: Progress) -> None: ...
@@ -65,7 +54,7 @@ def _silent(progress: Progress) -> None: ...
 def _read(job: ResultFileImport, words: StatusWords, path: Path, tell: Tell) -> None:
     job.clear()
     progress = Progress()
-    with closing(read_isolated(path, partial(parsed_lines, path, job.file_id, words))) as read:
+    with closing(read_isolated(path, partial(parsed_lines, path, job.id, words))) as read:
         for done, position in read:
             after = Progress(progress.lines + done.lines, position)
             job.store(done, progress, after)
@@ -117,9 +106,9 @@ def resume_imports(db: Database, ledger: Ledger, settings: Settings) -> int:
 
 def _importing(connection: Connection) -> Sequence[Row[Any]]:
     state = receipt_files.c.state == BatchState.IMPORTING
-    return connection.execute(select(receipt_files).where(state)).all()
+    return connection.execute(leased(receipt_files).where(state)).all()
 
 
 def _file_of(connection: Connection, carrier: str, sha256: str) -> Row[Any] | None:
     c = receipt_files.c
-    return connection.execute(select(receipt_files).where(c.carrier == carrier, c.sha256 == sha256)).first()
+    return connection.execute(leased(receipt_files).where(c.carrier == carrier, c.sha256 == sha256)).first()

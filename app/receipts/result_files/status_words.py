@@ -78,7 +78,9 @@ def words_of(links: Iterable[LinkSettings], carrier: str) -> StatusWords:
         for word, status in link.status_words.items() if link.carrier == carrier else ():
             if own.setdefault(fold(word), status) is not status:
                 raise SetupError(
-                    f"Two links of {carrier} give the status word “{word}” different meanings. "
-                    "Let `status_words` of both say the same."
+                    "Two links of {carrier} give the status word “{word}” different meanings. Make "
+                    "`status_words` the same in both.",
+                    carrier=carrier,
+                    word=word,
                 )
     return StatusWords(own)

@@ -26,29 +26,31 @@ class ResultVerdict(StrEnum):
 OF_LINES = tuple(verdict for verdict in ResultVerdict if verdict is not ResultVerdict.MISSING)
 
 WORDS: dict[str, Sentence] = {
-    ResultVerdict.AGREED: Sentence("The file and the ledger say the same.", "Khớp với sổ của Loa."),
+    ResultVerdict.AGREED: Sentence("The file and the ledger agree.", "Khớp với sổ của Loa."),
     ResultVerdict.SETTLED: Sentence(
-        "The file told something new: the message's state has moved.",
+        "The file contained a new result, and the message's state was updated.",
         "Tệp cho biết kết quả mới: trạng thái tin đã được cập nhật.",
     ),
     ResultVerdict.SAYS_DELIVERED: Sentence(
-        "The file says delivered where the ledger had a failure; both are kept, and it counts as delivered.",
+        "The file reports delivered, but the ledger had a failure. Both are kept, and the message "
+        "counts as delivered.",
         "Tệp báo đã nhận, trước đó sổ ghi không nhận được; giữ cả hai, tính là đã nhận.",
     ),
     ResultVerdict.SAYS_UNDELIVERED: Sentence(
-        "The file says not delivered where a receipt said delivered; both are kept, and nothing moves back.",
+        "The file reports not delivered, but a receipt said delivered. Both are kept, and the "
+        "state does not change.",
         "Tệp báo không nhận được, biên nhận trước đó báo đã nhận; giữ cả hai, trạng thái không đổi.",
     ),
     ResultVerdict.OPEN: Sentence(
-        "The file says nothing final of the message, or nothing of its last sending.",
+        "The file has no final result for the message, or none for its last sending.",
         "Tệp chưa cho biết kết quả cuối cùng của tin, hoặc của lần gửi gần nhất.",
     ),
     ResultVerdict.REPEATED: Sentence(
-        "Another line of the file speaks later of the same message.",
+        "Another line of the file has a later result for the same message.",
         "Dòng khác trong tệp nói sau về cùng tin này.",
     ),
     ResultVerdict.UNSENT: Sentence(
-        "The carrier claims it, but it was not sent, or was refused at once.",
+        "The carrier lists it, but it was not sent or was rejected immediately.",
         "Tệp có số này nhưng tin chưa gửi hoặc đã bị từ chối ngay khi gửi.",
     ),
     ResultVerdict.UNKNOWN: Sentence(
@@ -56,12 +58,12 @@ WORDS: dict[str, Sentence] = {
         "Không gửi tin nào tới số này qua doanh nghiệp này vào khoảng thời gian đó.",
     ),
     ResultVerdict.AMBIGUOUS: Sentence(
-        "Several campaigns have sent to this number around that time: name the campaign.",
+        "Several campaigns sent to this number around that time. Name the campaign.",
         "Nhiều chiến dịch đã gửi tới số này vào khoảng thời gian đó: hãy chỉ rõ chiến dịch.",
     ),
-    ResultVerdict.BAD: Sentence("The line can't be read.", "Dòng không đọc được."),
+    ResultVerdict.BAD: Sentence("The line cannot be read.", "Dòng không đọc được."),
     ResultVerdict.MISSING: Sentence(
-        "It was handed over, and the file has no line for it.",
+        "It was handed over to the carrier, but the file has no line for it.",
         "Đã chuyển cho nhà mạng nhưng tệp không có dòng.",
     ),
 }

@@ -171,8 +171,10 @@ def build_batch(connection: Connection, campaign_id: int, batch_id: int, cutoff_
     of = scope.of_batch(connection, campaign_id, batch_id)
     if snapshots.is_erased(connection, of.run.id):
         raise Conflict(
-            f"The rows of campaign {campaign_id} are erased, so no batch of it has a report any more; the "
-            f"report of run {of.run.id} is kept.",
+            "The rows of campaign {campaign} have been erased, so batch reports are no longer "
+            "available. The report of run {run} is kept.",
+            campaign=campaign_id,
+            run=of.run.id,
             field="batch_id",
         )
     return _build(connection, of, cutoff_ms)
@@ -327,8 +329,8 @@ def _check(of: Scope, report: CarrierReport) -> None:
     for row in report.areas:
         row.figures.check(f"{of.name}, area {row.code or 'unknown'}")
     agree(of.name, "the number of lines", general.eligible, sum(batch.lines for batch in of.batches))
-    agree(of.name, "what was excluded", sum(c.n for c in report.excluded), general.excluded)
-    agree(of.name, "what failed", sum(c.n for c in report.reasons), general.failed)
+    agree(of.name, "the number excluded", sum(c.n for c in report.excluded), general.excluded)
+    agree(of.name, "the number failed", sum(c.n for c in report.reasons), general.failed)
     for name in ("sent", "delivered", "relayed"):
         agree(
             of.name, f"{name} by day", sum(getattr(day, name) for day in report.days), getattr(general, name)

@@ -45,9 +45,10 @@ def require_past(
     if latest is not None:
         until = clock.local(clock.from_ms(latest))
         raise InFuture(
-            f"Part of what is to be reported has a time in the future, up to {until:%d/%m/%Y %H:%M:%S}: the "
-            "clock was ahead when it was recorded, and a report of now would leave it out. Set the clock "
-            "right (`loa doctor` says whether it is), and make the report after that time."
+            "Part of the data has a time in the future (up to {at}) because the clock was ahead "
+            "when it was recorded, and a report now would leave it out. Set the clock (`loa "
+            "doctor` checks it), and create the report after that time.",
+            at=f"{until:%d/%m/%Y %H:%M:%S}",
         )
 
 

@@ -22,6 +22,7 @@ from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import Statement
 from app.reports.figures.figures import OVER
 from carriers.contract import ReceiptLevel
+from carriers.phrases import Phrase
 
 _ENOUGH = 1000  # below this an even result may be chance
 _EVEN = 0.99  # share within 1.5 s of each other: no network is so even
@@ -86,16 +87,16 @@ def _stated(versions: Sequence[Statement], ordered: int | None) -> Iterator[Frau
     g = last.figures.general
     changed = next((old for old, new in pairwise(versions) if old.level is not new.level), None)
     if changed is not None:
-        detail = "The carrier changed what its receipts prove when it corrected its statement."
+        detail = "The carrier changed the level that its receipts prove when it corrected its statement."
         yield FraudSignal(Sign.LEVEL_CHANGED, g.received or 0, g.sent, detail)
     if carrier_statement.nothing_failed(last.figures):
-        detail = "The carrier states that no message failed; in any real list some numbers are dead."
+        detail = "The carrier states that no message failed, but every real list contains inactive numbers."
         yield FraudSignal(Sign.NONE_FAILED, g.received or 0, g.sent, detail)
     if before is not None and carrier_statement.far(g.sent, before.figures.general.sent):
-        detail = "The carrier's statement is at least four times smaller or larger than the version before."
+        detail = "The carrier's statement is at least four times smaller or larger than the previous version."
         yield FraudSignal(Sign.SIZE_CHANGED, g.sent, before.figures.general.sent, detail)
     elif ordered is not None and carrier_statement.far(g.eligible, ordered):
-        detail = "The carrier's statement is at least four times smaller or larger than what was ordered."
+        detail = "The carrier's statement is at least four times smaller or larger than the order."
         yield FraudSignal(Sign.SIZE_CHANGED, g.eligible, ordered, detail)
 
 
@@ -118,7 +119,8 @@ def _all_delivered(sent: int, delivered: int) -> FraudSignal | None:
     if sent < _ENOUGH or delivered < sent:
         return None
     detail = (
-        "Every single message is said to be on its telephone; in any real list some are off or out of use."
+        "Every message is reported as delivered to the handset, but in every real list some phones "
+        "are switched off or numbers are unused."
     )
     return FraudSignal(Sign.ALL_DELIVERED, delivered, sent, detail)
 
@@ -133,8 +135,8 @@ def _none_delivered(connection: Connection, of: Scope, sent: int, delivered: int
     if connection.execute(relayed).scalar_one():
         return None  # the centre accepted them, so handset receipts may be late
     detail = (
-        "Not one message is said to be on its telephone: the carrier has sent none of them on, or its "
-        "receipts do not come here."
+        "No message is reported as delivered to the handset. Either the carrier has not forwarded "
+        "any, or its receipts do not arrive."
     )
     return FraudSignal(Sign.NONE_DELIVERED, sent, sent, detail)
 
@@ -151,8 +153,9 @@ def _even(connection: Connection, of: Scope, delivered: int) -> FraudSignal | No
     if alike < _EVEN * delivered:
         return None
     seconds = middle * _HALF_S / 1000
-    detail = (
-        f"The delays are all alike, about {seconds:g} s: telephones answer when they can, not by a clock."
+    detail = Phrase(
+        "All delays are nearly the same, about {seconds} s. Real phones confirm at varying times.",
+        seconds=f"{seconds:g}",
     )
     return FraudSignal(Sign.EVEN_DELAY, alike, delivered, detail)
 
@@ -166,9 +169,7 @@ def _early(connection: Connection, of: Scope, delivered: int) -> FraudSignal | N
     early = int(connection.execute(query).scalar_one())
     if early <= _MOST_EARLY * delivered:
         return None
-    detail = (
-        "They are said to have come before they were sent; the carrier's clock or time zone may be wrong."
-    )
+    detail = "The carrier reports delivery before submission; its clock or time zone may be wrong."
     return FraudSignal(Sign.EARLY, early, delivered, detail)
 
 
@@ -178,5 +179,5 @@ def _off(connection: Connection, of: Scope, switched_off: Collection[int]) -> Fr
     sent, said = _counts(connection, *_where(of, _d.phone.in_(sorted(switched_off))))
     if not said:
         return None
-    detail = "A telephone of ours that is switched off is said to have it."
+    detail = "A test phone that is switched off is reported as having received the message."
     return FraudSignal(Sign.SWITCHED_OFF, said, sent, detail)

@@ -24,6 +24,7 @@ from app.database.models import (
 )
 from app.reports.figures.figures import OVER, Header
 from carriers.contract import ReceiptLevel
+from carriers.phrases import Phrase
 
 # Receipt level of a run
 
@@ -154,8 +155,13 @@ class Scope:
 
     @property
     def name(self) -> str:
-        which = ", ".join(str(batch.id) for batch in self.batches) or "none"
-        return f"Run {self.run.id} ({self.run.carrier}), batches {which}"
+        which = ", ".join(str(batch.id) for batch in self.batches) or Phrase("none")
+        return Phrase(
+            "Run {run} ({carrier}), batches {batches}",
+            run=self.run.id,
+            carrier=self.run.carrier,
+            batches=which,
+        )
 
     def begun(self, cutoff_ms: int) -> bool:
         """Return whether its subscribers were being queued by then (ms since 1970)."""
@@ -183,8 +189,10 @@ def of_run(connection: Connection, run_id: int) -> Scope:
 
 def not_part(campaign_id: int, batch_id: int) -> NotFound:
     return NotFound(
-        f"Batch {batch_id} is not part of campaign {campaign_id}; GET /v1/campaigns/{{id}} and `loa "
-        "campaign show` tell which are.",
+        "Batch {batch} is not part of campaign {campaign}. GET /v1/campaigns/{campaign} and `loa "
+        "campaign show` list its batches.",
+        batch=batch_id,
+        campaign=campaign_id,
         field="campaign",
     )
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import structlog
@@ -14,18 +13,18 @@ from sqlalchemy import Connection, Row, Select, exists, select
 
 from app.core import clock
 from app.core.clock import DAY_MS, VIETNAM_OFFSET_MS
-from app.core.errors import DatabaseUnavailable
 from app.core.states import RunState
+from app.database import jobs
 from app.database.connection import Database, shared_ms
+from app.database.jobs import Job
 from app.database.models import campaigns, directives, erasures, runs
 from app.database.models import snapshots as kept
-from app.observability.faults import Aside
 from app.reports.build import carrier_report, consolidated, snapshots
 from app.reports.build.snapshots import SnapshotCause
 from app.reports.figures.figures import OVER, CarrierReport
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 
-_EVERY_S = 15.0
+SNAPSHOT = "snapshot"  # the kind of jobs
 _WEEK_MS = 7 * DAY_MS  # what was due before is not taken any more
 _LIVE = (RunState.RUNNING.value, RunState.PAUSED.value, RunState.CANCELLING.value, RunState.SENT.value)
 log = structlog.get_logger(__name__)
@@ -74,38 +73,34 @@ class _Due(NamedTuple):
 
 
 @dataclass(slots=True)
-class SnapshotSweep:
-    """Takes each snapshot that is due once, late where no worker was running; several may run one."""
+class SnapshotPlan:
+    """Makes a job of each snapshot that is due; what was due while no worker was running is taken late."""
 
     db: Database
-    aside: Aside
-    _next_s: float = 0.0
-    _midnight: int = 0  # all that was due then is taken
+    _midnight: int = 0  # all that was due then has a job
 
-    async def step(self) -> bool:
-        """Take what is due; return False."""
-        if clock.monotonic() < self._next_s:  # a sweep is woken with every change
-            return False
-        self._next_s = clock.monotonic() + _EVERY_S
+    async def plan(self) -> None:
         midnight, found = await self.db.read_with_retry(due, self._midnight)
-        for each in found:
-            key = 2 * each.subject.id + (each.subject.kind is SubjectKind.RUN)
-            if key not in self.aside.resting():
-                await self._take(each, key)
-        self._midnight = midnight if not self.aside.resting() else self._midnight
-        return False
+        if found:
+            subjects = [f"{one.kind} {one.id} {cause} {_spelled(at)}" for one, cause, at in found]
+            await self.db.write_with_retry(jobs.add, SNAPSHOT, *subjects)
+        self._midnight = midnight
 
-    async def _take(self, each: _Due, key: int) -> None:
-        work = asyncio.to_thread(take, self.db, [each.subject], each.cause, each.due_ms)
-        with suppress(DatabaseUnavailable):  # it is still due at the next look
-            at = await self.aside.result(key, f"snapshot of {each.subject.kind} {each.subject.id}", work)
-            if at is not None and at - each.due_ms > snapshots.LATE_MS:
-                log.warning(
-                    "snapshot taken late",
-                    subject=f"{each.subject.kind}/{each.subject.id}",
-                    due=snapshots.said(each.due_ms),
-                    taken=snapshots.said(at),
-                )
+
+def take_due(db: Database, job: Job) -> None:
+    """Take the job's snapshot, unless there is one."""
+    kind, number, cause, at = job.subject.split()
+    subject = ReportSubject(SubjectKind(kind), int(number))
+    due_ms = clock.to_ms(datetime.fromisoformat(at))
+    if db.read(_taken, subject, SnapshotCause(cause), due_ms):
+        return
+    taken = take(db, [subject], SnapshotCause(cause), due_ms)
+    if taken - due_ms > snapshots.LATE_MS:
+        log.warning("snapshot taken late", subject=job.subject, taken=_spelled(taken))
+
+
+def _spelled(at_ms: int) -> str:
+    return clock.moment(at_ms).isoformat()
 
 
 def due(connection: Connection, done: int = 0) -> tuple[int, list[_Due]]:

@@ -69,7 +69,9 @@ def moment(connection: Connection, subject: ReportSubject, asked_ms: int) -> int
     for one without a snapshot in words that name the nearest ones.
     """
     if asked_ms > shared_ms(connection):
-        raise Invalid("The cut-off has not come yet; give a past one, or none for now.", field="cut_off_at")
+        raise Invalid(
+            "The cut-off is in the future. Choose a past time, or leave it empty for now.", field="cut_off_at"
+        )
     rows = moments(connection, subject)
     for row in rows:
         if row.cutoff_at // 1000 == asked_ms // 1000 or (
@@ -79,22 +81,26 @@ def moment(connection: Connection, subject: ReportSubject, asked_ms: int) -> int
     late = next((row for row in rows if row.due_at == asked_ms), None)
     if late is not None:
         raise Invalid(
-            f"The snapshot due at {said(asked_ms)} was taken at {said(late.cutoff_at)}, because no worker "
-            "was running. Give that time, or no cut-off for now.",
+            "The snapshot due at {asked} was taken at {taken} because no worker was running. Use "
+            "that time, or leave the cut-off empty for now.",
+            asked=said(asked_ms),
+            taken=said(late.cutoff_at),
             field="cut_off_at",
         )
     if not rows:
         raise Invalid(
-            "There is no snapshot of this report yet. One is taken at midnight, at the deadline and when a "
-            "report is frozen; give no cut-off for now.",
+            "There is no snapshot of this report yet. Snapshots are taken at midnight, at the "
+            "deadline and when a report is frozen. Leave the cut-off empty for now.",
             field="cut_off_at",
         )
     before = [row.cutoff_at for row in rows if row.cutoff_at < asked_ms]
     after = [row.cutoff_at for row in rows if row.cutoff_at > asked_ms]
     near = ", ".join(said(at) for at in (*before[:1], *after[-1:]))
     raise Invalid(
-        f"There is no snapshot of this report at {said(asked_ms)}; the nearest: {near}. Give the time of a "
-        "snapshot (midnight, the deadline, a freeze), or no cut-off for now.",
+        "There is no snapshot of this report at {asked}. The nearest: {near}. Use the time of a "
+        "snapshot (midnight, the deadline, a freeze), or leave the cut-off empty for now.",
+        asked=said(asked_ms),
+        near=near,
         field="cut_off_at",
     )
 
@@ -180,8 +186,10 @@ def of_run(connection: Connection, run_id: int, cutoff_ms: int) -> CarrierReport
         return None
     if cutoff_ms < row.cutoff_at:
         raise Conflict(
-            f"The rows of run {run_id} are erased, so its report can't be built for a moment before "
-            f"{said(row.cutoff_at)}. Reports that were frozen before are as they were.",
+            "The rows of run {run} have been erased, so its report cannot be created for a time "
+            "before {at}. Reports already frozen are unchanged.",
+            run=run_id,
+            at=said(row.cutoff_at),
             field="cut_off_at",
         )
     report = _read(row)
@@ -239,8 +247,10 @@ def _text(row: Row[Any]) -> str:
     text: str = row.figures
     if _hash(text) != row.sha256:
         raise Spoilt(
-            f"The snapshot of {row.kind} {row.subject_id} is not what was kept, so it is not given out. "
-            "Somebody has altered the database: compare it with a backup."
+            "The snapshot of {kind} {id} differs from what was stored, so it is not shown. The "
+            "database was altered. Compare it with a backup.",
+            kind=row.kind,
+            id=row.subject_id,
         )
     return text
 
@@ -281,9 +291,10 @@ def require_unchanged(connection: Connection, scope: Scope, cutoff_ms: int) -> N
     moved = [at for at in (scope.run.started_at, scope.run.ended_at) if at is not None and at > cutoff_ms]
     if moved or first is not None:
         raise Unkept(
-            f"Run {scope.run.id} has changed since {said(cutoff_ms)}, and no snapshot of that moment was "
-            "kept, so its report can't be built again. What was frozen then is as it was; freeze a new "
-            "version.",
+            "Run {run} has changed since {at} and there is no snapshot of that time, so its report "
+            "cannot be created again. The frozen report is unchanged. Freeze a new version.",
+            run=scope.run.id,
+            at=said(cutoff_ms),
             field="cut_off_at",
         )
 

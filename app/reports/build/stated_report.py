@@ -49,8 +49,12 @@ def build(connection: Connection, run_id: int, cutoff_ms: int) -> StatedReport:
     statement = carrier_statement.latest(connection, run_id, cutoff_ms)
     if statement is None:
         raise Conflict(
-            f"{of.run.carrier} sends run {run_id} itself and has stated nothing by then: send it the form "
-            f"(`loa statement form {run_id} --out FILE.xlsx`), or enter its paper."
+            "{carrier} sends run {run} itself and had stated no figures by then. Send the carrier "
+            "the form (`loa statement form {number} --out FILE.xlsx`), or enter the figures from "
+            "its letter.",
+            carrier=of.run.carrier,
+            run=run_id,
+            number=run_id,
         )
     head = scope.header(connection, of, cutoff_ms)
     began = statement.began_ms or head.started_ms

@@ -199,9 +199,11 @@ def present(connection: Connection, directive_id: int) -> UniqueReach:
     found = of_directive(connection, directive_id, shared_ms(connection))
     if found is None:
         raise Conflict(
-            f"The persons reached under directive {directive_id} can no longer be counted: the numbers of "
-            f"campaign {erased_apart(connection, ids)} were erased before its other campaigns were over. "
-            "See the reports that were frozen before."
+            "The people reached under directive {directive_id} can no longer be counted, because "
+            "the numbers of campaign {connection} were erased before its other campaigns ended. "
+            "See the reports frozen before that.",
+            directive_id=directive_id,
+            connection=erased_apart(connection, ids),
         )
     return found
 

@@ -116,12 +116,14 @@ def _composed(report: Report, letterheads: Letterheads, version: Version) -> Pap
         return consolidated_paper.compose(report, head_of(report, letterheads), version)
     if isinstance(report, StatedReport):
         return stated_paper.compose(report, head_of(report, letterheads), version)
-    raise Invalid("Papers (docx, pdf) are written of a run, a batch or a directive.", field="format")
+    raise Invalid(
+        "Documents (docx, pdf) are only available for a run, a batch or a directive.", field="format"
+    )
 
 
 def _summary(report: Report, letterheads: Letterheads, version: Version) -> PaperDocument:
     if not isinstance(report, ConsolidatedReport):
-        raise Invalid("A summary is written of a directive.", field="format")
+        raise Invalid("A summary is only available for a directive.", field="format")
     return consolidated_paper.summary(report, head_of(report, letterheads), version)
 
 

@@ -270,8 +270,8 @@ def _read(connection: Connection, query: Select[Any]) -> dict[int, list[Statemen
             known.append(_statement(row, known[0].first_ms if known else row.received_at))
     except (ValueError, TypeError, LookupError):  # of rows that only Loa writes
         raise Conflict(
-            "The figures of a statement are no longer what was entered. Somebody has altered the database: "
-            "compare it with a backup."
+            "The figures of a statement differ from what was entered. The database was altered. "
+            "Compare it with a backup."
         ) from None
     return found
 

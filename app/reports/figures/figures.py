@@ -142,15 +142,25 @@ def provable(figures: Figures, level: int | None) -> dict[str, int | float | Non
 
 
 def _unbalanced(where: str, left: str, right: str, figures: Figures) -> Unbalanced:
-    return Unbalanced(f"{where}: {left} is not {right} ({figures}). Run `loa verify` to find the rows.")
+    return Unbalanced(
+        "{where}: {left} differs from {right} ({figures}). Run `loa verify` to find the rows.",
+        where=where,
+        left=left,
+        right=right,
+        figures=figures,
+    )
 
 
 def agree(where: str, what: str, found: int, expected: int) -> None:
     """Raise Unbalanced unless both ways of counting `what` agree."""
     if found != expected:
         raise Unbalanced(
-            f"{where}: {what} comes to {found} one way and {expected} another. "
-            "Run `loa verify` to find the rows."
+            "{where}: {what} adds up to {found} one way and to {expected} another. Run `loa "
+            "verify` to find the rows.",
+            where=where,
+            what=what,
+            found=found,
+            expected=expected,
         )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import SetupError
+from carriers.phrases import Phrase
 
 POLICE = ""  # key of the author of the consolidated report
 
@@ -66,7 +67,7 @@ def load(file: Path | None) -> Letterheads:
     try:
         text = file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SetupError(f"The letterheads in {file} can't be read ({error}).") from None
+        raise SetupError("Cannot read the letterheads in {file} ({why}).", file=file, why=error) from None
     own = _parse(text, str(file))
     known = {each.carrier for each in own}
     return Letterheads([*own, *(each for each in ours if each.carrier not in known)])
@@ -82,25 +83,29 @@ def _parse(text: str, name: str) -> list[Letterhead]:
     try:
         entries = tomllib.loads(text).get("letterhead", [])
     except tomllib.TOMLDecodeError as error:
-        raise SetupError(f"The letterheads in {name} are not TOML: {error}.") from None
+        raise SetupError(
+            "The letterheads in {file} are not valid TOML: {why}.", file=name, why=error
+        ) from None
     found, last = [], dict[str, dict[str, Any]]()
     for nth, entry in enumerate(entries, 1):
-        _check(entry, f"entry {nth} of {name}")
+        _check(entry, Phrase("entry {n} of {file}", n=nth, file=name))
         whole = last.setdefault(entry["carrier"], {}) | entry
         last[entry["carrier"]] = whole
-        found.append(_made(whole, f"entry {nth} of {name}"))
+        found.append(_made(whole, Phrase("entry {n} of {file}", n=nth, file=name)))
     return found
 
 
 def _check(entry: Mapping[str, Any], where: str) -> None:
     if "carrier" not in entry:
-        raise SetupError(f'The letterhead in {where} lacks its carrier ("" for the police).')
+        raise SetupError('The letterhead in {where} has no carrier ("" stands for the police).', where=where)
     for key, value in entry.items():
         if key not in _NAMES:
-            raise SetupError(f"The letterhead in {where} has the unknown name {key}.")
+            raise SetupError("The letterhead in {where} has an unknown field {key}.", where=where, key=key)
         wanted, fits = _kind_of(key)
         if not fits(value):
-            raise SetupError(f"The letterhead in {where}: {key} must be {wanted}.")
+            raise SetupError(
+                "The letterhead in {where}: {key} must be {wanted}.", where=where, key=key, wanted=wanted
+            )
 
 
 def _kind_of(key: str) -> tuple[str, Callable[[Any], bool]]:
@@ -113,7 +118,7 @@ def _kind_of(key: str) -> tuple[str, Callable[[Any], bool]]:
 
 def _made(entry: Mapping[str, Any], where: str) -> Letterhead:
     if missing := sorted(_NEEDED - entry.keys()):
-        raise SetupError(f"The letterhead in {where} lacks {', '.join(missing)}.")
+        raise SetupError("The letterhead in {where} is missing {what}.", where=where, what=", ".join(missing))
     return Letterhead(**{**entry, **{key: tuple(entry.get(key, ())) for key in _LISTS}})
 
 

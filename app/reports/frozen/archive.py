@@ -17,6 +17,7 @@ from app.core.errors import AppError, NotFound, no_such
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import frozen_reports, issued_reports, report_files
 from app.reports.figures.version import FigureChange
+from carriers.phrases import Phrase
 
 
 class Spoilt(AppError):
@@ -138,7 +139,7 @@ def figures(connection: Connection, frozen: Frozen) -> str:
     text: str = connection.execute(
         select(frozen_reports.c.figures).where(frozen_reports.c.id == frozen.id)
     ).scalar_one()
-    require_bytes(text.encode(), frozen.sha256, f"The figures of report {frozen.id}")
+    require_bytes(text.encode(), frozen.sha256, Phrase("The figures of report {report}", report=frozen.id))
     return text
 
 
@@ -147,11 +148,19 @@ def content(connection: Connection, frozen: Frozen, form: str) -> tuple[Archived
     file = next((each for each in frozen.files if each.format == form), None)
     if file is None:
         known = ", ".join(each.format for each in frozen.files)
-        raise NotFound(f"Report {frozen.id} has no file {form}; it has {known}.", field="format")
+        raise NotFound(
+            "Report {report} has no file {form}. Available files: {known}.",
+            report=frozen.id,
+            form=form,
+            known=known,
+            field="format",
+        )
     f = report_files.c
     query = select(f.content).where(f.report_id == frozen.id, f.format == form)
     found = bytes(connection.execute(query).scalar_one())
-    require_bytes(found, file.sha256, f"The file {form} of report {frozen.id}")
+    require_bytes(
+        found, file.sha256, Phrase("The file {form} of report {report}", form=form, report=frozen.id)
+    )
     return file, found
 
 
@@ -159,8 +168,9 @@ def require_bytes(found: bytes, sha256: str, what: str) -> None:
     """Raise Spoilt if bytes no longer have their hash; what: they are, as a sentence begins."""
     if hashlib.sha256(found).hexdigest() != sha256:
         raise Spoilt(
-            f"{what} is not what was frozen, so it is not given out. Somebody has altered the database: "
-            "compare it with a backup, and see `loa report verify`."
+            "{what} differs from what was frozen, so it is not shown. The database was altered. "
+            "Compare it with a backup, and run `loa report verify`.",
+            what=what,
         )
 
 
@@ -184,8 +194,8 @@ def _as_written() -> Iterator[None]:
         yield
     except (ValueError, TypeError, LookupError):  # of a row that only Loa writes
         raise Spoilt(
-            "A row of a frozen report holds something that Loa never writes. Somebody has altered the "
-            "database: compare it with a backup."
+            "A row of a frozen report contains something that Loa does not write. The database was "
+            "altered. Compare it with a backup."
         ) from None
 
 

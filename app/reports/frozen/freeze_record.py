@@ -16,6 +16,7 @@ from app.database.models import audit
 from app.reports.frozen import archive
 from app.reports.frozen.archive import ArchivedFile, Frozen, Spoilt
 from app.security import audit_chain
+from carriers.phrases import Phrase
 
 FROZEN, ISSUE = "report.freeze", "report.issue"
 _AT_ONCE = 100
@@ -40,17 +41,19 @@ def altered(connection: Connection, report: Frozen) -> str | None:
     None also where the audit's acts of that time are erased, as they are after some years.
     """
     if not _is_on_record(connection, report, FROZEN, detail(report)):
-        return (
-            f"What stands beside the figures of report {report.id} (version, cut-off, carrier, changes, list "
-            "of files) is not what was frozen. Somebody has altered the database: compare it with a backup."
+        return Phrase(
+            "The details of report {report} (version, cut-off, carrier, changes, list of files) "
+            "differ from what was frozen. The database was altered. Compare it with a backup.",
+            report=report.id,
         )
     has_papers = any(each.format.startswith(ISSUED) for each in report.files)
     if (report.issued or has_papers) and not _is_on_record(
         connection, report, ISSUE, issue_detail(report), newest=True
     ):
-        return (
-            f"The final papers of report {report.id} are not those that were issued. Somebody has altered "
-            "the database: compare it with a backup."
+        return Phrase(
+            "The final documents of report {id} differ from those that were issued. The database "
+            "was altered. Compare it with a backup.",
+            id=report.id,
         )
     return None
 

@@ -126,8 +126,8 @@ def look(connection: Connection, text: str) -> PrintedReport:
     made = _code(row.code_salt, subject, (report.version, cutoff_ms, report.sha256))
     if made != code or not freeze_record.is_frozen(connection, report):
         raise Spoilt(
-            "The figures behind this code are not those that were frozen, so they are not shown. Somebody "
-            "has altered the database: compare it with a backup."
+            "The figures behind this code differ from what was frozen, so they are not shown. The "
+            "database was altered. Compare it with a backup."
         )
     return _shown(
         report, json.loads(archive.figures(connection, report)), archive.newest(connection, subject)
@@ -136,8 +136,8 @@ def look(connection: Connection, text: str) -> PrintedReport:
 
 def _no_code() -> NotFound:
     return NotFound(
-        "No report has this code: spell it exactly as the last page of the paper does. If it is the same, "
-        "the paper is not one of ours.",
+        "No report has this code. Enter it exactly as on the last page of the document. If it is "
+        "the same, the document was not issued by Loa.",
         field="code",
     )
 

@@ -22,42 +22,43 @@ from app.database.models import report_files, signed_papers
 from app.reports.frozen import archive, signature_check
 from app.reports.frozen.archive import Frozen
 from app.security import audit
+from carriers.phrases import Phrase
 
 _NAME_LENGTH = 200
 _PATIENCE_S = 60.0  # how long a file waits for its check
 _BUSY = "Other signed PDFs are being checked. Try again in a minute."
 _NOT_INSTALLED = (
-    "Its signatures were not checked: the optional extra “sign” is not installed. Ask the administrator to "
-    "install it (pip install 'loa[sign]'), then send the file again."
+    "Signatures were not checked because the optional extra “sign” is not installed. Ask your "
+    "administrator to install it (pip install 'loa[sign]'), then upload the file again."
 )
-_UNCOMPARED = "The file begins with the frozen paper {paper}. What was added to it was not checked."
+_UNCOMPARED = "The file begins with the frozen document {paper}. What was added to it has not been checked."
 _ERRORS = {
-    "unreadable": "This file can't be read as a PDF. Hand in the signed PDF as the signing program wrote it.",
-    "fields": "This PDF has far more form fields than a signed paper, so it is not checked.",
-    "encrypted": "This PDF is encrypted, so nobody can compare it. Hand it in without a password.",
+    "unreadable": "This file is not a readable PDF. Upload the PDF as saved by the signing program.",
+    "fields": "This PDF has too many form fields for a signed document, so it was not checked.",
+    "encrypted": "This PDF is encrypted and cannot be compared. Upload it without a password.",
     "unsigned": (
-        "This PDF bears no digital signature. Hand in the file that the signing program wrote; a scan of a "
-        "paper signed by hand proves nothing here."
+        "This PDF has no digital signature. Upload the file saved by the signing program; the scan "
+        "of a document signed by hand is not accepted here."
     ),
 }
 _PAPERS = ("issued-pdf", "issued-summary", "pdf", "summary")
 _CHAIN = {
     "unchecked": (
-        "Nobody has checked whose certificate it is: the setting signature_roots names no authority that you "
-        "trust."
+        "The owner of the certificate was not verified because the setting signature_roots names "
+        "no trusted authority."
     ),
     "trusted": (
-        "Its certificate was issued under an authority in signature_roots and was in force when this was "
-        "checked; whether it was revoked was not asked."
+        "The certificate was issued by an authority in signature_roots and was valid at the time "
+        "of the check. Revocation was not checked."
     ),
 }
 _LATER = {
-    "nothing": "Nothing was added to the file after it.",
-    "signatures": "After it only further signatures were added.",
-    "changed": "After it the file was changed: what it shows now is not what was signed.",
+    "nothing": "Nothing was added to the file after this signature.",
+    "signatures": "Only further signatures were added to the file after this one.",
+    "changed": ("The file was changed after this signature, so what it shows now is not what was signed."),
 }
 
-_FORMER = "That paper was written anew since, so what was signed is not the final paper of today."
+_FORMER = "The document has been issued again since, so the signed version is not the current one."
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ class SignedPapers:
         content = path.read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
         if sha256 != found["sha256"]:
-            raise Invalid("The file changed while it was read; send it again.", field="file")
+            raise Invalid("The file changed while it was being read. Upload it again.", field="file")
         s, now = signed_papers.c, clock.now_ms()
         own = (s.report_id == report_id, s.sha256 == sha256)
         checked = {"found": dict(found), "checked_at": now}
@@ -195,8 +196,10 @@ def fetch(connection: Connection, report: Frozen, sha256: str) -> tuple[str, byt
     query = select(s.name, s.content).where(s.report_id == report.id, s.sha256 == sha256)
     row = connection.execute(query).first()
     if row is None:
-        raise no_such("signed paper", "of this sha256", field="sha256")
-    archive.require_bytes(bytes(row.content), sha256, f"The signed paper of report {report.id}")
+        raise no_such("signed paper", Phrase("with this sha256"), field="sha256")
+    archive.require_bytes(
+        bytes(row.content), sha256, Phrase("The signed document of report {report}", report=report.id)
+    )
     return row.name, bytes(row.content)
 
 
@@ -247,34 +250,48 @@ def _moment(text: str | None) -> datetime | None:
 
 def _words(one: PaperSignature, found: Mapping[str, Any]) -> Iterator[str]:
     of = f" ({one.organisation})" if one.organisation else ""
-    yield f"Signed in the name of {one.signer}{of}, with a certificate of {one.issuer}."
+    yield Phrase(
+        "Signed in the name of {signer}{of}, with a certificate issued by {issuer}.",
+        signer=one.signer,
+        of=of,
+        issuer=one.issuer,
+    )
     yield from _when(one, bool(found.get("timestamp_trusted")))
     if not one.intact:
-        yield "The signature does not fit the file: the file was altered, or the signature is forged."
+        yield ("The signature does not match the file. The file was altered, or the signature is forged.")
         return
     if not one.whole:
-        yield "The signature covers a part of the file only, so it does not vouch for what the pages show."
+        yield ("The signature covers only part of the file, so it does not confirm what the pages show.")
     yield _LATER[one.later]
     yield _CHAIN.get(one.chain) or _untrusted(found["chain_problem"], bool(found.get("in_force", True)))
 
 
 def _when(one: PaperSignature, trusted: bool) -> Iterator[str]:
     if one.timestamped_at and trusted:
-        yield f"A time stamp of an authority that you trust says {one.timestamped_at:%d/%m/%Y %H:%M:%S}."
+        yield Phrase(
+            "A trusted time stamp gives the signing time {at}.",
+            at=f"{one.timestamped_at:%d/%m/%Y %H:%M:%S}",
+        )
     elif one.signed_at or one.timestamped_at:
         at = one.signed_at or one.timestamped_at
-        yield f"By the signer's own clock it was signed at {at:%d/%m/%Y %H:%M:%S}; nobody vouches for that."
+        yield Phrase(
+            "Signing time {at} comes from the signer's computer and is not certified.",
+            at=f"{at:%d/%m/%Y %H:%M:%S}",
+        )
     else:
-        yield "It does not say when it was signed."
+        yield "It gives no signing time."
 
 
 def _untrusted(problem: str, in_force: bool) -> str:
     if problem.startswith("REVOKED_"):
-        return "Its certificate was revoked: do not rely on it."
+        return "The certificate was revoked. Do not rely on this signature."
     if not in_force or problem.startswith("OUT_OF_BOUNDS"):
-        return "Its certificate was not in force when this was checked, so nobody vouches for who signed."
+        return (
+            "The certificate was not valid at the time of the check, so the signer's identity is unconfirmed."
+        )
     return (
-        "Its certificate does not lead to an authority in signature_roots, so nobody vouches for who signed."
+        "The certificate does not lead to an authority in signature_roots, so the signer's "
+        "identity is unconfirmed."
     )
 
 
@@ -284,14 +301,21 @@ def _content(found: Mapping[str, Any]) -> Iterator[str]:
         yield _NOT_INSTALLED
     if paper is None:
         yield (
-            "The file is not made of a frozen paper of this version: compare its pages by eye, and by the "
-            "code on its last page."
+            "The file was not made from a frozen document of this version. Compare its pages by "
+            "eye, using the code on the last page."
         )
     elif unchecked:
-        yield _UNCOMPARED.format(paper=paper)
+        yield Phrase(_UNCOMPARED, paper=paper)
     elif not found["same_pages"]:
         yield (
-            f"The file begins as the frozen paper {paper}, but its pages were changed since: compare by eye."
+            Phrase(
+                "The file begins as the frozen document {paper}, but its pages were changed "
+                "afterwards. Compare them by eye.",
+                paper=paper,
+            )
         )
     else:
-        yield f"Its pages are those of the frozen paper {paper}, but for what the signatures themselves show."
+        yield Phrase(
+            "Its pages are those of the frozen document {paper}, except for what the signatures show.",
+            paper=paper,
+        )

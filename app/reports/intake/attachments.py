@@ -14,6 +14,7 @@ from app.database.models import attachments
 from app.file_import.upload import UploadedFile
 from app.reports.figures.document_meta import Attachment
 from app.security import audit, tenant_scope
+from carriers.phrases import Phrase
 
 _KINDS = ((b"%PDF-", "application/pdf"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
 _ENDINGS = {"application/pdf": (".pdf",), "image/png": (".png",), "image/jpeg": (".jpg", ".jpeg")}
@@ -30,7 +31,7 @@ def keep(connection: Connection, path: Path, file: UploadedFile, who: str) -> At
         return found
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != file.sha256:
-        raise Invalid("The file changed while it was read; send it again.", field="file")
+        raise Invalid("The file changed while it was being read. Upload it again.", field="file")
     kept = Attachment(file.sha256, _clean(file.name), _media_type(content), len(content))
     made = {"created_at": clock.now_ms(), "created_by": who, "content": content}
     row = {"sha256": kept.sha256, "name": kept.name, "media_type": kept.media_type, "size": kept.size}
@@ -43,9 +44,7 @@ def _media_type(content: bytes) -> str:
     for magic, media_type in _KINDS:
         if content.startswith(magic):
             return media_type
-    raise Invalid(
-        "The attachment is a scan or paper as PDF, PNG or JPEG; this is none of them.", field="file"
-    )
+    raise Invalid("The attachment must be a scan or document in PDF, PNG or JPEG format.", field="file")
 
 
 def _clean(name: str) -> str:
@@ -75,7 +74,7 @@ def id_of(connection: Connection, sha256: str | None, who: str, carrier: str | N
     found: int | None = connection.execute(_seen(select(attachments.c.id), sha256, who, carrier)).scalar()
     if found is None:
         raise Invalid(
-            "There is no attachment of this sha256; hand the file in first (POST /v1/attachments).",
+            "There is no attachment with this sha256. Upload the file first (POST /v1/attachments).",
             field="attachment",
         )
     return found
@@ -85,7 +84,7 @@ def fetch(connection: Connection, sha256: str, who: str, carrier: str | None) ->
     """Return an attachment with its bytes; raises NotFound, also for another carrier's."""
     row: Row[Any] | None = connection.execute(_seen(select(attachments), sha256, who, carrier)).first()
     if row is None:
-        raise no_such("attachment", "of this sha256")
+        raise no_such("attachment", Phrase("with this sha256"))
     return Attachment(row.sha256, row.name, row.media_type, row.size), bytes(row.content)
 
 

@@ -43,7 +43,8 @@ def register(connection: Connection, of: Addressee, who: str) -> Addressee:
     _check(of)
     if (of.kind is AddresseeKind.CARRIER) != (of.carrier is not None):
         raise Invalid(
-            "A carrier, and nobody else, needs the name of its carrier (viettel ...).", field="carrier"
+            "A carrier's name (for example viettel) is required for a carrier, and not allowed for others.",
+            field="carrier",
         )
     found = find(connection, of.directive_id, of.name)
     values = {"kind": str(of.kind), "carrier": of.carrier, "email": of.email}
@@ -61,12 +62,12 @@ def register(connection: Connection, of: Addressee, who: str) -> Addressee:
 def _check(of: Addressee) -> None:
     """Raise Invalid for a name that no document can hold, or a malformed e-mail address."""
     if not re.fullmatch(NAME, of.name):
-        raise Invalid("A name has no control characters and no line breaks.", field="name")
+        raise Invalid("A name must not contain control characters or line breaks.", field="name")
     require_no_mobile(of.email or "", "email")
     if of.carrier is not None and isinstance(normalise(of.carrier), int):
-        raise Invalid(NO_MOBILE.format(field="carrier"), field="carrier")
+        raise Invalid(NO_MOBILE, field="carrier")
     if of.email is not None and not (len(of.email) <= _LONGEST_EMAIL and re.fullmatch(EMAIL, of.email)):
-        raise Invalid("An e-mail address is one of the kind vanthu@example.gov.vn.", field="email")
+        raise Invalid("An e-mail address must look like vanthu@example.gov.vn.", field="email")
 
 
 def would_replace(connection: Connection, of: Addressee) -> bool:
@@ -84,7 +85,9 @@ def _need(connection: Connection, directive_id: int, name: str) -> Addressee:
     found = find(connection, directive_id, name)
     if found is None:
         raise NotFound(
-            f"The directive has no addressee “{name[:80]}”; spell it as in the letter, or add it first.",
+            "The directive has no addressee “{name}”. Enter the name as in the directive, or add "
+            "the addressee first.",
+            name=name[:80],
             field="addressee",
         )
     return found
@@ -98,7 +101,8 @@ def report(connection: Connection, directive_id: int, claim: OutreachClaim, who:
     of = _need(connection, directive_id, claim.addressee)
     if of.kind is AddresseeKind.CARRIER:
         raise Invalid(
-            f"{of.name} reports by its runs: state its figures there (POST /v1/runs/ID/statements).",
+            "{name} reports through its runs. State its figures there (POST /v1/runs/ID/statements).",
+            name=of.name,
             field="addressee",
         )
     of = of if of.id is not None else register(connection, of, who)
@@ -129,7 +133,7 @@ def faults(claim: OutreachClaim, around: Circumstances) -> Iterator[InputFault]:
     if not claim.items:
         yield fault(
             ("items",),
-            "Say what was done: one item for each channel.",
+            "Enter what was done, with one item for each channel.",
             "Chưa có dòng kết quả nào; hãy ghi một dòng.",
         )
     for n, item in enumerate(claim.items):
@@ -147,10 +151,10 @@ def _item(n: int, item: OutreachItem) -> Iterator[InputFault]:
     if names_mobile(item.url):
         yield numbered(("items", n, "url"))
     if len(item.languages) > 200:
-        yield fault(("items", n, "languages"), "200 characters at most.", "Dài quá 200 ký tự; hãy rút gọn.")
+        yield fault(("items", n, "languages"), "At most 200 characters.", "Dài quá 200 ký tự; hãy rút gọn.")
     if item.url and not _URL.fullmatch(item.url):
         yield fault(
             ("items", n, "url"),
-            "A web address begins with http:// or https:// and has no blanks.",
+            "A web address must start with http:// or https:// and contain no spaces.",
             "Địa chỉ trang web phải bắt đầu bằng http:// hoặc https:// và không có khoảng trắng.",
         )

@@ -89,8 +89,8 @@ def set_addressee(
     of = Addressee(None, directive_id, body.name, body.kind, body.carrier, body.email)
     if read is None and db.read(external_activity.would_replace, of):
         raise VersionWanted(
-            "Somebody has said other things of this addressee; read GET .../addressees, and send its ETag as "
-            "If-Match.",
+            "Someone else has changed this addressee's report. Read GET .../addressees, and send "
+            "its ETag as If-Match.",
             field="If-Match",
         )
     return db.write(external_activity.register, of, who.name)

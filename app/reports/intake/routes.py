@@ -127,7 +127,7 @@ def _return_form(
 
 def _kind(word: str | None) -> FigureSource:
     if word not in (None, "", "stated", "manual"):
-        raise Invalid("The kind is stated or manual.", field="kind")
+        raise Invalid("The kind must be stated or manual.", field="kind")
     return FigureSource(word or "stated")
 
 

@@ -12,6 +12,7 @@ from app.reports.figures import labels
 from app.reports.figures.carrier_statement import FigureSource, StatedFigures
 from app.reports.figures.document_meta import EntrySource
 from carriers.contract import Reason, ReceiptLevel
+from carriers.phrases import Phrase, join
 
 # Causes of (2) in form 1, and of form 4: keys and Vietnamese labels, in the order of the forms.
 EXCLUDED: dict[str, str] = {
@@ -93,4 +94,5 @@ class Circumstances:
 
 def refusal(faults: Iterable[InputFault]) -> Invalid:
     pairs = [(".".join(str(step) for step in fault.place), fault.sentence.en) for fault in faults]
-    return Invalid(" ".join(f"{field}: {sentence}" for field, sentence in pairs[:10]), faults=pairs)
+    named = (Phrase("{field}: {why}", field=field, why=Phrase(sentence)) for field, sentence in pairs[:10])
+    return Invalid(join(named), faults=pairs)

@@ -29,6 +29,7 @@ from app.reports.intake.statement_input import (
     StatementInput,
 )
 from carriers.contract import ReceiptLevel
+from carriers.phrases import Phrase
 
 MOST = 200_000_000  # exceeds the country's number of subscribers
 MAX_SEGMENTS = 10
@@ -65,7 +66,13 @@ def _general(figures: StatedFigures, level: ReceiptLevel) -> Iterator[InputFault
     if segments is not None and not sent <= segments <= sent * MAX_SEGMENTS:
         yield fault(
             ("segments",),
-            f"{segments} SMS parts of {sent} messages: each has 1 to {MAX_SEGMENTS} parts.",
+            Phrase(
+                "{segments} SMS parts for {sent} messages is not possible: each message has 1 to "
+                "{most} parts.",
+                segments=segments,
+                sent=sent,
+                most=MAX_SEGMENTS,
+            ),
             f"{segments} bản tin của {sent} tin: mỗi tin có từ 1 đến {MAX_SEGMENTS} bản tin.",
         )
     yield from range_faults(("segments",), segments, MOST * MAX_SEGMENTS)
@@ -74,7 +81,11 @@ def _general(figures: StatedFigures, level: ReceiptLevel) -> Iterator[InputFault
 
 def range_faults(place: Place, n: int | None, most: int = MOST) -> Iterator[InputFault]:
     if n is not None and not 0 <= n <= most:
-        yield fault(place, f"{n} is not between 0 and {most}.", f"{n} không nằm trong khoảng 0 đến {most}.")
+        yield fault(
+            place,
+            Phrase("{n} is not between 0 and {most}.", n=n, most=most),
+            f"{n} không nằm trong khoảng 0 đến {most}.",
+        )
 
 
 def _counts(place: Place, row: StatedCounts, level: ReceiptLevel) -> Iterator[InputFault]:
@@ -84,13 +95,22 @@ def _counts(place: Place, row: StatedCounts, level: ReceiptLevel) -> Iterator[In
     if row.sent < 0 or row.sent > row.eligible:
         yield fault(
             (*place, "sent"),
-            f"{row.sent} sent of {row.eligible} eligible can't be.",
+            Phrase(
+                "{sent} sent is more than {eligible} eligible. Check the figures.",
+                sent=row.sent,
+                eligible=row.eligible,
+            ),
             f"Đã gửi {row.sent} trong {row.eligible} thuê bao thuộc diện là không thể; hãy kiểm tra lại.",
         )
     elif row.sent != row.eligible - row.excluded:
         yield fault(
             (*place, "sent"),
-            f"(3) sent {row.sent} must be (1) eligible {row.eligible} less (2) excluded {row.excluded}.",
+            Phrase(
+                "(3) sent {sent} must be (1) eligible {eligible} minus (2) excluded {excluded}.",
+                sent=row.sent,
+                eligible=row.eligible,
+                excluded=row.excluded,
+            ),
             f"(3) đã gửi {row.sent} phải bằng (1) {row.eligible} trừ (2) {row.excluded}; hãy sửa lại.",
         )
     yield from _receipts(place, row, level)
@@ -104,19 +124,30 @@ def _receipts(place: Place, row: StatedCounts, level: ReceiptLevel) -> Iterator[
         elif level is not ReceiptLevel.NONE and n is None:
             yield fault(
                 (*place, name),
-                "With receipts, received, failed and no_receipt belong together; give it, 0 for none.",
+                "With receipts, received, failed and no_receipt are all required. Enter 0 if there are none.",
                 "Có biên nhận thì phải có đủ số đã nhận và không nhận được; hãy nhập 0 nếu không có.",
             )
     if (row.received or 0) + (row.failed or 0) > row.sent:
         yield fault(
             (*place, "failed"),
-            f"(4) {row.received} and (5) {row.failed} together are more than (3) {row.sent}.",
+            Phrase(
+                "(4) {received} plus (5) {failed} is more than (3) {sent}.",
+                received=row.received,
+                failed=row.failed,
+                sent=row.sent,
+            ),
             f"(4) {row.received} cộng (5) {row.failed} lớn hơn (3) {row.sent}; hãy kiểm tra lại.",
         )
     elif None not in said.values() and row.sent - (row.received or 0) - (row.failed or 0) != row.no_receipt:
         yield fault(
             (*place, "no_receipt"),
-            f"(6) {row.no_receipt} must be (3) {row.sent} less (4) {row.received} less (5) {row.failed}.",
+            Phrase(
+                "(6) {rest} must be (3) {sent} minus (4) {received} minus (5) {failed}.",
+                rest=row.no_receipt,
+                sent=row.sent,
+                received=row.received,
+                failed=row.failed,
+            ),
             f"(6) {row.no_receipt} phải bằng (3) {row.sent} trừ (4) {row.received} trừ (5) {row.failed}; "
             "hãy sửa số sai.",
         )
@@ -125,7 +156,7 @@ def _receipts(place: Place, row: StatedCounts, level: ReceiptLevel) -> Iterator[
 def _unprovable(place: Place) -> InputFault:
     return fault(
         place,
-        "A carrier without receipts can't know this; leave it out, or name the receipts' level.",
+        "Without receipts this figure cannot be known. Leave it empty, or choose the level of the receipts.",
         "Không có biên nhận thì không thể có số này; hãy để trống hoặc chọn mức biên nhận khác.",
     )
 
@@ -146,9 +177,17 @@ def _known(form: str, keys: Sequence[str], known: Iterable[str]) -> Iterator[Inp
     for n, key in enumerate(keys):
         if key not in known:
             names = ", ".join(known)
-            yield fault((form, n, "key"), f"There is no {key}; use {names}.", f"Không có mục “{key}”.")
+            yield fault(
+                (form, n, "key"),
+                Phrase("Unknown field {key}. Use {known}.", key=key, known=names),
+                f"Không có mục “{key}”.",
+            )
         elif key in keys[:n]:
-            yield fault((form, n, "key"), f"{key} is given twice.", f"Mục “{key}” lặp lại; chỉ ghi một dòng.")
+            yield fault(
+                (form, n, "key"),
+                Phrase("{key} occurs twice.", key=key),
+                f"Mục “{key}” lặp lại; chỉ ghi một dòng.",
+            )
 
 
 def _agree(
@@ -157,7 +196,12 @@ def _agree(
     if found != expected:
         yield fault(
             place,
-            f"The sum of {of[0]} is {found}, form 1 says {expected}; correct one of them.",
+            Phrase(
+                "The sum of {what} is {found}, but form 1 says {expected}. Correct one of them.",
+                what=of[0],
+                found=found,
+                expected=expected,
+            ),
             f"{_sum_vi(of[1], found)}, Biểu 1 {_said_vi(expected)}; hãy sửa cho khớp.",
         )
 
@@ -194,13 +238,16 @@ def _area(n: int, row: AreaCounts, again: bool, level: ReceiptLevel) -> Iterator
     if row.code is not None and areas.normalise_area(row.code) != row.code:
         yield fault(
             ("areas", n, "code"),
-            f"There is no area with the code {row.code}; take it from the official list, as text with zeros.",
+            Phrase(
+                "No area has the code {code}. Use a code from the official list, as text with leading zeros.",
+                code=row.code,
+            ),
             f"Không có địa bàn mang mã “{row.code}”; hãy ghi mã theo danh mục, dạng văn bản, đủ số 0 ở đầu.",
         )
     if again:
         yield fault(
             ("areas", n, "code"),
-            f"The area {row.code or 'unknown'} has two rows; put them together.",
+            Phrase("The area {code} has two rows. Merge them.", code=row.code or "unknown"),
             f"Địa bàn {row.code or 'không xác định'} có hai dòng; hãy gộp lại.",
         )
     yield from _counts(("areas", n), row.counts, level)
@@ -231,26 +278,31 @@ def _day(n: int, row: DayCounts, again: bool, claim: StatementInput) -> Iterator
     if again:
         yield fault(
             ("days", n, "day"),
-            f"{row.day} is given twice; put the rows together or give their hours.",
+            Phrase("{day} occurs twice. Merge the rows, or enter their hours.", day=row.day),
             f"Ngày {_vi(row.day)} lặp lại; hãy gộp lại hoặc ghi rõ khung giờ của từng dòng.",
         )
     first, last = _span(claim)
     if first is None and row.day > last:
         yield fault(
             ("days", n, "day"),
-            f"{row.day} is after the end of sending, {last}.",
+            Phrase("{day} is after the end of sending, {last}.", day=row.day, last=last),
             f"Ngày {_vi(row.day)} sau khi kết thúc gửi ({_vi(last)}); hãy sửa ngày.",
         )
     elif first is not None and not first <= row.day <= last:
         yield fault(
             ("days", n, "day"),
-            f"{row.day} is outside the time of sending, {first} to {last}.",
+            Phrase(
+                "{day} is outside the sending period, {first} to {last}.",
+                day=row.day,
+                first=first,
+                last=last,
+            ),
             f"Ngày {_vi(row.day)} nằm ngoài thời gian gửi, từ {_vi(first)} đến {_vi(last)}; hãy sửa ngày.",
         )
     if row.hours and not _good_hours(row.hours):
         yield fault(
             ("days", n, "hours"),
-            "Hours are given as 08:00-11:30, the first before the second.",
+            "Enter hours as 08:00-11:30, the earlier first.",
             "Khung giờ ghi dạng 08:00-11:30, giờ đầu trước giờ cuối.",
         )
     if row.received is not None and claim.level is ReceiptLevel.NONE:
@@ -301,7 +353,7 @@ def _times(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]
     if began is not None and ended is not None and ended < began:
         yield fault(
             ("ended",),
-            "The end lies before the beginning.",
+            "The end must be after the start.",
             "Thời điểm kết thúc trước lúc bắt đầu; hãy sửa lại.",
         )
     if ended is not None and ended > around.now_ms:
@@ -309,13 +361,13 @@ def _times(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]
     if began is not None and began > cutoff:
         yield fault(
             ("cutoff",),
-            "The figures' cut-off lies before the beginning of sending.",
+            "The figures' cut-off must be after the start of sending.",
             "Thời điểm chốt số liệu trước lúc bắt đầu gửi; hãy sửa lại.",
         )
 
 
 def _future(place: Place) -> InputFault:
-    return fault(place, "It lies in the future.", "Thời điểm này ở tương lai; hãy sửa ngày giờ.")
+    return fault(place, "This time is in the future.", "Thời điểm này ở tương lai; hãy sửa ngày giờ.")
 
 
 def paper_faults(paper: PaperClaim, around: Circumstances) -> Iterator[InputFault]:
@@ -327,7 +379,9 @@ def paper_faults(paper: PaperClaim, around: Circumstances) -> Iterator[InputFaul
     if paper.number is not None and (len(paper.number) > _NUMBER_LENGTH or not paper.number.isprintable()):
         yield fault(
             ("number",),
-            f"The number has {_NUMBER_LENGTH} characters at most, on one line.",
+            Phrase(
+                "The document number must be a single line of at most {most} characters.", most=_NUMBER_LENGTH
+            ),
             f"Số văn bản dài tối đa {_NUMBER_LENGTH} ký tự, trên một dòng.",
         )
     if holds_mobile(paper.number or ""):
@@ -337,7 +391,7 @@ def paper_faults(paper: PaperClaim, around: Circumstances) -> Iterator[InputFaul
     if around.correcting and not (paper.reason or "").strip():
         yield fault(
             ("reason",),
-            "Figures stand there already: say why this version corrects them.",
+            "Figures were already entered. Enter a reason for the correction.",
             "Đã có số liệu trước đó: hãy ghi lý do đính chính.",
         )
 
@@ -347,7 +401,7 @@ def word_faults(place: Place, words: str) -> Iterator[InputFault]:
     if len(words) > NOTE_LENGTH:
         yield fault(
             place,
-            f"{NOTE_LENGTH} characters at most.",
+            Phrase("At most {most} characters.", most=NOTE_LENGTH),
             f"Dài quá {NOTE_LENGTH} ký tự; hãy rút gọn hoặc đính kèm tệp.",
         )
     if holds_person(words):
@@ -357,7 +411,7 @@ def word_faults(place: Place, words: str) -> Iterator[InputFault]:
 def numbered(place: Place) -> InputFault:
     return fault(
         place,
-        "No phone number belongs here: it is personal data, and reports are passed on.",
+        "Remove the phone number: it is personal data, and reports are passed on.",
         "Không ghi số điện thoại ở đây: đó là dữ liệu cá nhân; hãy xóa số.",
     )
 
@@ -366,7 +420,7 @@ def _attached(claim: StatementInput) -> Iterator[InputFault]:
     if claim.kind is FigureSource.MANUAL and claim.paper.attachment is None:
         yield fault(
             ("attachment",),
-            "Figures entered by hand need the scan of their paper: hand it in first, then name its sha256.",
+            "Figures entered by hand need a scan of the document. Upload it first, then enter its sha256.",
             "Số liệu nhập tay phải kèm bản quét văn bản.",
         )
 
@@ -402,8 +456,13 @@ def _estimate(claim: StatementInput, around: Circumstances) -> Iterator[InputFau
     yield InputFault(
         ("general", "eligible"),
         Sentence(
-            f"{n} is far from {other}, the order's estimate: if it is right, write {n} into the note "
-            "with the reason; otherwise correct it.",
+            Phrase(
+                "{n} is far from the order's estimate, {other}. If it is correct, enter {answer} "
+                "in the note with the reason; otherwise correct it.",
+                n=n,
+                other=other,
+                answer=n,
+            ),
             f"{count(n)} chênh lệch quá lớn so với số ước tính {count(other)}: nếu đúng, hãy ghi "
             f"“{count(n)}” kèm lý do vào ô phản ánh, sự cố, khó khăn; nếu không, hãy sửa lại.",
         ),
@@ -417,8 +476,13 @@ def _before(claim: StatementInput, around: Circumstances) -> Iterator[InputFault
     yield InputFault(
         ("general", "sent"),
         Sentence(
-            f"{n} is far from {other}, the version before: if it is right, write {n} into the note or the "
-            "reason of the correction; otherwise correct it.",
+            Phrase(
+                "{n} is far from the previous version, {other}. If it is correct, enter {answer} "
+                "in the note or in the reason for the correction; otherwise correct it.",
+                n=n,
+                other=other,
+                answer=n,
+            ),
             f"{count(n)} chênh lệch quá lớn so với bản trước ({count(other)}): nếu đúng, hãy ghi "
             f"“{count(n)}” vào lý do đính chính; nếu không, hãy sửa lại.",
         ),
@@ -435,8 +499,12 @@ def _level(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]
     yield InputFault(
         ("level",),
         Sentence(
-            "This version states another level of receipts than the version before: if that is right, write "
-            f"“{now}” into the reason of the correction; otherwise choose the level of before.",
+            Phrase(
+                "This version states a different receipt level from the previous one. If that is "
+                "correct, enter “{answer}” in the reason for the correction; otherwise choose the "
+                "previous level.",
+                answer=now,
+            ),
             f"Bản trước ghi mức biên nhận “{before}”, bản này ghi “{now}”: nếu đúng, hãy ghi “{now}” vào lý "
             "do đính chính; nếu không, hãy chọn lại mức biên nhận như bản trước.",
         ),
@@ -450,8 +518,13 @@ def _no_failure(claim: StatementInput, around: Circumstances) -> Iterator[InputF
     yield InputFault(
         ("general", "failed"),
         Sentence(
-            f"None of {sent} messages is stated as failed, although every real list has dead numbers: if "
-            f"that is right, write {_NONE} into the note with the reason; otherwise correct it.",
+            Phrase(
+                "None of {n} messages is stated as failed, but every real list contains inactive "
+                "numbers. If that is correct, enter {answer} in the note with the reason; "
+                "otherwise correct it.",
+                n=sent,
+                answer=_NONE,
+            ),
             f"Không tin nào trong {count(sent)} tin được ghi là không nhận được, trong khi danh sách thật "
             f"nào cũng có số không còn dùng: nếu đúng, hãy ghi “{_NONE}” kèm lý do vào ô phản ánh, sự cố, "
             "khó khăn; nếu không, hãy sửa lại.",
@@ -471,8 +544,15 @@ def _parts(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]
     yield InputFault(
         ("segments",),
         Sentence(
-            f"{n} SMS parts of {sent} messages, and a message of the approved text has {each}: if it is "
-            f"right, write {n} into the note with the reason; otherwise correct it.",
+            Phrase(
+                "{n} SMS parts for {sent} messages, but each message of the approved text has "
+                "{each}. If that is correct, enter {answer} in the note with the reason; otherwise "
+                "correct it.",
+                n=n,
+                sent=sent,
+                each=each,
+                answer=n,
+            ),
             f"{count(n)} bản tin của {count(sent)} tin, trong khi mỗi tin của nội dung đã duyệt có {each} "
             f"bản tin: nếu đúng, hãy ghi “{count(n)}” kèm lý do vào ô phản ánh, sự cố, khó khăn; nếu không, "
             "hãy sửa lại.",
@@ -494,8 +574,13 @@ def _approval(claim: StatementInput, around: Circumstances) -> Iterator[InputFau
     yield InputFault(
         ("began",),
         Sentence(
-            f"Sending began on {began}, before the campaign was approved on {approved}: if it is right, "
-            f"write {began} into the note with the reason; otherwise correct it.",
+            Phrase(
+                "Sending started at {began}, before the campaign was approved at {approved}. If "
+                "that is correct, enter {answer} in the note with the reason; otherwise correct it.",
+                began=began,
+                approved=approved,
+                answer=began,
+            ),
             f"Bắt đầu gửi lúc {began}, trước khi chiến dịch được duyệt lúc {approved}: nếu đúng, hãy ghi "
             f"“{began}” kèm lý do vào ô phản ánh, sự cố, khó khăn; nếu không, hãy sửa lại.",
         ),
@@ -518,8 +603,13 @@ def _before_approval(claim: StatementInput, around: Circumstances, approved_ms: 
         yield InputFault(
             place,
             Sentence(
-                f"{at} lies before the campaign was approved on {approved}: if it is right, write {at} into "
-                "the note with the reason; otherwise correct it.",
+                Phrase(
+                    "{at} is before the campaign was approved at {approved}. If that is correct, "
+                    "enter {answer} in the note with the reason; otherwise correct it.",
+                    at=at,
+                    approved=approved,
+                    answer=at,
+                ),
                 f"{at} là trước khi chiến dịch được duyệt lúc {approved}: nếu đúng, hãy ghi “{at}” kèm lý do "
                 "vào ô phản ánh, sự cố, khó khăn; nếu không, hãy sửa lại.",
             ),

@@ -38,15 +38,17 @@ def require_source(kind: FigureSource, run_id: int, last: Statement | None, carr
     """
     if kind is FigureSource.MANUAL and carrier is not None:
         raise Forbidden(
-            f"Figures of {carrier} that come from {carrier} itself are stated, not entered by hand.",
+            "Figures of {carrier} that come from {carrier} itself must be stated, not entered by hand.",
+            carrier=carrier,
             field="kind",
         )
     if kind is FigureSource.STATED and carrier is None and last and last.kind is FigureSource.MANUAL:
         raise Invalid(
-            "The version before was entered from a paper of the carrier, so that the correction comes from "
-            f"one too: enter it with its scan, by `loa statement add {run_id} FILE --manual --scan PAPER` or "
-            "by the API with the kind manual. What the carrier itself states comes by an account of the "
-            "carrier.",
+            "The previous version was entered from a document of the carrier, so the correction "
+            "must be too. Enter it with its scan: `loa statement add {run} FILE --manual --scan "
+            "PAPER`, or the API with the kind manual. Figures stated by the carrier itself come "
+            "through the carrier's account.",
+            run=run_id,
             field="kind",
         )
 
@@ -63,12 +65,14 @@ def state(
     run = open_run(connection, run_id, carrier)
     calls.refuse(connection, run_id)
     if run.state == RunState.PLANNED:
-        raise Conflict("The run has not started, so there is nothing to state yet; start it first.")
+        raise Conflict("The run has not started, so there is nothing to state yet. Start it first.")
     last = carrier_statement.latest(connection, run_id)
     version = last.paper.version + 1 if last else 1
     if claim.corrects not in (None, version - 1):
         raise Conflict(
-            f"The figures have version {version - 1} now, not {claim.corrects}; read them and repeat.",
+            "The figures are now at version {now}, not {version}. Reload and try again.",
+            now=version - 1,
+            version=claim.corrects,
             field="version",
         )
     require_source(claim.kind, run_id, last, carrier)

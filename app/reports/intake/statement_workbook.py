@@ -36,6 +36,7 @@ from app.reports.intake.statement_input import (
     StatementInput,
 )
 from app.reports.intake.statement_service import open_run
+from carriers.phrases import join
 
 if TYPE_CHECKING:
     from openpyxl.workbook import Workbook
@@ -326,7 +327,7 @@ def read(content: bytes, head: FormHead, handed: Handed, around: Circumstances) 
     ]:
         raise refusal(wrong)
     if nowhere:
-        raise Invalid(" ".join(nowhere), field="attachment")
+        raise Invalid(join(nowhere), field="attachment")
     return claim
 
 

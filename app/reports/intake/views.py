@@ -10,6 +10,7 @@ from itertools import pairwise
 from app.core import clock
 from app.reports.figures.carrier_statement import StatedFigures, Statement
 from app.reports.figures.document_meta import Attachment, PaperMeta
+from carriers.phrases import Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,12 @@ def _statement(of: Statement, before: Statement | None) -> StatementView:
         cutoff_at=clock.local(clock.from_ms(of.cutoff_ms)),
         paper=paper(of.paper),
         warnings=[
-            f"Version {before.paper.version} had {_PARTS[name]}, and version {of.paper.version} has none."
+            Phrase(
+                "Version {version} had {what}, but version {n} has none.",
+                version=before.paper.version,
+                what=_PARTS[name],
+                n=of.paper.version,
+            )
             for name in (of.lacks(before) if before else ())
             if before
         ],

@@ -25,7 +25,7 @@ SIGNER_LENGTH, REMARK_LENGTH = 100, 5000
 _NUMBER = re.compile(r"[0-9][0-9A-Za-zĐđ.-]{0,29}")
 _BLANK_DAY = re.compile(r"ngày …… tháng …… năm (\d{4}|……)")
 _DOTS = re.compile(r"……|\.{4}")
-_DOTS_LEFT = "The paper still has dots to fill in: “{left}”. Complete the letterhead (LOA_LETTERHEADS)."
+_DOTS_LEFT = "The document still has blanks to fill in: “{left}”. Complete the letterhead (LOA_LETTERHEADS)."
 _REPLACES = "Báo cáo này thay thế"
 
 
@@ -46,18 +46,22 @@ class Issue:
 def require(wanted: Issue) -> None:
     """Raise Invalid for what can't stand on a signed paper."""
     if not _NUMBER.fullmatch(wanted.number):
-        raise Invalid("A number is digits and letters before the slash, such as 125.", field="number")
+        raise Invalid(
+            "The number must be digits and letters before the slash, for example 125.", field="number"
+        )
     if not words.is_plain(wanted.signer):
-        raise Invalid("The signer must be one line of text, without control characters.", field="signer")
+        raise Invalid("The signer must be a single line of text without control characters.", field="signer")
     if not words.has_letters(wanted.signer):
-        raise Invalid("Write the rank and name of the person who signs.", field="signer")
+        raise Invalid("Enter the rank and name of the signer.", field="signer")
     if len(wanted.signer.strip()) > SIGNER_LENGTH:
-        raise Invalid(f"Rank and name may have {SIGNER_LENGTH} characters at most.", field="signer")
+        raise Invalid(
+            "Rank and name must have at most {most} characters.", most=SIGNER_LENGTH, field="signer"
+        )
     for key, said in wanted.remarks.items():
         if not words.is_plain(said, "\n\r\t"):
-            raise Invalid("A remark must be plain text, without control characters.", field=key)
+            raise Invalid("Remarks must be plain text without control characters.", field=key)
         if len(said) > REMARK_LENGTH:
-            raise Invalid(f"A remark may have {REMARK_LENGTH} characters at most.", field=key)
+            raise Invalid("A remark must have at most {most} characters.", most=REMARK_LENGTH, field=key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,10 @@ def fill(paper: PaperDocument, issue: Issue, before: ReplacedPaper | None) -> Pa
     keys = {each.text for each in blanks} - {""}
     if unknown := sorted(issue.remarks.keys() - keys):
         raise Invalid(
-            f"This report has no place for {unknown[0]}; it has {', '.join(sorted(keys))}.", field=unknown[0]
+            "This report has no section {key}. Available sections: {keys}.",
+            key=unknown[0],
+            keys=", ".join(sorted(keys)),
+            field=unknown[0],
         )
     sections = tuple(
         replace(
@@ -99,7 +106,7 @@ def fill(paper: PaperDocument, issue: Issue, before: ReplacedPaper | None) -> Pa
     )
     final = replace(paper, mark="", sections=sections)
     for left in filter(None, (_left_blank(block) for block in final.blocks)):
-        raise Conflict(_DOTS_LEFT.format(left=left))
+        raise Conflict(_DOTS_LEFT, left=left)
     return final
 
 
@@ -117,7 +124,7 @@ def require_whole(head: Letterhead) -> None:
         said = getattr(head, each.name)
         for text in said if isinstance(said, tuple) else (said,):
             if isinstance(text, str) and _DOTS.search(text):
-                raise Conflict(_DOTS_LEFT.format(left=text[:80]))
+                raise Conflict(_DOTS_LEFT, left=text[:80])
 
 
 def _filled(block: Block, issue: Issue, before: ReplacedPaper | None) -> Iterator[Block]:

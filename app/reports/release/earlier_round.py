@@ -38,13 +38,15 @@ def find(
     kinds = {report.subject, other.subject}
     if kinds != {SubjectKind.DIRECTIVE} or other.subject_id == report.subject_id:
         raise Invalid(
-            "A report of a directive is compared with one of another directive; the changes since its own "
-            "version before are an annex already.",
+            "Compare a directive's report with one of another directive. Changes since its own "
+            "previous version are already an annex.",
             field="compare_with",
         )
     if other.cut_off_at >= report.cut_off_at:
         raise Invalid(
-            f"Report {other.id} has no earlier cut-off, so it is no earlier round.", field="compare_with"
+            "Report {other} does not have an earlier cut-off, so it is not an earlier round.",
+            other=other.id,
+            field="compare_with",
         )
     return _beside(connection, other, report)
 

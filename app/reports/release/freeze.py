@@ -94,8 +94,9 @@ class Freezer:
             return same, False
         if last and clock.to_ms(last.cut_off_at) > until:
             raise Conflict(
-                f"Version {last.version} has a later cut-off ({last.cut_off_at:%d/%m/%Y %H:%M:%S}); "
-                "a new version can't go back behind it.",
+                "Version {version} has a later cut-off ({at}). A new version cannot have an earlier one.",
+                version=last.version,
+                at=f"{last.cut_off_at:%d/%m/%Y %H:%M:%S}",
                 field="cut_off_at",
             )
         self.db.read(_require_queued, subject)
@@ -105,8 +106,9 @@ class Freezer:
         report = naming(self.db.read(build, subject, until), unexplained)
         if isinstance(report, ConsolidatedReport) and not (report.lines or report.channels):
             raise Conflict(
-                f"Under directive {subject.id} nobody has sent or reported anything yet, so there is nothing "
-                "to freeze; approve a campaign or enter a report first."
+                "No messages or reports exist under directive {id} yet, so there is nothing to "
+                "freeze. Approve a campaign or enter a report first.",
+                id=subject.id,
             )
         prepared = prepare(report)
         version, alike = self.next_version(prepared, last)
@@ -132,7 +134,7 @@ class Freezer:
         try:
             report_id = self.db.write(self._write, prepared, subject, version, files)
         except IntegrityError:
-            raise Conflict("Somebody has frozen this report at the same moment; look at the list.") from None
+            raise Conflict("Someone else has just frozen this report. See the list of reports.") from None
         return self.db.read(archive.get, report_id)
 
     def _write(
@@ -229,10 +231,14 @@ def _require_started(connection: Connection, run_id: int, cutoff_ms: int) -> Non
     if found is None or found.begun:
         return
     if found.started_at is None:
-        raise Conflict(f"Run {run_id} has not been started, so there is nothing to freeze; start it first.")
+        raise Conflict(
+            "Run {run_id} has not started, so there is nothing to freeze. Start it first.", run_id=run_id
+        )
     at = clock.local(clock.from_ms(found.started_at))
     raise Conflict(
-        f"Run {run_id} was started on {at:%d/%m/%Y %H:%M:%S}, after this cut-off; give a later one.",
+        "Run {run_id} started on {at}, after this cut-off. Choose a later cut-off.",
+        run_id=run_id,
+        at=f"{at:%d/%m/%Y %H:%M:%S}",
         field="cut_off_at",
     )
 
@@ -244,7 +250,9 @@ def _require_issued(connection: Connection, directive_id: int, cutoff_ms: int) -
     day = clock.local(clock.from_ms(cutoff_ms)).date()
     if issued is not None and day < date.fromisoformat(issued):
         raise Conflict(
-            f"Directive {directive_id} is of {issued}, after this cut-off; give a later one.",
+            "Directive {directive_id} is dated {issued}, after this cut-off. Choose a later cut-off.",
+            directive_id=directive_id,
+            issued=issued,
             field="cut_off_at",
         )
 
@@ -259,8 +267,9 @@ def _require_queued(connection: Connection, subject: ReportSubject) -> None:
     run_id = connection.execute(moving.where(where).limit(1)).scalar()
     if run_id is not None:
         raise Conflict(
-            f"Run {run_id} is still being queued; freeze its report in a minute (if it is paused, resume or "
-            "cancel it first)."
+            "Run {run} is still being queued. Freeze its report in a minute; if it is paused, "
+            "resume or cancel it first.",
+            run=run_id,
         )
 
 
@@ -272,8 +281,10 @@ def _require_recount(connection: Connection, subject: ReportSubject, ledger: Led
         unexplained |= recount.unexplained
         if found := recount.figures:
             raise Unbalanced(
-                f"The recount finds {len(found)} differences, so nothing is frozen. The first: {found[0]} "
-                "See all by `loa verify`; `loa verify --repair` puts tallies right."
+                "The recount found {n} differences, so nothing was frozen. The first: {first} Run "
+                "`loa verify` to see all of them; `loa verify --repair` corrects tallies.",
+                n=len(found),
+                first=found[0],
             )
     return unexplained
 

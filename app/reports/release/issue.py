@@ -31,7 +31,7 @@ from app.security import audit
 
 _VERSIONS = 1000  # more than any report has
 _PLAIN = re.compile(r"[^\w.-]+")  # what a file's name can't have everywhere
-_AT_ONCE = "Somebody has issued this report at the same moment; look at it again."
+_AT_ONCE = "Someone else has just issued this report. Reload and review it."
 
 
 def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) -> Frozen:
@@ -49,7 +49,9 @@ def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) 
     proof, built = db.read(verify_archive.prove_built, report)
     if proof.sentences or built is None:
         why = next(iter(proof.sentences), proof.note)
-        raise Conflict(f"The papers of report {report_id} can't be written anew: {why}")
+        raise Conflict(
+            "The documents of report {report} cannot be created again: {why}", report=report_id, why=why
+        )
     printed = PrintedCode(report.code, "", report.sha256, freezer.place) if report.code else None
     earlier = db.read(earlier_round.find, report, wanted.compare_with, carrier)
     version = freezer.next_version(prepare(built), last)[0]
@@ -65,11 +67,12 @@ def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) 
 
 def _require_day(wanted: Issue, report: Frozen) -> None:
     if wanted.dated_on > clock.local(clock.now()).date():
-        raise Invalid("A paper can't be dated in the future.", field="dated_on")
+        raise Invalid("The date of a document cannot be in the future.", field="dated_on")
     first = max(report.cut_off_at, report.created_at).date()
     if wanted.dated_on < first:
         raise Invalid(
-            f"The figures were frozen on {first:%d/%m/%Y}, so the paper can't be dated before that day.",
+            "The figures were frozen on {day}, so the document cannot have an earlier date.",
+            day=f"{first:%d/%m/%Y}",
             field="dated_on",
         )
 
@@ -124,8 +127,11 @@ def _issued_before(connection: Connection, report: Frozen) -> Frozen | None:
     if issued and issued[0].version > report.version and issued[0].issued:
         later = issued[0]
         raise Conflict(
-            f"Version {later.version} is issued already, as number {issued[0].issued.number}, so version "
-            f"{report.version} can't be issued any more. Freeze a new version and issue that."
+            "Version {later} was already issued as number {number}, so version {version} can no "
+            "longer be issued. Freeze and issue a new version.",
+            later=later.version,
+            number=issued[0].issued.number,
+            version=report.version,
         )
     return next((each for each in issued if each.version < report.version), None)
 

@@ -25,11 +25,12 @@ from app.reports.frozen import archive, freeze_record
 from app.reports.frozen.archive import Frozen, ReportSubject
 from app.reports.release import freeze
 from app.reports.verification import erasure_checks, snapshot_recount
+from carriers.phrases import Phrase
 
 # Rows that only Loa writes, and that it can't read: no words of Python for people.
 _ALTERED = (
-    "a row that it is made of holds something that Loa never writes. Somebody has altered the database: "
-    "compare it with a backup."
+    "one of its rows contains something that Loa does not write. The database was altered. Compare "
+    "it with a backup."
 )
 
 
@@ -69,15 +70,22 @@ def _rebuilt(connection: Connection, report: Frozen) -> tuple[Proof, freeze.Buil
         built = rebuilt(connection, report)
         again = document(built)
     except Unkept:
-        moved = (
-            f"Report {report.id}: something has changed since its cut-off, of which no snapshot was kept, so "
-            "only its bytes and what has not changed are compared with what was frozen."
+        moved = Phrase(
+            "Report {report}: data has changed since the cut-off and there is no snapshot, so only "
+            "the file's bytes and unchanged data were compared with what was frozen.",
+            report=report.id,
         )
         return Proof(report.id, tuple(_recounted(connection, report, json.loads(kept))), moved), None
     except (Conflict, NotFound, Unbalanced) as error:
-        return Proof(report.id, (f"Report {report.id} can't be built again: {error.detail}",)), None
+        return Proof(
+            report.id,
+            (Phrase("Report {report} cannot be created again: {why}", report=report.id, why=error.detail),),
+        ), None
     except (ValueError, LookupError, TypeError):
-        return Proof(report.id, (f"Report {report.id} can't be built again: {_ALTERED}",)), None
+        return Proof(
+            report.id,
+            (Phrase("Report {report} cannot be created again: {why}", report=report.id, why=_ALTERED),),
+        ), None
     said = json.loads(kept)
     again = json_file.as_kept(again, said)
     alike = json_file.render(again).decode() == kept
@@ -85,14 +93,19 @@ def _rebuilt(connection: Connection, report: Frozen) -> tuple[Proof, freeze.Buil
     differing = tuple(dict.fromkeys((*differing, *_recounted(connection, report, said))))
     if differing and freeze_record.set_back_since(connection, report):
         at = clock.local(report.cut_off_at)
-        ahead = (
-            f"Report {report.id}: the clock was set back after it was frozen. What was recorded since has "
-            "times before its cut-off and may be all that differs; if nothing was, somebody has altered the "
-            "database. It can't be issued: freeze a new version once that time "
-            f"({at:%d/%m/%Y %H:%M:%S}) has passed."
+        ahead = Phrase(
+            "Report {report}: the clock was set back after the report was frozen. Data recorded "
+            "since then has times before the cut-off, which may explain the differences; if no "
+            "data was recorded, the database was altered. The report cannot be issued. Freeze a "
+            "new version after {at}.",
+            report=report.id,
+            at=f"{at:%d/%m/%Y %H:%M:%S}",
         )
         differing = (ahead, *differing)
-    beside = f"Report {report.id}: its figures are the same; words that stand beside them are others now."
+    beside = Phrase(
+        "Report {report}: the figures are the same, but the words beside them have changed.",
+        report=report.id,
+    )
     return Proof(report.id, differing, None if differing or alike else beside), built
 
 
@@ -109,13 +122,13 @@ def _recounted(connection: Connection, report: Frozen, kept: dict[str, Any]) -> 
             again = carrier_report.count(connection, run["run_id"], cutoff_ms, settled)
         except Unkept:
             for sentence in snapshot_recount.of_document(connection, run, settled):
-                yield f"Report {report.id}: {sentence}"
+                yield Phrase("Report {report}: {what}", report=report.id, what=sentence)
             continue
         except (Conflict, NotFound, Unbalanced) as error:
-            yield f"Report {report.id} can't be built again: {error.detail}"
+            yield Phrase("Report {report} cannot be created again: {why}", report=report.id, why=error.detail)
             continue
         except (ValueError, LookupError, TypeError):
-            yield f"Report {report.id} can't be built again: {_ALTERED}"
+            yield Phrase("Report {report} cannot be created again: {why}", report=report.id, why=_ALTERED)
             continue
         counted = json_file.as_kept(document(freeze.as_frozen(again, run)), run)
         yield from _differing(report, differences.differences(run, counted))
@@ -134,4 +147,10 @@ def _differing(report: Frozen, changes: Sequence[FigureChange]) -> Iterator[str]
     """Yield changed counts; one that is merely no longer provable, and was 0, is no difference."""
     for each in changes:
         if each.difference:
-            yield f"Report {report.id}: {each.where} was {each.before} and comes to {each.after} now."
+            yield Phrase(
+                "Report {report}: {where} was {before} and is now {after}.",
+                report=report.id,
+                where=each.where,
+                before=each.before,
+                after=each.after,
+            )

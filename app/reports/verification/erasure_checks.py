@@ -26,6 +26,7 @@ from app.ledger import erasure
 from app.reports.build.snapshots import SnapshotCause, intact
 from app.reports.figures import tally
 from app.reports.frozen.archive import Frozen, SubjectKind
+from carriers.phrases import Phrase
 
 _GONE = (deliveries, submissions, receipts, chunks, unknowns)
 
@@ -39,14 +40,29 @@ def _notices(connection: Connection, campaign_ids: Sequence[int]) -> Iterator[st
     for number in campaign_ids:
         row = erasure.of_campaign(connection, number)
         if row is not None and row.ended_at is None:
-            yield f"Campaign {number}: its rows are being erased (certificate {row.id}), no recount."
+            yield Phrase(
+                "Campaign {campaign}: its rows are being erased (certificate {certificate}), so "
+                "they were not recounted.",
+                campaign=number,
+                certificate=row.id,
+            )
         elif row is not None:
             yield (
-                f"Campaign {number}: {row.counts.get('deliveries', 0)} deliveries were erased on "
-                f"{_day(row.ended_at)} (certificate {row.id}); its totals are those of the certificate."
+                Phrase(
+                    "Campaign {campaign}: {n} deliveries were erased on {day} (certificate "
+                    "{certificate}). Its totals come from the certificate.",
+                    campaign=number,
+                    n=row.counts.get("deliveries", 0),
+                    day=_day(row.ended_at),
+                    certificate=row.id,
+                )
             )
         if totals := erasure.of_totals(connection, number):
-            yield f"Campaign {number}: its totals are erased as well (certificate {totals.id})."
+            yield Phrase(
+                "Campaign {campaign}: its totals have been erased too (certificate {certificate}).",
+                campaign=number,
+                certificate=totals.id,
+            )
 
 
 def differences(connection: Connection, row: Row[Any]) -> Iterator[str]:
@@ -57,7 +73,12 @@ def differences(connection: Connection, row: Row[Any]) -> Iterator[str]:
     for table in _GONE:
         query = select(func.count()).select_from(table).where(table.c.campaign_id == campaign_id)
         if n := connection.execute(query).scalar_one():
-            yield f"Campaign {campaign_id} is erased, and {n} rows of {table.name} are there."
+            yield Phrase(
+                "Campaign {campaign} was erased, but {n} rows of {table} remain.",
+                campaign=campaign_id,
+                n=n,
+                table=table.name,
+            )
     totals = erasure.of_totals(connection, campaign_id)
     if totals is None:
         yield from _unlike(connection, row)
@@ -70,10 +91,14 @@ def _unlike(connection: Connection, row: Row[Any]) -> Iterator[str]:
     """Compare totals and kept reports with the certificate."""
     campaign_id = row.subject_id
     if tally.totals(connection, campaign_id) != row.totals:
-        yield f"Campaign {campaign_id}: its tallies are not the totals of certificate {row.id}."
+        yield Phrase(
+            "Campaign {campaign}: its tallies differ from the totals in certificate {certificate}.",
+            campaign=campaign_id,
+            certificate=row.id,
+        )
     for run_id in connection.execute(select(runs.c.id).where(runs.c.campaign_id == campaign_id)).scalars():
         if not intact(connection, run_id, row.kept.get(str(run_id))):
-            yield f"Run {run_id}: its kept report is missing or has been altered."
+            yield Phrase("Run {run}: its stored report is missing or was altered.", run=run_id)
 
 
 def _still_there(connection: Connection, campaign_id: int) -> Iterator[str]:
@@ -82,7 +107,12 @@ def _still_there(connection: Connection, campaign_id: int) -> Iterator[str]:
     for table, rows in ((tallies, tallies.c.run_id.in_(own)), (snapshots, run)):
         query = select(func.count()).select_from(table).where(rows)
         if n := connection.execute(query).scalar_one():
-            yield f"The totals of campaign {campaign_id} are erased, and {n} rows of {table.name} are there."
+            yield Phrase(
+                "The totals of campaign {campaign} were erased, but {n} rows of {table} remain.",
+                campaign=campaign_id,
+                n=n,
+                table=table.name,
+            )
 
 
 def _noted_otherwise(connection: Connection, row: Row[Any]) -> Iterator[str]:
@@ -91,23 +121,30 @@ def _noted_otherwise(connection: Connection, row: Row[Any]) -> Iterator[str]:
     noted = select(runs.c.id).where(runs.c.campaign_id == row.subject_id, runs.c.any_sent).limit(1)
     if sent != (connection.execute(noted).first() is not None):
         yield (
-            f"Campaign {row.subject_id}: what its runs note as sent is not what certificate {row.id} has, so "
-            "a text may be called genuine that is not, or unknown that is genuine; compare the database with "
-            "a backup."
+            Phrase(
+                "Campaign {campaign}: what its runs record as sent differs from certificate "
+                "{certificate}, so the public check may give wrong answers about its text. Compare "
+                "the database with a backup.",
+                campaign=row.subject_id,
+                certificate=row.id,
+            )
         )
 
 
 def of_report(connection: Connection, report: Frozen) -> str | None:
     """Say why a frozen report cannot be rebuilt (rows erased, figures left out); None if it can."""
     if certificate := _totals_of(connection, report):
-        return (
-            f"Report {report.id}: the totals behind it are erased (certificate {certificate}), so only its "
-            "bytes are compared with what was frozen."
+        return Phrase(
+            "Report {report}: its underlying totals have been erased (certificate {certificate}), "
+            "so only the file's bytes were compared with what was frozen.",
+            report=report.id,
+            certificate=certificate,
         )
     if _left_out(connection, report):
-        return (
-            f"Report {report.id}: it holds what Loa counts no more, so only its bytes are compared with what "
-            "was frozen."
+        return Phrase(
+            "Report {id}: it contains figures that Loa no longer counts, so only the file's bytes "
+            "were compared with what was frozen.",
+            id=report.id,
         )
     s, c = snapshots.c, campaigns.c
     query = select(func.max(s.cutoff_at)).join(runs, runs.c.id == s.subject_id)
@@ -119,9 +156,11 @@ def of_report(connection: Connection, report: Frozen) -> str | None:
     at: int | None = connection.execute(query).scalar()
     if at is None or clock.to_ms(report.cut_off_at) >= at:
         return None
-    return (
-        f"Report {report.id}: the rows behind it were erased by {_day(at)}, so only its bytes are compared "
-        "with what was frozen."
+    return Phrase(
+        "Report {report}: its underlying rows were erased by {day}, so only the file's bytes were "
+        "compared with what was frozen.",
+        report=report.id,
+        day=_day(at),
     )
 
 

@@ -20,6 +20,7 @@ from app.reports.build.scope import Scope
 from app.reports.figures import by_area, tally
 from app.reports.figures.figures import FIGURES, AreaRow, Figures
 from app.reports.frozen.archive import Spoilt
+from carriers.phrases import Phrase
 
 _OUTCOMES = ("delivered", "relayed", "failed", "no_receipt", "unknown", "segments")
 _MOST = 400  # snapshots of a run that one look recounts, the newest
@@ -40,7 +41,7 @@ def of_campaign(connection: Connection, campaign_id: int) -> Iterator[str]:
         try:
             found = snapshots.all_of_run(connection, run_id)[-_MOST:]
         except Spoilt as error:
-            yield f"Run {run_id}: {error.detail}"
+            yield Phrase("Run {run}: {what}", run=run_id, what=error.detail)
             continue
         kept = [
             _Kept(snapshots.said(report.cutoff_ms), settled, {row.code: row.figures for row in report.areas})
@@ -48,7 +49,7 @@ def of_campaign(connection: Connection, campaign_id: int) -> Iterator[str]:
             if report.header.run_state != RunState.PLANNED
         ]
         for sentence in _compared(scope.of_run(connection, run_id), connection, kept, raw=True):
-            yield f"Run {run_id}, snapshot of {sentence}"
+            yield Phrase("Run {run}, snapshot of {what}", run=run_id, what=sentence)
 
 
 def of_document(connection: Connection, run: Mapping[str, Any], settled_ms: int) -> Iterator[str]:
@@ -80,7 +81,12 @@ def _compared(of: Scope, connection: Connection, kept: Sequence[_Kept], *, raw: 
             for key, before, after in pairs:
                 if after > before or (key == "eligible" and after != before):
                     where = f"{each.name}, {names.get(code, code)}, {FIGURES[key].label.lower()}"
-                    yield f"{where} was {before} and comes to {after} now."
+                    yield Phrase(
+                        "{where} was {before} and is now {after}.",
+                        where=where,
+                        before=before,
+                        after=after,
+                    )
 
 
 def _placed(counts: Sequence[TallyCount], on: Any, raw: bool) -> Sequence[AreaRow]:

@@ -27,6 +27,7 @@ from app.core.states import FAILED, RECEIVED, DeliveryState, DeliveryStatus, Not
 from app.database.models import deliveries, receipts, state_events, submissions
 from app.ledger.contract import ResultKind, StateEvent
 from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
+from carriers.phrases import Phrase
 
 _UNSETTLED = -1
 
@@ -68,7 +69,13 @@ def recount_states(connection: Connection, campaign_id: int, batch_id: int) -> I
         group = Group(*(int(value) for value in row))
         for nth, trouble in enumerate(_judge(group)):
             state = DeliveryState(group.state).name
-            said = f"{group.n} deliveries (the first: line {group.seq}) stand as {state}, but {trouble}."
+            said = Phrase(
+                "{n} deliveries (the first: line {line}) are recorded as {state}, but {why}.",
+                n=group.n,
+                line=group.seq,
+                state=state,
+                why=trouble,
+            )
             yield (0 if nth else group.n), said
 
 
@@ -82,11 +89,11 @@ def _judge_submissions(group: Group) -> Iterator[str]:
     known = group.accepted or group.unknown or group.settled
     match DeliveryState(group.state):
         case DeliveryState.QUEUED | DeliveryState.NOT_SENT if group.accepted and not group.unknown:
-            yield "a submission says that the carrier took them"
+            yield "a submission says that the carrier accepted them"
         case DeliveryState.SUBMITTED if not (group.accepted or group.settled or group.on_the_way):
-            yield "no submission says that the carrier took them"
+            yield "no submission says that the carrier accepted them"
         case DeliveryState.REJECTED if not (group.refused or group.deferred):
-            yield "no submission says that the carrier refused them"
+            yield "no submission says that the carrier rejected them"
         case (
             DeliveryState.UNDELIVERED
             | DeliveryState.EXPIRED
@@ -108,7 +115,12 @@ def _judge_masks(group: Group) -> Iterator[str]:
             continue  # rejected as a whole, whatever its number of parts
         extra = stored & ~journal
         if extra or (stored != journal and not group.resends):
-            yield f"their parts marked {name} are {stored:b} in the row and {journal:b} in the journal"
+            yield Phrase(
+                "their parts recorded as {name} are {stored} in the row and {journal} in the journal",
+                name=name,
+                stored=f"{stored:b}",
+                journal=f"{journal:b}",
+            )
 
 
 def _judge_state(group: Group) -> Iterator[str]:
@@ -119,15 +131,19 @@ def _judge_state(group: Group) -> Iterator[str]:
     by_receipts = group.state in (*RECEIVED, DeliveryState.UNDELIVERED, DeliveryState.EXPIRED)
     if group.state == DeliveryState.REJECTED:
         if made.state in RECEIVED:
-            yield f"their parts make them {DeliveryState(made.state).name}"
+            yield Phrase("their parts make them {state}", state=DeliveryState(made.state).name)
     elif settled and made.state != group.state:
-        yield f"their parts make them {DeliveryState(made.state).name}"
+        yield Phrase("their parts make them {state}", state=DeliveryState(made.state).name)
     elif by_receipts and not settled:
         yield "not all of their parts are settled"
     if group.state in RECEIVED and group.reason != Reason.NONE:
-        yield f"they bear the reason {group.reason} of a failure"
+        yield Phrase("they have the failure reason {reason}", reason=group.reason)
     if _reason_differs(group):
-        yield f"their reason is {group.reason}, and the worst that a receipt gave is {group.worst}"
+        yield Phrase(
+            "their reason is {reason}, but the worst in a receipt is {worst}",
+            reason=group.reason,
+            worst=group.worst,
+        )
 
 
 def _reason_differs(group: Group) -> bool:

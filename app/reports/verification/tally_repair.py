@@ -128,8 +128,9 @@ def _batches(connection: Connection, campaign_id: int | None) -> Sequence[tuple[
             raise no_such("campaign", campaign_id, field="campaign")
         if erasure.of_campaign(connection, campaign_id) is not None:
             raise Conflict(
-                f"The rows of campaign {campaign_id} are erased, or being erased: its tallies are what is "
-                "left, and nothing can be counted anew."
+                "The rows of campaign {campaign} have been or are being erased. Only its tallies "
+                "remain, and nothing can be recounted.",
+                campaign=campaign_id,
             )
     parts = [select(t.c.campaign_id, t.c.batch_id) for t in (run_batches, tallies)]
     if campaign_id is not None:

@@ -46,6 +46,7 @@ from app.reports.verification import erasure_checks as erased
 from app.reports.verification import snapshot_recount
 from app.reports.verification.state_recount import recount_states
 from app.security import kept_rows
+from carriers.phrases import Phrase
 
 # Stored statements and attachments
 
@@ -57,16 +58,26 @@ def statements_add_up(connection: Connection, campaign_id: int) -> Iterator[str]
         try:
             versions = carrier_statement.versions(connection, run_id)
         except Conflict as altered:
-            yield f"Run {run_id}: {altered.detail}"
+            yield Phrase("Run {run}: {what}", run=run_id, what=altered.detail)
             continue
         rows = connection.execute(select(statements).where(statements.c.run_id == run_id)).all()
         for version in kept_rows.altered(connection, "run.stated", f"run/{run_id}", rows):
-            yield f"Run {run_id}, statement {version} was changed outside Loa: it is not what was stated."
+            yield Phrase(
+                "Run {run}, statement {version} was changed outside Loa and differs from what was stated.",
+                run=run_id,
+                version=version,
+            )
         for each in versions:
             around = Circumstances(shared_ms(connection), correcting=each.paper.version > 1)
             for fault in statement_rules.faults(_claim(each), around):
                 place = ".".join(str(step) for step in fault.place)
-                yield f"Run {run_id}, statement {each.paper.version}: {place}: {fault.sentence.en}"
+                yield Phrase(
+                    "Run {run}, statement {version}: {place}: {what}",
+                    run=run_id,
+                    version=each.paper.version,
+                    place=place,
+                    what=fault.sentence.en,
+                )
 
 
 def _claim(of: Statement) -> StatementInput:
@@ -90,7 +101,7 @@ def attachments_kept(connection: Connection) -> list[str]:
     for number, sha256 in connection.execute(select(a.id, a.sha256).order_by(a.id)).all():
         content = connection.execute(select(a.content).where(a.id == number)).scalar_one()
         if hashlib.sha256(content).hexdigest() != sha256:
-            found.append(f"Attachment {number} ({sha256[:16]}…) is no longer the file that came.")
+            found.append(f"Attachment {number} ({sha256[:16]}…) differs from the file that was uploaded.")
     return found
 
 
@@ -256,7 +267,7 @@ def _states(connection: Connection, campaign_id: int) -> Iterator[OddRows]:
     own = select(b.run_id, b.batch_id).where(b.campaign_id == campaign_id).order_by(b.batch_id)
     for run_id, batch_id in connection.execute(own).all():
         for n, sentence in recount_states(connection, campaign_id, batch_id):
-            yield OddRows(run_id, n, f"Batch {batch_id}: {sentence}")
+            yield OddRows(run_id, n, Phrase("Batch {batch}: {what}", batch=batch_id, what=sentence))
 
 
 def _not_as_approved(connection: Connection, campaign_id: int) -> list[str]:
@@ -311,9 +322,15 @@ def batch_counts(connection: Connection, batch_id: int) -> Iterator[str]:
     )
     for what, counter, rows in pairs:
         if counter != rows:
-            yield f"Batch {batch_id}: its counter of {what} is {counter}, its rows give {rows}."
+            yield Phrase(
+                "Batch {batch}: its counter of {what} is {counter}, but its rows give {rows}.",
+                batch=batch_id,
+                what=what,
+                counter=counter,
+                rows=rows,
+            )
     if batch_rows.rows_altered(connection, batch_id):
-        yield f"Batch {batch_id}: its subscribers are not those that were imported."
+        yield Phrase("Batch {batch}: its subscribers differ from those imported.", batch=batch_id)
 
 
 def tallies_agree(connection: Connection, campaign_id: int, ledger: Ledger) -> Iterator[str]:
@@ -324,9 +341,19 @@ def tallies_agree(connection: Connection, campaign_id: int, ledger: Ledger) -> I
         if n != rows:
             run_id, batch_id, area, state, reason = key
             yield (
-                f"Run {run_id}, batch {batch_id}, area {area or 'unknown'}, {DeliveryState(state).name}, "
-                f"reason {reason}: tallies say {n[0]} messages and {n[1]} segments, "
-                f"rows give {rows[0]} and {rows[1]}."
+                Phrase(
+                    "Run {run}, batch {batch}, area {area}, {state}, reason {reason}: tallies say "
+                    "{n} messages and {segments} segments, but rows give {m} and {parts}.",
+                    run=run_id,
+                    batch=batch_id,
+                    area=area or "unknown",
+                    state=DeliveryState(state).name,
+                    reason=reason,
+                    n=n[0],
+                    segments=n[1],
+                    m=rows[0],
+                    parts=rows[1],
+                )
             )
 
 
@@ -344,14 +371,21 @@ def as_approved(connection: Connection, campaign_id: int) -> Iterator[str]:
     begun = bool(running) or any(run.started_at is not None for run in own)
     approved = campaign.state == CampaignState.APPROVED
     if (approved or begun) and not approval_digest.stands(connection, campaign, alive=alive):
-        yield f"Campaign {campaign_id} is not what was approved, or nobody has approved it."
+        yield Phrase("Campaign {n} differs from what was approved, or was never approved.", n=campaign_id)
     for run_id in running:
         if not approval_digest.is_ordered(connection, run_id):
-            yield f"Run {run_id} is running, though its last order in the audit is not to start or to resume."
+            yield Phrase(
+                "Run {run} is running, but its last order in the audit log is not to start or resume.",
+                run=run_id,
+            )
     for chunk in approval_digest.altered_chunks(connection, campaign_id):
         yield (
-            f"Batch {chunk.batch_id}, lines {chunk.first_seq} to {chunk.last_seq}: what is queued is not "
-            "what was handed in."
+            Phrase(
+                "Batch {batch}, lines {first} to {last}: the queued messages differ from the uploaded list.",
+                batch=chunk.batch_id,
+                first=chunk.first_seq,
+                last=chunk.last_seq,
+            )
         )
     if approved or begun or campaign.state == CampaignState.SUBMITTED:
         missing = approval_digest.authors(connection, campaign_id) - {
@@ -359,7 +393,11 @@ def as_approved(connection: Connection, campaign_id: int) -> Iterator[str]:
             campaign.submitted_by,
         }
         for who in sorted(missing.difference(campaign.editors)):
-            yield f"Campaign {campaign_id} does not name {who}, who has written it by the audit."
+            yield Phrase(
+                "Campaign {n} does not name {who}, its author according to the audit log.",
+                n=campaign_id,
+                who=who,
+            )
 
 
 def unknowns_listed(connection: Connection, campaign_id: int) -> Iterator[OddRows]:
@@ -374,9 +412,21 @@ def unknowns_listed(connection: Connection, campaign_id: int) -> Iterator[OddRow
         ~exists().where(same, d.state == DeliveryState.UNKNOWN, d.phone == u.phone),
     )
     for run_id, n in connection.execute(off.group_by(d.run_id)):
-        yield OddRows(run_id, n, f"Run {run_id}: {n} unknown deliveries are not on the list of unknowns.")
+        yield OddRows(
+            run_id,
+            n,
+            Phrase(
+                "Run {run}: {n} unknown deliveries are missing from the list of unknown messages.",
+                run=run_id,
+                n=n,
+            ),
+        )
     for run_id, n in connection.execute(stray.group_by(u.run_id)):
-        said = f"Run {run_id}: {n} entries of the list of unknowns have no unknown delivery."
+        said = Phrase(
+            "Run {run}: {n} entries in the list of unknown messages have no unknown delivery.",
+            run=run_id,
+            n=n,
+        )
         yield OddRows(run_id, n, said)
 
 
@@ -393,11 +443,21 @@ def subscribers_kept(connection: Connection, campaign_id: int) -> Iterator[OddRo
         .where(~_left_out())
     )
     for run_id, batch_id, n, seq in connection.execute(strange.group_by(d.run_id, d.batch_id)):
-        said = f"Batch {batch_id}: {n} deliveries (the first: line {seq}) match no subscriber."
+        said = Phrase(
+            "Batch {batch}: {n} deliveries (the first: line {line}) match no subscriber.",
+            batch=batch_id,
+            n=n,
+            line=seq,
+        )
         yield OddRows(run_id, n, said)
     lost = lost.where(b.campaign_id == campaign_id, ~known).group_by(b.run_id, s.batch_id)
     for run_id, batch_id, n, seq in connection.execute(lost):
-        said = f"Batch {batch_id}: {n} subscribers (the first: line {seq}) were lost before queueing."
+        said = Phrase(
+            "Batch {batch}: {n} subscribers (the first: line {line}) were lost before queueing.",
+            batch=batch_id,
+            n=n,
+            line=seq,
+        )
         yield OddRows(run_id, n, said)
 
 
@@ -416,7 +476,11 @@ def _first(
 def chunks_cover(connection: Connection, campaign_id: int) -> Iterator[OddRows]:
     """Check that chunks hold every delivery once, and that done chunks hold no queued one."""
     for run_id, batch_id, first in connection.execute(_overlaps(campaign_id)):
-        said = f"Batch {batch_id}: the chunk from line {first} overlaps the chunk before it."
+        said = Phrase(
+            "Batch {batch}: the chunk from line {line} overlaps the chunk before it.",
+            batch=batch_id,
+            line=first,
+        )
         yield OddRows(run_id, 1, said)
     held = _held(campaign_id)
     d, batch, run = deliveries.c, held.c.batch_id, held.c.run_id
@@ -425,15 +489,24 @@ def chunks_cover(connection: Connection, campaign_id: int) -> Iterator[OddRows]:
     query = select(run, batch, *sums, total).group_by(run, batch)
     for run_id, batch_id, inside, stuck, n in connection.execute(query):
         if inside != n:
-            said = f"Batch {batch_id}: its chunks hold {inside} deliveries, and it has {n}."
+            said = Phrase(
+                "Batch {batch}: its chunks contain {inside} deliveries, but the batch has {n}.",
+                batch=batch_id,
+                inside=inside,
+                n=n,
+            )
             yield OddRows(run_id, abs(int(inside) - n), said)
         if stuck:
-            said = f"Batch {batch_id}: {stuck} queued deliveries are in chunks that are done."
+            said = Phrase(
+                "Batch {batch}: {n} queued deliveries are in finished chunks.", batch=batch_id, n=stuck
+            )
             yield OddRows(run_id, int(stuck), said)
     outside = and_(chunks.c.campaign_id == d.campaign_id, chunks.c.batch_id == d.batch_id)
     bare = _first(d.run_id, d.batch_id, d.seq).where(d.campaign_id == campaign_id, ~exists().where(outside))
     for run_id, batch_id, n, _ in connection.execute(bare.group_by(d.run_id, d.batch_id)):
-        yield OddRows(run_id, n, f"Batch {batch_id}: {n} deliveries are in no chunk.")
+        yield OddRows(
+            run_id, n, Phrase("Batch {batch}: {n} deliveries are in no chunk.", batch=batch_id, n=n)
+        )
 
 
 def _overlaps(campaign_id: int) -> Select[*tuple[Any, ...]]:
@@ -470,12 +543,20 @@ def runs_complete(connection: Connection, campaign_id: int) -> Iterator[OddRows]
     queued = select(runs.c.id, func.count()).join(deliveries, own)
     over = (runs.c.campaign_id == campaign_id, runs.c.state.in_(OVER))
     for run_id, n in connection.execute(queued.where(*over).group_by(runs.c.id)):
-        yield OddRows(run_id, n, f"Run {run_id} is over, and {n} of its deliveries are still queued.")
+        yield OddRows(
+            run_id,
+            n,
+            Phrase("Run {run} has ended, but {n} of its deliveries are still queued.", run=run_id, n=n),
+        )
     beyond = and_(s.batch_id == b.batch_id, s.seq > b.fanned_upto)
     left = select(runs.c.id, func.count()).join(run_batches, b.run_id == runs.c.id).join(subscribers, beyond)
     open_end = (*over, runs.c.closing.is_(None), runs.c.state != RunState.CANCELLED)
     for run_id, n in connection.execute(left.where(*open_end).group_by(runs.c.id)):
-        yield OddRows(run_id, n, f"Run {run_id} is over, and {n} of its subscribers were never queued.")
+        yield OddRows(
+            run_id,
+            n,
+            Phrase("Run {run} has ended, but {n} of its subscribers were never queued.", run=run_id, n=n),
+        )
 
 
 def sent_once(connection: Connection, campaign_id: int) -> Iterator[OddRows]:
@@ -488,7 +569,12 @@ def sent_once(connection: Connection, campaign_id: int) -> Iterator[OddRows]:
     same = (d.campaign_id == campaign_id, d.batch_id == one.batch_id, d.seq == one.seq)
     again = _first(d.run_id, d.batch_id, d.seq).where(*same, one.n > d.resends + 1)
     for run_id, batch_id, n, seq in connection.execute(again.group_by(d.run_id, d.batch_id)):
-        said = f"Batch {batch_id}: {n} messages (the first: line {seq}) were taken twice without an order."
+        said = Phrase(
+            "Batch {batch}: {n} messages (the first: line {line}) were accepted twice without an order.",
+            batch=batch_id,
+            n=n,
+            line=seq,
+        )
         yield OddRows(run_id, n, said)
 
 

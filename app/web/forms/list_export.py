@@ -23,7 +23,7 @@ from app.web.translations import Said, Speaker, say
 
 CSV = "csv"
 _MOST, _SLICE = 50_000, 2500
-_CUT = say("The file ends here, after {n} rows; there are more. Filter the list, then download it again.")
+_CUT = say("The file ends here, after {n} rows, but there are more. Filter the list and download it again.")
 
 Reading = Callable[[Connection, ListRequest, int], ListPart[Any]]
 Column = str | Callable[[Any, Speaker], object]

@@ -22,12 +22,12 @@ DECISIONS: dict[str, Said] = {
     "approved": say("approved"),
     "rejected": say("rejected"),
     "returned": say("returned to its author"),
-    "voided": say("void: it was edited afterwards"),
+    "voided": say("void: edited afterwards"),
 }
 BASES: dict[str, Said] = {
     Basis.REGISTERED: say("by the registered address"),
     Basis.SERVING: say("by the serving station"),
-    Basis.UNDIVIDED: say("not at all: the whole province"),
+    Basis.UNDIVIDED: say("cannot distinguish areas: the whole province"),
 }
 KINDS: dict[str, Said] = {
     AddresseeKind.DEPARTMENT: say("departments"),
@@ -61,12 +61,12 @@ class OutcomeWords(NamedTuple):
 
 OUTCOMES: dict[str, OutcomeWords] = {
     Outcome.UNDELIVERED: OutcomeWords(say("not delivered, by a receipt")),
-    Outcome.EXPIRED: OutcomeWords(say("expired: the telephone was off too long")),
-    Outcome.NO_RECEIPT: OutcomeWords(say("no receipt came until the run was finished")),
-    Outcome.REJECTED: OutcomeWords(say("refused by the carrier at once")),
-    Outcome.NOT_SENT: OutcomeWords(say("not sent: cancelled, or the window was over")),
+    Outcome.EXPIRED: OutcomeWords(say("expired: the phone was off too long")),
+    Outcome.NO_RECEIPT: OutcomeWords(say("no receipt arrived until the run ended")),
+    Outcome.REJECTED: OutcomeWords(say("rejected immediately by the carrier")),
+    Outcome.NOT_SENT: OutcomeWords(say("not sent: cancelled, or the window ended")),
     Outcome.ACCEPTED: OutcomeWords(
-        say("taken by the operator's centre, or by a carrier without receipts"), True
+        say("accepted by the operator's centre, or by a carrier without receipts"), True
     ),
     Outcome.WRITTEN_OFF: OutcomeWords(say("unknown, and written off by a person"), True),
 }

@@ -22,7 +22,11 @@ def as_read(connection: Connection, campaign_id: int, version: str) -> None:
     """Raise VersionChanged if the page was rendered from another version."""
     now = if_match.campaign_version(connection, campaign_id)
     if version not in ("", now):
-        raise VersionChanged(f"The campaign has version {now} now, not {version}; read it again and repeat.")
+        raise VersionChanged(
+            "The campaign is now at version {now}, not {version}. Reload and try again.",
+            now=now,
+            version=version,
+        )
 
 
 _BETWEEN = str.maketrans("", "", ". \u00a0")  # thousands separators: 412.310 and 412 310
@@ -35,7 +39,11 @@ def number(fields: FormData, name: str) -> int | None:
         return None
     plain = said.translate(_BETWEEN)
     if not plain.lstrip("-").isascii() or not plain.lstrip("-").isdecimal() or len(plain) > 12:
-        raise Invalid(f"“{said[:20]}” is no whole number; write digits, such as 412310.", field=name)
+        raise Invalid(
+            "“{said}” is not a whole number. Enter digits only, for example 412310.",
+            said=said[:20],
+            field=name,
+        )
     return int(plain)
 
 
@@ -44,7 +52,11 @@ def exact(fields: FormData, name: str) -> int:
     said = fields.raw(name)
     found = ids.read(said)
     if found is None:
-        raise Invalid(f"“{said[:20]}” is no whole number; write digits, such as 412310.", field=name)
+        raise Invalid(
+            "“{said}” is not a whole number. Enter digits only, for example 412310.",
+            said=said[:20],
+            field=name,
+        )
     return found
 
 
@@ -52,7 +64,7 @@ def needed(fields: FormData, name: str) -> int:
     """Return a whole number; raises Invalid for an empty field too."""
     found = number(fields, name)
     if found is None:
-        raise Invalid("Enter a number here, 0 for none.", field=name)
+        raise Invalid("Enter a number, or 0 for none.", field=name)
     return found
 
 
@@ -84,7 +96,7 @@ def moment(fields: FormData, name: str) -> datetime | None:
     try:
         found = datetime.fromisoformat(iso_moment(said))
     except ValueError:
-        raise Invalid("Write time and date such as 08:00 05/02/2024.", field=name) from None
+        raise Invalid("Enter a time and date, for example 08:00 05/02/2024.", field=name) from None
     found = found if found.tzinfo else found.replace(tzinfo=clock.VIETNAM)
     if clock.to_ms_or_none(found) is None:
         raise Invalid(str(clock.Unreal()), field=name)

@@ -339,11 +339,11 @@ class ContentComparison:
 def compared(connection: Connection, campaign_id: int) -> list[ContentComparison]:
     """Compare with the last decision, and with the last submission before this one where that came later."""
     now, decided = approval.content(connection, campaign_id), _decided_on(connection, campaign_id)
-    before = [(say("What is otherwise than at the last decision"), decided.content)] if decided else []
+    before = [(say("Changes since the last decision"), decided.content)] if decided else []
     submitted = _submitted_before(connection, campaign_id)
     if submitted is not None and (decided is None or submitted.at > decided.at):
         content = submitted.detail.get("content")  # acts of older versions have none
-        before += [(say("What is otherwise than when it was last submitted"), content)] if content else []
+        before += [(say("Changes since the last submission"), content)] if content else []
     found = [
         ContentComparison(said, _text_differences(of["texts"], now["texts"]), _differences(of, now))
         for said, of in before
@@ -426,9 +426,7 @@ async def page_do_approve_campaign(campaign_id: Id, visit: Visit, fields: Fields
     def work(connection: Connection) -> None:
         said = {name: fields.get(name) or None for name in ("digest", "reason")}
         if said["digest"] is None:
-            raise Invalid(
-                "The form has no digest of what you have read; load the page again.", field="digest"
-            )
+            raise Invalid("The form has no digest of what you reviewed. Reload the page.", field="digest")
         body = filled(ApprovalBody, said | {"acknowledged": fields.get("acknowledged") == "yes"})
         if approval.is_repeated(connection, campaign_id, visit.who.name, body.digest):
             return  # a second click
@@ -437,7 +435,7 @@ async def page_do_approve_campaign(campaign_id: Id, visit: Visit, fields: Fields
         )
 
     return await _decide(
-        visit, campaign_id, fields, work, say("The campaign is approved; its runs may begin.")
+        visit, campaign_id, fields, work, say("The campaign is approved. Its runs can start.")
     )
 
 
@@ -449,7 +447,7 @@ async def page_do_return_campaign(campaign_id: Id, visit: Visit, fields: Fields)
         reason = filled(ReasonBody, {"reason": fields.get("reason")}).reason
         approval.send_back(connection, campaign_id, visit.who, reason)
 
-    return await _decide(visit, campaign_id, fields, work, say("The campaign is returned to its author."))
+    return await _decide(visit, campaign_id, fields, work, say("The campaign was returned to its author."))
 
 
 @router.post("/campaigns/{campaign_id}/reject")
@@ -460,7 +458,7 @@ async def page_do_reject_campaign(campaign_id: Id, visit: Visit, fields: Fields)
         reason = filled(ReasonBody, {"reason": fields.get("reason")}).reason
         approval.reject(connection, campaign_id, visit.who, reason)
 
-    return await _decide(visit, campaign_id, fields, work, say("The campaign is rejected."))
+    return await _decide(visit, campaign_id, fields, work, say("The campaign was rejected."))
 
 
 async def _decide(

@@ -90,14 +90,16 @@ async def page_do_upload_batch(visit: Visit) -> Response:
         async with uploads.taken(request, visit.settings, folder, limit) as upload:
             fields = FormData({name: [value] for name, value in upload.fields.items()})
             if not upload.file.size:
-                raise Invalid("Choose a file that is not empty.", field="file")
+                raise Invalid("The file is empty. Choose another file.", field="file")
             carrier = await run_in_threadpool(check_carrier, visit.settings, carrier_of(who, upload))
             found = await visit.db.awrite(register, carrier, upload.named, who.name)
             begin(visit.db, found, upload, spool_path(folder, carrier, upload.file.sha256))
     except (Invalid, Forbidden, TooLarge) as error:
         return _form(visit, refused(error, fields))
     flash = (
-        say("The file has come; it is being read.") if found.created else say("This file is known already.")
+        say("The file was uploaded and is being read.")
+        if found.created
+        else say("This file was already uploaded.")
     )
     return redirect_with_flash(visit, f"/batches/{found.id}", flash)
 
@@ -111,7 +113,7 @@ FIRST_BAD = 20
 
 FILTERS: Mapping[str, tuple[Said, tuple[DeliveryState, ...]]] = {
     "": (say("all"), ()),
-    "failed": (say("not received or refused"), FAILED),
+    "failed": (say("not received or rejected"), FAILED),
     **{state.name.lower(): (delivery_labels.STATES[state], (state,)) for state in DeliveryState if state < 9},
 }
 
@@ -212,4 +214,4 @@ async def page_batch(
 async def page_do_discard_batch(batch_id: Id, visit: Visit) -> Response:
     """Put a batch out of the way whose file could not be used."""
     await visit.db.awrite(importer.discard, batch_id, visit.who.name, visit.who.carrier)
-    return redirect_with_flash(visit, "/batches", say("Batch {n} is thrown away."), n=batch_id)
+    return redirect_with_flash(visit, "/batches", say("Batch {n} was discarded."), n=batch_id)

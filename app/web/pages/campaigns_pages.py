@@ -181,9 +181,9 @@ def _ends(of: LatencySample) -> list[int]:
     return [done for _, done in of.times if done is not None]
 
 
-OPEN = Judged(Light.OFF, say("receipts are still to come"))
-ABOVE = Judged(Light.GOOD, say("at or above the norm of 92 %"))
-NO_PROOF = Judged(Light.WAIT, say("receipts do not reach the telephone"))
+OPEN = Judged(Light.OFF, say("waiting for receipts"))
+ABOVE = Judged(Light.GOOD, say("at or above the 92 % target"))
+NO_PROOF = Judged(Light.WAIT, say("no handset receipts"))
 _JUDGED = {
     NormVerdict.MET: ABOVE,
     NormVerdict.MISSED: MISSED,
@@ -392,7 +392,7 @@ async def page_do_withdraw_campaign(campaign_id: Id, visit: Visit) -> Response:
     """Give the campaign up before anything of it was sent."""
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     await visit.db.awrite(lifecycle.withdraw, campaign_id, visit.who.name)
-    return redirect_with_flash(visit, "/campaigns", say("The campaign is withdrawn. An edit reopens it."))
+    return redirect_with_flash(visit, "/campaigns", say("The campaign was withdrawn. Editing reopens it."))
 
 
 @router.post("/campaigns/{campaign_id}/budget")
@@ -407,7 +407,7 @@ async def page_do_ask_budget(campaign_id: Id, visit: Visit, fields: Fields) -> R
     except AppError as error:
         return await _page(visit, campaign_id, refused(error, fields))
     place = f"/campaigns/{campaign_id}#budget"
-    return redirect_with_flash(visit, place, say("It is asked for; another person approves it."))
+    return redirect_with_flash(visit, place, say("Requested. Another person must approve it."))
 
 
 @router.post("/campaigns/{campaign_id}/budget/{order_id}/approve")
@@ -440,7 +440,7 @@ async def page_do_follow_up(campaign_id: Id, visit: Visit, fields: Fields) -> Re
     except (Conflict, Invalid, NotFound) as error:
         return await _form(visit, campaign_id, refused(error, fields), fields)
     return redirect_with_flash(
-        visit, f"/campaigns/{made}", say("The follow-up is a draft; its audience is being made.")
+        visit, f"/campaigns/{made}", say("The follow-up is a draft. Its audience is being created.")
     )
 
 

@@ -68,7 +68,7 @@ async def page_do_create_campaign(visit: Visit, fields: Fields) -> Response:
         place = await visit.db.awrite(_create_once, fields, visit)
     except _REFUSALS as error:
         return await _new(visit, fields, refused(error, fields))
-    return redirect_with_flash(visit, place, say("The draft is kept. Look at its runs, then submit it."))
+    return redirect_with_flash(visit, place, say("The draft was saved. Check its runs, then submit it."))
 
 
 def _create_once(connection: Connection, fields: FormData, visit: PageRequest) -> str:
@@ -90,7 +90,8 @@ def _create_once(connection: Connection, fields: FormData, visit: PageRequest) -
         answer, _ = once(connection, claim, visit.settings.idempotency_ms, act)
     except KeyReused:
         raise Conflict(
-            "This form was sent before with other fields; open the page anew for another campaign."
+            "This form was already submitted with different values. Open a new form to create "
+            "another campaign."
         ) from None
     return answer.headers["location"]
 
@@ -221,7 +222,7 @@ async def page_do_submit_campaign(campaign_id: Id, visit: Visit, version: Versio
     except _REFUSALS as error:
         return await _edit(visit, campaign_id, above(error))
     return redirect_with_flash(
-        visit, f"/campaigns/{campaign_id}", say("The campaign is submitted; another person decides now.")
+        visit, f"/campaigns/{campaign_id}", say("The campaign was submitted. Another person must decide.")
     )
 
 

@@ -210,7 +210,7 @@ def report_form(connection: Connection, directive_id: int, name: str) -> ReportF
     of = next((each for each in asked if each.name == name), None)
     if of is None or of.kind is AddresseeKind.CARRIER:
         raise NotFound(
-            "The directive has no such addressee that reports here; carriers report by their runs."
+            "The directive has no such addressee that reports here. Carriers report through their runs."
         )
     versions = addressees.reports(connection, directive_id).get(of.id or 0, [])
     return ReportForm(found, of, versions[-1] if versions else None)
@@ -275,7 +275,7 @@ async def page_do_create_directive(visit: Visit, fields: Fields) -> Response:
         directive_id = await visit.db.awrite(directives.create, letter, visit.who.name)
     except (Conflict, Invalid) as error:
         return _new(visit, refused(error, fields))
-    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The directive is kept."))
+    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The directive was saved."))
 
 
 @router.get("/directives/{directive_id}")
@@ -296,7 +296,7 @@ async def page_do_put_off_deadline(directive_id: Id, visit: Visit, fields: Field
         await visit.db.awrite(directives.put_off, *changed)
     except (Conflict, Invalid) as error:
         return await _one(visit, directive_id, refused(error, fields))
-    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The deadline is changed."))
+    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The deadline was changed."))
 
 
 @router.post("/directives/{directive_id}/addressees")
@@ -312,7 +312,7 @@ async def page_do_set_addressee(directive_id: Id, visit: Visit, fields: Fields) 
         await visit.db.awrite(external_activity.register, of, visit.who.name)
     except (Conflict, Invalid) as error:
         return await _one(visit, directive_id, refused(error, fields))
-    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The addressee is kept."))
+    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The addressee was saved."))
 
 
 @router.get("/directives/{directive_id}/report")

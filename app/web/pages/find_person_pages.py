@@ -37,16 +37,16 @@ KINDS: dict[str, Said] = {
     HeldKind.QUARANTINE: say("receipts that match no message"),
     HeldKind.INBOUND: say("messages from it"),
     HeldKind.DO_NOT_SEND: say("a do-not-send list"),
-    HeldKind.ASKED: say("a request of its holder, still open"),
-    HeldKind.NAMED: say("messages of somebody else that name it"),
-    HeldKind.WRITTEN: say("a record of the agency that names it"),
+    HeldKind.ASKED: say("a request from its owner, still open"),
+    HeldKind.NAMED: say("messages from other people that mention it"),
+    HeldKind.WRITTEN: say("an agency record that mentions it"),
 }
 WHYS: dict[str, Said] = {
-    HeldWhy.TASK: say("to carry out an official letter's campaign"),
-    HeldWhy.PROOF: say("to prove what was sent and received, until its term is over"),
-    HeldWhy.REQUEST: say("to heed what its holder asked for"),
-    HeldWhy.OTHERS: say("words of somebody else, until their term is over"),
-    HeldWhy.RECORDS: say("part of the agency's records, which the program does not erase"),
+    HeldWhy.TASK: say("to carry out the campaign of an official directive"),
+    HeldWhy.PROOF: say("to prove what was sent and received, until the term ends"),
+    HeldWhy.REQUEST: say("to respect the owner's request"),
+    HeldWhy.OTHERS: say("words of another person, kept until their term ends"),
+    HeldWhy.RECORDS: say("part of the agency's records, which Loa does not erase"),
 }
 
 

@@ -43,7 +43,7 @@ KINDS: dict[str, Said] = {
     ReplyKind.OPT_OUT: say("wants no more messages"),
     ReplyKind.REPORT: say("reports a scam"),
     ReplyKind.CHECK: say("asks whether a text is genuine"),
-    ReplyKind.OTHER: say("something else: read it"),
+    ReplyKind.OTHER: say("other: read it"),
 }
 FILE = ListFile(
     "inbound",
@@ -117,12 +117,16 @@ _BETWEEN = re.compile(r"[\n,;]+")
 _SHOWN = 20  # unreadable places listed
 
 _ADDED: tuple[Said, Said] = (
-    say("{n} numbers are on the list now; {known} were on it before."),
-    say("{n} numbers are on the list now; {known} were on it before. Not read, by their place: {places}."),
+    say("{n} numbers were added to the list; {known} were already on it."),
+    say(
+        "{n} numbers were added to the list; {known} were already on it. Not readable, by position: {places}."
+    ),
 )
 _REMOVED: tuple[Said, Said] = (
-    say("{n} numbers are off the list; {known} were not on it."),
-    say("{n} numbers are off the list; {known} were not on it. Not read, by their place: {places}."),
+    say("{n} numbers were removed from the list; {known} were not on it."),
+    say(
+        "{n} numbers were removed from the list; {known} were not on it. Not readable, by position: {places}."
+    ),
 )
 
 
@@ -169,13 +173,15 @@ def _body(fields: FormData) -> Numbers:
     """Split the numbers by line or comma; an unreadable one is named by its place, never repeated."""
     numbers = [each.strip() for each in _BETWEEN.split(fields.get("numbers")) if each.strip()]
     if not numbers:
-        raise Invalid("Enter a number, one on each line.", field="numbers")
+        raise Invalid("Enter at least one number, one per line.", field="numbers")
     if any(len(each) > do_not_send.LONGEST for each in numbers):
-        raise Invalid("Put each number on a line of its own.", field="numbers")
+        raise Invalid("Enter each number on its own line.", field="numbers")
     try:
         return filled(Numbers, {"carrier": fields.get("carrier") or None, "numbers": numbers})
     except AppError as error:
-        raise Invalid(f"At most {do_not_send.MOST} numbers at once.", field="numbers") from error
+        raise Invalid(
+            "Enter at most {most} numbers at once.", most=do_not_send.MOST, field="numbers"
+        ) from error
 
 
 async def _opt_outs(visit: PageRequest, carrier: str, query: ListQuery, entered: FormState) -> Response:

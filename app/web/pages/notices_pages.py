@@ -22,7 +22,7 @@ ON_A_PAGE = 50
 
 STATES: dict[NoticeState, tuple[str, Said]] = {
     NoticeState.WAITING: ("wait", say("still to be sent")),
-    NoticeState.SENT: ("good", say("taken by the other side")),
+    NoticeState.SENT: ("good", say("accepted by the receiver")),
     NoticeState.FAILED: ("bad", say("not taken")),
 }
 CHANNELS: dict[NotificationChannel, Said] = {
@@ -67,7 +67,7 @@ async def page_notices(visit: Visit, query: Annotated[ListQuery, Depends()], sta
 async def page_do_replay_failed_notices(visit: Visit, fields: Fields) -> Response:
     """Send everything that failed to one receiver once more."""
     n = await visit.db.awrite(outbox.replay_failed, fields.get("target")[:254], visit.who.name)
-    return redirect_with_flash(visit, "/notices", say("Notices that are sent once more: {n}."), n=n)
+    return redirect_with_flash(visit, "/notices", say("Notices being sent again: {n}."), n=n)
 
 
 @router.post("/notices/{notice_id}/replay")
@@ -76,4 +76,4 @@ async def page_do_replay_notice(notice_id: Id, visit: Visit) -> Response:
         outbox.replay(connection, notice_id, visit.who.name)
 
     await visit.db.awrite(work)
-    return redirect_with_flash(visit, "/notices", say("Notice {n} is sent once more."), n=notice_id)
+    return redirect_with_flash(visit, "/notices", say("Notice {n} is being sent again."), n=notice_id)

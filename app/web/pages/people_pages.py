@@ -36,6 +36,7 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import say
+from carriers.phrases import Phrase, join
 
 router = Routes(include_in_schema=False)
 
@@ -60,7 +61,7 @@ def page_do_add_user(visit: Visit, fields: Fields) -> Response:
         visit.db.write(service.add_hashed, wanted, hashed, visit.who.name)
     except (Conflict, Invalid) as error:
         return _list(visit, refused(error, fields, "password"))
-    return redirect_with_flash(visit, "/people", say("{name} may sign in now."), name=name)
+    return redirect_with_flash(visit, "/people", say("{name} can sign in now."), name=name)
 
 
 @router.get("/people/{name}")
@@ -74,7 +75,7 @@ def page_do_disable_user(name: Name, visit: Visit) -> Response:
         visit.db.write(service.disable_person, name, visit.who.name)
     except Conflict as error:
         return _one(visit, name, refused(error, FormData()))
-    return redirect_with_flash(visit, "/people", say("{name} is let in no more."), name=name)
+    return redirect_with_flash(visit, "/people", say("{name} can no longer sign in."), name=name)
 
 
 @router.post("/people/{name}/password")
@@ -86,14 +87,14 @@ def page_do_set_user_password(name: Name, visit: Visit, fields: Fields) -> Respo
     except Invalid as error:
         return _one(visit, name, refused(error, fields, "password"))
     return redirect_with_flash(
-        visit, "/people", say("{name} has another password; every session is over."), name=name
+        visit, "/people", say("{name} has a new password. All sessions have ended."), name=name
     )
 
 
 @router.post("/people/{name}/sign-out")
 def page_do_sign_out_user(name: Name, visit: Visit) -> Response:
     visit.db.write(service.end_sessions, name, visit.who.name)
-    return redirect_with_flash(visit, "/people", say("{name} is signed out everywhere."), name=name)
+    return redirect_with_flash(visit, "/people", say("{name} was signed out everywhere."), name=name)
 
 
 def name_of(fields: FormData) -> str:
@@ -102,14 +103,16 @@ def name_of(fields: FormData) -> str:
         return _NAMES.validate_python(fields.get("name"))
     except ValidationError:
         raise Invalid(
-            "A name begins with a letter or a digit; 80 characters at most.", field="name"
+            "A name must start with a letter or digit and have at most 80 characters.", field="name"
         ) from None
 
 
 def role_of(fields: FormData, offered: Collection[Role] = OF_PEOPLE) -> str:
     said = fields.get("role")
     if said not in offered:
-        raise Invalid(f"The role is one of {', '.join(offered)}.", field="role")
+        raise Invalid(
+            "The role must be one of {roles}.", roles=join(map(Phrase, offered), ", "), field="role"
+        )
     return said
 
 
@@ -120,7 +123,7 @@ def carrier_of(fields: FormData) -> str | None:
     try:
         return _CARRIERS.validate_python(fields.get("carrier"))
     except ValidationError:
-        raise Invalid("A carrier is written small and in one word, such as vnpt.", field="carrier") from None
+        raise Invalid("A carrier is one lower-case word, for example vnpt.", field="carrier") from None
 
 
 def _list(visit: PageRequest, entered: FormState) -> Response:

@@ -17,7 +17,7 @@ from app.api.rate_limit import TooOften
 from app.core import clock
 from app.core.errors import Conflict, Forbidden, Invalid
 from app.database.listing import ListPart
-from app.privacy import certificates, person_requests, retention_due, terms_in_force
+from app.privacy import certificates, erasable, person_requests, retention_due, terms_in_force
 from app.privacy.certificates import Certificate
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
 from app.privacy.person_answers import PersonAnswer, PersonAnswers
@@ -45,7 +45,7 @@ ON_A_PAGE = 50
 KINDS: dict[str, Said] = {
     RequestKind.SEE: say("to see what is held"),
     RequestKind.ERASE: say("to have it erased"),
-    RequestKind.RESTRICT: say("that nothing more is done with it"),
+    RequestKind.RESTRICT: say("restrict the processing of the data"),
     RequestKind.OBJECT: say("not to be written to"),
 }
 OUTCOMES: dict[str, Said] = {
@@ -98,7 +98,7 @@ async def page_do_record_person_request(visit: Visit, fields: Fields) -> Respons
         made = await visit.db.awrite(work, holidays=visit.settings.holidays)
     except (Conflict, Invalid) as error:
         return await _list(visit, refused(error, fields, "phone"))
-    return redirect_with_flash(visit, f"/person-requests/{made.id}", say("The request is recorded."))
+    return redirect_with_flash(visit, f"/person-requests/{made.id}", say("The request was recorded."))
 
 
 @router.get("/person-requests/{request_id}")
@@ -118,7 +118,7 @@ async def page_do_answer_person_request(
         await asyncio.to_thread(answers.answer, request_id, PersonAnswer(body.outcome, body.why))
     except (Conflict, Forbidden, Invalid, TooOften) as error:
         return await _one(visit, request_id, refused(error, fields))
-    return redirect_with_flash(visit, f"/person-requests/{request_id}", say("The request is answered."))
+    return redirect_with_flash(visit, f"/person-requests/{request_id}", say("The request was answered."))
 
 
 async def _list(
@@ -215,7 +215,13 @@ async def page_erasures(
 async def page_erasure(erasure_id: Id, visit: Visit) -> Response:
     """Show one certificate for printing."""
     found = await visit.db.aread(certificates.get, erasure_id)
-    return render(visit, "erasure.html", of=found, paper=certificates.text(found))
+    return render(
+        visit,
+        "erasure.html",
+        of=found,
+        rule=erasable.phrase(found.rule),
+        paper=certificates.text(found),
+    )
 
 
 def _kept(connection: Connection, terms: RetentionTerms, place: int) -> ListPart[KeptItem]:

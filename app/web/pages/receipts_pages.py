@@ -39,16 +39,17 @@ ON_A_PAGE = 50
 
 WHY: dict[QuarantineReason, Said] = {
     QuarantineReason.NO_SUCH_REFERENCE: say(
-        "No submission has this reference, and no message to this number waits without one."
+        "No submission has this reference, and no message to this number is waiting for one."
     ),
     QuarantineReason.SEVERAL_HAVE_IT: say(
-        "The carrier gave this reference to several messages, and it names no number: nobody knows which is "
-        "meant."
+        "The carrier gave this reference to several messages, and the receipt has no number, so it "
+        "is unclear which message is meant."
     ),
     QuarantineReason.NO_MESSAGE: say(
-        "It names no reference, and no message went to this number over these links lately, or several did."
+        "It has no reference, and either no message or several messages went to this number over "
+        "these links recently."
     ),
-    QuarantineReason.NOTHING_NAMED: say("It names neither a reference nor a number."),
+    QuarantineReason.NOTHING_NAMED: say("It has neither a reference nor a number."),
 }
 
 
@@ -141,8 +142,8 @@ _CAMPAIGNS = 100  # newest campaigns offered
 
 LEVELS: Mapping[str, Said] = {
     "": say("as much as the link's own receipts"),
-    "operator": say("that the carrier's centre has taken it"),
-    "handset": say("that the telephone has received it"),
+    "operator": say("that the carrier's centre has accepted it"),
+    "handset": say("that the handset has received it"),
 }
 # Short names of verdicts; the full sentence stands beside each.
 VERDICTS: Mapping[str, Said] = {
@@ -203,7 +204,9 @@ async def page_do_upload_receipt_file(visit: Visit) -> Response:
     except (Conflict, Forbidden, Invalid, SetupError, TooLarge) as error:
         return await run_in_threadpool(_form, visit, refused(error, entered))
     flash = (
-        say("The file has come; it is being applied.") if found.created else say("This file has come before.")
+        say("The file was uploaded and is being applied.")
+        if found.created
+        else say("This file was already uploaded.")
     )
     return redirect_with_flash(visit, f"/receipt-files/{found.id}", flash)
 
@@ -212,7 +215,7 @@ async def _take(visit: PageRequest, upload: Upload) -> RegisteredFile:
     """Register the upload, and start applying it in the background."""
     settings, who = visit.settings, visit.who
     if not upload.file.size:
-        raise Invalid("Choose a file that is not empty.", field="file")
+        raise Invalid("The file is empty. Choose another file.", field="file")
     claim = claim_of(who, upload)
     words_of(settings.links.values(), claim.carrier)  # report wrong settings at once
     found = await visit.db.awrite(register, claim, upload.named, who.name)

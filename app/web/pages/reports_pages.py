@@ -146,7 +146,11 @@ def page_do_freeze_report(visit: Visit, fields: Fields, ledger: LedgerDep) -> Re
         report, new = freezer.freeze(subject, clock.to_ms(at) if at else None)
     except (Conflict, Invalid) as error:
         return _subject_page(visit, subject, fields, refused(error, fields))
-    said = say("Version {n} is frozen.") if new else say("Version {n} is frozen already: its figures hold.")
+    said = (
+        say("Version {n} was frozen.")
+        if new
+        else say("Version {n} is already frozen, and its figures are still right.")
+    )
     return redirect_with_flash(visit, f"/reports/{report.id}", said, n=report.version)
 
 
@@ -163,7 +167,7 @@ def page_do_issue_report(report_id: Id, visit: Visit, fields: Fields, ledger: Le
         issue.issue(freezer, report_id, visit.who.carrier, body.issue())
     except (Conflict, Invalid) as error:
         return _frozen(visit, report_id, entered=refused(error, fields))
-    return redirect_with_flash(visit, f"/reports/{report_id}", say("The final papers are written."))
+    return redirect_with_flash(visit, f"/reports/{report_id}", say("The final documents were created."))
 
 
 @router.post("/reports/{report_id}/signed")
@@ -181,7 +185,7 @@ async def page_do_keep_signed_paper(report_id: Id, visit: Visit) -> Response:
             await db.awrite(papers.keep, report_id, upload.path, found, upload.file.name)
     except (Conflict, Invalid, TooLarge) as error:
         return await run_in_threadpool(_frozen, visit, report_id, 0, False, refused(error, FormData()))
-    return redirect_with_flash(visit, f"/reports/{report_id}", say("The signed PDF is kept and checked."))
+    return redirect_with_flash(visit, f"/reports/{report_id}", say("The signed PDF was stored and checked."))
 
 
 def _own_subject(connection: Connection, visit: PageRequest, report_id: int) -> ReportSubject:
@@ -253,7 +257,7 @@ class _Built:
 def _subject(fields: FormData) -> ReportSubject:
     kind, number = fields.get("kind"), ids.read(fields.raw("id"))
     if kind not in list(SubjectKind) or not number:
-        raise Invalid("Name a run or a directive.", field="kind")
+        raise Invalid("Choose a run or a directive.", field="kind")
     return ReportSubject(SubjectKind(kind), number)
 
 

@@ -45,10 +45,10 @@ LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
 
 DONE: dict[Verb, Said] = {
     Verb.START: say("The run has begun."),
-    Verb.PAUSE: say("The run is paused. What is in flight still arrives."),
-    Verb.RESUME: say("The run goes on at the next message."),
-    Verb.END: say("The end is written down. State the figures as soon as they are there."),
-    Verb.CANCEL: say("The run is being cancelled. Nothing more is sent of it."),
+    Verb.PAUSE: say("The run was paused. Messages in flight still arrive."),
+    Verb.RESUME: say("The run continues with the next message."),
+    Verb.END: say("The end was recorded. Enter the figures as soon as they are available."),
+    Verb.CANCEL: say("The run is being cancelled. Nothing more is sent."),
 }
 
 
@@ -93,7 +93,7 @@ async def page_do_start_run(run_id: Id, visit: Visit, fields: Fields, version: V
 
 @router.post("/runs/{run_id}/pause")
 async def page_do_pause_run(run_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Stop sending, after what is in flight."""
+    """Pause sending. Messages in flight still arrive."""
     return await _order(visit, run_id, Verb.PAUSE, fields)
 
 
@@ -157,7 +157,7 @@ async def page_do_set_rate(run_id: Id, visit: Visit, fields: Fields) -> Response
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
     return redirect_with_flash(
-        visit, f"/runs/{run_id}", say("The rate is changed. It holds from the next thousand messages on.")
+        visit, f"/runs/{run_id}", say("The rate was changed. It applies from the next thousand messages on.")
     )
 
 
@@ -179,7 +179,7 @@ def claim(fields: FormData) -> StatementInput:
     """Build the statement; raises Invalid at the unreadable field."""
     cutoff = read_fields.moment(fields, "cutoff")
     if cutoff is None:
-        raise Invalid("Say of which moment the figures are.", field="cutoff")
+        raise Invalid("Enter the time to which the figures refer.", field="cutoff")
     return StatementInput(
         kind=FigureSource.STATED,
         level=_level(fields),
@@ -199,7 +199,7 @@ def claim(fields: FormData) -> StatementInput:
 def _level(fields: FormData) -> ReceiptLevel:
     said = fields.get("level")
     if said not in ("none", "operator", "handset"):
-        raise Invalid("The level is none, operator or handset.", field="level")
+        raise Invalid("The level must be none, operator or handset.", field="level")
     return ReceiptLevel[said.upper()]
 
 
@@ -224,7 +224,11 @@ def keep(connection: Connection, run_id: int, said: StatementInput, who: Caller,
     last = carrier_statement.latest(connection, run_id)
     now, began_with = str(last.paper.version) if last else "0", of.get("version")
     if began_with not in ("", now):
-        raise VersionChanged(f"The figures have version {now} now, not {began_with}; read them and repeat.")
+        raise VersionChanged(
+            "The figures are now at version {now}, not {version}. Reload and try again.",
+            now=now,
+            version=began_with,
+        )
     statement_service.require_source(said.kind, run_id, last, who.carrier)
     said = said if last is None else _with_seconds(said, last)
     whole = said if of.get("details") == "out" else _with_details(said, last)
@@ -232,8 +236,8 @@ def keep(connection: Connection, run_id: int, said: StatementInput, who: Caller,
     if whole != said and statement_rules.faults(whole, around):
         if not statement_rules.faults(said, around):
             raise Invalid(
-                "The version before has numbers by area, day or cause, which do not go with these figures: "
-                "leave them out, or correct all of it in the workbook or by the API.",
+                "The previous version has figures by area, day or cause, which do not match these "
+                "figures. Leave them out, or correct everything in the workbook or through the API.",
                 field="details",
             )
         whole = said  # whose faults the form can show

@@ -36,6 +36,7 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import LANGUAGES, say
+from carriers.phrases import Phrase
 
 router = Routes(include_in_schema=False)
 
@@ -61,7 +62,10 @@ def page_do_log_in(visit: Visit, fields: Fields, address: Address) -> Response:
         return _form(visit, following, refused(error, fields, "password", "code"))
     visit.request.scope["caller"] = said.name
     visit.db.write(sessions.end_session, visit.request.cookies.get(cookie_name(settings), ""))
-    lost = say("You are signed in again. What you last ordered was NOT carried out: look, and order it anew.")
+    lost = say(
+        "Your last action was not carried out because your session had expired. Check the "
+        "page, then try again."
+    )
     answer = redirect_with_flash(visit, following, lost if fields.get(LOST) else None)
     set_cookie(answer, settings, token)
     return answer
@@ -100,13 +104,13 @@ def _require(fields: FormData, *wanted: str) -> None:
     """Raise Invalid for an empty field, without counting it as an attempt."""
     for name in wanted:
         if not fields.raw(name):
-            raise Invalid(f"The {name} is missing.", field=name)
+            raise Invalid("Enter the {name}.", name=Phrase(name), field=name)
 
 
 def _from_here(request: Request) -> None:
     """Raise CsrfRefused for a cross-site form: before sign-in there is no session to hold a token."""
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise CsrfRefused("The sign-in was sent by a page of another site; open the sign-in page itself.")
+        raise CsrfRefused("The sign-in was sent from another site's page. Open the sign-in page directly.")
 
 
 _QUIET = 4  # quiet zone around a QR code, in modules, by its standard
@@ -147,7 +151,7 @@ def page_do_confirm_totp(visit: Visit, fields: Fields, token: Token, address: Ad
 
 def _person(visit: PageRequest) -> str:
     if not visit.who.person:
-        raise Forbidden("This is for people who have signed in, not for API keys.")
+        raise Forbidden("Only signed-in users can do this; API keys cannot.")
     return visit.who.name
 
 
@@ -195,7 +199,7 @@ def page_do_change_password(visit: Visit, person: Person, token: Token, fields: 
     visit.db.write(service.set_hashed, name, hashed, name)
     fresh = visit.db.write(sessions.open_for, name, lifetime_of(settings), person.address)
     answer = redirect_with_flash(
-        visit, "/account", say("The password is changed; every other session is over.")
+        visit, "/account", say("Your password has been changed. All other sessions have ended.")
     )
     set_cookie(answer, settings, fresh)
     return answer
@@ -208,12 +212,12 @@ def page_do_end_sessions(visit: Visit, person: Person, token: Token, fields: Fie
         _reauthenticate(visit, fields, person.address, "own_password", "own_code")
         ticked = [int(each) for each in fields.all("session") if _NUMBER.fullmatch(each)]
         if not ticked and not fields.get("all"):
-            raise Invalid("Tick a session, or choose to end all others.", field="session")
+            raise Invalid("Select a session, or choose to end all others.", field="session")
     except (Invalid, Unauthorised, TooManyAttempts) as error:
         return _account(visit, token, refused(error, fields, *_SECRETS), "sessions")
     only, keep = (None, token) if fields.get("all") else (ticked, "")
     visit.db.write(service.end_sessions, person.name, person.name, keep, only)
-    return redirect_with_flash(visit, "/account", say("The sessions are over."))
+    return redirect_with_flash(visit, "/account", say("The sessions have ended."))
 
 
 def _hashed(password: str, name: str, words: Sequence[str]) -> str:

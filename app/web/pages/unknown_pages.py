@@ -134,14 +134,18 @@ def _chosen(fields: FormData) -> list[tuple[int, int]]:
         return []
     found = [place for each in fields.all("line") if (place := _LINE.fullmatch(each))]
     if not found:
-        raise Invalid("Tick the messages that are meant, or “all of the run”.", field="line")
+        raise Invalid("Select the messages, or “all of the run”.", field="line")
     return [(int(place[1]), int(place[2])) for place in found]
 
 
 def _reason(fields: FormData) -> str:
     why = fields.get("reason")
     if not why or len(why) > _LONGEST:
-        raise Invalid(f"Say why, in {_LONGEST} characters at most; it is kept in the audit.", field="reason")
+        raise Invalid(
+            "Enter a reason of at most {most} characters. It is stored in the audit log.",
+            most=_LONGEST,
+            field="reason",
+        )
     return why
 
 
@@ -161,12 +165,14 @@ async def page_do_ask_rejected(run_id: Id, visit: Visit, fields: Fields) -> Resp
     reason, because, code = (fields.get(name) for name in ("reason", "because", "code"))
     try:
         if reason not in REASONS:
-            raise Invalid("Choose which of the refused messages are meant.", field="reason")
+            raise Invalid("Choose a group of rejected messages.", field="reason")
         of = (visit.db, run_id, Reason[reason.upper()], because, visit.who.name, code)
         await asyncio.to_thread(rejected_orders.ask, *of)
     except AppError as error:
         return await _rejected(visit, run_id, refused(error, fields))
-    return redirect_with_flash(visit, visit.path, say("The order is written; another person approves it."))
+    return redirect_with_flash(
+        visit, visit.path, say("The order was created. Another person must approve it.")
+    )
 
 
 @router.post("/runs/{run_id}/rejected/{order_id}/approve")
@@ -179,7 +185,7 @@ async def page_do_approve_rejected(run_id: Id, order_id: Id, visit: Visit, field
         done = await asyncio.to_thread(work)
     except AppError as error:
         return await _rejected(visit, run_id, refused(error, fields))
-    said = say("Queued again: {n} messages that were refused.")
+    said = say("Queued again: {n} rejected messages.")
     return redirect_with_flash(visit, f"/runs/{run_id}/rejected", said, n=done.sent_again)
 
 

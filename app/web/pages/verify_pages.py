@@ -33,31 +33,33 @@ TONES = {
     TextVerdict.UNKNOWN: "off",
 }
 HEADS: dict[TextVerdict, Said] = {
-    TextVerdict.GENUINE: say("Genuine, word for word"),
+    TextVerdict.GENUINE: say("Genuine, exact match"),
     TextVerdict.WITHDRAWN: say("Called off"),
-    TextVerdict.INCOMPLETE: say("Only a part of the message"),
+    TextVerdict.INCOMPLETE: say("Only part of the message"),
     TextVerdict.ALTERED: say("Warning: altered"),
-    TextVerdict.UNKNOWN: say("Not one of the messages that were sent"),
+    TextVerdict.UNKNOWN: say("Not one of the messages sent"),
 }
 FLAGS: dict[RedFlag, Said] = {
-    RedFlag.MONEY: say("It speaks of sending money. No police and no bank asks for that in a message."),
-    RedFlag.CODE: say("It speaks of a code or password. Give none to anybody, whoever asks."),
-    RedFlag.LINK: say("It has a link. Do not open it."),
-    RedFlag.ACCOUNT: say("It names an account. The police has no account for people to pay into."),
-    RedFlag.THREAT: say("It threatens with a case or an arrest. Police summon by paper, never by message."),
+    RedFlag.MONEY: say("It mentions sending money. Neither police nor banks ask for that in a message."),
+    RedFlag.CODE: say("It mentions a code or password. Do not give it to anyone."),
+    RedFlag.LINK: say("It contains a link. Do not open it."),
+    RedFlag.ACCOUNT: say("It mentions an account. The police have no account for people to pay into."),
+    RedFlag.THREAT: say(
+        "It threatens with a case or an arrest. The police summon people in writing, never by message."
+    ),
 }
-_TOO_OFTEN = say("Too many checks. Wait a minute, then try again.")
+_TOO_OFTEN = say("Too many checks. Wait a minute and try again.")
 _PRINTED: dict[type[AppError], Said] = {
     TooOften: _TOO_OFTEN,
     NotFound: say(
-        "No report has this code: spell it exactly as the last page of the paper does. If it is the same, "
-        "the paper is not one of ours."
+        "No report has this code. Enter it exactly as on the last page of the document. If it is "
+        "the same, the document was not issued by Loa."
     ),
     Spoilt: say(
-        "The figures behind this code are not those that were frozen, so they are not shown. Tell the agency."
+        "The figures behind this code differ from what was frozen, so they are not shown. Tell the agency."
     ),
 }
-_NO_TEXT = say("Paste the text of one message, {n} characters at the most.")
+_NO_TEXT = say("Paste the text of one message, at most {n} characters.")
 
 
 @router.get("/verify")

@@ -23,17 +23,17 @@ from carriers import text as sms
 # Hints on a text
 
 KINDS: dict[str, Said] = {
-    "link": say("A link makes a warning look like the fraud itself: leave it out, or have it confirmed."),
-    "phone": say("This is no approved number: have it approved or leave it out."),
-    "data_request": say("This reads as a demand: say what people must NOT do."),
-    "exclamation": say("A chain of exclamation marks is the tone of frauds: one full stop says more."),
-    "advertising": say("A word of advertising, which needs a label and consent: say it otherwise."),
-    "invisible": say("A character that can't be seen and is used to slip past filters: delete it."),
-    "false_letter": say("Looks like a letter but is none of Vietnamese: type it again."),
+    "link": say("Links make a warning look like fraud. Remove the link, or have it confirmed."),
+    "phone": say("This number is not approved. Have it approved or remove it."),
+    "data_request": say("This sounds like a demand. Say what people must NOT do."),
+    "exclamation": say("Repeated exclamation marks sound like fraud. Use a full stop."),
+    "advertising": say("Advertising language, which requires a label and consent. Rephrase it."),
+    "invisible": say("An invisible character used to evade filters. Delete it."),
+    "false_letter": say("Looks like a letter but is not Vietnamese. Type it again."),
 }
 _OTHER = say("Look at this place.")
-FIX = say("Write it plainly: as it stands it can cost SMS parts.")
-DELETE = say("Delete it: it can cost SMS parts.")
+FIX = say("Write it in plain letters: it can take extra SMS parts.")
+DELETE = say("Delete it: it can take extra SMS parts.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,9 @@ def hints(wording: str) -> list[Hint]:
 
 NO_LINK = say("no link to this carrier")
 HALTED = say("every link is halted")
-AFTER_WINDOW = say("after the window's end")
-AFTER_REPORT = say("after the report is due")
-BY_ITSELF = say("the carrier sends by itself, at its own pace")
+AFTER_WINDOW = say("after the end of the window")
+AFTER_REPORT = say("after the report deadline")
+BY_ITSELF = say("the carrier sends by itself at its own rate")
 
 
 @dataclass(frozen=True, slots=True)

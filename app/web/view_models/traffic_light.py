@@ -15,11 +15,13 @@ from app.web.translations import Said, say
 # Plausibility of an uploaded file
 
 _FAULTS: dict[FileFault, Said] = {
-    FileFault.BAD: say("Too many bad lines: this may be the wrong file, or columns in another order."),
-    FileFault.ELSEWHERE: say(
-        "Too many numbers in another carrier's range: this may be another carrier's file."
+    FileFault.BAD: say(
+        "Too many bad lines. This may be the wrong file, or its columns may be in a different order."
     ),
-    FileFault.NOBODY: say("The file has no valid number."),
+    FileFault.ELSEWHERE: say(
+        "Too many numbers in another carrier's range. This may be another carrier's file."
+    ),
+    FileFault.NOBODY: say("The file has no valid numbers."),
 }
 
 
@@ -60,47 +62,47 @@ _ORDER = list(Light)
 NOT_BEGUN = Judged(Light.OFF, say("not begun"))
 CANCELLED = Judged(Light.OFF, say("cancelled"))
 LATE = Judged(Light.BAD, say("after the deadline"))
-AFTER_WINDOW = Judged(Light.BAD, say("after the window's end"))
+AFTER_WINDOW = Judged(Light.BAD, say("after the end of the window"))
 PASSED = Judged(Light.BAD, say("the deadline has passed"))
-MISSED = Judged(Light.BAD, say("below the norm of 92 %"))
-CUT_OFF = Judged(Light.BAD, say("its time ended before all was sent"))
+MISSED = Judged(Light.BAD, say("below the 92 % target"))
+CUT_OFF = Judged(Light.BAD, say("the sending window ended before everything was sent"))
 NONE_SENT = Judged(Light.BAD, say("no message went out"))
-UNCLEAR = Judged(Light.WAIT, say("of many messages nobody knows whether they went out"))
+UNCLEAR = Judged(Light.WAIT, say("many messages have an unknown outcome"))
 NO_FORECAST = Judged(Light.WAIT, say("no forecast: nothing can be sent now"))
 NOT_YET = Judged(Light.WAIT, say("waits for its hours"))
-TURN = Judged(Light.WAIT, say("waits for its turn: another run is sent first"))
+TURN = Judged(Light.WAIT, say("waiting for another run to finish"))
 NO_LINK = Judged(Light.BAD, say("the carrier has no link"))
 HALTED = Judged(Light.BAD, say("the link is halted"))
-LOST = Judged(Light.BAD, say("the link has no connection"))
-PROBING = Judged(Light.BAD, say("the carrier answers no message"))
-WAITING = Judged(Light.BAD, say("no answer has come from the carrier for a while"))
-REFUSING = Judged(Light.BAD, say("the carrier puts off all messages"))
+LOST = Judged(Light.BAD, say("the link is disconnected"))
+PROBING = Judged(Light.BAD, say("the carrier does not answer"))
+WAITING = Judged(Light.BAD, say("waiting for the carrier's answers"))
+REFUSING = Judged(Light.BAD, say("the carrier defers all messages"))
 CLOSED = Judged(Light.BAD, say("no worker has the link open"))
-STILL = Judged(Light.BAD, say("nothing has gone out for a minute"))
+STILL = Judged(Light.BAD, say("nothing was sent in the last minute"))
 # What to do in each case.
 ADVICE: dict[Judged, Said] = {
     NO_LINK: say("Add the carrier's link to the settings and start a worker."),
-    HALTED: say("Mend the cause with the carrier, then resume the link."),
-    LOST: say("It is tried again by itself; call the carrier if it lasts."),
-    PROBING: say("Single messages ask whether answers come again; call the carrier if it lasts."),
-    WAITING: say("What is not answered in time counts as unknown; call the carrier if it lasts."),
-    REFUSING: say("It is tried again by itself, slowly; ask the carrier about its limits if it lasts."),
-    CLOSED: say("Tell those who run Loa that its worker must be started."),
-    STILL: say("Look at the links; tell those who run Loa if they are at work."),
-    CUT_OFF: say("A follow-up reaches those who got nothing."),
-    NONE_SENT: say("A follow-up reaches those who got nothing."),
-    UNCLEAR: say("Ask the carrier about them, then send them again or leave them."),
+    HALTED: say("Fix the cause with the carrier, then resume the link."),
+    LOST: say("Loa reconnects by itself. If it lasts, call the carrier."),
+    PROBING: say(
+        "Loa tests with single messages whether answers arrive again. If it lasts, call the carrier."
+    ),
+    WAITING: say("Messages not answered in time count as unknown. If it lasts, call the carrier."),
+    REFUSING: say("Loa retries, more and more slowly. If it lasts, ask the carrier about its limits."),
+    CLOSED: say("Ask the people who operate Loa to start its worker."),
+    STILL: say("Check the links. If they are working, tell the people who operate Loa."),
+    CUT_OFF: say("Use a follow-up to reach those who received nothing."),
+    NONE_SENT: say("Use a follow-up to reach those who received nothing."),
+    UNCLEAR: say("Ask the carrier about them, then send them again or write them off."),
 }
-PAUSED = Judged(Light.WAIT, say("paused: it waits for somebody to resume it"))
-NO_END = Judged(Light.WAIT, say("the carrier has not said that it has ended"))
-NO_FIGURES = Judged(Light.WAIT, say("the carrier's figures are still to come"))
-UNPROVED = Judged(
-    Light.WAIT, say("in time; receipts do not reach the telephone, so the norm can't be judged")
-)
-MET = Judged(Light.GOOD, say("in time, above the norm of 92 %"))
+PAUSED = Judged(Light.WAIT, say("paused: waiting to be resumed"))
+NO_END = Judged(Light.WAIT, say("the carrier has not reported the end"))
+NO_FIGURES = Judged(Light.WAIT, say("waiting for the carrier's figures"))
+UNPROVED = Judged(Light.WAIT, say("in time; no handset receipts, so the target cannot be checked"))
+MET = Judged(Light.GOOD, say("in time, above the 92 % target"))
 IN_TIME = Judged(Light.GOOD, say("in time"))
-NORM_UNPROVED = Judged(Light.WAIT, say("receipts do not reach the telephone, so the norm can't be judged"))
-NORM_MET = Judged(Light.GOOD, say("above the norm of 92 %"))
+NORM_UNPROVED = Judged(Light.WAIT, say("no handset receipts, so the target cannot be checked"))
+NORM_MET = Judged(Light.GOOD, say("above the 92 % target"))
 SOME_GOOD: Said = say("good: {n} of {total} runs")
 NO_DEADLINE = Judged(Light.OFF, say("no deadline to keep"))
 

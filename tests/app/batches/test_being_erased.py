@@ -37,7 +37,7 @@ def test_it_is_refused_until_the_erasure_is_over_which_would_take_it_as_well(
     erasure_id = db.write(begun, ErasureKind.BATCH, batch_id)
     row = db.read(lambda c: c.execute(select(erasures).where(erasures.c.id == erasure_id)).one())
     db.write(eraser._erase_batch, row)
-    with pytest.raises(Conflict, match="is being erased: upload it again"):
+    with pytest.raises(Conflict, match="Data imported earlier from this file is still being erased"):
         registered(db, file)
     while db.write(eraser._erase_batch, row):
         pass

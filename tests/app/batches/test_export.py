@@ -24,4 +24,4 @@ def test_an_empty_list_is_a_file_with_its_header() -> None:
 
 def test_what_is_counted_and_not_kept_is_said_at_the_end() -> None:
     told = "".join(bad_lines_csv([BadLine(1, "letters", "Words.", "Chữ.", "x")], KEPT + 7))
-    assert "7 more bad lines are counted" in told.splitlines()[-1]
+    assert ',,7 more bad lines were counted but not stored.,"Còn 7 dòng lỗi nữa' in told.splitlines()[-1]

@@ -15,12 +15,13 @@ from app.batches import queries
 from app.batches.import_job import BatchImport, ImportCounts, counts_of
 from app.batches.importer import RegisteredBatch, discard, import_batch, lines_at_once, register
 from app.batches.row_parser import LONG_SLICE, RowParser, open_rows
-from app.core import clock
 from app.core.errors import Conflict, Invalid, NotFound
 from app.database.connection import Database
 from app.database.models import audit, batches
+from app.file_import.lease import IMPORT
 from app.file_import.upload import UploadedFile
 from tests.app.batches.files import MESSY, MESSY_BAD, MESSY_GOOD, batch_row, kept, many, put, registered
+from tests.app.held import expire, held_by
 from tests.engines import other_by_hand
 
 
@@ -33,7 +34,7 @@ def test_every_line_is_accounted_for(db: Database, tmp_path: Path) -> None:
     assert db.read(kept, batch.id) == (MESSY_GOOD, MESSY_BAD)
     row = db.read(batch_row, batch.id)
     assert {name: row[name] for name in stored.stored()} == stored.stored()
-    assert (row["state"], row["owner"], row["error"]) == ("ready", None, None)
+    assert (row["state"], row["error"]) == ("ready", None)
 
 
 def test_a_failed_batch_is_discarded_and_its_file_may_come_again(db: Database, tmp_path: Path) -> None:
@@ -59,11 +60,11 @@ def test_a_list_that_comes_again_is_importing_from_its_registration_on(
 ) -> None:
     path, file = put(tmp_path / "messy.csv", MESSY)
     batch = registered(db, file)
-    before = {"state": state, "error": "no room", "lines": 9, "owner": "elsewhere:1:a:b/3", "lease_until": 1}
-    db.write(lambda c: c.execute(update(batches).values(before)))
+    db.write(lambda c: c.execute(update(batches).values(state=state, error="no room", lines=9)))
+    held_by(db, IMPORT, "batch 1", "elsewhere:1:a:b", lease_ms=-1)
     assert registered(db, file) == RegisteredBatch(batch.id, created=False, waiting=True)
     row = db.read(batch_row, batch.id)
-    assert (row["state"], row["error"], row["lines"], row["owner"]) == ("importing", None, 0, None)
+    assert (row["state"], row["error"], row["lines"]) == ("importing", None, 0)
     assert registered(db, file).waiting
     assert import_batch(db, batch.id, path).lines == 10
 
@@ -83,7 +84,7 @@ def test_a_batch_with_people_in_it_is_not_discarded(db: Database, tmp_path: Path
     path, file = put(tmp_path / "a.csv", "phone\n0912345678\n")
     batch = registered(db, file)
     import_batch(db, batch.id, path)
-    with pytest.raises(Conflict, match="is ready; only a failed one is discarded"):
+    with pytest.raises(Conflict, match="Batch 1 is ready"):
         db.write(discard, batch.id, "lan")
 
 
@@ -131,8 +132,8 @@ def test_progress_is_told_for_every_slice_and_always_adds_up(db: Database, tmp_p
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("Họ tên\nLò A\n", "names no column"),
-        ("phone\n", "no subscribers below its header"),
+        ("Họ tên\nLò A\n", "The file has no column for phone numbers"),
+        ("phone\n", "The file has a header but no subscribers"),
         (many(LONG_SLICE + 5) + "09\0\n" * 600, "NUL"),
     ],
 )
@@ -144,7 +145,7 @@ def test_a_file_that_is_no_use_leaves_a_failed_empty_batch_that_says_why(
     with pytest.raises(Invalid, match=words):
         import_batch(db, batch.id, path)
     row = db.read(batch_row, batch.id)
-    assert (row["state"], row["owner"], row["lines"]) == ("failed", None, 0)
+    assert (row["state"], row["lines"]) == ("failed", 0)
     assert words in str(row["error"])
     assert db.read(kept, batch.id) == ([], [])
     assert registered(db, file).waiting
@@ -162,7 +163,7 @@ def _crash_after(db: Database, batch_id: int, path: Path, slices: int) -> BatchI
         after = counts.plus(done, 1)
         job.store(done, counts, after)
         counts = after
-    db.write(lambda c: c.execute(update(batches).values(lease_until=clock.now_ms() - 1)))
+    expire(db)
     return job
 
 
@@ -178,9 +179,9 @@ def test_an_import_that_died_is_begun_again_and_leaves_no_trace(db: Database, tm
     good, bad = db.read(kept, batch.id)
     assert (len(good), len(bad)) == (counts.accepted, counts.rejected + counts.repeated)
     assert counts.lines == size + 1000
-    with pytest.raises(Conflict, match="taken over"):
-        dead.clear()
-    dead.fail("too late")
+    for late in (dead.clear, lambda: dead.fail("too late")):
+        with pytest.raises(Conflict, match="taken over"):
+            late()
     assert db.read(batch_row, batch.id)["state"] == "ready"
 
 
@@ -189,7 +190,7 @@ def test_a_batch_in_living_hands_is_not_taken(db: Database, tmp_path: Path) -> N
     batch = registered(db, file)
     BatchImport(db, batch.id).claim()
     assert not registered(db, file).waiting
-    with pytest.raises(Conflict, match="being imported already"):
+    with pytest.raises(Conflict, match="Batch 1 is already being imported"):
         import_batch(db, batch.id, path)
     assert db.read(kept, batch.id) == ([], [])
 
@@ -198,12 +199,12 @@ def test_a_slice_that_is_written_twice_is_there_once(db: Database, tmp_path: Pat
     path, file = put(tmp_path / "messy.csv", MESSY)
     job = BatchImport(db, registered(db, file).id)
     job.claim()
-    (done,) = RowParser(job.batch_id, "vnpt").slices(open_rows(path).blocks())
+    (done,) = RowParser(job.id, "vnpt").slices(open_rows(path).blocks())
     after = ImportCounts().plus(done, 10)
     job.store(done, ImportCounts(), after)
     job.store(done, ImportCounts(), after)
-    assert db.read(kept, job.batch_id) == (MESSY_GOOD, MESSY_BAD)
-    assert db.read(lambda c: counts_of(_row(c, job.batch_id))) == after
+    assert db.read(kept, job.id) == (MESSY_GOOD, MESSY_BAD)
+    assert db.read(lambda c: counts_of(_row(c, job.id))) == after
 
 
 def _row(connection: Connection, batch_id: int) -> Any:
@@ -252,7 +253,7 @@ def test_a_batch_that_is_not_there_is_not_found(db: Database, tmp_path: Path) ->
 
 def test_a_slice_of_a_batch_that_is_gone_is_not_written(db: Database) -> None:
     with pytest.raises(NotFound):
-        BatchImport(db, 99).clear()
+        BatchImport(db, 99).claim()
 
 
 def test_the_audit_tells_who_brought_the_file_and_what_was_in_it(db: Database, tmp_path: Path) -> None:

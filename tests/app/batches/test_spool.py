@@ -22,9 +22,11 @@ from app.core import clock
 from app.database import schema
 from app.database.connection import Database
 from app.database.models import batches
+from app.file_import.lease import IMPORT
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import PART
 from tests.app.batches.files import MESSY, batch_row, kept, many, put, registered
+from tests.app.held import expire, held_by
 from tests.app.readers import readers
 
 TWO_DAYS_S = 172_800
@@ -111,7 +113,7 @@ def test_a_batch_whose_file_is_gone_says_so(db: Database, folder: Path) -> None:
     row = db.read(batch_row, batch_id)
     assert (row["state"], row["error"]) == (
         "failed",
-        "The uploaded file is gone, so nothing can be read: upload it again.",
+        "The uploaded file no longer exists on the server. Upload it again.",
     )
 
 
@@ -164,10 +166,9 @@ def test_a_list_that_came_again_at_another_host_is_not_given_up_for_its_age(
     registered(db, put(folder / "new", MESSY)[1])
     assert resume_imports(db, folder) == 0
     assert db.read(batch_row, batch_id)["state"] == "importing"
-    earlier = batches.c.lease_until - TWO_DAYS_S * 1000
-    db.write(lambda c: c.execute(update(batches).values(lease_until=earlier)))
+    expire(db, TWO_DAYS_S * 1000)
     assert resume_imports(db, folder) == 0
-    assert "upload it again" in str(db.read(batch_row, batch_id)["error"])
+    assert "The uploaded file no longer exists on the server" in str(db.read(batch_row, batch_id)["error"])
 
 
 def test_an_old_file_whose_batch_still_waits_for_it_is_imported(db: Database, folder: Path) -> None:
@@ -210,7 +211,7 @@ def test_a_batch_without_its_file_is_given_up_after_a_day_as_another_host_may_ha
     earlier = batches.c.created_at - TWO_DAYS_S * 1000
     db.write(lambda c: c.execute(update(batches).values(created_at=earlier)))
     assert resume_imports(db, folder) == 0
-    assert "upload it again" in str(db.read(batch_row, batch_id)["error"])
+    assert "The uploaded file no longer exists on the server" in str(db.read(batch_row, batch_id)["error"])
 
 
 # What `loa batch import FILE` does, up to its first stored slice.
@@ -245,12 +246,12 @@ def test_a_command_that_was_killed_leaves_a_batch_that_says_so(database_url: str
     assert resume_imports(db, folder) == 0
     failed = db.read(batch_row, row.id)
     assert (failed["state"], failed["lines"], db.read(kept, row.id)) == ("failed", 0, ([], []))
-    assert "upload it again" in str(failed["error"])
+    assert "The uploaded file no longer exists on the server" in str(failed["error"])
     assert import_batch(db, row.id, path).lines == LONG_SLICE + 10  # by whoever gives the command again
     db.close()
 
 
-@pytest.mark.parametrize("owner", ["elsewhere:{dead}:abcd:ef/1", "{host}:{parent}:abcd:ef/1", None])
+@pytest.mark.parametrize("owner", ["elsewhere:{dead}:abcd:ef", "{host}:{parent}:abcd:ef", None])
 def test_a_batch_whose_process_may_live_or_was_on_another_host_is_not_given_up(
     db: Database, folder: Path, owner: str | None
 ) -> None:
@@ -258,8 +259,7 @@ def test_a_batch_whose_process_may_live_or_was_on_another_host_is_not_given_up(
     batch_id, path = upload(db, folder)
     path.unlink()
     known = {"host": socket.gethostname()[:40], "dead": 2**22 - 1, "parent": os.getppid()}
-    held = {"owner": owner and owner.format(**known), "lease_until": 0}
-    db.write(lambda c: c.execute(update(batches).values(held)))
+    held_by(db, IMPORT, f"batch {batch_id}", owner and owner.format(**known), lease_ms=-1)
     assert resume_imports(db, folder) == 0
     assert db.read(batch_row, batch_id)["state"] == "importing"
 
@@ -311,6 +311,6 @@ def test_a_file_whose_reader_is_always_killed_is_given_up(db: Database, folder: 
         killer.join()
     row = db.read(batch_row, batch_id)
     assert (row["state"], row["lines"]) == ("failed", 0)
-    assert "begun 3 times" in row["error"]
+    assert "The import was started 3 times but never finished, because the" in row["error"]
     assert len(set(killed)) == 3
     assert not path.exists()

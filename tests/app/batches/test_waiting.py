@@ -10,22 +10,22 @@ from sqlalchemy import select, update
 
 from app.batches.import_job import BatchImport
 from app.batches.importer import import_batch
-from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import batches
-from app.file_import.lease import is_waiting
+from app.file_import.lease import IMPORT, is_waiting, leased
 from tests.app.batches.files import MESSY, put, registered
+from tests.app.held import expire, held_by
 
 HOUR_MS = 3_600_000
 
 
 def waiting(db: Database, owner: str | None, lease_ms: int, state: str = "importing") -> bool:
     """Whether the batch waits, with that owner under a lease that ends in so many milliseconds."""
-    values = {"owner": owner, "lease_until": clock.now_ms() + lease_ms, "state": state}
-    db.write(lambda c: c.execute(update(batches).values(values)))
-    return is_waiting(db.read(lambda c: c.execute(select(batches)).one()))
+    db.write(lambda c: c.execute(update(batches).values(state=state)))
+    held_by(db, IMPORT, "batch 1", owner, lease_ms)
+    return is_waiting(db.read(lambda c: c.execute(leased(batches)).one()))
 
 
 def test_only_what_is_not_ready_waits(db: Database, tmp_path: Path) -> None:
@@ -53,12 +53,12 @@ def test_an_import_that_dies_each_time_is_given_up_with_a_sentence(db: Database,
     batch = registered(db, file).id
     for _ in range(3):
         BatchImport(db, batch).claim()  # by a process that then dies
-        db.write(lambda c: c.execute(update(batches).values(lease_until=0)))
-    with pytest.raises(Invalid, match="begun 3 times"):
+        expire(db)
+    with pytest.raises(Invalid, match="The import was started 3 times but never finished, because the"):
         import_batch(db, batch, path)
     failed = db.read(lambda c: c.execute(select(batches)).one())
     assert (failed.state, failed.lines) == (BatchState.FAILED, 0)
-    assert "begun 3 times" in failed.error
+    assert "The import was started 3 times but never finished, because the" in failed.error
     assert import_batch(db, batch, path).accepted == 5  # by whoever sends it again
 
 

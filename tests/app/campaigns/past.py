@@ -8,13 +8,14 @@ from typing import Any
 
 from sqlalchemy import func, insert, select, update
 
-from app.batches.follow_up_job import make, next_waiting
+from app.batches.follow_up_job import make_here
 from app.campaigns import approval, follow_ups, lifecycle, queries
 from app.campaigns import runs as orders
 from app.campaigns.drafts import Draft
 from app.campaigns.follow_ups import FollowUpRequest
 from app.campaigns.runs import Verb
 from app.core.states import DeliveryState, NotSent
+from app.database import jobs
 from app.database.connection import Database
 from app.database.models import (
     campaigns,
@@ -26,6 +27,7 @@ from app.database.models import (
     tallies,
 )
 from app.dispatch.fan_out_job import FanOutJob
+from app.file_import.lease import FOLLOW_UP
 from app.ledger.contract import Link
 from app.ledger.ledger import ledger_for
 from app.security import Caller
@@ -98,8 +100,8 @@ def follow(db: Database, *sources: int, who: str = "lan", **wanted: Any) -> int:
 
 
 def fill(db: Database) -> None:
-    while (batch := db.read(next_waiting)) is not None:
-        make(db, batch)
+    for job in db.read(jobs.due, [FOLLOW_UP]):
+        make_here(db, int(job.subject.removeprefix("batch ")))
 
 
 def approved(db: Database, campaign: int, approver: str = "boss") -> None:

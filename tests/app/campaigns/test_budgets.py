@@ -85,10 +85,11 @@ def test_a_run_whose_budget_is_spent_pauses_itself_with_one_sentence(db: Databas
     assert found.state == RunState.PAUSED
     assert found.suspended
     assert found.suspended.sentence == (
-        "The run has paused itself: 20 of the 20 SMS parts of its campaign's budget are sent or perhaps "
-        "sent. Ask for a higher budget, which another person approves, or cancel the run."
+        "The run has paused itself: 20 of the 20 SMS parts in the campaign's budget have been or "
+        "may have been sent. Request a higher budget, which another person must approve, or cancel "
+        "the run."
     )
-    with pytest.raises(Conflict, match="The budget of campaign 1 is spent"):
+    with pytest.raises(Conflict, match="The budget of campaign 1 is used up"):
         orders.order(db, Verb.RESUME, world.run, "Lan")
 
 
@@ -96,7 +97,7 @@ def test_a_spent_budget_that_is_reset_outside_loa_is_counted_again_from_what_was
     world = paused(db)
     reset = update(budgets).values(segments=0)
     db.write(lambda c: c.execute(reset))
-    with pytest.raises(Conflict, match="The budget of campaign 1 is spent"):
+    with pytest.raises(Conflict, match="The budget of campaign 1 is used up"):
         orders.order(db, Verb.RESUME, world.run, "Lan")
     number = ask(db, world.campaign, 30)
     db.write(lambda c: c.execute(update(budgets).values(segments=0)))
@@ -109,9 +110,9 @@ def test_a_spent_budget_that_is_reset_outside_loa_is_counted_again_from_what_was
 def test_two_persons_raise_it_and_the_run_goes_on(db: Database) -> None:
     world = paused(db)
     number = ask(db, world.campaign, 30)
-    with pytest.raises(Forbidden, match="You have asked for this budget"):
+    with pytest.raises(Forbidden, match="You requested this budget or supplied the account that did"):
         db.write(budget_orders.approve, world.campaign, number, Caller("author", "admin"))
-    with pytest.raises(Forbidden, match="decided on by approvers"):
+    with pytest.raises(Forbidden, match="Only approvers can decide"):
         db.write(budget_orders.approve, world.campaign, number, Caller("Hoa", "operator"))
     done = db.write(budget_orders.approve, world.campaign, number, BOSS)
     assert (done.approved_by, done.open) == ("boss", False)
@@ -134,13 +135,13 @@ def test_two_persons_raise_it_and_the_run_goes_on(db: Database) -> None:
 def test_only_the_newest_request_is_approved_and_never_less_than_is_spent(db: Database) -> None:
     world = paused(db)
     first, second = ask(db, world.campaign, 30), ask(db, world.campaign, 40)
-    with pytest.raises(Conflict, match=f"Request {first} is not the newest"):
+    with pytest.raises(Conflict, match=f"Request {first} has been replaced by a newer one"):
         db.write(budget_orders.approve, world.campaign, first, BOSS)
-    with pytest.raises(Invalid, match="20 are spent already"):
+    with pytest.raises(Invalid, match="20 SMS parts have already been spent"):
         ask(db, world.campaign, 19)
-    with pytest.raises(Invalid, match="has this budget already"):
+    with pytest.raises(Invalid, match="already has this budget"):
         ask(db, world.campaign, 20)
-    with pytest.raises(Invalid, match="no request 99"):
+    with pytest.raises(Invalid, match="no budget request 99"):
         db.write(budget_orders.approve, world.campaign, 99, BOSS)
     db.write(budget_orders.approve, world.campaign, second, BOSS)
 
@@ -151,7 +152,7 @@ def test_a_campaign_without_a_budget_or_not_approved_is_told_what_to_do(db: Data
     with pytest.raises(Conflict, match="has no budget"):
         ask(db, approved(db), 30)
     campaign_id, _ = db.write(whole_run, "viettel")
-    with pytest.raises(Conflict, match="edit it to give it another budget"):
+    with pytest.raises(Conflict, match="The campaign is draft"):
         ask(db, campaign_id, 30)
 
 
@@ -168,7 +169,7 @@ def test_a_follow_up_shares_the_budget_of_what_it_follows(db: Database) -> None:
         follow(db, one, changes={"budget_segments": 5})
     db.write(lifecycle.submit, made, "lan")
     db.write(approval.approve, made, BOSS)
-    with pytest.raises(Conflict, match="ask there"):
+    with pytest.raises(Conflict, match="Campaign 2 shares the budget of campaign 1"):
         ask(db, made, 30)
     db.write(lambda c: c.execute(update(runs).values(state="finished", started_at=1, ended_at=2)))
     assert db.read(queries.dossier, follow(db, one, made)).campaign.budget_of == one

@@ -20,14 +20,18 @@ LETTER = DirectiveFields("303/CAT-PA05", date(2024, 1, 29), "Công an tỉnh", "
 @pytest.mark.parametrize(
     ("change", "field", "words"),
     [
-        ({"number": " "}, "number", "needs its number"),
-        ({"issuer": ""}, "issuer", "needs its issuer"),
-        ({"subject": ""}, "subject", "needs its subject"),
-        ({"report_deadline": datetime(2024, 2, 24)}, "report_deadline", "needs its time zone"),  # noqa: DTZ001
+        ({"number": " "}, "number", "The directive's number is required"),
+        ({"issuer": ""}, "issuer", "The directive's issuer is required"),
+        ({"subject": ""}, "subject", "The directive's subject is required"),
+        (
+            {"report_deadline": datetime(2024, 2, 24)},  # noqa: DTZ001
+            "report_deadline",
+            "report_deadline needs a time zone, for example",
+        ),
         (
             {"report_deadline": datetime(2024, 1, 28, tzinfo=VIETNAM)},
             "report_deadline",
-            "lies before 2024-01-29",
+            "The report deadline is before the date of the directive, 2024-01-29",
         ),
     ],
 )
@@ -63,9 +67,13 @@ def test_a_deadline_is_put_off_and_the_one_before_is_kept_with_the_reason(db: Da
 @pytest.mark.parametrize(
     ("deadline", "reason", "words"),
     [
-        (datetime(2024, 1, 28, tzinfo=VIETNAM), "x", "lies before 2024-01-29"),
-        (datetime(2031, 2, 24, 17, tzinfo=VIETNAM), "x", "has this deadline already"),
-        (datetime(2031, 2, 28, 17, tzinfo=VIETNAM), " ", "Say why"),
+        (
+            datetime(2024, 1, 28, tzinfo=VIETNAM),
+            "x",
+            "The report deadline is before the date of the directive, 2024-01-29",
+        ),
+        (datetime(2031, 2, 24, 17, tzinfo=VIETNAM), "x", "The directive already has this deadline"),
+        (datetime(2031, 2, 28, 17, tzinfo=VIETNAM), " ", "Enter a reason for the new deadline"),
     ],
 )
 def test_a_change_that_is_none_or_has_no_reason_is_refused(
@@ -81,9 +89,9 @@ def test_a_change_that_is_none_or_has_no_reason_is_refused(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"subject": "\u200b\u2800"}, "needs its subject"),
-        ({"issuer": "……"}, "needs its issuer"),
-        ({"number": "\u3164"}, "needs its number"),
+        ({"subject": "\u200b\u2800"}, "The directive's subject is required"),
+        ({"issuer": "……"}, "The directive's issuer is required"),
+        ({"number": "\u3164"}, "The directive's number is required"),
     ],
 )
 def test_what_shows_nothing_is_refused_with_its_field(

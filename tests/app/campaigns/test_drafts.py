@@ -23,30 +23,42 @@ NOON = datetime(2024, 2, 5, 12, tzinfo=VIETNAM)
 @pytest.mark.parametrize(
     ("change", "field", "words"),
     [
-        ({"name": "  "}, "name", "needs a name"),
-        ({"purpose": "quang_cao"}, "purpose", "no advertising"),
+        ({"name": "  "}, "name", "The campaign's name is required"),
+        (
+            {"purpose": "quang_cao"},
+            "purpose",
+            r"Loa does not send advertising \(quang_cao\), which requires each",
+        ),
         ({"purpose": "greeting"}, "purpose", "tuyen_truyen or canh_bao_khan"),
-        ({"sender": "0912"}, "sender", "not digits alone"),
+        ({"sender": "0912"}, "sender", "The sender must be the registered name: 1 to 11 Latin letters,"),
         ({"sender": "CONGANSONLA1"}, "sender", "1 to 11"),
         ({"sender": "Công an"}, "sender", "Latin letters"),
         ({"sender": " CA"}, "sender", "1 to 11"),
         ({"sender": ""}, "sender", "1 to 11"),
-        ({"window_start": datetime(2024, 2, 5)}, "window_start", "needs its time zone"),  # noqa: DTZ001
-        ({"window_end": datetime(2024, 2, 5)}, "window_end", "needs its time zone"),  # noqa: DTZ001
-        ({"window_start": NOON, "window_end": NOON}, "window_end", "ends before it starts"),
+        ({"window_start": datetime(2024, 2, 5)}, "window_start", "needs a time zone"),  # noqa: DTZ001
+        ({"window_end": datetime(2024, 2, 5)}, "window_end", "needs a time zone"),  # noqa: DTZ001
+        (
+            {"window_start": NOON, "window_end": NOON},
+            "window_end",
+            "The sending window must end after it starts",
+        ),
         ({"day_starts": "7:00"}, "day_starts", "HH:MM"),
         ({"day_ends": "25:00"}, "day_ends", "HH:MM"),
         ({"day_starts": "12:00", "day_ends": "12:00"}, "day_ends", "whole day"),
         ({"day_starts": "06:59"}, "day_starts", "between 07:00 and 22:00"),
-        ({"day_ends": "22:01"}, "day_ends", "only canh_bao_khan"),
+        (
+            {"day_ends": "22:01"},
+            "day_ends",
+            "Campaigns with the purpose tuyen_truyen can only be sent between",
+        ),
         ({"text": None}, "text", "either text_key"),
         ({"text_key": "gia-danh-cong-an"}, "text", "either text_key"),
         ({"text": " \n"}, "text", "is empty"),
         ({"text": "a\x00b"}, "text", "control character"),
-        ({"text": "a\ud83d"}, "text", "half a character"),
-        ({"text": "a\uffff"}, "text", "half a character"),
+        ({"text": "a\ud83d"}, "text", "The text contains a control character or a broken character"),
+        ({"text": "a\uffff"}, "text", "The text contains a control character or a broken character"),
         ({"text": "a\tb"}, "text", "control character"),
-        ({"text": "a" * 1531}, "text", "11 SMS parts; 10 is the most"),
+        ({"text": "a" * 1531}, "text", "The text takes 11 SMS parts; the maximum is 10"),
     ],
 )
 def test_a_wrong_draft_is_refused_with_field_and_remedy(

@@ -25,7 +25,7 @@ from tests.app.ledger.test_one_person_in_two_chunks import CHIEF, REFUSED, Famil
 from tests.engines import each_engine
 
 database_url = each_engine
-ERASED = "Campaign {} of these follow-ups has been erased, so Loa can't tell whom it reached"
+ERASED = "Campaign {}'s numbers have been erased"
 
 
 def erase(db: Database, campaign: int) -> None:
@@ -112,7 +112,7 @@ def test_a_round_is_not_erased_while_another_one_looks_up_whom_it_reached(db: Da
     def held() -> dict[int | None, Erasable]:
         return {each.id: each for each in db.read(lambda c: list(retention_due.subjects(c, terms, now)))}
 
-    why = f"of campaign {other} of the same follow-ups is not over."
+    why = f"of campaign {other} in the same follow-up chain has not ended."
     assert all((held()[each].held or "").endswith(why) for each in (one, two))
     finished(db, other)
     assert [held()[each].held for each in (one, two)] == [None, None]

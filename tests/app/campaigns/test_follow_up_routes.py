@@ -44,7 +44,7 @@ def test_one_request_makes_a_draft_that_somebody_else_approves(
     place = f"/v1/campaigns/{campaign}"
     assert (found["campaign"]["state"], found["follow_up"]["ready"]) == ("draft", False)
     early = client.post(f"{place}/submit")
-    assert (early.status_code, "still being made" in early.text) == (409, True)
+    assert (early.status_code, "still being created" in early.text) == (409, True)
     past.fill(db)
     assert client.post(f"{place}/submit").status_code == 200
     seen = chief.get(place).json()
@@ -136,7 +136,7 @@ def test_a_command_says_which_carrier_has_nobody_left(database_url: str, tmp_pat
     one, two = sent(db, {1: D.UNDELIVERED}), sent(db, {1: D.DELIVERED}, "viettel")
     db.close()
     said = Shell(database_url, tmp_path)(campaign_commands.app, "follow-up", str(one), str(two))
-    assert said.startswith("Campaign 3 is a draft to 0 at vnpt.\nNobody is left at vnpt:")
+    assert said.startswith("Campaign 3 is a draft to 0 at vnpt.\nNo subscribers remain at vnpt:")
 
 
 @pytest.mark.longer

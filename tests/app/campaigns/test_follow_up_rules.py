@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from app.batches.follow_up_job import make
+from app.batches.follow_up_job import make_here
+from app.batches.importer import folder_of, resume_imports
 from app.campaigns import approval, follow_ups, lifecycle, queries
 from app.campaigns.approval import FourEyes
 from app.campaigns.follow_ups import FollowUpRequest
@@ -23,12 +26,14 @@ from app.database.models import (
     subscribers,
 )
 from app.database.models import follow_ups as follow_up_batches
+from app.file_import.lease import FOLLOW_UP
 from app.ledger.ledger import ledger_for
 from app.ledger.unreached import Outcome
 from app.security import Caller
 from tests.app.campaigns import past
 from tests.app.campaigns.past import D, approved, audience, change, follow, in_state, sent, start
 from tests.app.campaigns.rows import DRAFT, HOURS
+from tests.app.held import held_by
 from tests.engines import on_sqlite
 
 
@@ -36,7 +41,7 @@ from tests.engines import on_sqlite
 @pytest.mark.parametrize("state", ["planned", "running", "paused", "cancelling", "sent"])
 def test_a_campaign_is_followed_up_only_when_its_runs_are_over(db: Database, state: str) -> None:
     one = sent(db, {1: D.UNDELIVERED}, state=state)
-    with pytest.raises(Conflict, match=f"is {state}; a campaign is followed up once"):
+    with pytest.raises(Conflict, match=rf"is {state}\. A campaign can be followed up once"):
         follow(db, one)
 
 
@@ -49,7 +54,7 @@ def test_a_cancelled_one_is_followed_up_when_no_receipt_can_come_any_more(db: Da
     assert audience(db, follow(db, open_)) == [3]  # it ended long ago
     now = db.read(ledger_for(db).now_ms)
     db.write(lambda c: c.execute(update(runs).where(runs.c.campaign_id == open_).values(ended_at=now)))
-    with pytest.raises(Conflict, match="is cancelled, and receipts of what it had sent may still come"):
+    with pytest.raises(Conflict, match=r"Run 4 \(viettel\) was cancelled, but receipts for what it sent may"):
         follow(db, open_)
 
 
@@ -69,8 +74,8 @@ def test_an_empty_audience_is_said_and_is_never_submitted(db: Database) -> None:
     found = db.read(queries.dossier, made)
     assert found.follow_up is not None
     assert not found.follow_up.ready
-    assert "Nobody is left at vnpt" in (found.follow_up.batches[0].error or "")
-    with pytest.raises(Conflict, match=r"Nobody is left at vnpt.*Remove this run"):
+    assert "No subscribers remain at vnpt" in (found.follow_up.batches[0].error or "")
+    with pytest.raises(Conflict, match=r"No subscribers remain at vnpt.*Remove this run"):
         db.write(lifecycle.submit, made, "lan")
     db.write(lifecycle.remove_run, found.runs[0].id, "lan")
     assert db.read(queries.dossier, made).follow_up is None
@@ -80,7 +85,7 @@ def test_an_empty_audience_is_said_and_is_never_submitted(db: Database) -> None:
 @on_sqlite
 def test_it_is_not_submitted_before_its_audience_is_made(db: Database) -> None:
     made = db.write(follow_ups.create, FollowUpRequest((sent(db, {1: D.EXPIRED}),)), HOURS, "lan")
-    with pytest.raises(Conflict, match="Batch 2 is still being made"):
+    with pytest.raises(Conflict, match="Batch 2 is still being created"):
         db.write(lifecycle.submit, made, "lan")
     past.fill(db)
     db.write(lifecycle.submit, made, "lan")
@@ -95,13 +100,13 @@ def test_what_can_be_no_source_is_refused_in_a_sentence(db: Database) -> None:
         ((), Invalid, "between 1 and 100 campaigns"),
         (tuple(range(1, 102)), AppError, "There is no campaign|between 1 and 100"),
         ((one, 77), NotFound, "77"),
-        ((draft,), Invalid, "has no run with numbers"),
+        ((draft,), Invalid, "Campaign 2 has no run with a list of numbers, so Loa does not know"),
     ):
         with pytest.raises(error, match=said):
             follow(db, *sources)
     with pytest.raises(Invalid, match="at least one outcome"):
         follow(db, one, outcomes=())
-    with pytest.raises(Invalid, match="no message of the chosen outcomes"):
+    with pytest.raises(Invalid, match="There is no one to follow up: these campaigns have no messages with"):
         follow(db, one, outcomes=(Outcome.EXPIRED,))
 
 
@@ -120,14 +125,14 @@ def test_an_erased_campaign_is_no_source_before_making_nor_before_the_start(db: 
     asked = db.write(follow_ups.create, FollowUpRequest((two,)), HOURS, "lan")
     erase(db, one)
     erase(db, two)
-    with pytest.raises(Conflict, match=f"Campaign {one} of these follow-ups has been erased"):
+    with pytest.raises(Conflict, match=f"Campaign {one}'s numbers have been erased"):
         follow(db, one)
-    with pytest.raises(Conflict, match=f"Campaign {one} of these follow-ups has been erased"):
+    with pytest.raises(Conflict, match=f"Campaign {one}'s numbers have been erased"):
         start(db, made)
     past.fill(db)
     found = db.read(queries.dossier, asked).follow_up
     assert found is not None
-    assert f"Campaign {two} of these follow-ups has been erased" in (found.batches[0].error or "")
+    assert f"Campaign {two}'s numbers have been erased" in (found.batches[0].error or "")
 
 
 @pytest.mark.longer
@@ -193,12 +198,23 @@ def test_a_made_audience_is_not_made_again_and_a_broken_off_one_from_the_beginni
     one = sent(db, dict.fromkeys(range(5), D.UNDELIVERED))
     made = db.write(follow_ups.create, FollowUpRequest((one,)), HOURS, "lan")
     db.write(lambda c: c.execute(insert(subscribers).values(batch_id=2, seq=1, phone=past.number(77))))
-    broken = {"owner": "h:1:x:y/1", "lease_until": 1, "lines": 1, "accepted": 1}
+    broken = {"lines": 1, "accepted": 1}
     db.write(lambda c: c.execute(update(batches).where(batches.c.id == 2).values(broken)))
+    held_by(db, FOLLOW_UP, "batch 2", "h:1:x:y", lease_ms=-1)
     past.fill(db)
     assert audience(db, made) == [0, 1, 2, 3, 4]
     change(db, one, 1, D.DELIVERED)
-    make(db, 2)
+    assert not make_here(db, 2)
+    assert audience(db, made) == [0, 1, 2, 3, 4]
+
+
+def test_a_start_after_a_kill_gives_no_audience_up_for_want_of_a_file(db: Database, tmp_path: Path) -> None:
+    one = sent(db, dict.fromkeys(range(5), D.UNDELIVERED))
+    made = db.write(follow_ups.create, FollowUpRequest((one,)), HOURS, "lan")
+    gone = f"{socket.gethostname()[:40]}:{2**22 - 1}:abcd:ef"
+    held_by(db, FOLLOW_UP, "batch 2", gone)
+    assert resume_imports(db, folder_of(tmp_path)) == 0
+    past.fill(db)
     assert audience(db, made) == [0, 1, 2, 3, 4]
 
 

@@ -101,9 +101,9 @@ def test_areas_are_those_chosen_and_all_that_lie_in_them_or_became_part_of_them(
 @on_sqlite
 def test_areas_with_nobody_and_areas_that_are_none_are_refused(db: Database) -> None:
     one = sent(db, {1: D.UNDELIVERED}, areas=("116",))
-    with pytest.raises(Invalid, match="no message of the chosen outcomes in the chosen areas"):
+    with pytest.raises(Invalid, match="There is no one to follow up: these campaigns have no messages with"):
         follow(db, one, areas=("119",))
-    with pytest.raises(Invalid, match="There is no area “999”"):
+    with pytest.raises(Invalid, match="Area “999” does not exist"):
         follow(db, one, areas=("999",))
 
 

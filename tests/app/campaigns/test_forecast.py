@@ -146,7 +146,7 @@ def test_the_directive_s_deadline_is_watched(db: Database) -> None:
     _, run_id = db.write(new_run, replace(DRAFT, directive_id=directive_id), accepted=72_000)
     db.write(new_link)
     assert db.read(forecast, run_id, EIGHT).warnings == [
-        "The run ends at 2030-02-04 10:00+07:00, after the report is due at 2030-02-04 09:00+07:00."
+        ("The run ends at 2030-02-04 10:00+07:00, after the report deadline at 2030-02-04 09:00+07:00.")
     ]
 
 
@@ -171,7 +171,7 @@ def test_only_open_hours_count_and_a_late_end_is_said(
     window = sending_window.Window(None, end and _february(end), "07:00", "21:00")
     found = conclude(1, LOAD, ONE_LINK, Deadlines(window, None), _february(now))
     assert (found.begins_at, found.finishes_at) == (_february(begins), _february(finishes))
-    assert ["after the window's end" in warning for warning in found.warnings] == [True] * late
+    assert ["after the end of the window" in warning for warning in found.warnings] == [True] * late
 
 
 def _february(text: str) -> datetime:

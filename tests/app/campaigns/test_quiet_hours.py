@@ -22,7 +22,9 @@ def test_hours_of_the_day_are_anybody_s(starts: str, ends: str) -> None:
     [("06:59", "22:00", "day_starts"), ("07:00", "22:01", "day_ends"), ("00:00", "24:00", "day_starts")],
 )
 def test_the_night_is_for_urgent_campaigns_alone(starts: str, ends: str, field: str) -> None:
-    with pytest.raises(Invalid, match="tuyen_truyen is sent between 07:00 and 22:00") as refused:
+    with pytest.raises(
+        Invalid, match="Campaigns with the purpose tuyen_truyen can only be sent between"
+    ) as refused:
         check(DayHours(starts, ends), DEFAULT, "tuyen_truyen", urgent=False)
     assert refused.value.field == field
     check(DayHours(starts, ends), DEFAULT, "canh_bao_khan", urgent=True)
@@ -40,10 +42,10 @@ def test_wider_hours_of_the_settings_are_anybody_s_too() -> None:
 @pytest.mark.parametrize(
     ("starts", "ends", "field", "said"),
     [
-        ("7:00", "21:00", "day_starts", "day_starts is a time"),
-        ("07:00", "24:01", "day_ends", "day_ends is a time"),
-        ("10:00", "10:00", "day_ends", "end before they start"),
-        ("10:00", "09:59", "day_ends", "end before they start"),
+        ("7:00", "21:00", "day_starts", "day_starts must be a time of day as HH:MM, from 00:00 to 24:00"),
+        ("07:00", "24:01", "day_ends", "day_ends must be a time of day as HH:MM, from 00:00 to 24:00"),
+        ("10:00", "10:00", "day_ends", "The daily sending hours must end after they start"),
+        ("10:00", "09:59", "day_ends", "The daily sending hours must end after they start"),
     ],
 )
 def test_hours_that_are_none_are_refused_to_all(

@@ -90,10 +90,14 @@ def test_a_letter_comes_back_as_it_was_given(client: Client) -> None:
 @pytest.mark.parametrize(
     ("change", "status", "words"),
     [
-        ({}, 409, "303/CAT-PA05 is known already"),
+        ({}, 409, "Directive 303/CAT-PA05 already exists"),
         ({"number": ""}, 422, "number"),
         ({"issued_on": "29-01-2024"}, 422, "issued_on"),
-        ({"report_deadline": "2031-02-24T17:00:00"}, 422, "needs its time zone"),
+        (
+            {"report_deadline": "2031-02-24T17:00:00"},
+            422,
+            "body.report_deadline needs a time zone, for example",
+        ),
         ({"colour": "red"}, 422, "colour"),
     ],
 )

@@ -83,7 +83,7 @@ def test_an_order_moves_the_run_or_finds_it_obeyed(db: Database, before: str, ve
 def test_an_order_that_makes_no_sense_is_refused(db: Database, before: str, verb: Verb) -> None:
     run_id = approved(db)
     put(db, run_id, before)
-    with pytest.raises(Conflict, match=f"The run is {before}; {verb} is for"):
+    with pytest.raises(Conflict, match=f"Cannot {verb} the run because it is {before}"):
         runs.order(db, verb, run_id, "operator")
     assert orders(db) == 0
 
@@ -99,7 +99,7 @@ def test_a_start_says_when_and_a_cancel_says_why(db: Database) -> None:
 
 def test_a_start_needs_an_approval(db: Database) -> None:
     _, run_id = db.write(new_run)
-    with pytest.raises(Conflict, match="is draft; a run starts once it is approved"):
+    with pytest.raises(Conflict, match="The campaign is draft"):
         runs.order(db, Verb.START, run_id, "operator")
 
 

@@ -86,8 +86,8 @@ def test_the_list_says_what_can_be_done_with_each_link(shell: Desk) -> None:
         shell.links(smpp_1=smpp(centre, poll="all"), soap_1=viettel(soap))
         table = shell(carrier_commands.app, "list").splitlines()
         first = json.loads(shell(carrier_commands.app, "list", "--json"))[0]
-    assert "brings receipts, can be asked about a message, can be checked" in table[1]
-    assert "lists failures, states its own figures, can be checked" in table[2]
+    assert "delivers receipts, can be queried about a message, can be checked" in table[1]
+    assert "lists failures, provides its own figures, can be checked" in table[2]
     assert (first["receipts"], first["poll"], first["test_numbers"]) == ("handset", "all", 1)
     assert "s3cr3t" not in "".join(table)
 
@@ -128,7 +128,7 @@ def test_a_link_that_can_not_be_built_is_a_finding(shell: Desk) -> None:
 def test_an_unknown_name_is_answered_with_those_there_are(shell: Desk) -> None:
     with served(Smsc()) as centre:
         shell.links(smpp_1=smpp(centre))
-        assert "the links are: smpp-1" in refusal(shell, "check", "vietel")
+        assert "Available links: smpp-1" in refusal(shell, "check", "vietel")
         assert "loa carrier list" in refusal(shell, "test-send", "x", *SEND[2:])
 
 
@@ -138,9 +138,9 @@ def test_a_test_message_is_sent_and_followed(shell: Desk) -> None:
         shell.links(smpp_1=smpp(centre))
         lines = shell(carrier_commands.app, *SEND).splitlines()
         assert centre.copies(84912345678) == 1
-    assert lines[0].startswith("One message of 1 SMS part(s) goes over smpp-1 as CA SONLA, key test-")
+    assert lines[0].startswith("Sending one message of 1 SMS part(s) over smpp-1 as CA SONLA, key test-")
     assert lines[1].startswith("The carrier accepted the message")
-    assert lines[2].startswith("Delivered to the telephone")
+    assert lines[2].startswith("Delivered to the handset")
 
 
 def test_programs_get_all_of_it_as_json(shell: Desk) -> None:
@@ -157,17 +157,20 @@ def test_a_message_that_is_refused_ends_with_a_bad_status(shell: Desk) -> None:
         centre.change(refusals="0x0A=1")
         result = shell.run(carrier_commands.app, *SEND)
     assert result.exit_code == 1
-    assert "refused the message for good (0x0A: filtered)" in result.stdout
+    assert "permanently rejected the message (0x0A: filtered)" in result.stdout
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["0987654321", "--text", "x"], "0987****21 is not a test number of link smpp-1"),
-        ([NUMBER], "Give either --text-key"),
-        ([NUMBER, "--text", "x", "--text-key", "gia-danh-cong-an"], "Give either --text-key"),
+        ([NUMBER], "Provide either --text-key (a text from messages/) or --text (your own"),
+        (
+            [NUMBER, "--text", "x", "--text-key", "gia-danh-cong-an"],
+            "Provide either --text-key (a text from messages/) or --text (your own",
+        ),
         ([NUMBER, "--text", " "], "--text is empty"),
-        ([NUMBER, "--text-key", "nothing"], "There is no text"),
+        ([NUMBER, "--text-key", "nothing"], 'Text "nothing" does not exist in messages/'),
     ],
 )
 def test_what_may_not_be_sent_is_refused_in_words(shell: Desk, words: list[str], sentence: str) -> None:
@@ -241,11 +244,13 @@ def test_links_without_figures_or_lists_say_so(shell: Desk) -> None:
     with served(Smsc()) as centre:
         shell.links(smpp_1=smpp(centre))
         days = ["--from", "2026-02-01", "--to", "2026-02-02"]
-        assert "states no figures of its own" in refusal(shell, "figures", "smpp-1", *days)
+        assert "Link smpp-1: links of kind smpp do not provide figures" in refusal(
+            shell, "figures", "smpp-1", *days
+        )
         backwards = ["--from", "2026-02-03", "--to", "2026-02-02"]
-        assert "--from is after --to" in refusal(shell, "figures", "smpp-1", *backwards)
+        assert "--from must be before --to" in refusal(shell, "figures", "smpp-1", *backwards)
         list_ = ["failures", "smpp-1", "--day", "2026-02-01", "--sender", "X"]
-        assert "has no list of failures" in refusal(shell, *list_)
+        assert "Link smpp-1: links of kind smpp do not provide a list of failures" in refusal(shell, *list_)
 
 
 @pytest.mark.longer

@@ -85,9 +85,9 @@ def test_a_copy_that_is_put_back_has_its_open_work_made_unknown_by_one_command(
     assert "Run 2 is planned here." in said.stdout
     assert not moved(url)
     assert states(url) == {DeliveryState.UNKNOWN: 3}
-    assert "then say `loa database entered-again`" in said.stdout
-    assert loa("entered-again").stdout == "Runs may be started and resumed.\n"
-    assert loa("entered-again").stdout == "Nothing was waiting for it.\n"
+    assert "then run `loa database entered-again`" in said.stdout
+    assert loa("entered-again").stdout == "Runs can be started and resumed.\n"
+    assert loa("entered-again").stdout == "Nothing was waiting for this.\n"
 
 
 @pytest.mark.longer
@@ -98,7 +98,7 @@ def test_with_nothing_lost_the_work_stands_as_it_was(
     loa("backup", str(copy))
     url = f"sqlite:///{copy}"
     monkeypatch.setenv("LOA_DATABASE_URL", url)
-    assert loa("restored", "--nothing-lost").stdout == "The links go on where they stood.\n"
+    assert loa("restored", "--nothing-lost").stdout == "The links continue where they stopped.\n"
     assert not moved(url)
     assert states(url) == {DeliveryState.QUEUED: 3}
 

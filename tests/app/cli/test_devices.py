@@ -30,7 +30,7 @@ from app.core.errors import Invalid
 def test_a_device_is_no_file(words: str) -> None:
     refused = CliRunner().invoke(app, words.split())
     assert isinstance(refused.exception, Invalid), refused.output
-    assert " is a device; name a file." in str(refused.exception)
+    assert "/dev/zero is a device" in str(refused.exception)
 
 
 @pytest.mark.longer
@@ -61,4 +61,6 @@ def test_a_list_comes_through_no_pipe_as_it_is_read_twice(
     words = [*server, command, "import", str(pipe), "--carrier", "viettel"]
     refused = CliRunner().invoke(app, words)
     assert isinstance(refused.exception, Invalid), refused.output
-    assert str(refused.exception) == f"{pipe} is a pipe, and a list is read twice; save it and name the file."
+    assert str(refused.exception) == (
+        f"{pipe} is a pipe, but the file must be read twice. Save it to a file first."
+    )

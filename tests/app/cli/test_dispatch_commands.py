@@ -107,7 +107,9 @@ def test_an_unclear_choice_is_refused_in_words(shell: Shell, words: list[str]) -
 @pytest.mark.longer
 @pytest.mark.parametrize("order", ["resend", "write-off"])
 def test_an_order_that_moves_nothing_is_refused(shell: Shell, order: str) -> None:
-    with pytest.raises(Invalid, match="Nothing of 4:4, 4:999999 is unknown in run 1"):
+    with pytest.raises(
+        Invalid, match="None of 4:4, 4:999999 is unknown in run 1: they are settled or do not"
+    ):
         shell(unknown_commands.app, order, "1", "--line", "4:999999", "--line", "4:4")
 
 

@@ -34,7 +34,7 @@ def test_a_list_of_an_unknown_carrier_is_refused_with_the_nearest_name(
         monkeypatch.setenv("LOA_DATA", str(tmp_path))
         refused(monkeypatch, capsys, "directive", "create", "1", *_LETTER)
     way = ("--server", server) if there else ()
-    for word, remedy in (("viettell", "do you mean viettel?"), ("nix", "Name one of ")):
+    for word, remedy in (("viettell", "Did you mean viettel?"), ("nix", "Available carriers: ")):
         status, said = refused(monkeypatch, capsys, *way, noun, "list", "--carrier", word)
         assert (status, remedy in said) == (1, True), said
 
@@ -48,7 +48,7 @@ def test_a_list_of_the_api_refuses_an_unknown_carrier(client: Client, path: str)
     answer = client.get(f"/v1/{path}?carrier=viettell")
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["field"] == "carrier"
-    assert "do you mean viettel?" in answer.json()["detail"]
+    assert "Did you mean viettel?" in answer.json()["detail"]
     assert client.get(f"/v1/{path}?carrier=viettel").json()["items"] == []
     assert client.get(f"/v1/{path}?carrier=viettell&after=7").status_code == 200
 
@@ -79,7 +79,7 @@ def test_the_api_says_the_same_of_each_wrong_id_and_repeats_only_digits(client: 
     answer = client.get(f"/v1/runs/{word}")
     assert (answer.status_code, answer.json()["detail"]) == (
         404,
-        f"There is no run {repeated}; GET /v1/runs and `loa run list` show those there are.",
+        f"There is no run {repeated}. See GET /v1/runs or `loa run list`.",
     )
 
 

@@ -82,7 +82,7 @@ def test_what_is_made_is_told_as_facts(
         (("run", "show", "x"), 2, "use only the digits 0 to 9"),
         (("campaign", "approve", "1"), 2, "Missing option '--digest'"),
         (("rum", "list"), 2, "Did you mean 'run'?"),
-        (("key", "add", "lan", "--role", "operator", "--carrier", "viettle"), 1, "do you mean viettel?"),
+        (("key", "add", "lan", "--role", "operator", "--carrier", "viettle"), 1, "Did you mean viettel?"),
     ],
 )
 def test_an_error_is_json_as_well_with_the_same_status(

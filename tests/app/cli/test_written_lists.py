@@ -100,9 +100,9 @@ def test_a_command_that_is_told_to_end_leaves_no_part(tmp_path: Path, order: sig
     [
         ("a" * 255, ""),  # as long as the system takes
         ("a" * 256, "(File name too long); choose a shorter name."),
-        ("loop", "(Too many levels of symbolic links); the link leads to itself; name a file."),
+        ("loop", "(Too many levels of symbolic links); the link points to itself; name a file."),
         ("folder", "(Is a directory); name a file in it."),
-        ("nowhere/list.csv", "(No such file or directory); name a file or folder that this account may use."),
+        ("nowhere/list.csv", "(No such file or directory); name a file or folder that this account can use."),
     ],
 )
 def test_a_place_that_takes_no_list_is_named_as_it_was_given(

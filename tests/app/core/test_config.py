@@ -73,7 +73,7 @@ def test_several_servers_are_named_in_the_way_of_libpq(monkeypatch: pytest.Monke
     assert (options["host"], options["port"]) == ("db1,db2", "5432,5433")
     assert options["target_session_attrs"] == "read-write"
     (line,) = [each.what for each in transport_security.plain(settings) if "PostgreSQL" in each.what]
-    assert line == "The way to PostgreSQL on db1, db2 (database_url)"
+    assert line == "The connection to PostgreSQL on db1, db2 (database_url)"
 
 
 def test_several_servers_as_hosts_are_refused_with_the_way_to_write_them(
@@ -137,7 +137,7 @@ def test_a_variable_that_names_what_nothing_has_is_refused_in_words(
 def test_a_name_that_nobody_can_ask_for_is_refused_with_the_remedy(name: str) -> None:
     with pytest.raises(SetupError, match=r"(?s)- public_hosts\.0: .*- mail\.host: ") as caught:
         config.load(public_hosts=(name,), mail={"host": name, "sender": "loa@office.example"})
-    assert caught.value.detail.count("such as loa.example.vn: no port, no path, and no dot at an end") == 2
+    assert caught.value.detail.count("such as loa.example.vn, without port, path or trailing dot") == 2
 
 
 def test_names_are_kept_and_addresses_written_as_callers_write_them() -> None:

@@ -33,5 +33,5 @@ def test_an_id_that_is_one_is_repeated(said: str) -> None:
 
 
 def test_nor_is_a_number_without_its_0_that_is_read_as_an_id() -> None:
-    assert "There is no run with this number; " in no_such("run", 987_654_321).detail
-    assert "There is no run 7; " in no_such("run", 7).detail
+    assert "There is no run with this number" in no_such("run", 987_654_321).detail
+    assert "There is no run 7" in no_such("run", 7).detail

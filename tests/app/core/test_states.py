@@ -92,9 +92,9 @@ def test_a_written_off_delivery_keeps_that_reason_until_its_parts_are_settled() 
 
 def test_only_the_written_moves_are_moves() -> None:
     assert move_run("planned", RunState.RUNNING) is RunState.RUNNING
-    with pytest.raises(Conflict, match="finished; it can't become paused"):
+    with pytest.raises(Conflict, match="The run is finished and cannot become paused"):
         move_run("finished", RunState.PAUSED)
-    with pytest.raises(Conflict, match="rejected; it can't become approved"):
+    with pytest.raises(Conflict, match="The campaign is rejected and cannot become approved"):
         move_campaign("rejected", CampaignState.APPROVED)
 
 

@@ -174,7 +174,7 @@ def test_that_it_can_still_be_read_does_not_hide_that_nothing_can_be_written(db:
 
 def test_a_server_that_is_not_there_is_away_in_words() -> None:
     db = Database("postgresql+psycopg://root@127.0.0.1:1/none")
-    with pytest.raises(DatabaseUnavailable, match="can't be reached"):
+    with pytest.raises(DatabaseUnavailable, match="The database cannot be reached"):
         connect_patiently(db, 0.3)
     db.close()
 

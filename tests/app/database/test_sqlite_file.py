@@ -24,7 +24,7 @@ from tests.app.world import World, build
 from tests.engines import sqlite_alone
 
 database_url = sqlite_alone
-MALFORMED = r"ledger's file is damaged.*nothing more is sent.*newest backup"
+MALFORMED = r"ledger file is damaged.*stopped sending.*newest backup"
 
 
 @pytest.fixture
@@ -107,7 +107,9 @@ def test_the_doctor_reads_every_page(world: World, file: Path) -> None:
     assert "file is damaged" in found.what
     assert "database restored" in found.what
     shutil.copy(file.with_suffix(".good"), file)
-    assert look(file) == Symptom("database", True, "SQLite answers, and every page of its file can be read.")
+    assert look(file) == Symptom(
+        "database", True, "SQLite is available, and every page of its file is readable."
+    )
 
 
 def test_a_file_that_is_no_ledger_at_all_is_refused_in_words(file: Path, database_url: str) -> None:

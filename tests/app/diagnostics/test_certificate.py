@@ -26,8 +26,8 @@ def test_one_of_an_authority_for_our_name_and_long_enough_is_good(
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))  # this machine believes it
     found = list(judged(settings(tmp_path, NAME)))
     assert [each.good for each in found] == [True, True]
-    assert "The certificate ends on" in found[0].what
-    assert found[1].what == f"The certificate is good for {NAME}."
+    assert "The certificate expires on " in found[0].what
+    assert found[1].what == f"The certificate is valid for {NAME}."
     assert [each.about for each in connections(settings(tmp_path, NAME))] == ["certificate"] * 2
 
 
@@ -68,14 +68,14 @@ def test_names_are_asked_for_once_where_the_certificate_is_our_own(tmp_path: Pat
     self_signed(tmp_path, NAME, days=90)
     (bad,) = [each for each in connections(settings(tmp_path, host=host)) if not each.good]
     assert bad.about == "names"
-    assert bad.what.startswith("Say in public_hosts")
-    assert "the certificate is judged by them" in bad.what
+    assert bad.what.startswith("Set public_hosts")
+    assert "the certificate is checked against them" in bad.what
 
 
 def test_the_doctor_names_plain_lines_missing_names_and_unusable_files(tmp_path: Path) -> None:
     said = [f"{each.about}: {each.what}" for each in connections(Settings(host="0.0.0.0", behind_tls=True))]
-    assert any(each.startswith("lines: The way from the proxy") for each in said)
-    assert any(each.startswith("names: Say in public_hosts") for each in said)
+    assert any(each.startswith("lines: The connection from the proxy") for each in said)
+    assert any(each.startswith("names: Set public_hosts") for each in said)
     (found,) = connections(settings(tmp_path, NAME))
     assert not found.good
-    assert "can't be used" in found.what
+    assert "Cannot use tls_certificate and tls_key (No such file or directory)" in found.what

@@ -52,7 +52,7 @@ MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit", "autovacuum")
 def server_of_the_tests(db: Database) -> list[str]:
     """What is to be said of the server as it is set."""
     shown = [] if db.sqlite else [name for name in MUST_BE_ON if db.read(_shown, name) == "off"]
-    said = "are off: turn them on, the ledger rests on them."
+    said = "are off. Turn them on: the ledger depends on them."
     return [f"server: PostgreSQL's settings {', '.join(shown)} {said}"] if shown else []
 
 
@@ -77,8 +77,8 @@ def test_a_sound_ledger_is_good_and_what_wants_a_person_is_named(db: Database, t
     again.write(lambda c: c.execute(update(acts).values(who="Mallory")))
     again.close()
     found = bad(list(ledger(settings)))
-    assert any("viettel-1 is halted: Wrong password. `loa link resume`" in each for each in found)
-    assert any(each.startswith("audit: Row 1 (campaign.approved by Mallory) was changed") for each in found)
+    assert any("viettel-1 is halted: Wrong password. Run `loa link resume`" in each for each in found)
+    assert any(each.startswith("audit: Row 1 (campaign.approved by Mallory)") for each in found)
 
 
 @pytest.mark.longer
@@ -126,8 +126,8 @@ def test_second_factors_want_a_key_and_to_be_sealed_with_it(db: Database, tmp_pa
     db.close()
     assert any("openssl rand" in each for each in bad(list(ledger(without))))
     unsealed = bad(list(ledger(keyed)))
-    assert any("Row 1 bears no seal" in each for each in unsealed)
-    assert any("person lan bears no stamp of secret_key" in each for each in unsealed)
+    assert any("Row 1 has no seal" in each for each in unsealed)
+    assert any("person lan has no signature of secret_key" in each for each in unsealed)
     assert len(unsealed) == len(server) + 2
     again = Database(url, keys=signing_keys(keyed))
     again.write(audit.seal_all, "host", again.read(audit.head).said)
@@ -151,7 +151,7 @@ def test_a_clock_that_was_set_back_is_noticed(db: Database, tmp_path: Path) -> N
 
 def test_a_database_that_is_not_there_or_has_no_schema_is_said(tmp_path: Path) -> None:
     away = Settings(data=tmp_path, database_url="postgresql://nobody@127.0.0.1:1/none")
-    assert bad(list(ledger(away)))[0].startswith("database: The database can't be reached")
+    assert bad(list(ledger(away)))[0].startswith("database: The database cannot be reached")
     (tmp_path / "loa.sqlite3").touch()
     assert "schema: The database has schema none" in bad(list(ledger(Settings(data=tmp_path))))[0]
 
@@ -167,7 +167,7 @@ def test_a_folder_without_a_ledger_is_said_and_stays_so(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere, so this test needs another account")
 def test_a_folder_that_can_not_be_written_is_said(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    assert "can't be written" in bad(list(disk(Settings(data=tmp_path))))[0]
+    assert "disk: Cannot write to" in bad(list(disk(Settings(data=tmp_path))))[0]
 
 
 def test_what_other_accounts_of_the_host_may_open_is_said(
@@ -202,7 +202,7 @@ def test_a_folder_that_a_group_shares_is_the_group_s_with_all_its_files(
     Database(f"sqlite:///{data / 'loa.sqlite3'}").close()
     found = list(modes(Settings(data=data)))
     assert bad(found) == []
-    assert "may open the ledger, and no other account of this host." in found[0].what
+    assert "Only the group root can open the ledger" in found[0].what
     key.chmod(0o644)
     assert str(key) in bad(list(modes(Settings(data=data))))[0]
     key.chmod(0o640)
@@ -219,20 +219,20 @@ def test_a_database_that_is_away_is_told_to_the_host_with_its_cause(tmp_path: Pa
 
 def test_a_file_in_place_of_the_folder_is_said(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("")
-    assert "can't be written" in bad(list(disk(Settings(data=tmp_path / "data"))))[0]
+    assert "disk: Cannot write to" in bad(list(disk(Settings(data=tmp_path / "data"))))[0]
 
 
 def test_a_folder_that_is_not_there_and_can_not_be_made_is_said_not_to_exist(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (said,) = bad(list(disk(Settings(data=tmp_path / "file" / "data"))))
-    assert f"The folder {tmp_path}/file/data does not exist, and this account can't make it" in said
+    assert f"The folder {tmp_path}/file/data does not exist, and this account cannot create it" in said
 
 
 def test_secrets_in_the_file_of_settings_are_named_and_not_shown(tmp_path: Path) -> None:
     file = tmp_path / "loa.toml"
     file.write_text('[links.a]\npassword = "s3cr3t-w0rd"\n[links.a.webhook]\ntoken = "s3cr3t-w0rd"\n')
     (found,) = settings_file(file)
-    assert "holds secrets (password, token)" in found.what
+    assert "contains secrets (password, token)" in found.what
     assert "s3cr3t" not in found.what
     file.write_text("port = 8600\n")
     assert bad(list(settings_file(file))) == []
@@ -257,7 +257,7 @@ def test_a_link_that_does_not_say_what_its_receipts_prove_is_named_and_no_fault(
     found = list(wiring(Settings(data=tmp_path, links=links)))
     assert bad(found) == []
     (said,) = [each.what for each in found if each.note]
-    assert said.startswith("Link a does not say what its receipts prove; they are counted as proof of the")
+    assert said.startswith("Link a does not state what its receipts prove, so they count as proof of the")
     levels = {name: build_link(name, link).receipt_level for name, link in links.items()}
     assert levels == {"a": ReceiptLevel.OPERATOR, "b": ReceiptLevel.HANDSET}
 
@@ -278,11 +278,11 @@ async def test_endpoints_are_looked_up_and_notices_that_failed_are_said(db: Data
     said = {each.about: each for each in await examine(found, {}, found.endpoints)}
     assert [said[f"endpoint {name}"].good for name in hooks] == [False, False, True]
     assert "private_endpoints" in said["endpoint inner"].what
-    assert "correct endpoints.lost.url" in said["endpoint lost"].what
+    assert "nowhere.invalid cannot be resolved" in said["endpoint lost"].what
     of = outbox.NotificationChannel.WEBHOOK
     db.write(outbox.put, [outbox.Notice(f"x/{n}", "x", of, "desk", {}) for n in range(2)])
-    while due := db.write(outbox.take, "one"):
-        db.write(outbox.record_outcome, due, outbox.Never("The endpoint answers 410."))
+    while due := db.write(outbox.next_due):
+        db.write(outbox.record_outcome, due, outbox.Never("The endpoint answered with status 410."))
     failed = bad(db.read(_notices))
     assert len(failed) == 1
     assert "2 notices to desk have failed" in failed[0]
@@ -296,7 +296,7 @@ def test_a_ledger_of_a_newer_program_has_the_remedy_of_one(tmp_path: Path) -> No
     db.write(lambda c: c.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'"))
     db.close()
     said = bad(list(ledger(Settings(data=tmp_path))))
-    assert any("a newer Loa has migrated it" in each for each in said)
+    assert any("A newer Loa has migrated it" in each for each in said)
     assert not any("Run `loa migrate`" in each for each in said)
 
 
@@ -327,7 +327,7 @@ def test_protections_that_are_not_set_are_named_and_no_fault() -> None:
     assert bad(found) == []
     assert all(each.note for each in found)
     named = {"scan_command", "log_to", "monitor_networks", "totp_late_steps"}
-    assert {each.what.split()[1] for each in found} == named
+    assert {each.what.split()[3].rstrip(",") for each in found} == named
     own = {"scan_command": ["clamdscan"], "log_to": "tls://logs.example:6514"}
     own |= {"monitor_networks": ["10.0.0.0/24"], "totp_late_steps": 0}
     assert list(optional(Settings(**own))) == []

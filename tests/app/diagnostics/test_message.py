@@ -74,8 +74,8 @@ def test_a_listed_number_may_be_spelt_in_any_usual_way(number: str) -> None:
     ("number", "sentence"),
     [
         ("84912345679", r"8491\*+79 is not a test number of link viettel-1.*links\.viettel-1"),
-        ("0241234567", "fixed line"),
-        ("hello", "no mobile number"),
+        ("0241234567", r"0241\*\*\*\*67 is not a valid mobile number: It is a landline number"),
+        ("hello", "hello is not a valid mobile number: It contains characters that are"),
     ],
 )
 def test_nobody_else_is_written_to(number: str, sentence: str) -> None:
@@ -94,8 +94,8 @@ async def test_a_receipt_is_waited_for_and_nothing_of_it_enters_the_ledger(db: D
         assert centre.report()["receipts_outstanding"] == 0
     assert told.good
     assert "accepted" in said[1]
-    assert "not yet delivery" in said[1]
-    assert said[2].startswith("Delivered to the telephone")
+    assert "The carrier accepted the message (reference " in said[1]
+    assert said[2].startswith("Delivered to the handset")
     assert rows(db, deliveries, submissions, receipts, quarantine) == 0
 
 
@@ -149,7 +149,7 @@ async def test_a_link_that_brings_nothing_is_asked(db: Database) -> None:
         told, said = await try_out(db, vnpt_link(vnpt))
         assert vnpt.copies(str(NUMBER)) == 1
     assert told.good
-    assert "whether the telephone has it, nobody says" in said[-1]
+    assert "Handed over to the operator's centre (0); whether the handset has it is" in said[-1]
     assert not any("Delivered" in line for line in said)
 
 
@@ -158,7 +158,7 @@ async def test_the_time_to_wait_is_bounded_and_nothing_is_concluded_from_it(db: 
     async with Vnpt(VnptBehaviour(stage_s=60.0)) as vnpt:
         told, said = await try_out(db, vnpt_link(vnpt), wait_s=2.0)
     assert told.good
-    assert said[-1] == "Nothing final within 2 s; that says nothing of the message."
+    assert said[-1] == "No final result within 2 s. The message may still arrive."
 
 
 @pytest.mark.longer
@@ -168,8 +168,8 @@ async def test_a_lost_answer_is_perhaps_taken_and_asked_about(db: Database) -> N
         assert vnpt.copies(str(NUMBER)) == 1
     assert isinstance(told.result, Unknown)
     assert not told.good
-    assert said[1].startswith("Perhaps taken")
-    assert said[2].startswith("Handed to the operator")
+    assert said[1].startswith("Possibly accepted")
+    assert said[2].startswith("Handed over to the operator's")
 
 
 @pytest.mark.longer
@@ -183,7 +183,9 @@ async def test_a_message_that_fails_later_is_not_good(db: Database) -> None:
 
 async def test_over_a_link_that_is_not_up_nothing_is_sent(db: Database) -> None:
     async with Smsc(accounts={"loa": "another"}) as centre:
-        with pytest.raises(Conflict, match=r"does not take the password; nothing was sent"):
+        with pytest.raises(
+            Conflict, match=r"The carrier rejects the link \(0x0E\): the carrier rejects the password"
+        ):
             await try_out(db, smpp_link(centre))
     assert acts(db) == []
 
@@ -201,24 +203,24 @@ async def test_what_stays_the_same_is_said_once() -> None:
     await following.until_final(4.0)
     assert len(oracle.asked) >= 2
     assert said == [
-        "On its way (9); nothing final.",
-        "Nothing final within 4 s; that says nothing of the message.",
+        "In progress (9); no final result.",
+        "No final result within 4 s. The message may still arrive.",
     ]
 
 
 RESULTS: list[tuple[SubmitResult, str]] = [
-    (Accepted(("a", "b")), "accepted the message (reference a, b). That is not yet delivery."),
+    (Accepted(("a", "b")), "accepted the message (reference a, b). It is not delivered yet."),
     (
         Partial(("a", None), (1,), "0x0B", Reason.NO_SUCH_NUMBER),
-        "without its parts 2 (0x0B: no such number).",
+        "The carrier accepted the message (reference a) without parts 2 (0x0B:",
     ),
     (
         Rejected("25", Reason.OTHER_NETWORK, "viettel"),
-        "refused the message for good (25: other network); it says that viettel serves",
+        "The carrier permanently rejected the message (25: other network);",
     ),
-    (Deferred("16", throttled=True), "Not taken (16): it may be sent later."),
-    (Halted("1", "The account is closed."), "Not taken (1): The account is closed. Somebody must act"),
-    (Unknown("no answer"), "Perhaps taken: no answer. Look at the telephone"),
+    (Deferred("16", throttled=True), "Not accepted (16)"),
+    (Halted("1", "The account is closed."), "Not accepted (1): The account is closed"),
+    (Unknown("no answer"), "Possibly accepted: no answer"),
 ]
 
 
@@ -230,16 +232,16 @@ def test_every_answer_has_its_sentence(result: SubmitResult, words: str) -> None
 @pytest.mark.parametrize(
     ("status", "level", "words"),
     [
-        (D, ReceiptLevel.HANDSET, "Delivered to the telephone (0)."),
+        (D, ReceiptLevel.HANDSET, "Delivered to the handset (0)."),
         (
             D,
             ReceiptLevel.OPERATOR,
-            "Handed to the operator's centre (0); whether the telephone has it, nobody says.",
+            "Handed over to the operator's centre (0); whether the handset has it is unknown.",
         ),
         (ReceiptStatus.UNDELIVERED, ReceiptLevel.HANDSET, "Not delivered (0): barred."),
         (ReceiptStatus.EXPIRED, ReceiptLevel.HANDSET, "Not delivered in time (0)."),
-        (ReceiptStatus.IN_TRANSIT, ReceiptLevel.HANDSET, "On its way (0); nothing final."),
-        (ReceiptStatus.UNKNOWN, ReceiptLevel.HANDSET, "The carrier does not say what became of it (0)."),
+        (ReceiptStatus.IN_TRANSIT, ReceiptLevel.HANDSET, "In progress (0); no final result."),
+        (ReceiptStatus.UNKNOWN, ReceiptLevel.HANDSET, "The carrier does not report the outcome (0)."),
     ],
 )
 def test_every_later_word_has_its_sentence(status: ReceiptStatus, level: ReceiptLevel, words: str) -> None:

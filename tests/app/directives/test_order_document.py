@@ -70,5 +70,5 @@ def test_the_paper_on_the_command_line(db: Database, database_url: str, tmp_path
     assert "YÊU CẦU NHẮN TIN" in shell(run_commands.app, "order", str(run_id))
     shell(run_commands.app, "order", str(run_id), "--out", str(tmp_path / "order.docx"))
     assert zipfile.is_zipfile(tmp_path / "order.docx")
-    with pytest.raises(Invalid, match=r"\.docx or a \.pdf"):
+    with pytest.raises(Invalid, match=r"--out must be a \.docx or \.pdf file"):
         shell(run_commands.app, "order", str(run_id), "--out", str(tmp_path / "order.odt"))

@@ -178,7 +178,9 @@ async def test_the_worker_tells_by_mail_and_webhook(db: Database) -> None:
     letter(db, deadline=clock.now() + timedelta(days=1) - timedelta(minutes=5))
     with smtp_server() as (post, port), endpoint() as told:
         stopping = asyncio.Event()
-        running = asyncio.create_task(NotificationLoop(db, settings(port, told.url)).run(stopping))
+        herald = NotificationLoop(db, settings(port, told.url))
+        await herald.plan()
+        running = asyncio.create_task(herald.run(stopping))
         async with asyncio.timeout(10):
             while len(post.messages) < 3 or not told.requests:  # noqa: ASYNC110 - other threads fill both
                 await asyncio.sleep(0.02)

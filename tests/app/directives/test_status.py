@@ -117,7 +117,7 @@ def test_a_running_run_is_forecast_against_the_deadline(db: Database) -> None:
     assert done is not None
     assert early.runs[0].in_time is True
     assert late.runs[0].in_time is False
-    assert any("after the report is due" in sentence for sentence in late.runs[0].warnings)
+    assert any("after the report deadline" in sentence for sentence in late.runs[0].warnings)
     assert "dự kiến xong" in str(late.runs[0].missing)
 
 
@@ -212,7 +212,7 @@ def _asked(db: Database) -> int:
     ("changes", "in_time", "said"),
     [
         ({"state": "cancelled"}, None, []),
-        ({"state": "planned", "ended_at": None}, False, ["before anybody started it"]),
+        ({"state": "planned", "ended_at": None}, False, ["before anyone started it"]),
     ],
 )
 def test_what_was_cancelled_or_never_started_is_not_in_time(

@@ -127,7 +127,7 @@ def test_a_run_of_altered_rows_is_stopped_before_any_of_them_is_queued(
     queue(db)  # asked again, it is found again
     assert (queued(db), state(db)) == (0, RunState.PAUSED)
     said = [each.sentence for each in verify(db, ledger_for(db))]
-    assert "Batch 2: its subscribers are not those that were imported." in said
+    assert "Batch 2: its subscribers differ from those imported." in said
     db.close()
 
 

@@ -246,7 +246,7 @@ def unopened() -> SmppCarrier:
 
 def test_a_refusal_of_one_host_halts_nobody_while_another_has_the_link_up(db: Database) -> None:
     world = build(db, 1)
-    refused = Halted("0x0E", "the carrier does not take the password")
+    refused = Halted("0x0E", "the carrier rejects the password")
     stand(db, world.link.id, LinkHealth(), UP)
     assert not db.write(link_store.halt_unless_up_elsewhere, world.link.id, "a", refused)
     assert db.read(link_store.state, world.link.id) is LinkState.RUNNING

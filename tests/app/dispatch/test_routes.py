@@ -43,7 +43,7 @@ def test_a_halted_link_says_why_and_is_resumed_once(client: Client, world: World
     again = client.post(f"/v1/links/{world.link.id}/resume")
     assert (again.status_code, again.json()["detail"]) == (
         409,
-        "The link viettel-1 is not halted, so there is nothing to resume.",
+        "Link viettel-1 is not halted, so there is nothing to resume.",
     )
 
 

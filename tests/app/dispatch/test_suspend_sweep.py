@@ -123,7 +123,7 @@ def test_a_fifth_that_the_carrier_refuses_pauses_the_run_within_500_messages(
     assert found.cause in ("refused", "failed")
     assert found.bad / found.of > 0.1
     assert found.reasons["filtered"] >= found.bad
-    assert found.sentence.startswith("The run has paused itself: the carrier refused ")
+    assert found.sentence.startswith("The run has paused itself: the carrier rejected ")
     (act,) = run.acts()
     assert (act.who, act.subject, act.detail["bad"]) == ("loa", f"run/{run.world.run}", found.bad)
     run.world.check()

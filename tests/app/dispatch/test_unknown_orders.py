@@ -144,7 +144,7 @@ def test_an_order_that_is_broken_off_says_what_is_done_and_is_said_again_for_the
     def cancel(done: int, of: int) -> None:
         db.write(lambda c: c.execute(update(runs).values(state=RunState.CANCELLING.value)))
 
-    with pytest.raises(Conflict, match=rf"^{SLICE} messages are decided.*cancelling.*Say it again"):
+    with pytest.raises(Conflict, match=rf"^{SLICE} messages were decided.*cancelling.*Repeat the action"):
         unknown_decisions.resend(db, world.ledger, UnknownOrder(world.run, "Lan"), cancel)
     assert world.states() == {Q: SLICE, U: MANY - SLICE} == world.tallied()
     db.write(lambda c: c.execute(update(runs).values(state=RunState.RUNNING.value)))
@@ -260,7 +260,7 @@ def test_an_order_by_api_is_carried_out_once_for_its_key(db: Database, client: C
     both = client.post(url, json={"all": True, "lines": [[1, 2]]})
     assert (both.status_code, "not both" in both.text) == (422, True)
     nothing = client.post(url, json={"lines": [[1, 999_999]]})
-    assert (nothing.status_code, "Nothing of 1:999999 is unknown" in nothing.text) == (422, True)
+    assert (nothing.status_code, "None of 1:999999 is unknown" in nothing.text) == (422, True)
     assert decided(db, "unknown.resend") == []
     first = client.post(url, json={"all": True}, headers=headers)
     assert (first.status_code, first.json()) == (200, {"deliveries": MANY})

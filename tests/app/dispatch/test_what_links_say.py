@@ -87,7 +87,7 @@ def test_it_goes_on_once_somebody_on_the_host_has_signed(db: Database) -> None:
         keyed.write(lambda c: c.execute(update(runs).values(state="running")))
         keyed.write(audit.note, "operator", "run.resume", f"run/{world.run}")
         assert sends(world)
-        with pytest.raises(Conflict, match="no approval of this digest"):
+        with pytest.raises(Conflict, match="Campaign 1 has no unsigned approval with this digest"):
             keyed.write(approval.sign, world.campaign, digest, "host")
         keyed.write(lambda c: c.execute(update(approvals).values(links={"viettel": ["c" * 64]})))
         assert not sends(world)

@@ -65,7 +65,7 @@ def test_two_sheets_with_numbers_are_refused_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "words"), [([["Họ tên"], ["Lò A"]], "its first line is: Họ tên"), ([], "empty")]
+    ("rows", "words"), [([["Họ tên"], ["Lò A"]], "The file has no column for phone numbers"), ([], "empty")]
 )
 def test_a_workbook_without_numbers_is_refused(tmp_path: Path, rows: list[list[str]], words: str) -> None:
     with pytest.raises(Invalid, match=words):
@@ -75,7 +75,7 @@ def test_a_workbook_without_numbers_is_refused(tmp_path: Path, rows: list[list[s
 def test_a_zip_that_is_no_workbook_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "file.zip", "w") as archive:
         archive.writestr("file.csv", "phone\n0912345678\n")
-    with pytest.raises(Invalid, match="no Excel workbook"):
+    with pytest.raises(Invalid, match=r"The file is a \.zip but not a readable Excel workbook"):
         list(read_rows(tmp_path / "file.zip"))
 
 
@@ -133,7 +133,7 @@ def test_a_number_that_a_program_wrote_as_a_float_is_a_whole_number(tmp_path: Pa
 
 def test_a_damaged_workbook_is_refused(tmp_path: Path) -> None:
     file = rewrite(workbook(tmp_path, S=[["phone"], [912345678]]), lambda sheet: sheet[:80])
-    with pytest.raises(Invalid, match="no Excel workbook"):
+    with pytest.raises(Invalid, match=r"The file is a \.zip but not a readable Excel workbook"):
         list(read_rows(file))
 
 

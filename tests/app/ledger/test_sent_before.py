@@ -55,5 +55,5 @@ def test_what_is_queued_and_was_sent_is_named_and_its_second_answer_is_not_recor
 def test_what_was_taken_twice_without_an_order_is_named(db: Database) -> None:
     world = set_back(db, pass_no=2)
     sent(world, "second")
-    said = "Batch 1: 20 messages (the first: line 2) were taken twice without an order."
+    said = "Batch 1: 20 messages (the first: line 2) were accepted twice without an order."
     assert named(world) == [said]

@@ -156,12 +156,12 @@ async def test_the_herald_brings_them_to_a_real_endpoint_once_and_again_when_ask
 def test_all_that_failed_to_one_receiver_is_sent_again_by_one_order(db: Database) -> None:
     of = outbox.NotificationChannel.WEBHOOK
     db.write(outbox.put, [outbox.Notice(f"{name}/{n}", "x", of, name, {}) for name in "ab" for n in range(2)])
-    while due := db.write(outbox.take, "one"):
-        db.write(outbox.record_outcome, due, outbox.Never("The endpoint answers 410."))
+    while due := db.write(outbox.next_due):
+        db.write(outbox.record_outcome, due, outbox.Never("The endpoint answered with status 410."))
     assert db.write(outbox.replay_failed, "a", "Lan") == 2
-    again = {due.notice.key for _ in range(2) if (due := db.write(outbox.take, "two"))}
-    assert again == {"a/0", "a/1"}
-    with pytest.raises(Conflict, match="No notice to a has failed; notices that failed are to: b"):
+    waiting = db.read(outbox.listed, 0, 10, outbox.NoticeState.WAITING).items
+    assert [each.target for each in waiting] == ["a", "a"]
+    with pytest.raises(Conflict, match="There are no failed notices to a"):
         db.write(outbox.replay_failed, "a", "Lan")
 
 
@@ -170,11 +170,11 @@ def test_an_order_to_send_again_outlives_a_sending_that_is_under_way(db: Databas
         "link/1/halted/endpoint/x", "link.halted", outbox.NotificationChannel.WEBHOOK, "x", {}
     )
     assert db.write(outbox.put, [notice]) == 1
-    under_way = db.write(outbox.take, "one")
+    under_way = db.write(outbox.next_due)
     assert under_way is not None
     db.write(outbox.replay, under_way.id, "Lan")
     db.write(outbox.record_outcome, under_way, outbox.Sent())
-    again = db.write(outbox.take, "two")
+    again = db.write(outbox.next_due)
     assert again is not None
     assert again.id == under_way.id
 

@@ -12,11 +12,13 @@ from sqlalchemy import insert, select, update
 from app.core import clock
 from app.core.config import Settings
 from app.database.connection import Database
+from app.database.jobs import Hold
 from app.database.models import notices
 from app.notifications import outbox
 from app.notifications.outbox import Later, Never, Notice, NoticeState, NotificationChannel, Sent
 from app.notifications.sender import Sender
 from app.observability.faults import present
+from tests.app.held import expire, held_by
 from tests.app.notifications.servers import endpoint, smtp_server
 
 SECRET = "whsec_" + base64.b64encode(b"an invented secret of 32 bytes!!").decode()
@@ -33,6 +35,10 @@ def row(db: Database) -> Any:
 
 def hurry(db: Database, **values: Any) -> None:
     db.write(lambda c: c.execute(update(notices).values(**values)))
+
+
+def holding(db: Database) -> Hold:
+    return Hold(db, outbox.JOB, "", 60.0)
 
 
 def test_the_same_key_is_put_in_once(db: Database) -> None:
@@ -61,15 +67,16 @@ def test_what_loa_has_not_written_is_not_sent_and_is_a_fault(
         keyed.write(lambda c: c.execute(insert(notices).values(copy)))
         altered = update(notices).where(notices.c.id != 99).values(due_at=1)
         keyed.write(lambda c: c.execute(altered))
-        taken = keyed.write(outbox.take, "one")
+        taken = keyed.write(outbox.next_due)
         assert taken is not None
         assert taken.notice == notice()
-        assert keyed.write(outbox.take, "two") is None
+        keyed.write(outbox.record_outcome, taken, Sent())
+        assert keyed.write(outbox.next_due) is None
         found = keyed.read(lambda c: c.execute(select(notices).where(notices.c.id == 99)).one())
         assert (found.state, "outside Loa" in found.error) == (NoticeState.FAILED, True)
         assert [each.subject for each in keyed.read(present)] == ["notice 99"]
         keyed.write(outbox.replay, 99, "an")  # which makes it no more genuine
-        assert keyed.write(outbox.take, "two") is None
+        assert keyed.write(outbox.next_due) is None
     finally:
         keyed.close()
 
@@ -82,32 +89,40 @@ def test_notices_from_before_stamps_are_sent_once_the_ledger_is_migrated(
     keyed = Database(database_url, keys=(b"k" * 32,))
     try:
         keyed.write(outbox.adopt)
-        assert keyed.write(outbox.take, "one") is not None
+        assert keyed.write(outbox.next_due) is not None
     finally:
         keyed.close()
 
 
-@pytest.mark.longer
-def test_a_notice_is_taken_by_one_and_comes_back_when_its_holder_is_dead(db: Database) -> None:
+def test_what_another_process_has_sent_meanwhile_stays_sent(db: Database) -> None:
     db.write(outbox.put, [notice()])
-    first = db.write(outbox.take, "one")
-    assert first is not None
-    assert db.write(outbox.take, "two") is None
-    hurry(db, lease_until=clock.now_ms() - 1)
-    second = db.write(outbox.take, "two")
-    assert second is not None
-    db.write(outbox.record_outcome, first, Never("too late"))  # the first one has lost it
-    assert row(db).state == NoticeState.WAITING
-    db.write(outbox.record_outcome, second, Sent())
-    assert (row(db).state, row(db).owner) == (NoticeState.SENT, None)
-    assert db.write(outbox.take, "one") is None
+    frozen, heir = db.write(outbox.next_due), db.write(outbox.next_due)
+    assert frozen is not None
+    assert heir is not None
+    db.write(outbox.record_outcome, heir, Sent())
+    db.write(outbox.record_outcome, frozen, Never("too late"))
+    assert row(db).state == NoticeState.SENT
+    assert db.write(outbox.next_due) is None
+
+
+@pytest.mark.longer
+async def test_what_a_killed_process_was_sending_is_sent_by_another(db: Database) -> None:
+    with smtp_server() as (post, port):
+        mail = {"host": "127.0.0.1", "port": port, "security": "none", "sender": "loa@x.example"}
+        db.write(outbox.put, [notice()])
+        held_by(db, outbox.JOB, "", "elsewhere:1:a:b")
+        sender = Sender(db, Settings.model_validate({"mail": mail}), holding(db))
+        assert await sender.sweep() == 0
+        expire(db)
+        assert await sender.sweep() == 1
+    assert len(post.messages) == 1
 
 
 def test_failures_wait_longer_and_end_at_last(db: Database) -> None:
     db.write(outbox.put, [notice()])
     pauses = []
     for _ in range(3):
-        due = db.write(outbox.take, "one")
+        due = db.write(outbox.next_due)
         assert due is not None
         before = clock.now_ms()
         db.write(outbox.record_outcome, due, Later("away"), (10.0, 60.0))
@@ -119,7 +134,7 @@ def test_failures_wait_longer_and_end_at_last(db: Database) -> None:
 
 def test_the_other_side_may_ask_for_a_longer_pause(db: Database) -> None:
     db.write(outbox.put, [notice()])
-    due = db.write(outbox.take, "one")
+    due = db.write(outbox.next_due)
     assert due is not None
     before = clock.now_ms()
     db.write(outbox.record_outcome, due, Later("busy", 500.0), (10.0,))
@@ -146,8 +161,9 @@ async def test_the_sender_sends_by_both_ways(db: Database) -> None:
             "b", channel=NotificationChannel.WEBHOOK, target="desk", payload={"type": "t", "data": {}}
         )
         db.write(outbox.put, [notice(), hook])
-        assert await Sender(db, settings, "one").sweep() == 2
-        assert await Sender(db, settings, "one").sweep() == 0
+        sender = Sender(db, settings, holding(db))
+        assert await sender.sweep() == 2
+        assert await sender.sweep() == 0
     assert (len(post.messages), len(told.requests)) == (1, 1)
     kept = db.read(outbox.listed, 0, 10, NoticeState.SENT).items
     assert [(each.channel, each.tries) for each in kept] == [("email", 0), ("webhook", 0)]
@@ -159,7 +175,7 @@ async def test_two_senders_at_once_send_each_notice_once(db: Database) -> None:
         mail = {"host": "127.0.0.1", "port": port, "security": "none", "sender": "loa@x.example"}
         settings = Settings.model_validate({"mail": mail})
         db.write(outbox.put, [notice(str(n)) for n in range(6)])
-        senders = [Sender(db, settings, name).sweep() for name in ("one", "two", "three")]
+        senders = [Sender(db, settings, holding(db)).sweep() for _ in range(3)]
         assert sum(await asyncio.gather(*senders)) == 6
     assert len(post.messages) == 6
 
@@ -167,14 +183,18 @@ async def test_two_senders_at_once_send_each_notice_once(db: Database) -> None:
 @pytest.mark.parametrize(
     ("changes", "state", "words"),
     [
-        ({}, NoticeState.WAITING, "no mail server"),
-        ({"channel": NotificationChannel.WEBHOOK, "target": "gone"}, NoticeState.FAILED, "no endpoint gone"),
+        ({}, NoticeState.WAITING, "No mail server is configured"),
+        (
+            {"channel": NotificationChannel.WEBHOOK, "target": "gone"},
+            NoticeState.FAILED,
+            "Endpoint gone is no longer in the settings",
+        ),
     ],
 )
 async def test_what_the_settings_lack_is_said(
     db: Database, changes: dict[str, Any], state: NoticeState, words: str
 ) -> None:
     db.write(outbox.put, [notice(**changes)])
-    await Sender(db, Settings(), "one").sweep()
+    await Sender(db, Settings(), holding(db)).sweep()
     assert row(db).state == state
     assert words in row(db).error

@@ -53,12 +53,12 @@ async def test_a_repetition_bears_the_same_id_and_bytes() -> None:
     ("status", "headers", "outcome"),
     [
         (200, {}, Sent()),
-        (503, {"Retry-After": "120"}, Later("The endpoint answers 503.", 120.0)),
-        (503, {"Retry-After": "tomorrow"}, Later("The endpoint answers 503.", 0.0)),
-        (429, {"Retry-After": "999999999"}, Later("The endpoint answers 429.", 86_400.0)),
-        (400, {}, Later("The endpoint answers 400.")),
-        (302, {"Location": "http://127.0.0.1:1/"}, Later("The endpoint answers 302.")),
-        (410, {}, Never("The endpoint answers 410.")),
+        (503, {"Retry-After": "120"}, Later("The endpoint answered with status 503.", 120.0)),
+        (503, {"Retry-After": "tomorrow"}, Later("The endpoint answered with status 503.", 0.0)),
+        (429, {"Retry-After": "999999999"}, Later("The endpoint answered with status 429.", 86_400.0)),
+        (400, {}, Later("The endpoint answered with status 400.")),
+        (302, {"Location": "http://127.0.0.1:1/"}, Later("The endpoint answered with status 302.")),
+        (410, {}, Never("The endpoint answered with status 410.")),
     ],
 )
 async def test_what_the_endpoint_answers_decides(

@@ -15,7 +15,7 @@ from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.states import CampaignState, DeliveryState, LinkState, RunState
 from app.database.connection import Database
-from app.database.models import campaigns, deliveries, link_jobs, quarantine, receipts, runs
+from app.database.models import campaigns, deliveries, jobs, quarantine, receipts, runs
 from app.database.models import links as links_table
 from app.ledger.contract import SubmitOutcome
 from app.observability.metrics import Metrics
@@ -104,6 +104,19 @@ async def test_a_handset_receipt_is_stronger_than_the_list(db: Database) -> None
     assert (await tell(world, entry(0))).new == 1
     assert (await tell(world, entry(0))) == FailureListCounts(entries=1, known=1)
     assert world.states() == {D: 1}
+
+
+@pytest.mark.longer
+async def test_a_failure_of_a_second_sending_is_not_known_from_the_first(db: Database) -> None:
+    world = sent(db, [taken("a")])
+    assert (await tell(world, entry(0))).new == 1
+    yesterday, again = (
+        clock.now_ms() - DAY_MS,
+        {"state": S, "failed": 0, "submitted_at": clock.now_ms() - 1000},
+    )
+    db.write(lambda c: c.execute(update(receipts).values(received_at=yesterday)))
+    db.write(lambda c: c.execute(update(deliveries).values(again)))  # a person has had it sent again
+    assert await tell(world, entry(0)) == FailureListCounts(entries=1, new=1)
 
 
 @pytest.mark.longer
@@ -204,7 +217,7 @@ async def test_a_halted_or_closed_link_is_not_read(db: Database, why: str) -> No
 
 def lease(db: Database) -> int:
     """Until when somebody has the list of today to himself."""
-    query = select(link_jobs.c.until).where(link_jobs.c.name == f"failures {SENDER} {today()}")
+    query = select(jobs.c.lease_until).where(jobs.c.subject == f"link/1/{SENDER}/{today()}")
     return db.read(lambda c: c.execute(query).scalar_one())
 
 

@@ -119,10 +119,12 @@ async def test_a_carrier_whose_clock_is_a_day_wrong_is_told_and_is_seen_until_it
     async with door(db, world, settings_of({"hmac_secret": SECRET})) as there:
         for _ in range(3):
             answer = await there.http.post(DOOR, content=BODY, headers=late)
-            assert re.search(r"864\d\d seconds before ours", problem(answer, 503, "webhook-clock")["detail"])
+            assert re.search(
+                r"864\d\d seconds before Loa's clock", problem(answer, 503, "webhook-clock")["detail"]
+            )
             assert int(answer.headers["Retry-After"]) > 0
         await until(lambda: "(3 calls so far)" in remark())
-        assert re.search(r"clock is 144\d min behind ours", remark())
+        assert re.search(r"clock is 144\d min behind Loa's", remark())
         assert db.read(facts)[world.link.id].remark_since is not None
         assert 'loa_webhooks_total{answer="clock"} 3.0' in there.counted()
         answer = await there.http.post(DOOR, content=BODY, headers=signed(BODY))
@@ -245,7 +247,7 @@ async def test_a_body_beyond_the_limit_is_refused_as_it_comes_in(db: Database) -
     async with door(db, world, settings_of(webhook_limit_kb=1)) as there:
         for content in (b" " * 1025, endless()):
             found = problem(await there.http.post(f"{DOOR}/{TOKEN}", content=content), 413, "too-large")
-            assert found["detail"] == "The body is larger than 1024 bytes."
+            assert found["detail"] == "The request body is larger than 1024 bytes."
         assert (await there.http.post(f"{DOOR}/{TOKEN}", content=BODY)).content == ACKNOWLEDGED
 
 

@@ -93,7 +93,7 @@ def test_a_figure_that_differs_from_its_rows_is_not_given_out(db: Database, lett
     row = (deliveries.c.campaign_id == ids[0], deliveries.c.phone == past.number(0 if lost else 7))
     state = int(D.UNDELIVERED if lost else D.DELIVERED)
     db.write(lambda c: c.execute(update(deliveries).where(*row).values(state=state)))
-    with pytest.raises(Unbalanced, match=r"comes to \d one way"):
+    with pytest.raises(Unbalanced, match=r"adds up to \d one way"):
         db.read(consolidated.build, letter, db.read(ledger_for(db).now_ms))
 
 

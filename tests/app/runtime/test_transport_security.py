@@ -83,7 +83,7 @@ def test_a_plain_line_that_leaves_the_machine_is_named_with_both_ways_out(
 ) -> None:
     (fault,) = faults(Settings(**given))
     assert "is not protected by TLS" in fault
-    assert f"say in {setting} why" in fault
+    assert f"explain in {setting} why" in fault
     trials = faults(Settings(environment="development", **given))
     assert [each for each in trials if "TLS" in each] == []
 
@@ -148,7 +148,7 @@ def test_no_service_starts_and_everything_is_said_at_once(
     with pytest.raises(SetupError) as refused:
         up()
     assert "The API on 0.0.0.0" in refused.value.detail
-    assert "the log to 192.0.2.7" in refused.value.detail
+    assert "The log connection to 192.0.2.7" in refused.value.detail
     assert not (tmp_path / "data").exists()
 
 
@@ -159,7 +159,7 @@ def test_files_that_are_no_certificate_are_said_so(tmp_path: Path) -> None:
     foreign = Settings(tls_certificate=tmp_path / "cert.pem", tls_key=tmp_path / "other.key")
     for settings in (missing, foreign):
         assert [fault.partition(" (")[0] for fault in faults(settings)] == [
-            "tls_certificate and tls_key can't be used"
+            "Cannot use tls_certificate and tls_key"
         ]
     with pytest.raises(ValueError, match="belong together"):
         Settings(tls_certificate=tmp_path / "cert.pem")
@@ -196,7 +196,7 @@ def test_a_proxy_that_nobody_names_keeps_loa_from_starting(environment: str) -> 
 def test_development_is_for_this_machine_alone(open_: dict[str, Any]) -> None:
     own = Settings(environment="development", **open_)
     assert any("environment is development" in each for each in faults(own))
-    assert any("other machines can come" in each.what for each in connections(own) if not each.good)
+    assert any("other machines can reach" in each.what for each in connections(own) if not each.good)
     assert list(faults(Settings(environment="development"))) == []
 
 

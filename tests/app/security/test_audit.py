@@ -143,9 +143,9 @@ def test_a_row_taken_out_put_in_or_exchanged_is_named(db: Database) -> None:
     written(db)
     row = dict(db.read(lambda c: c.execute(select(table).where(table.c.id == 3)).one())._mapping)
     db.write(lambda c: c.execute(delete(table).where(table.c.id == 3)))
-    assert fault(db) == "Row 3 is missing: the next one is 4."
+    assert fault(db) == "Row 3 is missing; the next row is 4."
     db.write(lambda c: c.execute(insert(table).values(row | {"who": "Mallory"})))
-    assert fault(db).startswith("Row 3 (run.rate by Mallory) was changed")
+    assert fault(db).startswith("Row 3 (run.rate by Mallory) or the row before it was changed")
     db.write(lambda c: c.execute(update(table).where(table.c.id == 3).values(who="Lan")))
     assert fault(db) == ""
     db.write(lambda c: c.execute(insert(table).values(row | {"id": 6})))
@@ -175,7 +175,7 @@ def test_a_head_kept_elsewhere_shows_that_the_end_was_cut_off(
 @pytest.mark.parametrize("head", ["nonsense", "5", "5:", "5:" + "0" * 63, "x:" + "0" * 64])
 def test_a_head_that_is_no_head_is_a_typing_error_and_no_alarm(head: str) -> None:
     code, words = said("verify", "--head", head)
-    assert (code, words) == (1, "--head must be ROWS:HASH, as an earlier verification printed it.")
+    assert (code, words) == (1, "--head must be ROWS:HASH, as printed by an earlier verification.")
 
 
 def said(*arguments: str) -> tuple[int, str]:

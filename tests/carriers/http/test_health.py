@@ -55,7 +55,7 @@ async def test_a_refused_account_is_a_lost_link_with_its_reason_until_it_is_open
 async def test_requests_without_a_clear_answer_hold_the_link_until_one_comes() -> None:
     async with Peer(silent) as peer, link(peer.url, in_flight=3, answer_timeout_s=0.1) as carrier:
         await carrier.submit(letters(3))
-        assert carrier.health().probing == "3 requests in a row without a clear answer"
+        assert carrier.health().probing == "3 requests in a row had no clear answer"
         peer.handle = answering(OK)
         async with asyncio.timeout(20):
             await carrier.ready()

@@ -18,7 +18,7 @@ BASE = "http://sms.example.vn/smsg"
 SID = "0a1b2c3d4e5f"
 LOGGED_IN = httpx.Response(200, text='{"sid":"' + SID + '\\r\\n","status":"200"}\r\n')
 PAGE = "<html><body>Error</body></html>"
-UNREADABLE = Unknown("the answer can't be read")
+UNREADABLE = Unknown("the answer cannot be read")
 
 
 def saying(status: str, message: str = "said") -> httpx.Response:
@@ -162,7 +162,7 @@ async def test_a_refused_login_is_tried_once_and_says_what_to_do() -> None:
             (result,) = await carrier.submit(letters(1))
     assert result == Halted(
         "login 401",
-        "MobiFone refuses our login (401 Invalid [redacted] of loa): correct user and password, "
+        "MobiFone rejects the login (401 Invalid [redacted] of loa). Correct user and password, "
         "then resume the link.",
     )
     assert logins.call_count == 1

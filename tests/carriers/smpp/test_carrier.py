@@ -83,8 +83,14 @@ async def test_a_check_asks_every_bind_whether_it_lives() -> None:
 @pytest.mark.parametrize(
     ("handle", "words"),
     [
-        ({pdu.BIND_TRANSCEIVER: answer(pdu.BIND_TRANSCEIVER, status=0x0E)}, "does not take the password"),
-        ({pdu.BIND_TRANSCEIVER: answer(pdu.BIND_TRANSCEIVER, status=0x08)}, "refused the bind with 0x08"),
+        (
+            {pdu.BIND_TRANSCEIVER: answer(pdu.BIND_TRANSCEIVER, status=0x0E)},
+            "The bind is refused (0x0E): the carrier rejects the password",
+        ),
+        (
+            {pdu.BIND_TRANSCEIVER: answer(pdu.BIND_TRANSCEIVER, status=0x08)},
+            "is not up: the carrier rejected the bind with 0x08",
+        ),
         ({pdu.BIND_TRANSCEIVER: ignore}, "no answer to bind within"),
         ({pdu.ENQUIRE_LINK: ignore}, "no answer to enquire_link"),
     ],
@@ -114,7 +120,7 @@ async def test_a_check_of_a_host_where_nobody_listens_says_so_at_once() -> None:
 async def test_a_check_says_that_a_name_can_t_be_looked_up() -> None:
     async with Link(2775, host="smsc.invalid", response_timeout_s=10) as carrier:
         (found,) = await asyncio.wait_for(carrier.check(), 30)
-    assert "no connection: the host's name can't be looked up (" in found.what
+    assert "no connection: the host name cannot be resolved (" in found.what
 
 
 # ---- several binds
@@ -271,7 +277,7 @@ async def test_a_host_that_no_name_can_be_is_a_link_that_is_down() -> None:
     with capture_logs() as logs:
         async with Link(1, host="a" * 64 + ".vn"):
             await until(lambda: logs)
-    assert logs[0]["why"] == "no connection: the host's name is no name"
+    assert logs[0]["why"] == "no connection: the host name is not valid"
 
 
 # ---- questions

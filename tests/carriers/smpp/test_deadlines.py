@@ -177,7 +177,7 @@ async def test_a_silent_bind_is_said_after_a_third_of_its_time_and_ends_after_al
     session, _, link = up(enquire_link_s=5, response_timeout_s=9)
     send(session, link, 1)
     end = await session.end
-    assert link.told[1:] == [(8.0, ("nothing was heard for 8 s", 1)), (14.0, "ended")]
+    assert link.told[1:] == [(8.0, ("no traffic for 8 s", 1)), (14.0, "ended")]
     assert end.why == "no answer to enquire_link within 9 s"
 
 
@@ -191,7 +191,7 @@ async def test_a_silent_bind_takes_nothing_until_anything_is_heard() -> None:
     assert (session.silent, session.is_probing, session.takes()) == (False, False, True)
     await asyncio.sleep(4)
     session.data_received(pdu.frame(ALIVE, asked))
-    assert [what for _, what in link.told[1:]] == [("nothing was heard for 8 s", 0), "answers again"]
+    assert [what for _, what in link.told[1:]] == [("no traffic for 8 s", 0), "answers again"]
     session.finish(End("over"))
 
 
@@ -292,7 +292,7 @@ async def test_a_peer_that_reads_nothing_ends_the_bind_at_the_deadline() -> None
     session.pause_writing()
     assert session.room() == 0
     end = await session.end
-    assert (passed(), end.why) == (9.0, "the carrier read nothing within 9 s")
+    assert (passed(), end.why) == (9.0, "the carrier stopped reading within 9 s")
 
 
 @pytest.mark.parametrize(("timeout_s", "ends_s"), [(60, 2.0), (1, 1.0)])

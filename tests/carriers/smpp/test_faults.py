@@ -90,7 +90,7 @@ async def test_a_fault_after_the_end_of_a_connection_is_said_and_the_bind_comes_
         await bind.leave()
     (said, *_) = [entry for entry in logs if entry["event"] == "fault of a bind"]
     assert isinstance(said["exc_info"], ZeroDivisionError)
-    assert "an unforeseen fault of Loa: ZeroDivisionError" in owner.whys
+    assert "an unexpected error in Loa: ZeroDivisionError" in owner.whys
 
 
 async def test_a_fault_while_a_bind_ends_does_not_hide_the_end(unhandled: list[object]) -> None:

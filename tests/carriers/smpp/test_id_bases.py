@@ -41,7 +41,7 @@ async def test_a_wrong_id_mode_is_named_and_a_right_one_is_not(
         assert (remark, said) == ("", [])
     else:
         assert f"id_mode is {mode}" in remark
-        assert f"set id_mode to {right}" in remark
+        assert f"Set id_mode to {right}" in remark
         assert len(said) == 1
 
 

@@ -184,7 +184,7 @@ async def test_while_a_probing_link_waits_nothing_at_all_goes_out() -> None:
             Unknown: 1,
             Deferred: 8,
         }  # the first after a bind
-        assert await carrier.submit([sms()]) == [Deferred("probing: no answers come", 1.0)]
+        assert await carrier.submit([sms()]) == [Deferred("probing: no answers arrive", 1.0)]
         await asyncio.sleep(0.5)
         assert len(peer.of(pdu.SUBMIT_SM)) == 1
 
@@ -273,10 +273,10 @@ async def test_a_bind_on_which_nothing_is_heard_is_said_before_it_is_given_up(co
         await carrier.ready()
         under_way = asyncio.create_task(submit(carrier, many(count)))
         await until(lambda: carrier.health().probing)
-        assert carrier.health().probing.startswith("nothing was heard for ")
+        assert carrier.health().probing.startswith("no traffic for ")
         assert carrier.health().lost_since is None
         assert len(peer.of(pdu.BIND_TRANSCEIVER)) == 1
-        assert await carrier.submit([sms()]) == [Deferred("probing: no answers come", 1.0)]
+        assert await carrier.submit([sms()]) == [Deferred("probing: no answers arrive", 1.0)]
         await under_way
 
 

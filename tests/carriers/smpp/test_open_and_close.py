@@ -197,8 +197,8 @@ async def test_a_link_whose_every_message_is_put_off_sends_none_from_then_on() -
             (Deferred, True),
             (Deferred, False),  # by now it is the carrier's trouble, and not the message's
         ]
-        assert await carrier.submit([sms()]) == [Deferred("probing: every message is put off", 1.0)]
-        assert carrier.health().probing == "every message is put off (0x08)"
+        assert await carrier.submit([sms()]) == [Deferred("probing: every message is deferred", 1.0)]
+        assert carrier.health().probing == "every message is deferred (0x08)"
         assert len(peer.of(pdu.SUBMIT_SM)) == 3
 
 
@@ -212,7 +212,7 @@ async def test_a_paused_link_sends_one_message_alone_until_one_is_taken() -> Non
         await carrier.ready()  # its pause is over
         alone = asyncio.create_task(submit(carrier, [sms()]))
         await until(lambda: asked)
-        assert await carrier.submit([sms()]) == [Deferred("probing: every message is put off", 1.0)]
+        assert await carrier.submit([sms()]) == [Deferred("probing: every message is deferred", 1.0)]
         peer.handle[pdu.SUBMIT_SM] = take
         take(*asked[0])
         assert kinds(await alone) == [Accepted]

@@ -13,7 +13,7 @@ TAKEN = Accepted(("id",))
 GONE = Rejected("0x0A", Reason.FILTERED)
 BUSY = Deferred("0x58", 1.0)
 TROUBLE = Deferred("0x08", 5.0, counts=True)
-STOP = Halted("0x0E", "the carrier does not take the password")
+STOP = Halted("0x0E", "the carrier rejects the password")
 LOST = Unknown("the connection broke")
 
 

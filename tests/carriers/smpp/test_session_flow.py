@@ -196,7 +196,7 @@ async def test_a_peer_that_reads_nothing_until_the_deadline_has_lost_its_bind() 
     session.pause_writing()
     async with asyncio.timeout(5):
         end = await session.end
-    assert end.why == "the carrier read nothing within 0.1 s"
+    assert end.why == "the carrier stopped reading within 0.1 s"
     assert session.state is State.ENDED
     assert pipe.closed
     assert list(work.outcomes) == [0]

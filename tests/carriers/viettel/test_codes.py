@@ -16,7 +16,7 @@ from carriers.contract import (
 from carriers.viettel.codes import TABLE, CodeTable, bare
 from tests.carriers.viettel.answers import PASSWORD, TAKEN, detail, link, listed, single, sms
 
-OURS = "Loa did not fill a field as this link wants it: compare the settings with the contract."
+OURS = "Loa did not fill in a field that this link requires. Compare the settings with the contract."
 NO_NUMBER, FILTERED, ELSEWHERE = Reason.NO_SUCH_NUMBER, Reason.FILTERED, Reason.OTHER_NETWORK
 # What the service says, in its full and its bare forms, and what it becomes.
 MESSAGES: list[tuple[str, SubmitResult]] = [
@@ -31,23 +31,29 @@ MESSAGES: list[tuple[str, SubmitResult]] = [
     ("Authenticate: Password: NULL_OR_BLANK", Halted("PASSWORD NULL_OR_BLANK", "The password is empty.")),
     (
         "Authenticate: CP_CODE_NOT_FOUND",
-        Halted("CP_CODE_NOT_FOUND", "The carrier does not know our CP code: correct cp_code."),
+        Halted("CP_CODE_NOT_FOUND", "The carrier does not know the CP code. Correct cp_code."),
     ),
     (
         "CP_CODE_NOT_FOUND",
-        Halted("CP_CODE_NOT_FOUND", "The carrier does not know our CP code: correct cp_code."),
+        Halted("CP_CODE_NOT_FOUND", "The carrier does not know the CP code. Correct cp_code."),
     ),
     (
         "Authenticate: WRONG_INFORMATION_AUTHENTICATE",
-        Halted("WRONG_INFORMATION_AUTHENTICATE", "User or password is wrong: correct them."),
+        Halted("WRONG_INFORMATION_AUTHENTICATE", "User or password is wrong. Correct them."),
     ),
     (
         "Authenticate: IP_INVALID (YOUR IP: 203.0.113.9)",
-        Halted("IP_INVALID", "The carrier does not let 203.0.113.9 in: have this address put on its list."),
+        Halted(
+            "IP_INVALID",
+            "The carrier does not allow 203.0.113.9. Ask the carrier to add this address to its list.",
+        ),
     ),
     (
         "IP_INVALID",
-        Halted("IP_INVALID", "The carrier does not let our address in: have it put on its list."),
+        Halted(
+            "IP_INVALID",
+            "The carrier does not allow this server's address. Ask the carrier to add it to its list.",
+        ),
     ),
     ("Check RequestID: NULL_OR_BLANK", Halted("REQUEST_ID NULL_OR_BLANK", OURS)),
     ("Check RequestID: REQUEST_ID_NOT_NUMBER", Halted("REQUEST_ID_NOT_NUMBER", OURS)),
@@ -62,7 +68,7 @@ MESSAGES: list[tuple[str, SubmitResult]] = [
         "Check ServiceID: ALIAS_INVALID:TELCO=VT",
         Halted(
             "ALIAS_INVALID:TELCO=VT",
-            "The sender ID is not registered: have the carrier register it, then resume.",
+            "The sender ID is not registered. Ask the carrier to register it, then resume the link.",
         ),
     ),
     ("Check ServiceID: ALIAS_INVALID:TELCO=VN", Rejected("ALIAS_INVALID:TELCO=VN", ELSEWHERE, "vnpt")),
@@ -196,7 +202,7 @@ async def test_a_carrier_in_trouble_is_asked_by_single_messages_and_gives_none_u
         assert [type(each) for each in results[4:]] == [Deferred] * 2
         assert all(each.code == "link held back" for each in results[4:] if isinstance(each, Deferred))
         assert carrier.halted() is None
-        assert carrier.health().probing == "every message is put off (CHECK_INFORMATION_ERROR)"
+        assert carrier.health().probing == "every message is deferred (CHECK_INFORMATION_ERROR)"
 
 
 async def test_a_refused_number_in_between_does_not_start_the_count_anew() -> None:

@@ -242,5 +242,7 @@ async def test_a_check_of_a_carrier_that_is_away_finds_that_and_no_secret() -> N
         found = await carrier.check()
         await carrier.close()
     assert [each.good for each in found] == [False, False]
-    assert found[0].what == "getIp was not answered: no connection: nothing answers at this address and port."
+    assert found[0].what == (
+        "getIp was not answered: no connection: nothing is listening at this address and port."
+    )
     assert PASSWORD not in f"{found}{logs}"

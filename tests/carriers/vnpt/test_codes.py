@@ -39,7 +39,7 @@ OTHERS: dict[str, SubmitResult] = {
     "27": Rejected("27", Reason.FILTERED),
     "28": Rejected("28", Reason.FILTERED),
     "30": Rejected("30", Reason.FILTERED),
-    "33": Unknown("VNPT has seen our request id before (code 33): words", REF),
+    "33": Unknown("VNPT has seen this request id before (code 33): words", REF),
 }
 Write = Callable[[str, str], httpx.Response]
 

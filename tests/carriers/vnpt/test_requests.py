@@ -107,7 +107,7 @@ async def test_a_text_longer_than_the_link_carries_is_refused_here(respx_mock: r
     route = respx_mock.post(URL).mock(return_value=OK)
     async with open_link(max_segments=1) as carrier:
         assert await carrier.submit([sms(1, TEXT * 3)]) == [
-            Rejected("more parts than the link carries", Reason.WRONG_REQUEST)
+            Rejected("more parts than the link allows", Reason.WRONG_REQUEST)
         ]
     assert not route.called
 
@@ -117,7 +117,7 @@ async def test_half_a_character_is_refused_here(form: str, respx_mock: respx.Moc
     route = respx_mock.post(URL).mock(return_value=OK)
     async with open_link(format=form) as carrier:
         (result,) = await carrier.submit([sms(1, "Canh bao \ud83d")])
-    assert result == Rejected("a character that can't be carried", Reason.WRONG_REQUEST)
+    assert result == Rejected("a character that cannot be transmitted", Reason.WRONG_REQUEST)
     assert not route.called
 
 

@@ -12,11 +12,12 @@ from app.core import clock
 from app.core.errors import Conflict, Invalid
 from app.database.connection import Database
 from app.database.models import deliveries, runs
+from app.receipts.result_files import missing
 from app.receipts.result_files.register import FileClaim
 from carriers.contract import Accepted
 from tests.app.receipts.result_files import scene
 from tests.app.receipts.result_files.scene import TAKEN, another, at, csv_file, load, phone, sent
-from tests.app.world import World
+from tests.app.world import FIRST_PHONE, World
 from tests.engines import other_by_hand
 
 DAY = 1440
@@ -108,7 +109,7 @@ def test_another_carriers_messages_are_never_touched(db: Database, tmp_path: Pat
 @pytest.mark.parametrize(
     ("claim", "words"),
     [
-        (FileClaim("mobifone"), "No campaign has a run at “mobifone”.* Name one of: viettel"),
+        (FileClaim("mobifone"), "No campaign has a run at “mobifone”, so its result file cannot be read"),
         (FileClaim("viettel", 99), "Campaign 99 has no run at viettel"),
     ],
 )
@@ -130,7 +131,7 @@ def test_what_was_said_of_a_file_stays_and_nothing_said_is_no_contradiction(
     assert scene.registered(db, path).id == found.row.id
     another(world, [TAKEN] * 2)
     with pytest.raises(
-        Conflict, match="receipt file 1, which was taken for campaign 1, the level of its link"
+        Conflict, match="This file was already uploaded as receipt file 1 for campaign 1, the"
     ):
         scene.registered(db, path, FileClaim("viettel", world.campaign + 1))
 
@@ -147,3 +148,25 @@ def test_the_same_file_from_many_at_once_is_one_file_and_refused_to_none(
             found = [each.result() for each in asked]
             assert len({each.id for each in found}) == 1
             assert [each.created for each in found].count(True) == 1
+
+
+def test_a_months_file_speaks_also_of_runs_that_ended_at_its_beginning(db: Database, tmp_path: Path) -> None:
+    old = sent(db, [TAKEN] * 2)
+    happened(old, 19)
+    ago = {"started_at": clock.now_ms() - 20 * clock.DAY_MS, "ended_at": clock.now_ms() - 18 * clock.DAY_MS}
+    db.write(lambda c: c.execute(update(runs).where(runs.c.id == old.run).values(ago)))
+    another(old, [TAKEN])
+    rows = [(phone(1), "DELIVRD", at(-19 * DAY), ""), (phone(0), "DELIVRD", at(), "")]
+    assert load(old, csv_file(tmp_path / "f.csv", rows)).verdicts == ["settled", "settled"]
+
+
+def test_what_was_sent_after_the_files_last_time_is_not_missing_in_it(db: Database, tmp_path: Path) -> None:
+    world = sent(db, [TAKEN] * 3)
+    happened(world, 3)
+    late = deliveries.c.phone == FIRST_PHONE + 2
+    db.write(lambda c: c.execute(update(deliveries).where(late).values(submitted_at=clock.now_ms())))
+    row = load(world, csv_file(tmp_path / "f.csv", [(phone(0), "DELIVRD", at(-2 * DAY), "")])).row
+    (run,) = row.runs
+    assert (run["missing"], run["later"]) == (1, 1)
+    listed, _ = db.read(missing.page, row, run, 0, 100)
+    assert [each.phone for each in listed] == [FIRST_PHONE + 1]

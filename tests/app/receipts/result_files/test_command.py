@@ -52,7 +52,7 @@ def test_a_file_is_applied_and_told_of_in_a_table(file: str) -> None:
     told = {words[1]: int(words[0]) for words in map(str.split, said[1:11])}
     assert {name: n for name, n in told.items() if n} == {"settled": 1, "unknown": 1, "bad": 1}
     assert said[11] == (
-        "Run 1 (campaign 1): 4 sent = 0 rejected at once + 1 named in the file + 3 missing there "
+        "Run 1 (campaign 1): 4 sent = 0 rejected immediately + 1 named in the file + 3 missing there "
         "+ 0 handed over later."
     )
     assert load(file).stdout.splitlines() == said
@@ -93,7 +93,7 @@ def test_counts_and_lines_are_written_for_excel(file: str, folder: Path) -> None
 def test_what_can_not_be_is_refused_in_words(file: str, folder: Path) -> None:
     with pytest.raises(Invalid, match="No campaign has a run at “vietel”"):
         run("import", file, "--carrier", "vietel")
-    with pytest.raises(Invalid, match="can't be read"):
+    with pytest.raises(Invalid, match="Cannot read"):
         load(str(folder / "none.csv"))
     with pytest.raises(Invalid, match="Name operator or handset"):
         load(file, "--level", "sure")

@@ -100,9 +100,9 @@ def test_the_time_of_receipt_goes_before_that_of_sending(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        ("SĐT;Thời gian", "no column of statuses"),
-        ("SĐT;Trạng thái", "no column of times"),
-        ("Trạng thái;Thời gian", "no column of phone numbers"),
+        ("SĐT;Thời gian", "The file has no column for statuses"),
+        ("SĐT;Trạng thái", "The file has no column for times"),
+        ("Trạng thái;Thời gian", "The file has no column for phone numbers"),
         ("SĐT;Trạng thái;Kết quả;Thời gian", "“Trạng thái” and “Kết quả”"),
     ],
 )

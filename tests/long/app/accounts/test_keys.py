@@ -148,5 +148,5 @@ def test_keys_over_http_from_the_first_secret_to_the_end(
     assert client.post("/v1/keys", json=wanted).status_code == 409
     assert client.post("/v1/keys", json=wanted | {"role": "boss"}).status_code == 422
     strange = client.post("/v1/keys", json={"name": "desk", "role": "operator", "carrier": "viettle"})
-    assert (strange.status_code, "do you mean viettel?" in strange.text) == (422, True)
+    assert (strange.status_code, "Did you mean viettel?" in strange.text) == (422, True)
     assert client.post("/v1/keys/nobody/rotate").status_code == 404

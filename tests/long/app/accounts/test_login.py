@@ -57,7 +57,7 @@ def test_whatever_is_wrong_has_one_answer(
     add("lan")
     answer = browser.client.post("/v1/session", json={"name": name, "password": password, **more})
     assert answer.status_code == 401
-    assert answer.json()["detail"] == "The name, the password or the code of the second factor is wrong."
+    assert answer.json()["detail"] == "The name, password or second-factor code is wrong."
     assert "set-cookie" not in answer.headers
 
 

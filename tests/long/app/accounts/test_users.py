@@ -210,7 +210,7 @@ def test_a_second_factor_at_the_command_line(shell: Shell, database_url: str) ->
     with pytest.raises(Conflict, match="`loa user sign lan`"):
         shell(user_commands.app, "totp", "lan", stdin="nothing\n")
     assert shell(user_commands.app, "sign") == "Stamped: person lan, approver."
-    assert shell(user_commands.app, "sign") == "Every account is stamped already."
+    assert shell(user_commands.app, "sign") == "Every account is already signed."
     with pytest.raises(Invalid, match="not that of the app now"):
         shell(user_commands.app, "totp", "lan", stdin="nothing\n")
     db = Database(database_url)
@@ -221,11 +221,11 @@ def test_a_second_factor_at_the_command_line(shell: Shell, database_url: str) ->
     with pytest.raises(Invalid, match="how you know that lan itself asks"):
         shell(user_commands.app, "totp", "lan", "--off")
     words = ["totp", "lan", "--off", "--recognised", "came in person, service card shown"]
-    assert shell(user_commands.app, *words) == "lan signs in without a second factor."
+    assert shell(user_commands.app, *words) == "lan now signs in without a second factor."
     added(database_url, "mai", "admin")
     with pytest.raises(Invalid, match="second person"):
         shell(user_commands.app, *words)
-    assert shell(user_commands.app, *words, "--witness", "mai") == "lan signs in without a second factor."
+    assert shell(user_commands.app, *words, "--witness", "mai") == "lan now signs in without a second factor."
 
 
 def test_who_is_added_before_there_is_a_key_is_told_so(shell: Shell) -> None:

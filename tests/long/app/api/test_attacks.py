@@ -257,4 +257,7 @@ def test_what_is_said_twice_or_elsewhere_changes_no_id(client: Client) -> None:
         content=b'{"number": "1", "number": "2", "issued_on": "2031-01-29", "issuer": "x", "subject": "y"}',
         headers={"Content-Type": "application/json"},
     )
-    assert (twice.status_code, twice.json()["detail"]) == (422, "body.number is given twice: give it once.")
+    assert (twice.status_code, twice.json()["detail"]) == (
+        422,
+        "body.number was given twice. Give it only once.",
+    )

@@ -68,7 +68,7 @@ def test_a_refused_upload_leaves_its_key_free(client: Client, db: Database) -> N
 def test_an_import_whose_process_died_goes_on_by_a_repetition(client: Client, db: Database) -> None:
     batch(client)
     ready(client)
-    lost = {"state": "importing", "owner": None, "lease_until": None, "accepted": 0}
+    lost = {"state": "importing", "accepted": 0}
     db.write(lambda c: c.execute(update(batches).values(lost)))
     assert batch(client).headers["Idempotency-Replayed"] == "true"
     assert ready(client)["accepted"] == 1

@@ -34,9 +34,9 @@ def test_a_file_is_imported_and_told_of_in_a_few_lines(folder: Path) -> None:
     path, _ = put(folder / "messy.csv", MESSY)
     assert run("import", str(path), "--carrier", "vnpt").stdout.splitlines() == [
         "Batch 1: 10 lines = 5 accepted + 3 rejected + 2 repeated.",
-        "2 numbers are of other carriers' ranges; they may have been ported.",
-        "1 lines have an area that is not known; they are counted without one.",
-        "3 lines name a language, which is not kept.",
+        "2 numbers are in other carriers' ranges; they may have been ported.",
+        "1 lines have an unknown area and are counted without one.",
+        "3 lines have a language, which is ignored.",
     ]
     again = run("import", str(path), "--carrier", "vnpt")
     assert "Batch 1 (known already): 10 lines" in again.stdout
@@ -59,7 +59,7 @@ def test_batches_are_listed(folder: Path) -> None:
 def test_bad_lines_are_shown_or_written_to_a_file(folder: Path) -> None:
     path, _ = put(folder / "messy.csv", MESSY)
     run("import", str(path), "--carrier", "vnpt")
-    assert "7\t0212*****23\tIt is a fixed line." in run("bad-lines", "1").output
+    assert "7\t0212*****23\tIt is a landline number." in run("bad-lines", "1").output
     run("bad-lines", "1", "--out", str(folder / "bad.csv"))
     assert len((folder / "bad.csv").read_text("utf-8-sig").splitlines()) == 6
 

@@ -9,15 +9,16 @@ import sys
 import time
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from app.campaigns import follow_ups, queries
 from app.campaigns.follow_ups import FollowUpRequest
 from app.database.connection import Database
-from app.database.models import batches, deliveries, subscribers
+from app.database.models import deliveries, subscribers
 from tests.app.campaigns import past
 from tests.app.campaigns.past import D, sent
 from tests.app.campaigns.rows import HOURS
+from tests.app.held import expire
 
 # Processes take seconds to begin and be killed; tests/app/campaigns has an audience that was broken off.
 pytestmark = pytest.mark.prove
@@ -37,7 +38,7 @@ def slowly(*given):
 unreached.add_unreached = slowly
 db = Database(sys.argv[1], beside=True)
 print("begun", flush=True)
-job.make(db, int(sys.argv[2]))
+job.make_here(db, int(sys.argv[2]))
 """
 
 
@@ -57,8 +58,7 @@ def test_an_audience_is_whole_after_kills(db: Database, database_url: str) -> No
         os.kill(maker.pid, signal.SIGKILL)
         maker.wait()
         halves += 0 < _made(db, batch) < 100
-        free = update(batches).where(batches.c.id == batch).values(lease_until=0)
-        db.write(lambda c, free=free: c.execute(free))
+        expire(db)
     assert halves == KILLS
     past.fill(db)
     assert past.audience(db, made) == list(range(1, 200, 2))

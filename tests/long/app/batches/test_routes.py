@@ -153,7 +153,7 @@ def test_bad_lines_are_paged_with_their_reasons_in_words(client: Client) -> None
     batch_id = settle(client, send(client).json()["id"])["id"]
     page = client.get(f"/v1/batches/{batch_id}/bad-lines", params={"limit": 3}).json()
     assert [(i["line"], i["reason"], i["value"]) for i in page["items"]] == MESSY_BAD[:3]
-    assert page["items"][1]["reason_en"] == "It is a fixed line."
+    assert page["items"][1]["reason_en"] == "It is a landline number."
     assert page["items"][1]["reason_vi"] == "Số điện thoại cố định."
     rest = client.get(f"/v1/batches/{batch_id}/bad-lines", params={"after": page["next"]}).json()
     assert ([i["line"] for i in rest["items"]], rest["next"]) == ([10, 12], None)

@@ -126,7 +126,7 @@ def test_a_command_does_not_wait_for_what_it_has_no_use_for(module: str, absent:
 @pytest.mark.parametrize(
     ("words", "more", "status", "sentence"),
     [
-        (("run", "list"), {"LOA_RETENTON_DAYS": "3"}, 1, "do you mean LOA_RETENTION_DAYS?"),
+        (("run", "list"), {"LOA_RETENTON_DAYS": "3"}, 1, "Did you mean LOA_RETENTION_DAYS?"),
         (("run", "show", "x"), {}, 2, "use only the digits 0 to 9"),
         (("batch", "import", "none.csv", "--carrier", "vnpt", "--json"), {}, 1, "none.csv can't be read"),
     ],

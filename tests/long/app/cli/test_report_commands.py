@@ -143,7 +143,7 @@ def test_frozen_reports_move_to_postgresql_with_the_ledger(
 def test_verify_says_what_it_counted(loa: Loa) -> None:
     result = loa("verify")
     assert result.exit_code == 0
-    assert "Verified: every figure agrees." in result.stdout
+    assert "Verified: all figures match." in result.stdout
     counted = json.loads(loa("verify", "--campaign", "1", "--json").stdout.splitlines()[-1])
     assert counted["verified"] is True
     assert counted["counted_rows"]["deliveries"] == 15
@@ -166,7 +166,7 @@ def test_verify_repairs_tallies_when_it_is_told_to(loa: Loa, database_url: str) 
     assert loa("verify").exit_code == 1
     result = loa("verify", "--repair", "--campaign", "1")
     assert result.exit_code == 0
-    assert "Verified: every figure agrees." in result.stdout
+    assert "Verified: all figures match." in result.stdout
     assert json.loads(loa("verify", "--repair", "--json").stdout)["repaired"] == []
     assert "tallies.repaired" in loa("audit", "export").stdout
 

@@ -260,8 +260,8 @@ def test_parts_learnt_of_one_sending_are_not_those_of_the_next(db: Database) -> 
 def test_a_receipt_for_an_unknown_message_of_a_campaign_under_erasure_waits(db: Database) -> None:
     world = sent(db, Unknown("no answer"), count=2)
     begun = {"kind": "campaign", "subject_id": world.campaign, "name": "x", "rule": "campaign", "days": 90}
-    begun |= {"due_at": 0, "counts": {}, "totals": [], "by": "retention", "owner": "eraser"}
-    begun |= {"lease_until": clock.now_ms() + 60_000, "started_at": clock.now_ms()}
+    begun |= {"due_at": 0, "counts": {}, "totals": [], "by": "retention"}
+    begun |= {"started_at": clock.now_ms()}
     db.write(lambda c: c.execute(insert(erasures).values(begun)))
     db.write(world.ledger.detach, world.campaign)
     assert apply(world, said(world, "x1"), said(world, None, phone=FIRST_PHONE + 1)) == (0, 0, 2)

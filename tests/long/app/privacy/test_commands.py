@@ -13,14 +13,16 @@ from typer.testing import CliRunner
 from app.cli import app as loa
 from app.cli import do_not_send_commands, receipts_commands, retention_commands, unknown_commands
 from app.core.errors import Invalid, NotFound
+from app.database import jobs
 from app.database import models as m
 from app.database.connection import Database
-from app.ledger.ledger import ledger_for
+from app.database.jobs import Job
 from app.privacy import certificates, terms_in_force
 from app.privacy.certificates import EraserIdentity
 from app.privacy.erasable import RetentionTerms
 from app.security.phone_disclosure import ACTION
 from tests.app.cli.test_campaign_commands import Shell
+from tests.app.held import expire
 from tests.engines import other_by_hand
 from tests.long.app.privacy.past import over
 
@@ -77,14 +79,14 @@ def test_a_term_that_was_shortened_by_mistake_erases_nothing_until_it_is_confirm
 def test_an_erasure_that_was_stopped_is_not_told_as_nothing(shell: Shell, database_url: str) -> None:
     """Somebody has killed the command, and gives it again before another process may take over."""
     db = Database(database_url)
-    ledger = ledger_for(db)
-    gone = EraserIdentity("gone:1:x", "lan", 60_000, RetentionTerms(90, 120))
-    assert db.write(certificates.begin, ledger, gone)
+    job = db.write(jobs.take, Job(certificates.JOB, "", "gone:1:x:y"))
+    assert job
+    assert db.write(certificates.begin, EraserIdentity(job, "lan", RetentionTerms(90, 120)))
     result = shell.run(retention_commands.app, "run")
     assert result.exit_code == 1
     assert "Nothing is due" not in result.output
     assert re.search(r"An erasure is unfinished.*run this again in \d+ s", result.output)
-    db.write(lambda c: c.execute(update(m.erasures).values(lease_until=0)))
+    expire(db)
     db.close()
     assert shell(retention_commands.app, "run").count("CHỨNG NHẬN XÓA DỮ LIỆU CÁ NHÂN") == 4
 
@@ -109,7 +111,7 @@ def test_numbers_come_by_argument_by_stdin_and_by_file(shell: Shell, tmp_path: P
     assert json.loads(typed.stdout) == {
         "changed": 1,
         "unchanged": 0,
-        "refused": [{"place": 2, "why": "It holds characters that no phone number has."}],
+        "refused": [{"place": 2, "why": ("It contains characters that are not valid in a phone number.")}],
     }
     file = tmp_path / "list.csv"
     file.write_text("SĐT\n0912345678\n0912345680\nabc\n", encoding="utf-8")

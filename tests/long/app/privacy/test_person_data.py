@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import Connection, delete
 
+from app.api.rate_limit import TooOften
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.database.models import deliveries, do_not_send
-from app.dispatch.find_person import READ, find_person
+from app.dispatch.find_person import A_MINUTE, READ, find_person
 from app.privacy import do_not_send as lists
 from app.privacy.person_data import HeldKind, person_data, whole_paper
 from app.security import Caller, audit
@@ -88,7 +89,7 @@ def test_who_has_looked_is_known_by_the_key(database_url: str) -> None:
 
 
 def test_what_is_no_number_is_refused_and_leaves_no_act(db: Database) -> None:
-    with pytest.raises(Invalid, match="Enter one mobile number of Viet Nam"):
+    with pytest.raises(Invalid, match="Enter a Vietnamese mobile number"):
         person_data(db, "0912", ADMIN)
     assert not [each for each in db.read(audit.listed, 0, 10).items if each.action == READ]
 
@@ -101,3 +102,15 @@ def test_a_list_that_no_campaign_has_sent_to_is_found_as_well(db: Database) -> N
         (HeldKind.LIST, "test"),
         (HeldKind.DO_NOT_SEND, "hoa"),
     ]
+
+
+def test_readings_and_searches_share_one_limit_a_minute(db: Database) -> None:
+    filled(db)
+    for _ in range(A_MINUTE // 2):
+        person_data(db, NUMBER, ADMIN)
+        db.write(find_person, NUMBER, ADMIN)
+    with pytest.raises(TooOften):
+        person_data(db, NUMBER, ADMIN)
+    with pytest.raises(TooOften):
+        db.write(find_person, NUMBER, ADMIN)
+    assert person_data(db, NUMBER, Caller("mai", "admin")).held  # the limit is each person's own

@@ -19,17 +19,19 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Conflict
 from app.core.states import BatchState
+from app.database import jobs
 from app.database import models as m
 from app.database.connection import Database
+from app.database.jobs import Job, new_owner
 from app.dispatch import unknown_decisions
-from app.file_import.lease import new_owner
+from app.file_import.lease import IMPORT
 from app.file_import.upload import UploadedFile
 from app.ledger.contract import Link
 from app.ledger.ledger import ledger_for
+from app.observability.faults import Faults
 from app.observability.metrics import Metrics
 from app.privacy import certificates, retention_due
 from app.privacy.erasable import ErasureKind
-from app.privacy.eraser import Retention
 from app.reports.build import carrier_report
 from app.reports.export import json_file
 from app.reports.forms.letterhead import Letterheads
@@ -38,8 +40,10 @@ from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.release import verify_archive
 from app.reports.release.freeze import Freezer
 from app.reports.verification.verify import examine
+from app.runtime.job_loop import JobKind, JobLoop
 from app.runtime.worker import Worker
 from app.security import audit
+from tests.app.held import expire, held_by
 from tests.app.world import receipt
 from tests.engines import other_by_hand
 from tests.long.app.privacy.past import PERSONAL, TERMS, counted, erase, eraser, over, rows, stray
@@ -141,7 +145,7 @@ def test_a_frozen_report_survives_and_its_proof_says_why_no_more(db: Database, d
     assert verify_archive.prove(db, directive).note is None  # its cut-off came later: built from what stays
     db.close()
     said = CliRunner(env={"LOA_DATABASE_URL": database_url}).invoke(app, ["report", "verify"]).stdout
-    assert "figures, but where it is said above that only bytes are compared." in said
+    assert "figures, except where only the file's bytes were compared (see above)." in said
 
 
 @other_by_hand
@@ -171,7 +175,7 @@ def test_nothing_of_a_campaign_that_may_still_send_is_erased(db: Database, state
     assert counted(db) == before
     assert held(db)["campaign", 1] == f"Run 1 (vnpt) is {state}."
     assert held(db)["batch", 1] == "Campaign 1 uses it."
-    assert held(db)["receipt_file", 1] == "It speaks of campaign 1."
+    assert held(db)["receipt_file", 1] == "It refers to campaign 1."
 
 
 def test_a_shared_batch_keeps_its_subscribers_until_the_last_campaign_is_due(db: Database) -> None:
@@ -215,12 +219,12 @@ def test_an_import_at_work_is_left_alone_and_one_that_was_left_half_done_is_not(
     db: Database, state: str
 ) -> None:
     over(db)
-    living = {"owner": new_owner(), "lease_until": clock.now_ms() + 60_000}
+    held_by(db, IMPORT, "batch 1", new_owner())
     own = update(m.batches).where(m.batches.c.id == 1)
     db.write(lambda c: c.execute(delete(m.run_batches).where(m.run_batches.c.batch_id == 1)))
-    db.write(lambda c: c.execute(own.values(state=state, **living)))
+    db.write(lambda c: c.execute(own.values(state=state)))
     assert (("batch", 1) in held(db)) == (state == "ready")
-    db.write(lambda c: c.execute(own.values(owner=None, lease_until=None)))
+    expire(db)
     assert ("batch", 1) in held(db)
 
 
@@ -245,8 +249,9 @@ def test_receipts_for_a_campaign_under_erasure_move_nothing(db: Database) -> Non
     over(db)
     _refer(db, "now")
     ledger = ledger_for(db)
-    hand = certificates.EraserIdentity("x", "x", 60_000, TERMS)
-    assert db.write(certificates.begin, ledger, hand) == 1
+    job = db.write(jobs.take, Job(certificates.JOB, "", new_owner()))
+    assert job
+    assert db.write(certificates.begin, certificates.EraserIdentity(job, "x", TERMS)) == 1
     assert db.write(ledger.apply, [receipt(LINK, "now")]).quarantined == 1
 
 
@@ -265,7 +270,7 @@ def test_a_killed_erasure_is_gone_on_with_by_another(db: Database) -> None:
     asyncio.run(killed(db))
     assert len(counted(db)) > 0
     assert erase(db) == 0  # the other one may be alive
-    db.write(lambda c: c.execute(update(m.erasures).values(lease_until=0)))  # its time is over
+    expire(db)
     assert erase(db) >= 1
     assert counted(db) == {}
     total: dict[str, int] = {}
@@ -280,17 +285,16 @@ async def test_who_looks_for_what_is_due_goes_on_with_a_killed_erasure_once_its_
     """And not at the next usual look: receipts of its campaign move nothing meanwhile."""
     over(db)
     await killed(db)
-    ledger, stopping = ledger_for(db), asyncio.Event()
-
-    def shorter(c: Connection) -> None:
-        c.execute(update(m.erasures).values(lease_until=ledger.now_ms(c) + 1000))
-
-    db.write(shorter)
-    looking = asyncio.create_task(Retention(db, ledger, TERMS).run(stopping))
+    stopping = asyncio.Event()
+    expire(db, -1000)
+    kinds = {certificates.JOB: JobKind(lambda job: eraser(db).erase(job, stopping), every_s=300.0)}
+    loop = JobLoop(db, Faults(db, Metrics()), kinds)
+    looking = asyncio.create_task(loop.run())
     async with asyncio.timeout(30):
         while counted(db):  # noqa: ASYNC110 - the erasure says nothing on its way
             await asyncio.sleep(0.05)
     stopping.set()
+    loop.stop()
     await looking
 
 

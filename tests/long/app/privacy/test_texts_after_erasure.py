@@ -110,6 +110,8 @@ def test_a_run_that_says_other_than_the_certificate_of_its_campaign_is_found(db:
     erase(db, terms=SOON)
     db.write(lambda c: c.execute(update(m.runs).values(any_sent=True)))
     assert [each.sentence for each in examine(db, ledger_for(db)).differences] == [
-        "Campaign 1: what its runs note as sent is not what certificate 1 has, so a text may be called "
-        "genuine that is not, or unknown that is genuine; compare the database with a backup."
+        (
+            "Campaign 1: what its runs record as sent differs from certificate 1, so the public check "
+            "may give wrong answers about its text. Compare the database with a backup."
+        )
     ]

@@ -134,7 +134,7 @@ def test_rows_that_come_back_after_the_totals_are_gone_are_found(db: Database) -
     row = {"campaign_id": 1, "run_id": 1, "batch_id": 1, "n": 1, "segments": 1, "state": 3, "reason": 0}
     db.write(lambda c: c.execute(insert(m.tallies).values(row)))
     (found,) = examine(db, ledger_for(db)).differences
-    assert found.sentence == "The totals of campaign 1 are erased, and 1 rows of tallies are there."
+    assert found.sentence == "The totals of campaign 1 were erased, but 1 rows of tallies remain."
 
 
 def test_a_kept_report_exchanged_together_with_its_hash_is_found_by_the_certificate(db: Database) -> None:
@@ -146,7 +146,7 @@ def test_a_kept_report_exchanged_together_with_its_hash_is_found_by_the_certific
     digest = hashlib.sha256(forged.encode()).hexdigest()
     db.write(lambda c: c.execute(update(m.snapshots).where(of_run).values(figures=forged, sha256=digest)))
     assert [each.sentence for each in examine(db, ledger_for(db)).differences] == [
-        "Run 1: its kept report is missing or has been altered."
+        "Run 1: its stored report is missing or was altered."
     ]
 
 
@@ -156,7 +156,7 @@ def test_totals_wait_for_the_last_campaign_of_the_same_directive(db: Database) -
     assert erase(db, terms=SOON) > 0
     assert rows(db, m.tallies) > 0
     held = waiting(db, SOON, ErasureKind.TOTALS).held
-    assert held == "The numbers of campaign 2 of the same directive are still there."
+    assert held == "The numbers of campaign 2 under the same directive have not been erased."
 
 
 def _second_campaign(c: Connection, ended_at: int) -> None:
@@ -233,12 +233,12 @@ def test_more_cut_off_the_beginning_than_the_certificate_says_is_found(db: Datab
     cut(db)
     third = db.read(audit.listed, 2, 1).items[0]
     db.write(lambda c: c.execute(delete(m.audit).where(m.audit.c.id == 3)))
-    assert db.read(audit.verify).fault == "Row 3 is missing: the next one is 4."
+    assert db.read(audit.verify).fault == "Row 3 is missing; the next row is 4."
     db.write(lambda c: c.execute(update(m.erasures).values(anchor=f"3:{third.hash}")))
     assert not certified(db, ErasureKind.AUDIT)[0].intact
     db.write(lambda c: c.execute(update(m.erasures).values(sha256="0" * 64)))
     fault = db.read(audit.verify).fault
-    assert fault == "No act names certificate 1, by which rows 1 to 3 were erased."
+    assert fault == "No act mentions certificate 1, by which rows 1 to 3 were erased."
 
 
 def test_the_last_act_stays_however_old_it_is(db: Database) -> None:
@@ -256,7 +256,7 @@ def test_acts_from_which_a_report_is_still_told_stay(db: Database) -> None:
     assert erase(db, terms=SOON) == 1  # the one of before the run
     assert [act.id - first for act in db.read(audit.listed, 0, 10).items] == [1, 2, 3]
     said = waiting(db, SOON, ErasureKind.AUDIT)
-    assert said.held == "Reports of a campaign whose numbers are still there are told from them."
+    assert said.held == ("They are needed for the reports of a campaign whose numbers have not been erased.")
 
 
 def test_the_audit_is_cut_once_a_month_at_the_most(db: Database) -> None:

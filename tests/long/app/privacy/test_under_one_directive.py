@@ -12,7 +12,9 @@ from sqlalchemy import Connection, insert, select, update
 from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.errors import Conflict
+from app.database import jobs
 from app.database.connection import Database
+from app.database.jobs import Job
 from app.database.models import (
     campaigns,
     deliveries,
@@ -25,7 +27,7 @@ from app.database.models import (
     tallies,
 )
 from app.ledger.ledger import ledger_for
-from app.privacy import erasable, retention_due
+from app.privacy import certificates, erasable, retention_due
 from app.privacy.erasable import RetentionTerms
 from app.reports.build import consolidated, unique_reach
 from app.reports.verification.verify import verify
@@ -230,7 +232,10 @@ def test_from_the_beginning_of_its_directives_erasure_no_receipt_changes_a_campa
     ended(second, 100)
 
     async def first_alone() -> None:
-        await eraser(db, terms=TERMS).one(asyncio.Event())
+        job = await db.awrite(jobs.take, Job(certificates.JOB, "", "an eraser:1:x:y"))
+        assert job
+        await eraser(db, terms=TERMS).one(job, asyncio.Event())
+        await db.awrite(jobs.release, job)
 
     asyncio.run(first_alone())
     assert erased(db) == [1]

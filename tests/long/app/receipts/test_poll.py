@@ -14,7 +14,7 @@ from sqlalchemy import func, select, update
 from app.core import clock
 from app.core.states import DeliveryState, LinkState
 from app.database.connection import Database
-from app.database.models import deliveries, link_jobs, receipts, status_queries, unknowns
+from app.database.models import deliveries, jobs, receipts, status_queries, unknowns
 from app.database.models import links as links_table
 from app.ledger.contract import DeliveryKey, SubmitOutcome
 from app.receipts.poll import Poll
@@ -299,8 +299,8 @@ async def test_a_frozen_process_asks_nothing_once_its_lease_is_over(db: Database
     oracle.says = lambda _: None
     async with at_work(asking):
         await until(lambda: len(oracle.asked) >= 3)
-        stolen = {"owner": "another", "until": clock.now_ms() + 60_000}
-        db.write(lambda c: c.execute(update(link_jobs).values(stolen)))
+        stolen = {"owner": "elsewhere:1:a:b", "lease_until": clock.now_ms() + 60_000}
+        db.write(lambda c: c.execute(update(jobs).values(stolen)))
         await asyncio.sleep(1.2)
         before = len(oracle.asked)
         await asyncio.sleep(0.5)

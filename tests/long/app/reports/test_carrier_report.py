@@ -321,7 +321,7 @@ def change_tally(column: str, by: int, state: S) -> object:
         (change_tally("n", 1, S.UNKNOWN), "number of lines comes to 18 one way and 16 another"),
         (change_tally("n", -1, S.EXCLUDED), "number of lines comes to 15 one way and 16 another"),
         (change_tally("state", -1, S.DELIVERED), "delivered by day comes to 3 one way and 0 another"),
-        (update(m.batches).values(lines=m.batches.c.lines + 1), "what was excluded comes to"),
+        (update(m.batches).values(lines=m.batches.c.lines + 1), "the number excluded comes to"),
         (
             update(m.deliveries).values(batch_id=m.deliveries.c.batch_id + 9),
             "sent by day comes to 0 one way and 10 another",

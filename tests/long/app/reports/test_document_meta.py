@@ -130,8 +130,8 @@ def test_what_receipts_cannot_prove_is_no_number(
 
 def test_accepted_by_the_operator_is_never_called_received(sound: Database) -> None:
     text = cells.pdf_text(files(sound.read(build, 2, CUTOFF))[Format.PDF])
-    assert "Đã nhận (biên nhận của máy): không có biên nhận; nhà mạng đã tiếp nhận: 2 tin" in text
-    assert "đo bằng biên nhận (mức tổng đài: nhà mạng đã tiếp nhận)" in text
+    assert "Đã nhận (biên nhận của máy): không có biên nhận; tổng đài nhà mạng đã tiếp nhận: 2 tin" in text
+    assert "đo bằng biên nhận (mức tổng đài: tổng đài nhà mạng đã tiếp nhận)" in text
 
 
 def test_every_letter_of_vietnamese_comes_through(db: Database) -> None:

@@ -228,7 +228,7 @@ def test_of_four_who_issue_at_once_one_does_and_the_others_are_told(db: Database
         list(pool.map(one, range(100, 104)))
     assert Counter(said) == {
         "issued": 1,
-        "Somebody has issued this report at the same moment; look at it again.": 3,
+        "Someone else has just issued this report. Reload and review it.": 3,
     }
     assert len(db.read(archive.get, first.id).files) == 7 + 4
 

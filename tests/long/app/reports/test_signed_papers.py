@@ -193,7 +193,7 @@ def test_the_final_paper_signed_under_a_trusted_authority_is_good(desk: Desk) ->
     words = said(kept)
     assert "Signed in the name of Nguyễn Văn A (Công an tỉnh Sơn La), with a certificate of CA Thử" in words
     assert "By the signer's own clock" in words
-    assert "Nothing was added to the file after it." in words
+    assert "Nothing was added to the file after this signature." in words
     assert "whether it was revoked was not asked" in words
     assert "Its pages are those of the frozen paper issued-pdf" in words
     assert kept.sha256 == hashlib.sha256(pdf).hexdigest()

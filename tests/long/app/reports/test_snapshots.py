@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -11,17 +12,21 @@ from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.errors import Conflict, Invalid
 from app.core.states import DeliveryState
+from app.database import jobs
 from app.database import models as m
 from app.database.connection import Database
+from app.observability.faults import Faults, present
+from app.observability.metrics import Metrics
 from app.reports.build import carrier_report, snapshot_taking, snapshots
 from app.reports.build.carrier_report import build
-from app.reports.build.snapshot_taking import SnapshotSweep, due, take
+from app.reports.build.snapshot_taking import SNAPSHOT, SnapshotPlan, due, take, take_due
 from app.reports.build.snapshots import SnapshotCause
 from app.reports.forms import letterhead
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.release import verify_archive
 from app.reports.release.freeze import Freezer
 from app.reports.verification.verify import verify
+from app.runtime.job_loop import JobKind, JobLoop
 from tests.app import world
 from tests.app.world import World
 from tests.engines import each_engine
@@ -55,8 +60,18 @@ def receive(w: World, *seqs: int) -> None:
     w.db.write(w.ledger.apply, [world.receipt(w.link, f"m{seq}") for seq in seqs])
 
 
-def swept(db: Database) -> SnapshotSweep:
-    return SnapshotSweep(db, world.aside(db))
+async def swept(db: Database) -> None:
+    """Let a worker plan what is due, and take it."""
+    plan = SnapshotPlan(db)
+    kinds = {SNAPSHOT: JobKind(lambda job: asyncio.to_thread(take_due, db, job))}
+    await plan.plan()
+    loop = JobLoop(db, Faults(db, Metrics()), kinds)
+    running = asyncio.create_task(loop.run())
+    async with asyncio.timeout(30):
+        while db.read(jobs.due, [SNAPSHOT]):  # noqa: ASYNC110 - of the loop's tasks
+            await asyncio.sleep(0.02)
+    loop.stop()
+    await running
 
 
 def test_what_is_live_at_midnight_is_due_once_and_what_is_over_when_it_has_changed(sent: World) -> None:
@@ -106,7 +121,7 @@ def test_a_deadline_has_a_snapshot_of_its_directive_and_of_every_run(sent: World
 async def test_a_worker_that_was_down_at_midnight_takes_it_late_and_the_snapshot_says_so(sent: World) -> None:
     db = sent.db
     midnight = moved_back(db, 2)
-    await swept(db).step()
+    await swept(db)
     (row,) = db.read(snapshots.moments, RUN)
     assert (row.due_at, row.cause) == (midnight, "midnight")
     late = row.cutoff_at - midnight > snapshots.LATE_MS
@@ -123,19 +138,28 @@ async def test_a_worker_that_was_down_at_midnight_takes_it_late_and_the_snapshot
 async def test_a_subject_that_fails_keeps_no_other_waiting(
     sent: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    db, asked = sent.db, []
-    moved_back(db, 2)
+    db, asked, really = sent.db, [], take
+    midnight = moved_back(db, 2)
 
-    def failing(*of: Any) -> int:
-        asked.append(of[1])
-        raise Conflict("no")
+    def failing(db: Database, of: list[ReportSubject], *how: Any) -> int:
+        asked.append(of)
+        if of == [ReportSubject(SubjectKind.RUN, 99)]:
+            raise Conflict("no")
+        return really(db, of, *how)
 
     monkeypatch.setattr(snapshot_taking, "take", failing)
-    sweep = swept(db)
-    await sweep.step()
-    await sweep.step()  # looks again after a while only
-    assert asked == [[RUN]]
-    assert db.read(due)[1] != []
+    db.write(jobs.add, SNAPSHOT, f"run 99 midnight {clock.moment(midnight).isoformat()}")
+    await swept(db)
+    await swept(db)  # again after a while only
+    assert sorted(asked, key=str) == sorted([[RUN], [ReportSubject(SubjectKind.RUN, 99)]], key=str)
+    assert db.read(due)[1] == []
+    assert [row.subject.split()[:2] for row in db.read(present)] == [["run", "99"]]
+
+
+async def test_a_snapshot_is_planned_and_taken_once_by_several_workers(sent: World) -> None:
+    moved_back(sent.db, 2)
+    await asyncio.gather(*(swept(sent.db) for _ in range(3)))
+    assert len(sent.db.read(snapshots.moments, RUN)) == 1
 
 
 def test_another_moment_is_refused_in_words_that_name_the_nearest(sent: World) -> None:

@@ -138,26 +138,29 @@ CASES: list[tuple[Executable, str]] = [
     (update(m.runs).values(state="sent"), "Run 2 is over, and 1 of its deliveries are still queued"),
     (update(m.runs).values(state="finished"), "Run 2 is over, and 1 of its subscribers were never queued"),
     # submissions against states
-    (delete(m.submissions), "stand as SUBMITTED, but no submission says that the carrier took them"),
-    (delete(m.submissions), "stand as REJECTED, but no submission says that the carrier refused them"),
+    (delete(m.submissions), ("stand as SUBMITTED, but no submission says that the carrier accepted "
+"them")),
+    (delete(m.submissions), ("stand as REJECTED, but no submission says that the carrier rejected "
+"them")),
     (delete(m.submissions), "stand as RELAYED, but they were never submitted"),
     (
         lines_of(S.SUBMITTED).values(state=int(S.NOT_SENT)),
-        "stand as NOT_SENT, but a submission says that the carrier took them",
+        "stand as NOT_SENT, but a submission says that the carrier accepted them",
     ),
     (
         lines_of(S.SUBMITTED).values(state=int(S.QUEUED)),
-        "stand as QUEUED, but a submission says that the carrier took them",
+        "stand as QUEUED, but a submission says that the carrier accepted them",
     ),
     # masks against receipts
-    (delete(m.receipts), "their parts marked delivered are 111 in the row and 0 in the journal"),
-    (delete(m.receipts), "their parts marked relayed are 1 in the row and 0 in the journal"),
-    (delete(m.receipts), "their parts marked failed are 1 in the row and 0 in the journal"),
+    (delete(m.receipts), "their parts recorded as delivered are 111 in the row and 0 in the journal"),
+    (delete(m.receipts), "their parts recorded as relayed are 1 in the row and 0 in the journal"),
+    (delete(m.receipts), "their parts recorded as failed are 1 in the row and 0 in the journal"),
     (
         insert(m.receipts).values(**RECEIPT, seq=7, status="expired", level=2),
-        "their parts marked failed are 0 in the row and 1 in the journal",
+        "their parts recorded as failed are 0 in the row and 1 in the journal",
     ),
-    (update(m.receipts).values(level=1), "their parts marked relayed are 0 in the row and 1 in the journal"),
+    (update(m.receipts).values(level=1), ("their parts recorded as relayed are 0 in the row and 1 "
+"in the journal")),
     # states against masks
     (
         first(S.DELIVERED).values(state=int(S.RELAYED)),
@@ -173,10 +176,10 @@ CASES: list[tuple[Executable, str]] = [
         first(S.EXPIRED).values(reason=int(Reason.BARRED)),
         "stand as EXPIRED, but their parts make them UNDELIVERED",
     ),
-    (first(S.DELIVERED).values(reason=int(Reason.OTHER)), "they bear the reason 1 of a failure"),
+    (first(S.DELIVERED).values(reason=int(Reason.OTHER)), "they have the failure reason 1"),
     (
         first(S.UNDELIVERED).values(reason=int(Reason.SYSTEM)),
-        "their reason is 2, and the worst that a receipt gave is 5",
+        "their reason is 2, but the worst in a receipt is 5",
     ),
     # reports
     (update(m.tallies).values(n=m.tallies.c.n + 1), "the number of lines comes to"),

@@ -148,7 +148,7 @@ def test_what_a_carriers_centre_took_is_not_called_received(db: Database) -> Non
     for form in stated_forms.of_run(report):
         assert not {"Tỷ lệ nhận", "Đã nhận (biên nhận máy)"} & {column.title for column in form.columns}
     titles = [column.title for column in stated_forms.of_run(report)[2].columns]
-    assert "Tỷ lệ nhà mạng tiếp nhận" in titles
+    assert "Tỷ lệ tổng đài nhà mạng đã tiếp nhận" in titles
     (_, row) = [each for each in db.read(comparison.areas_of, 1) if each.figures.stated][:2]
     assert row.figures.stated is not None
     assert row.figures.stated.received is None
@@ -244,7 +244,7 @@ def test_no_zero_stands_where_receipts_of_telephones_include_it(db: Database) ->
     assert said(found["Biểu 2"], "total")["relayed"] == NOTHING
     assert said(form_5(db), "run_1")["relayed"] == NOTHING
     paper = carrier_paper.compose(report, HEADS.of("vnpt", carrier_paper.first_day(report)), PREVIEW)
-    assert not any("nhà mạng đã tiếp nhận: 0" in each for each in paragraphs(paper))
+    assert not any("tổng đài nhà mạng đã tiếp nhận: 0" in each for each in paragraphs(paper))
 
 
 # ---- provisional papers, order of the paper -------------------------------------------------------------

@@ -109,7 +109,7 @@ def test_secrets_come_from_the_environment_and_are_in_no_repr(
         ({"networks": ["::/0"]}, "webhook.networks.0: .*must not be every address there is"),
         ({"networks": ["10.0.0.1/8"]}, "webhook.networks.0: .*must be addresses or networks"),
         ({"timestamp_header": "X Time"}, "webhook.timestamp_header: "),
-        ({"tokn": "path-token-0123456"}, "webhook.tokn: is no setting; do you mean token"),
+        ({"tokn": "path-token-0123456"}, "webhook.tokn: is not a known setting. Did you mean token"),
     ],
 )
 def test_a_wrong_lock_is_refused_by_name_and_not_repeated(webhook: dict[str, Any], words: str) -> None:

@@ -67,10 +67,14 @@ WORDS = {
     "file {}, line {}: {}": _DATA,
     "state {}": _DATA,
     "query_sm: {}": _DATA,
-    "do you mean {}?": _START,
-    "write * or of {}": _START,
-    "The folder {} can't be used for the ledger ({}): let this account write there (docs/access.md "
-    "has how two persons share it), or choose another with LOA_DATA.": _START,
+    "Did you mean {}?": _START,
+    "Use * or some of: {}.": _START,
+    (
+        "Cannot use the folder {} for the ledger ({}). Give this account write access (docs/access.md "
+        "explains how two people share it), or choose another folder with LOA_DATA."
+    ): _START,
+    "http {}": _INSIDE,
+    "login {}": _INSIDE,
     "key {}": _INSIDE,
     "address {}": _INSIDE,
     "page {}": _INSIDE,
@@ -93,10 +97,12 @@ WORDS = {
     ),
     "the server has closed the connection": _LOG,
     "{} is no name of an element.": _LOG,
-    "The database did not come back within {} s of the order to stop.": _LOG,
-    "Another Loa (process {}) is using the folder {}. On SQLite one process sends: stop that one, "
-    "choose another folder with LOA_DATA, or set LOA_DATABASE_URL to a PostgreSQL server, which "
-    "any number of processes may share.": _START,
+    "The database did not come back within {} s after the stop request.": _LOG,
+    (
+        "Another Loa (process {}) is using the folder {}. With SQLite only one process can send. Stop "
+        "the other process, choose another folder with LOA_DATA, or set LOA_DATABASE_URL to a "
+        "PostgreSQL server, which several processes can share."
+    ): _START,
     "can't be 'auto': an id of digits only reads as decimal and as hexadecimal, so a guess would hang some "
     "receipts on the wrong message; ask the carrier, and name one of: same, hex_dec, dec_hex": _START,
     "a MobiFone link": _START,

@@ -96,7 +96,7 @@ def test_an_operator_sends_for_its_own_carrier_only(pages_db: Database, signed_i
     [
         ({}, CSV, "Hãy chọn nhà mạng."),
         ({"carrier": "nobody"}, CSV, "Không có nhà mạng “nobody”."),
-        ({"carrier": "vnpt"}, b"", "Hãy chọn một tệp không rỗng."),
+        ({"carrier": "vnpt"}, b"", "Tệp rỗng. Hãy chọn tệp khác."),
     ],
 )
 def test_a_refusal_stands_on_the_form_which_keeps_what_was_entered(

@@ -132,7 +132,7 @@ def test_a_batch_that_can_t_be_taken_leaves_no_campaign_behind(pages_db: Databas
     pages_db.write(new_batch, state="failed")
     answer = signed_in().send("/compose", "/compose", **FORM, do="keep", batch="1")
     assert answer.status_code == 409
-    assert "Lô 1 bị lỗi; đợt gửi chỉ nhận lô sẵn sàng." in answer.text
+    assert "Lô 1 bị lỗi. Đợt gửi chỉ nhận lô đã sẵn sàng." in answer.text
     assert pages_db.read(queries.campaigns_listed, 0, 10).items == []
 
 

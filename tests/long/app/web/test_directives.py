@@ -65,7 +65,7 @@ def test_what_is_wrong_stands_at_its_field(pages_db: Database, signed_in: In) ->
     paper.send("/directives/new", "/directives/new", **LETTER)
     again = paper.send("/directives/new", "/directives/new", **LETTER)
     assert again.status_code == 409
-    assert "Công văn 303/CAT-PA05 đã có." in again.text
+    assert "Công văn 303/CAT-PA05 đã có trong hệ thống." in again.text
     assert len(pages_db.read(directives.listed, 0, 10).items) == 1
 
 

@@ -13,7 +13,6 @@ from app.api.bodies import filled
 from app.core import clock
 from app.core.errors import Invalid
 from app.web import error_translation
-from app.web.error_translation import PLACE
 from app.web.translations import Speaker
 from tests.long.app.web.fields import SENTENCES, errors_of, models, names_of_fields, needed_errors
 from tests.long.app.web.test_error_translation import known
@@ -100,7 +99,7 @@ def test_what_is_no_option_is_refused_by_the_field_s_name_and_without_the_keys_o
     assert len(refused) >= 6
     for sentence in refused:
         said = error_translation.translate_error(Speaker("vi"), sentence)
-        name = error_translation.translate_error(Speaker("vi"), sentence.partition(" ")[0])
+        name = error_translation.translate_error(Speaker("vi"), str(sentence).partition(" ")[0])
         assert said == f"Mục {name} không có lựa chọn này; hãy chọn lại trong danh sách."
 
 
@@ -114,6 +113,6 @@ def test_a_kind_of_field_or_a_limit_that_nobody_has_thought_of_is_found() -> Non
 
 
 def test_the_name_of_a_field_is_said_as_people_call_it() -> None:
-    said = error_translation.translate_error(Speaker("vi"), "window_end is missing.")
+    sentence = Invalid("{field} is missing.", field="window_end").detail
+    said = error_translation.translate_error(Speaker("vi"), sentence)
     assert said == "Thiếu mục kết thúc thời gian gửi."
-    assert not PLACE.search(said)

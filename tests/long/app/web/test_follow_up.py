@@ -54,7 +54,7 @@ def test_what_is_refused_stands_above_the_form_with_what_was_entered(
     for fields, said in (
         ({"areas": "999"}, "Không có địa bàn"),
         ({"outcomes": []}, "cần ít nhất 1 dòng"),
-        ({"outcomes": ["expired"]}, "Không còn ai để gửi tiếp"),
+        ({"outcomes": ["expired"]}, "Không có ai để gửi tiếp"),
         ({"campaign_ids": "x"}, "số nguyên"),
         ({"campaign_ids": "99"}, "99"),
     ):

@@ -14,6 +14,7 @@ from app.database.models import links as table
 from app.dispatch import link_store
 from app.runtime.api_app import create_app
 from carriers.contract import Halted
+from carriers.phrases import Phrase
 from tests.app.campaigns.rows import new_link
 from tests.app.client import Client
 from tests.long.app.web.conftest import PASSWORD, Paper, text
@@ -65,7 +66,8 @@ def test_a_link_that_does_not_say_what_its_receipts_prove_is_named(
 
 def test_why_a_link_halts_is_told_in_the_reader_s_language(pages_db: Database, signed_in: In) -> None:
     pages_db.write(new_link, "vnpt-1", 400.0)
-    said = "The label is wrong or not active: compare label_id. Then resume the link."
+    what = "The label is wrong or not active. Check label_id."
+    said = Phrase("{what} Then resume the link.", what=Phrase(what))
     pages_db.write(link_store.halt, 1, Halted("14", said))
     paper = signed_in("operator", "vnpt")
     for path in ("/", "/links"):

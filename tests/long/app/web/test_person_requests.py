@@ -64,7 +64,7 @@ def test_who_entered_it_does_not_erase(pages_db: Database, signed_in: In) -> Non
     page = f"/person-requests/{number}"
     answer = paper.send(page, f"{page}/answer", outcome="done", why="x")
     assert answer.status_code == 403
-    assert "người khác phải xóa dữ liệu" in text(answer.text)
+    assert "Phải do người khác xóa dữ liệu" in text(answer.text)
 
 
 def test_an_overdue_request_is_red_on_the_overview_of_who_may_answer(

@@ -82,7 +82,7 @@ def test_a_file_is_applied_and_reconciled(world: World, pages_db: Database, sign
     assert "Tháng 1" in text(paper.get("/receipt-files").text)
     again = hand_in(paper, body, carrier="viettel")
     assert again.headers["location"] == "/receipt-files/1"
-    assert "Tệp này đã được nộp trước đó." in text(paper.get("/receipt-files/1").text)
+    assert "Tệp này đã có từ trước." in text(paper.get("/receipt-files/1").text)
 
 
 def test_lines_are_shown_by_verdict_and_downloaded(world: World, pages_db: Database, signed_in: In) -> None:
@@ -102,10 +102,10 @@ def test_lines_are_shown_by_verdict_and_downloaded(world: World, pages_db: Datab
 @pytest.mark.parametrize(
     ("fields", "body", "wanted"),
     [
-        ({"carrier": "viettel"}, b"", "Hãy chọn một tệp không rỗng."),
+        ({"carrier": "viettel"}, b"", "Tệp rỗng. Hãy chọn tệp khác."),
         ({"carrier": "viettel", "campaign": "9"}, b"a;b", "Chiến dịch 9 không có đợt gửi tại viettel."),
         ({"carrier": "mobifone"}, b"a;b", "Chưa chiến dịch nào có đợt gửi tại “mobifone”"),
-        ({"carrier": "viettel", "level": "sure"}, b"a;b", "Không có mức “sure”."),
+        ({"carrier": "viettel", "level": "sure"}, b"a;b", "Mức “sure” không hợp lệ."),
     ],
 )
 def test_a_refusal_stands_on_the_form(

@@ -83,7 +83,7 @@ def test_a_run_is_shown_with_what_its_receipts_prove(signed_in: In) -> None:
     assert "đo bằng biên nhận biên nhận mức máy" in handset
     assert "số liệu tạm thời" in handset
     assert "Biểu 4" in handset
-    assert "biên nhận mức tổng đài: nhà mạng đã tiếp nhận, chưa rõ máy đã nhận" in operator
+    assert "biên nhận mức tổng đài: tổng đài nhà mạng đã tiếp nhận, chưa rõ máy đã nhận" in operator
     assert "không có biên nhận" in operator
     assert "Chốt số liệu này" not in handset  # an auditor freezes nothing
     assert "Biểu 5" in text(paper.get("/reports/campaigns/1").text)
@@ -252,6 +252,6 @@ def test_a_signed_pdf_is_handed_in_on_the_page_and_told_in_words(signed_in: In) 
     assert hand_in(pdf).status_code == 303
     said = text(paper.get(page).text)
     assert "Ký với tên Nguyễn Văn A, bằng chứng thư số của CA Thử nghiệm." in said
-    assert "Chưa ai kiểm tra chứng thư số là của ai" in said
+    assert "Chưa xác minh được chủ chứng thư số" in said
     assert "Các trang đúng là của văn bản đã chốt issued-pdf" in said
     assert "đã ký, không bị sửa" not in said  # nobody has checked whose certificate it is

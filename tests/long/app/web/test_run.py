@@ -93,7 +93,7 @@ def test_each_order_says_what_will_happen_and_then_does_it(ready: World, signed_
     assert "Đợt gửi này không còn thao tác nào." in text(paper.get("/runs/1").text)
     refused = paper.send("/campaigns", "/runs/1/start")
     assert refused.status_code == 409
-    assert "Đợt gửi đang hủy; chỉ bắt đầu được khi đợt gửi chưa gửi." in text(refused.text)
+    assert "Không bắt đầu được vì đợt gửi đang hủy. Đợt gửi phải chưa gửi." in text(refused.text)
 
 
 def test_who_starts_sees_the_text_and_the_sender(ready: World, signed_in: In) -> None:
@@ -151,7 +151,7 @@ def test_a_forged_form_gives_no_order_and_a_draft_can_t_begin(pages_db: Database
     assert paper.post("/runs/1/start", {"csrf": "x"}).status_code == 403
     refused = paper.send("/runs/1", "/runs/1/start")
     assert refused.status_code == 409
-    assert "chỉ bắt đầu gửi được sau khi được phê duyệt" in text(refused.text)
+    assert "Chỉ bắt đầu gửi được sau khi được phê duyệt" in text(refused.text)
 
 
 def test_who_has_read_another_content_does_not_start_it(ready: World, signed_in: In) -> None:
@@ -172,7 +172,7 @@ def test_the_turn_is_changed_and_a_wrong_one_stays_in_its_field(ready: World, si
     refused = paper.send("/runs/1", "/runs/1/priority", priority="900")
     assert refused.status_code == 422
     assert 'value="900"' in refused.text
-    assert "Mức ưu tiên từ -100 đến 100" in text(refused.text)
+    assert "Mức ưu tiên phải từ -100 đến 100" in text(refused.text)
     assert paper.send("/runs/1", "/runs/1/priority", priority="7").status_code == 303
     assert "Thứ tự ưu tiên trong các đợt gửi của nhà mạng: 7" in text(paper.get("/runs/1").text)
 

@@ -125,7 +125,7 @@ def test_a_form_of_an_older_version_is_no_correction(pages_db: Database, signed_
     assert paper.send("/runs/1", "/runs/1/statements", **FORM | {"version": "1"}).status_code == 303
     late = paper.send("/runs/1", "/runs/1/statements", **FORM | {"version": "1", "sent": "346002"})
     assert late.status_code in (409, 412)
-    assert "Số liệu nay là bản 2, không còn là bản 1" in text(late.text)
+    assert "Số liệu hiện ở bản 2, không còn là bản 1" in text(late.text)
 
 
 def test_times_of_the_version_before_keep_their_seconds(pages_db: Database, signed_in: In) -> None:

@@ -361,7 +361,7 @@ def test_an_order_after_the_session_has_ended_is_said_to_be_not_carried_out(
     assert "CHƯA được thực hiện" in text(wrong.text)  # said until it has been read
     answer = paper.sign_in("admin person", next=page, lost="1")
     assert answer.headers["location"] == page
-    assert "Lệnh trước đó CHƯA được thực hiện" in text(paper.get(page).text)
+    assert "Lệnh vừa rồi CHƯA được thực hiện" in text(paper.get(page).text)
     assert (
         province.read(lambda c: c.execute(select(runs.c.state).where(runs.c.id == 1)).scalar_one())
         == "running"
@@ -386,7 +386,7 @@ def test_a_file_that_is_plainly_wrong_is_red_and_is_sent_by_after_a_tick_alone(
     form = {"name": "n", "purpose": "tuyen_truyen", "sender": "CA SON LA", "text": "Canh giac.", "batch": "1"}
     refused = paper.send("/compose", "/compose", **form)
     assert refused.status_code == 422
-    assert "Lô 1 có vẻ là nhầm tệp" in text(refused.text)
+    assert "Lô 1 có thể là nhầm tệp" in text(refused.text)
     assert "Tôi đã xem lô số 1" in text(refused.text)
     assert paper.send("/compose", "/compose", **form, known="1").status_code == 303
 

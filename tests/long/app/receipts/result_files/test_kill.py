@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, func, select, update
 
-from app.core import clock
 from app.core.errors import Conflict
 from app.core.states import BatchState
+from app.database import jobs
 from app.database.connection import Database
 from app.database.models import receipt_files, receipt_lines
+from app.file_import.lease import IMPORT
 from app.file_import.reader import Reader
 from app.ledger.contract import Applied, Arrival
 from app.ledger.ledger import Ledger
@@ -25,6 +26,7 @@ from app.receipts.result_files.result_import_job import Progress, ResultFileImpo
 from app.receipts.result_files.result_importer import import_file
 from app.receipts.result_files.status_words import StatusWords
 from carriers.contract import ReceiptStatus
+from tests.app.held import expire
 from tests.app.receipts.result_files.scene import (
     TAKEN,
     at,
@@ -60,7 +62,7 @@ def finished(world: World, file_id: int, lines: int = MANY) -> None:
 
 def ran_out(db: Database) -> None:
     """The lease of whoever was at work has ended."""
-    db.write(lambda c: c.execute(update(receipt_files).values(lease_until=clock.now_ms() - 1)))
+    expire(db)
 
 
 @pytest.mark.prove
@@ -124,7 +126,7 @@ def test_an_interrupted_import_lets_the_file_go_at_once(db: Database, tmp_path: 
 
     with pytest.raises(KeyboardInterrupt):
         import_file(db, world.ledger, file_id, path, StatusWords(), interrupt)
-    assert look(db, file_id).row.owner is None
+    assert [each.subject for each in db.read(jobs.due, [IMPORT])] == [f"receipt file {file_id}"]
     import_file(db, world.ledger, file_id, path, StatusWords())
     finished(world, file_id)
 

@@ -260,7 +260,7 @@ def test_messages_handed_over_after_the_times_of_the_file_are_not_missing_there(
         ("phone;status;time\n", "no lines below its header"),
         (
             "phone;status;time\nx;DELIVRD;\n0912000001;zzz;\n",
-            "None of the 2 lines can be read; the first: line 2",
+            "None of the 2 lines can be read. The first: line 2",
         ),
         ("phone;status;time\n" + "0912000001;SENT;\n" * 501, "8491\\*\\*\\*\\*\\*01 stands on 501 lines"),
         ("phone;status;time\n0912000001;SENT;\n" + "09\0\n" * 11, "NUL"),  # more than a text has by mishap
@@ -276,7 +276,7 @@ def test_a_file_that_is_no_use_is_failed_and_empty_and_has_done_nothing(
     with pytest.raises(Invalid, match=words):
         load(world, path)
     found = look(db, file_id)
-    assert (found.row.state, found.row.owner, found.row.lines, found.verdicts) == ("failed", None, 0, [])
+    assert (found.row.state, found.row.lines, found.verdicts) == ("failed", 0, [])
     assert scene.journal(db) == []
 
 

@@ -18,11 +18,13 @@ from sqlalchemy import update
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import receipt_files
+from app.file_import.lease import IMPORT
 from app.file_import.spool import spool_path
 from app.ledger.ledger import ledger_for
 from app.receipts.result_files.result_importer import folder_of, resume_imports
 from app.security import create_key
 from tests.app.client import Client
+from tests.app.held import held_by
 from tests.app.receipts.result_files.scene import (
     HEADER,
     TAKEN,
@@ -179,7 +181,7 @@ def test_lines_are_paged_by_verdict_with_numbers_masked(client: Client, world: W
         "verdict": "settled",
         "why": None,
         "campaign_id": world.campaign,
-        "verdict_en": "The file told something new: the message's state has moved.",
+        "verdict_en": "The file contained a new result, and the message's state was updated.",
         "verdict_vi": "Tệp cho biết kết quả mới: trạng thái tin đã được cập nhật.",
     }
     bad = client.get(place, params={"verdict": "bad"}).json()["items"]
@@ -252,7 +254,7 @@ def test_an_upload_whose_import_died_is_gone_on_with_at_the_next_start(
     path = csv_file(tmp_path / "f.csv", [(phone(0), "DELIVRD", at(), "")])
     file_id = registered(db, path).id
     spooled = path.rename(spool_path(folder_of(settings.data), "viettel", as_file(path).sha256))
-    db.write(lambda c: c.execute(update(receipt_files).values(owner="elsewhere:1:a:b", lease_until=1)))
+    held_by(db, IMPORT, f"receipt file {file_id}", "elsewhere:1:a:b", lease_ms=-1)
     assert resume_imports(db, ledger_for(db), settings) == 1
     row = db.read(lambda c: c.execute(receipt_files.select()).one())
     assert (row.id, row.state, row.settled, spooled.exists()) == (file_id, "ready", 1, False)

@@ -53,5 +53,5 @@ def test_what_was_changed_outside_loa_is_named(db: Database, way: Any, version: 
     stated(db)
     assert verify(db, ledger_for(db)) == []
     db.write(way)
-    said = f"Run 2, statement {version} was changed outside Loa: it is not what was stated."
+    said = f"Run 2, statement {version} was changed outside Loa and differs from what was stated."
     assert said in [each.sentence for each in verify(db, ledger_for(db))]

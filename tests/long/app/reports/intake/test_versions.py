@@ -32,16 +32,16 @@ def test_a_correction_of_figures_that_are_no_longer_the_newest_is_refused(
     assert state(client, version=1, reason="đếm lại").status_code == 201
     late = state(client, version=1, reason="đếm lại")
     assert late.status_code == 409
-    assert late.json()["detail"] == "The figures have version 2 now, not 1; read them and repeat."
+    assert late.json()["detail"] == "The figures are now at version 2, not 1. Reload and try again."
     assert state(client, version=0, reason="đếm lại").status_code == 409
     assert state(client, reason="đếm lại").json()["paper"]["version"] == 3  # who names none is not asked
 
 
 LOST = [
-    "Version 1 had numbers by area, and version 2 has none.",
-    "Version 1 had numbers by day, and version 2 has none.",
-    "Version 1 had numbers by cause of failure, and version 2 has none.",
-    "Version 1 had numbers by cause of exclusion, and version 2 has none.",
+    "Version 1 had numbers by area, but version 2 has none.",
+    "Version 1 had numbers by day, but version 2 has none.",
+    "Version 1 had numbers by cause of failure, but version 2 has none.",
+    "Version 1 had numbers by cause of exclusion, but version 2 has none.",
 ]
 
 
