@@ -85,46 +85,6 @@ def test_a_campaign_goes_from_draft_to_running_there_by_two_keys(
 
 
 @pytest.mark.longer
-def test_links_and_unknown_messages_are_decided_on_there(server: str, db: Database) -> None:
-    world = build(db, 2)
-    world.fan_out()
-    while db.write(world.ledger.mark_waiting_unknown, world.run, world.link.id, 20).left:
-        pass
-    db.write(link_store.halt, world.link.id, Halted("0x0E", "the password is wrong"))
-    lost = LinkHealth(refused_at=clock.monotonic() - 1, lost_since=clock.monotonic() - 9, refusal="0x58")
-    db.write(link_store.write_health, [(world.link.id, "a", lost)])
-    assert "the password is wrong" in said(server, "link", "list")
-    (there,), (here,) = json.loads(said(server, "link", "list", "--json")), carry_out(db, "list_links")
-    assert (there["health"], there["refusal"]) == (here.health, here.refusal) == ("lost", "0x58")
-    assert said(server, "link", "resume", "1").startswith("The link was resumed.")
-    assert said(server, "link", "halt", here.name, "--reason", "The centre is rebuilt").startswith(
-        "The link was halted"
-    )
-    assert carry_out(db, "list_links")[0].reason == "The centre is rebuilt"
-    assert said(server, "link", "resume", here.name).startswith("The link was resumed.")
-    assert " unknown " in said(server, "delivery", "find", f"0{str(FIRST_PHONE)[2:]}")
-    one = said(server, "unknown", "resend", "1", "--line", f"{world.batch}:2")
-    assert one == "1 delivery of run 1 is queued again.\n"
-    rest = said(server, "unknown", "write-off", "1", "--all")
-    assert rest == "1 delivery of run 1 is written off.\n"
-
-
-@pytest.mark.prove
-@pytest.mark.longer
-def test_figures_and_their_scan_are_handed_in_there(server: str, db: Database, tmp_path: Path) -> None:
-    held(db)
-    figures, form, scan = (tmp_path / name for name in ("figures.json", "form.xlsx", "scan.pdf"))
-    figures.write_text(json.dumps(body()))
-    form.write_bytes(filled(FILLED))
-    scan.write_bytes(PDF)
-    first = said(server, "statement", "add", "2", str(figures), "--manual", "--scan", str(scan))
-    assert first == "Run 2: version 1 is kept (manual).\n"
-    with pytest.raises(RequestRefused, match=r"lý do|reason"):
-        said(server, "statement", "add", "2", str(form))
-    assert "manual  handset  970   900" in said(server, "statement", "list", "2")
-
-
-@pytest.mark.longer
 def test_a_bad_file_is_refused_in_the_server_s_words(server: str, tmp_path: Path) -> None:
     file = tmp_path / "vnpt.csv"
     file.write_text("no numbers here\n1\n", encoding="utf-8")
