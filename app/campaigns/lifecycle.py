@@ -31,6 +31,7 @@ from app.ledger import approval_digest
 from app.ledger.row_locking import lock_batches
 from app.security import audit
 from app.security.credential_provenance import behind
+from app.sender_names.checks import require_registered
 from carriers.phrases import Phrase
 
 # Shares beyond which it is the wrong file rather than one with errors.
@@ -306,6 +307,7 @@ def submit(connection: Connection, campaign_id: int, who: str) -> None:
         raise Conflict("The campaign has no runs. Add one for each carrier first.")
     _check_made(connection, campaign_id)
     check_window_ahead(campaign, clock.now_ms())
+    require_registered(connection, campaign)
     by = {"submitted_by": who, "behind": _behind(connection, campaign, who)}
     optimistic_lock.change_campaign(connection, campaign, state=new, **by)
     content = approval.content(connection, campaign_id)  # a later submission is compared with it

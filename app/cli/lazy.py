@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache, wraps
 from importlib import import_module
-from importlib.util import find_spec
 from keyword import iskeyword
 from typing import Any
 
@@ -60,6 +59,7 @@ _NOUNS = {
     "result": "Results that carriers have signed.",
     "retention": "Erasure of expired data, with certificates.",
     "run": "Runs: a campaign's share at one carrier.",
+    "sender-name": "The register of sender names and templates at the carriers.",
     "signing-key": "Keys that sign orders and results: register, approve, revoke.",
     "simulate": "Run a simulated carrier for tests.",
     "statement": "Figures stated by carriers or entered by hand.",
@@ -67,14 +67,8 @@ _NOUNS = {
     "unknown": "Unknown deliveries: list, resend or write off.",
     "user": "Users who sign in with a password and a second factor.",
 }
-# Noun -> the module that declares its operations; app/cli has one as well for what is written out.
-_DECLARED = {
-    "key": "app.accounts.keys",
-    "link": "app.dispatch.links",
-    "order": "app.signed_orders.received",
-    "result": "app.signed_orders.received",
-    "signing-key": "app.signed_orders.keys",
-}
+# Nouns without a file in app/cli -> the module that declares their operations.
+_DECLARED = {"link": "app.dispatch.links"}
 
 # What pydantic says of a wrong value, and what we say.
 _RAW = {
@@ -147,14 +141,14 @@ def _verb(name: str) -> Any:
 
 @cache
 def _noun(name: str) -> Any:
-    app = typer.Typer(no_args_is_help=True, help=_NOUNS[name])
-    if find_spec(_module_of(name)) is not None:
-        app = import_module(_module_of(name)).app
     if name in _DECLARED:
         from app.cli.operation_commands import add_operations
 
         import_module(_DECLARED[name])
+        app = typer.Typer(no_args_is_help=True, help=_NOUNS[name])
         add_operations(app, name)
+    else:
+        app = import_module(_module_of(name)).app
     group = typer.main.get_group(app)
     group.name = name
     for verb, command in group.commands.items():

@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from app.cli.files import readable
-from app.cli.operation_commands import carried_out
+from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import done, whole
 from app.cli.result_commands import signed_file
+from app.signed_orders import orders as orders  # its operations
 
 app = typer.Typer(no_args_is_help=True, help="Signed orders to carriers that send to their own subscribers.")
 
@@ -33,3 +34,6 @@ def import_(
         said = f"Withdrawal {found.number}: run {found.run_id} is {found.run_state}."
     facts = {name: getattr(found, name) for name in ("number", "kind", "campaign_id", "run_id", "sha256")}
     done(said, **facts)
+
+
+add_operations(app, "order")

@@ -9,17 +9,17 @@ import typer
 from pydantic_core import to_json, to_jsonable_python
 
 from app.cli.files import readable, replace_whole
-from app.cli.operation_commands import carried_out
+from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Number, done
 from app.core.errors import Invalid
+from app.signed_orders import loa_carrier, results
+from app.signed_orders import received as received  # its operations
 
 app = typer.Typer(no_args_is_help=True, help="Results that carriers have signed.")
 
 
 def signed_file(file: Path) -> dict[str, Any]:
     """Return the fields of a signed file. Raises Invalid for what is none."""
-    from app.signed_orders import loa_carrier, results
-
     if file.stat().st_size > loa_carrier.MOST_BYTES:
         raise Invalid(
             "{name} is larger than {most_bytes} bytes. Choose the signed file.",
@@ -52,3 +52,6 @@ def export(
     found = carried_out("export_result", {"run_id": run_id}, changes=changes, remarks=remarks)
     replace_whole(out, to_json(to_jsonable_python(found), indent=1) + b"\n")
     done(f"Wrote {out}. Hand it to the police, over HTTPS or on a stick.", run=run_id, file=out)
+
+
+add_operations(app, "result")

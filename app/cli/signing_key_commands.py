@@ -8,8 +8,11 @@ from typing import Annotated
 import typer
 
 from app.cli.common import refuse_server
+from app.cli.operation_commands import add_operations
 from app.cli.output import done
 from app.core.errors import Invalid
+from app.signed_orders import keys as keys  # its operations
+from app.signed_orders import loa_carrier
 
 app = typer.Typer(no_args_is_help=True, help="Keys that sign orders and results: register, approve, revoke.")
 
@@ -20,8 +23,6 @@ def new(
 ) -> None:
     """Make a key pair: the private key for the secret file loa_order_key, the public one to register."""
     refuse_server()
-    from app.signed_orders import loa_carrier
-
     pem, public = loa_carrier.new_pair()
     known = loa_carrier.parse(public)["kid"]
     try:
@@ -33,3 +34,6 @@ def new(
     spoken = loa_carrier.fingerprint(known)
     said = f"Wrote {out}, which is private, and {out}.jwk. The fingerprint of {known}: {spoken}"
     done(said, file=out, kid=known, fingerprint=spoken)
+
+
+add_operations(app, "signing-key")

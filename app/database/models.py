@@ -496,7 +496,7 @@ erasures = Table(
     ),
 )
 
-# A run's measured report, or a directive's reach, as it was at a moment (app/reports/build/snapshots.py).
+# A run's measured report, or a directive's reach, as it was at a moment (app/reports/counting/snapshots.py).
 snapshots = Table(
     "snapshots",
     metadata,
@@ -643,6 +643,11 @@ links = Table(
     Column("changed_at", Ms, nullable=False),
     Column("left_at", Ms),  # since when the settings of its host no longer name the link
     Column("receipts_early_min", SmallInteger),  # its receipts state their times so much too early
+    Column("level_source", String(300)),  # who said what its receipts prove; NULL: nobody
+    Column("level_source_on", String(10)),  # the day on which that was said
+    # Whether it sends the code of a registered template along, without which the carrier refuses.
+    Column("needs_template_code", Boolean, nullable=False, server_default=text("false")),
+    Column("sender_in_text", Boolean),  # whether the carrier refuses texts without it; NULL: not known
 )
 
 # The pace: when the link's next segment may go. Each half that is sent writes it, and while somebody keeps a
@@ -1197,6 +1202,54 @@ link_levels = Table(
     Column("link_id", SmallInteger, ForeignKey("links.id"), primary_key=True, autoincrement=False),
     Column("since", Ms, primary_key=True, autoincrement=False),
     Column("level", SmallInteger, nullable=False),  # carriers.contract.ReceiptLevel
+)
+
+# ---- What carriers have registered, their rules for it, and reasons to send all the same.
+
+# A row with a template is one text that the carrier takes under this name, without one the name itself.
+sender_names = Table(
+    "sender_names",
+    metadata,
+    new_id(),
+    Column("carrier", String(40), nullable=False),
+    Column("name", String(11), nullable=False),
+    Column("purpose", String(20)),  # NULL: for every purpose
+    Column("state", String(12), nullable=False),  # asked | registered | refused | expired
+    Column("template", Text),
+    Column("template_code", String(60)),  # the carrier's own id of the template
+    Column("certificate", String(60)),
+    Column("asked_on", String(10)),
+    Column("valid_from", String(10)),
+    Column("valid_to", String(10)),
+    Column("contact", String(300)),
+    Column("remarks", Text),
+    Column("attachment_id", Integer, ForeignKey("attachments.id")),
+    Column("changed_at", Ms, nullable=False),
+    Column("changed_by", String(80), nullable=False),
+)
+
+# What registering takes at a carrier, and what it refuses.
+registration_rules = Table(
+    "registration_rules",
+    metadata,
+    Column("carrier", String(40), primary_key=True),
+    Column("lead_days", Integer, nullable=False),
+    Column("needs_template", Boolean, nullable=False),
+    Column("forbidden_words", JSON, nullable=False),
+    Column("changed_at", Ms, nullable=False),
+    Column("changed_by", String(80), nullable=False),
+)
+
+# Why a campaign goes out although the register says that a carrier would refuse it.
+register_overrides = Table(
+    "register_overrides",
+    metadata,
+    new_id(),
+    Column("campaign_id", Integer, ForeignKey("campaigns.id"), nullable=False, index=True),
+    Column("findings", JSON, nullable=False),  # hashes of exactly what was overridden
+    Column("reason", Text, nullable=False),
+    Column("at", Ms, nullable=False),
+    Column("by", String(80), nullable=False),
 )
 
 # Activities that an addressee reports: rows of channel, pieces, reach, link.

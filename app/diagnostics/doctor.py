@@ -109,6 +109,10 @@ _STOPPED = {
     "link": "the settings of a link now change its text in a different way from when it was approved. Put "
     "them back, or run `loa campaign sign`; then `loa run resume`.",
 }
+_CLAIMED = (
+    "Link {} counts receipts as proof of the handset, and nobody is named who said so. Set "
+    "receipt_level_source and receipt_level_on in its settings, or receipt_level to operator."
+)
 _ASSUMED = (
     "Link {} does not state what its receipts prove, so they count as proof of the operator's centre. Set "
     'receipt_level = "operator", or "handset" if the contract guarantees receipts from the handset.'
@@ -162,6 +166,8 @@ def wiring(settings: Settings) -> Iterator[Symptom]:
     for name, link in settings.links.items():
         if link.assumes_receipt_level:
             yield Symptom("links", True, _ASSUMED.format(name), note=True)
+        if link.claims_handset:
+            yield Symptom("links", True, _CLAIMED.format(name), note=True)
     if not settings.links:
         yield Symptom("links", False, "No link is configured, so nothing can be sent. See loa.example.toml.")
 

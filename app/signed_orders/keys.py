@@ -111,7 +111,6 @@ class EndBody(StrictBody):
 @operation(
     "GET /v1/signing-keys",
     roles=EVERYBODY,
-    tag=TAG,
     command="signing-key list",
     columns=(
         "kid",
@@ -129,7 +128,7 @@ def list_signing_keys(tx: Transaction) -> list[SigningKey]:
     return [_view(tx.connection, row) for row in _rows(tx.connection, tx.who)]
 
 
-@operation("GET /v1/signing-keys/published", roles=EVERYBODY, tag=TAG, command="signing-key publish")
+@operation("GET /v1/signing-keys/published", roles=EVERYBODY, command="signing-key publish")
 def publish_signing_keys(tx: Transaction) -> KeySet:
     """Publish the public keys in force as a JWK Set; an operator gets the agency's and its carrier's."""
     in_force = [row for row in _rows(tx.connection, tx.who) if _state(tx.connection, row) == "active"]
@@ -139,7 +138,6 @@ def publish_signing_keys(tx: Transaction) -> KeySet:
 @operation(
     "POST /v1/signing-keys",
     roles=SENDERS,
-    tag=TAG,
     command="signing-key register",
     audit="registered {subject}",
     done="The key {kid} is registered. It counts once another person has approved it.",
@@ -174,7 +172,6 @@ def register_signing_key(tx: Transaction, body: KeyBody) -> SigningKey:
 @operation(
     "POST /v1/signing-keys/{kid}/approve",
     roles=APPROVERS,
-    tag=TAG,
     command="signing-key approve",
     audit="approved {subject}",
     done="The key {kid} is approved. What it signs is taken from now on.",
@@ -213,7 +210,6 @@ def approve_signing_key(tx: Transaction, kid: Kid, body: FingerprintBody) -> Sig
 @operation(
     "POST /v1/signing-keys/{kid}/revoke",
     roles=SENDERS,
-    tag=TAG,
     command="signing-key revoke",
     audit="revoked {subject}",
     done="The key {kid} is revoked. What it signs is refused from now on.",
@@ -233,7 +229,6 @@ def revoke_signing_key(tx: Transaction, kid: Kid, body: RevokeBody) -> SigningKe
 @operation(
     "POST /v1/signing-keys/{kid}/end",
     roles=SENDERS,
-    tag=TAG,
     command="signing-key end",
     audit="set the end of {subject}",
     done="The key {kid} ends at {ends_at}.",

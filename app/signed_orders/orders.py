@@ -25,9 +25,11 @@ from app.reports.forms import letterhead
 from app.reports.forms.letterhead import POLICE
 from app.security.roles import EVERYBODY
 from app.signed_orders import formats, keys, loa_carrier
-from app.signed_orders.keys import APPROVERS, TAG
+from app.signed_orders.keys import APPROVERS
 from app.signed_orders.loa_carrier import ORDER, Refused, Signed, moment
 from carriers.phrases import Phrase
+
+TAG = keys.TAG
 
 RunId = Annotated[int, Interval(ge=1, le=LARGEST), Exact]
 _OPEN_DAYS = 90  # how long an order without an end of sending and without a deadline is valid
@@ -79,7 +81,6 @@ class WithdrawBody(StrictBody):
 @operation(
     "GET /v1/runs/{run_id}/orders",
     roles=EVERYBODY,
-    tag=TAG,
     command="order list",
     columns=("number", "kind", "issued_at", "issued_by", "valid_until", "replaces", "sha256"),
 )
@@ -89,7 +90,7 @@ def list_orders(tx: Transaction, run_id: RunId) -> list[SignedOrder]:
     return issued(tx.connection, run_id)
 
 
-@operation("GET /v1/runs/{run_id}/orders/signed", roles=EVERYBODY, tag=TAG, command="order get")
+@operation("GET /v1/runs/{run_id}/orders/signed", roles=EVERYBODY, command="order get")
 def get_signed_order(tx: Transaction, run_id: RunId) -> SignedDocument:
     """Get the document that was signed last for a run: its order, or the withdrawal of it."""
     tx.headers["Content-Disposition"] = f'attachment; filename="loa-run-{run_id}-order.json"'
@@ -111,7 +112,6 @@ def get_signed_order(tx: Transaction, run_id: RunId) -> SignedDocument:
 @operation(
     "POST /v1/runs/{run_id}/orders",
     roles=APPROVERS,
-    tag=TAG,
     command="order issue",
     audit="signed an order for {subject}",
     done="The order {number} is signed. The carrier may fetch it.",
@@ -138,7 +138,6 @@ def issue_order(tx: Transaction, run_id: RunId, body: IssueBody) -> SignedOrder:
 @operation(
     "POST /v1/runs/{run_id}/orders/withdraw",
     roles=APPROVERS,
-    tag=TAG,
     command="order withdraw",
     audit="withdrew the order for {subject}",
     done="The withdrawal {number} is signed. Tell the carrier, and let it fetch the withdrawal.",

@@ -25,16 +25,17 @@ from app.database.connection import shared_ms
 from app.database.models import directives as letters
 from app.database.models import exported_results, received_orders
 from app.operations import Transaction, operation
-from app.reports.build import carrier_report
+from app.reports.counting import carrier_report
 from app.reports.figures.figures import CarrierReport, Figures
 from app.security.roles import SENDERS, Role
 from app.signed_orders import formats, keys, loa_carrier
-from app.signed_orders.keys import TAG as TAG  # as the application names the routes
 from app.signed_orders.loa_carrier import FAILED, ORDER, PROVES, RESULT, Refused, Signed, moment
 from app.signed_orders.orders import DocumentSignature, RunId, SignedDocument
 from app.signed_orders.results import ResultBody
 from carriers import text as sms
 from carriers.contract import ReceiptLevel
+
+TAG = keys.TAG
 
 _AUTHORS = frozenset({Role.ADMIN, Role.APPROVER})
 _OVER = (RunState.CANCELLED, RunState.CANCELLING, RunState.SENT, RunState.FINISHED)
@@ -68,7 +69,6 @@ class ExportBody(StrictBody):
 @operation(
     "POST /v1/received-orders",
     roles=_AUTHORS,
-    tag=TAG,
     action="order.receive",
     audit="received an order: {subject}",
     status=201,
@@ -103,7 +103,6 @@ def receive_order(tx: Transaction, body: OrderBody) -> ReceivedOrder:
 @operation(
     "POST /v1/runs/{run_id}/exported-results",
     roles=SENDERS,
-    tag=TAG,
     action="result.export",
     audit="signed a result of {subject}",
     status=201,

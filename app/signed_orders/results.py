@@ -32,10 +32,11 @@ from app.reports.intake import statement_service
 from app.reports.intake.statement_input import EXCLUDED, REASONS, PaperClaim, StatementInput
 from app.security.roles import EVERYBODY, Role
 from app.signed_orders import formats, keys, loa_carrier, orders
-from app.signed_orders.keys import TAG
 from app.signed_orders.loa_carrier import COUNTS, RESULT, WITHHELD, Refused, Signed, moment
 from app.signed_orders.orders import RunId
 from carriers.contract import ReceiptLevel
+
+TAG = keys.TAG
 
 _CORRECTS = "Số liệu có chữ ký số của doanh nghiệp."  # where unsigned figures were stated before
 LATE_DAYS = 180  # after its order's validity a result is not taken any more
@@ -74,7 +75,6 @@ class SignedResult:
 @operation(
     "GET /v1/runs/{run_id}/results",
     roles=EVERYBODY,
-    tag=TAG,
     command="result list",
     columns=("version", "statement", "order", "final", "taken_at", "taken_by", "kid", "sha256"),
 )
@@ -87,7 +87,6 @@ def list_results(tx: Transaction, run_id: RunId) -> list[SignedResult]:
 @operation(
     "POST /v1/runs/{run_id}/results",
     roles=_TAKERS,
-    tag=TAG,
     action="result.take",
     audit="took a signed result of {subject}",
     status=201,

@@ -125,11 +125,6 @@ class AccessOperations:
         )
 
     @Operation
-    def sign_out_user(self, name: str) -> Call[None]:
-        """End all sessions of a user at once."""
-        return Call(method="POST", path=place("/v1/users/{}/sign-out", name), answer=None)
-
-    @Operation
     def list_users(self) -> Call[list[Person]]:
         """List all users, disabled ones too."""
         return Call(method="GET", path="/v1/users", answer=list[Person])
@@ -165,6 +160,19 @@ class AccessOperations:
             path=place("/v1/users/{}/password", name),
             answer=None,
             json=given(password=password),
+        )
+
+    @Operation
+    def sign_out_user(
+        self, name: str, *, if_match: str | None = None, idempotency_key: str | None = None
+    ) -> Call[None]:
+        """End all sessions of a user at once."""
+        return Call(
+            method="POST",
+            path=place("/v1/users/{}/sign-out", name),
+            answer=None,
+            key=idempotency_key or new_key(),
+            headers=given(**{"If-Match": if_match}),
         )
 
     @Operation

@@ -9,7 +9,7 @@ from fastapi import Response
 from app.api.dependencies import Routes
 from app.operations import OPERATIONS
 from app.security.roles import may
-from app.signed_orders import keys
+from app.signed_orders import keys, orders
 from app.web import query_params
 from app.web.operation_forms import add_forms
 from app.web.rendering import FormState, PageRequest, Visit, render
@@ -47,8 +47,5 @@ def _keys(visit: PageRequest, entered: FormState, kid: str = "") -> Response:
     return render(visit, "signing_keys.html", entered.status, entered=entered, **values)
 
 
-add_forms(
-    router,
-    keys.TAG,  # of orders as well, whose forms are on the run's page
-    again=dict.fromkeys(("register_signing_key", "approve_signing_key", "revoke_signing_key"), _keys),
-)
+add_forms(router, keys, again=_keys)
+add_forms(router, orders)  # whose forms are on the run's page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def test_under_a_server_nothing_happens_here(
     monkeypatch.setattr("sys.stdin", open(folder / "list.csv", encoding="utf-8"))  # noqa: SIM115
     with refusing() as port:
         monkeypatch.setenv("LOA_SERVER", f"http://127.0.0.1:{port}")
-        command = spoken.split() if spoken else [*words, *ARGUMENTS.get(words, "").split()]
+        command = shlex.split(spoken) if spoken else [*words, *ARGUMENTS.get(words, "").split()]
         status, said = refused(monkeypatch, capsys, *command)
     common.server = None
     assert status == 1, said

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -95,7 +96,7 @@ def test_each_command_asks_the_server_for_its_operation(server: str, asked: set[
     for operation, command in parity.COMMANDS.items():
         asked.clear()
         try:
-            told = said("--server", server, *command.split())
+            told = said("--server", server, *shlex.split(command))
         except AppError as refused:  # by the server, which is enough
             told = str(refused)
         if operation not in asked:
