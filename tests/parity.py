@@ -111,6 +111,10 @@ NO_ACT = {
     **dict.fromkeys(("get_webhook", "get_webhook_token", "post_webhook", "post_webhook_token"), _CARRIERS),
     **dict.fromkeys(("return_statement_form", "return_report_form"), _FILE),
     "keep_attachment": "a scan is handed in with what it proves, by a program or a command",
+    **dict.fromkeys(
+        ("receive_order", "export_result"), "files of a carrier's own Loa, by the command or its programs"
+    ),
+    "end_signing_key": "an end that a contract sets beforehand; `loa signing-key end`",
     "preview_text": "the compose page shows it as one types",
 }
 # Acts of pages that are no operation.

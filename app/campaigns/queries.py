@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, false, func, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, false, func, select
 
 from app.campaigns import budgets, carrier_audience, follow_ups, optimistic_lock
 from app.campaigns.budgets import BudgetStatus
@@ -245,9 +245,11 @@ class WantedCampaigns:
     operator: str | None = None
     directive_id: int | None = None
     since: datetime | None = None
+    also: ColumnElement[bool] | None = None
 
     def of(self, query: Select[Any]) -> Select[Any]:
         c = campaigns.c
+        query = query if self.also is None else query.where(self.also)
         for column, value in ((c.state, self.state), (c.directive_id, self.directive_id)):
             query = query if value is None else query.where(column == value)
         if self.operator is not None and self.carrier not in (None, self.operator):
@@ -270,9 +272,13 @@ COLUMNS = ListColumns(
 
 
 def campaigns_listed(
-    connection: Connection, asked: ListRequest | int, limit: int, wanted: WantedCampaigns = WantedCampaigns()
+    connection: Connection,
+    asked: ListRequest | int,
+    limit: int,
+    wanted: WantedCampaigns = WantedCampaigns(),
+    columns: ListColumns = COLUMNS,
 ) -> ListPart[Campaign]:
-    return part(connection, wanted.of(select(campaigns)), COLUMNS, asked, limit).of(_campaign)
+    return part(connection, wanted.of(select(campaigns)), columns, asked, limit).of(_campaign)
 
 
 def run(connection: Connection, run_id: int, operator: str | None = None) -> RunSummary:

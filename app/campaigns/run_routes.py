@@ -118,10 +118,10 @@ _EVENT = {
 }
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "`progress` with the figures, `state` when it changes, `end` when it is over",
+        "description": "`progress` with the figures, `state` when it changes, `end` when the run ends",
         "content": {event_streams.MEDIA_TYPE: {"schema": _EVENT, "example": _EXAMPLE}},
     },
-    204: {"description": "It is over, and you have its last event"},
+    204: {"description": "The run has ended, and you have its last event"},
 }
 _OPTIONS: dict[str, Any] = {"response_class": StreamingResponse, "responses": _STREAM}
 

@@ -38,6 +38,7 @@ from app.ledger.contract import SLOWEST
 from app.operations import OfCarrier, Paging, Since, Transaction, operation
 from app.security import audit
 from app.security.roles import AUTHORS, EVERYBODY, SENDERS, WORKERS
+from app.sender_names.checks import require_registered
 from carriers.phrases import join
 
 TAG = "runs"
@@ -182,6 +183,8 @@ def _along_with(connection: Connection, verb: Verb, run: Record, at_ms: int, sta
             if stated:
                 _check_begun(at_ms, decision.at)
             lifecycle.check_window_ahead(campaign, at_ms)
+            if not stated:  # else the carrier has begun already, and that is recorded
+                require_registered(connection, campaign, {run.carrier})
             return {"started_at": at_ms}
         case Verb.RESUME:
             campaign = optimistic_lock.campaign(connection, run.campaign_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,7 +14,7 @@ from app.core.errors import Invalid
 from app.core.masking import escaped
 from app.directives import notices as notices  # its operations
 from app.directives import status as deadlines  # noqa: F401
-from app.reports.build import unique_reach
+from app.reports.counting import unique_reach
 
 app = typer.Typer(no_args_is_help=True, help="The official letters that the work is based on.")
 
@@ -24,7 +24,7 @@ def create(
     number: Annotated[str, typer.Argument(help="As on the document, for example 303/CAT-PA05.")],
     issued_on: Annotated[str, typer.Option(help="Its date, for example 2024-01-29.")],
     issuer: Annotated[str, typer.Option(help="Who issued it.")],
-    subject: Annotated[str, typer.Option(help="What it is about.")],
+    subject: Annotated[str, typer.Option(help="The subject.")],
     report_deadline: Annotated[
         str | None, typer.Option(help="When reports are due, with a time zone.")
     ] = None,
@@ -76,8 +76,30 @@ def status(directive_id: Number, as_json: Json = False) -> None:
     for run in found.runs:
         for warning in run.warnings:
             typer.echo(alarm(escaped(f"! run {run.run_id} ({run.carrier}): {warning}")))
+    if found.ready is not None:
+        typer.echo(_READY[str(found.ready)])
+    for need in found.registrations:
+        line = escaped(f"- {need.carrier}: {need.what} ({need.campaign}); {_by_when(need)}")
+        typer.echo(alarm(line) if need.late else line)
     for each in found.missing:
         typer.echo(escaped(f"- {each.who}: {each.what}{' (quá hạn)' if each.late else ''}"))
+
+
+_READY = {
+    "yes": "Gửi đúng ngày: được.",
+    "missing": "Gửi đúng ngày: được, nếu kịp có đủ những mục sau:",
+    "no": "Gửi đúng ngày: KHÔNG kịp, vì:",
+}
+
+
+def _by_when(need: Any) -> str:
+    """Say by when a registration must be asked for, or when it should be there."""
+    lead = f"thường mất {need.lead_days} ngày"
+    if need.expected_on is not None:
+        return f"{lead}, dự kiến có ngày {need.expected_on:%d/%m/%Y}{' (muộn)' if need.late else ''}"
+    if need.ask_by is None:
+        return lead
+    return f"{lead}, đề nghị chậm nhất ngày {need.ask_by:%d/%m/%Y}{' (đã qua)' if need.late else ''}"
 
 
 @app.command()

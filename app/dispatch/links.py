@@ -20,7 +20,7 @@ from app.dispatch.link_store import RESTORED
 from app.observability import link_status
 from app.operations import ByName, Transaction, operation
 from app.security.roles import EVERYBODY, SENDERS
-from carriers.contract import Halted
+from carriers.contract import Halted, ReceiptLevel
 
 TAG = "dispatch"
 
@@ -32,7 +32,8 @@ class LinkView:
     health: connected, waiting (no answer has come for a while), probing (no answers come, so single messages
     ask), refusing (every answer is "not now"), lost, untried, closed (no process has it open) or left (the
     settings no longer name it); lost_since: also since when no process has it; refusal: why it was last
-    refused or lost; remark: what to look at.
+    refused or lost; remark: what to look at. receipt_level: what its receipts prove; level_source: who said
+    so.
     """
 
     id: int
@@ -55,6 +56,9 @@ class LinkView:
     refusing_since: datetime | None
     waiting_since: datetime | None
     processes: int
+    receipt_level: str
+    level_source: str | None
+    level_source_on: str | None
 
 
 class HaltBody(StrictBody):
@@ -154,6 +158,9 @@ def _view(row: Row[Any], status: link_status.LinkStatus) -> LinkView:
         _moment(status.refusing_since),
         _moment(status.waiting_since),
         status.processes,
+        ReceiptLevel(row.receipt_level).name.lower(),
+        row.level_source,
+        row.level_source_on,
     )
 
 

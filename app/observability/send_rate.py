@@ -13,17 +13,25 @@ from app.database.models import run_counts, runs, tallies
 
 EVERY_MS = 5_000
 SPAN_MS = 60_000  # what "now" means
+_SPANS_MS = (SPAN_MS, 5 * SPAN_MS, 15 * SPAN_MS)  # over which a rate is averaged, to say how much it varies
+_GAP_MS = 2 * SPAN_MS  # without counts: the run was paused, or nobody measured
 MINUTES = 60  # of which one count each is kept
 _KEPT_MS = MINUTES * 60_000 + EVERY_MS
+_SURE_MS = 15_000  # a rate over less varies too much
 _STALE_MS = 30_000  # older counts mean that nobody is measuring
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Recent output. segments_per_second: None before the second count; over_ms: period measured."""
+    """Recent output. segments_per_second: None before the second count; over_ms: period measured.
+
+    slowest, fastest: of the averages over the last minute, five minutes and quarter of an hour.
+    """
 
     segments_per_second: float | None
     over_ms: int
+    slowest: float | None = None
+    fastest: float | None = None
 
     @property
     def still(self) -> bool:
@@ -74,25 +82,67 @@ def measured(connection: Connection, run_ids: Collection[int], now: int | None =
     """Return what these runs send, of those that are measured; now: shared_ms, if the caller has read it."""
     now = now or shared_ms(connection)
     looks: dict[int, list[tuple[int, int]]] = {}
-    given = {"runs": list(run_ids), "since": now - SPAN_MS - EVERY_MS, "until": _NO_END}
+    given = {"runs": list(run_ids), "since": now - _SPANS_MS[-1] - EVERY_MS, "until": _NO_END}
     for run_id, at, segments in connection.execute(_COUNTS, given).all():
         looks.setdefault(run_id, []).append((at, segments))
-    return {run_id: _speed(found) for run_id, found in looks.items() if now - found[-1][0] <= _STALE_MS}
+    return {
+        run_id: _measured(found, now) for run_id, found in looks.items() if now - found[-1][0] <= _STALE_MS
+    }
+
+
+_RUNS = (
+    select(runs.c.id, runs.c.started_at, runs.c.ended_at, func.coalesce(func.sum(tallies.c.segments), 0))
+    .outerjoin(tallies, (tallies.c.run_id == runs.c.id) & tallies.c.state.in_(SENT))
+    .where(runs.c.id.in_(bindparam("runs", expanding=True)))
+    .group_by(runs.c.id, runs.c.started_at, runs.c.ended_at)
+)
 
 
 def by_minute(connection: Connection, run_ids: Collection[int], now: int | None = None) -> list[int]:
-    """Return the SMS parts that these runs have sent in each of the last MINUTES, oldest first."""
+    """Return the SMS parts that these runs have sent in each of the last MINUTES, oldest first.
+
+    From a run's start, where nothing is sent, over its counts to what it has sent by its end, or by now.
+    """
     now = now or shared_ms(connection)
-    begin, found, before = now - _KEPT_MS, [0] * MINUTES, dict[int, int]()
+    begin, found = now - _KEPT_MS, [0] * MINUTES
     given = {"runs": list(run_ids), "since": begin, "until": now}
+    looks: dict[int, list[tuple[int, int]]] = {}
     for run_id, at, segments in connection.execute(_COUNTS, given).all():
-        minute = min((at - begin) * MINUTES // _KEPT_MS, MINUTES - 1)
-        found[minute] += max(segments - before.get(run_id, segments), 0)
-        before[run_id] = segments
+        looks.setdefault(run_id, []).append((at, segments))
+    for run_id, started, ended, sent in connection.execute(_RUNS, given).all():
+        end = now if ended is None else min(ended, now)
+        known = looks.get(run_id, [])
+        if end < begin:
+            continue
+        if started is not None and started >= begin:
+            known = [(started, 0), *known]
+        elif not known:
+            continue
+        before = known[0][1]
+        for at, segments in [*known[1:], (max(end, known[-1][0]), int(sent))]:
+            minute = min((at - begin) * MINUTES // _KEPT_MS, MINUTES - 1)
+            found[minute] += max(segments - before, 0)
+            before = segments
     return found
 
 
+def _measured(looks: list[tuple[int, int]], now: int) -> Measured:
+    gaps = [n for n in range(1, len(looks)) if looks[n][0] - looks[n - 1][0] > _GAP_MS]
+    looks = looks[gaps[-1] :] if gaps else looks
+    first, *others = (_speed([each for each in looks if each[0] >= now - of - EVERY_MS]) for of in _SPANS_MS)
+    rates = [
+        each.segments_per_second
+        for each in (first, *others)
+        if each.segments_per_second and each.over_ms >= _SURE_MS
+    ]
+    return Measured(
+        first.segments_per_second, first.over_ms, min(rates, default=None), max(rates, default=None)
+    )
+
+
 def _speed(looks: list[tuple[int, int]]) -> Measured:
+    if not looks:
+        return NOTHING
     (begun, before), (ended, after) = looks[0], looks[-1]
     over = ended - begun
     # A decrease means that unknown messages were requeued; that is not a rate.

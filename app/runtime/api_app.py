@@ -43,6 +43,9 @@ from app.reports import routes as reports
 from app.reports.intake import external_activity_routes as outreach
 from app.reports.intake import routes as intake
 from app.security.authorization import cookie_name
+from app.sender_names import checks, refusals, register
+from app.signed_orders import keys as signing_keys
+from app.signed_orders import orders, received, results
 from app.text_verification import routes as genuine
 from app.text_verification.sent_texts import VerificationService
 from app.web import routers
@@ -78,6 +81,8 @@ ROUTERS: list[Routes] = [
     inbound.router,
     session_routes.router,
     operation_routes.routes(people, keys),
+    operation_routes.routes(refusals, register, checks),
+    operation_routes.routes(signing_keys, orders, results, received),
     *routers.ROUTERS,
 ]
 

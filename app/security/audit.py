@@ -325,9 +325,9 @@ def _said_of(row: Row[Any], begin: Anchor) -> dict[str, Any] | None:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Audit rows to find: by exact person, by prefix of action and subject, and since <= at < until.
+    """Audit rows to find: by exact person, prefix of action, subject, and since <= at < until.
 
-    "" or 0 for any.
+    subject: one thing, such as campaign/1, or the beginning of a kind, such as campaign. "" or 0 for any.
     """
 
     who: str = ""
@@ -339,8 +339,11 @@ class AuditFilter:
     def of(self, query: Select[Any]) -> Select[Any]:
         c = audit.c
         query = query.where(c.who == self.who) if self.who else query
-        for column, begin in ((c.action, self.action), (c.subject, self.subject)):
-            query = query.where(column.startswith(begin, autoescape=True)) if begin else query
+        query = query.where(c.action.startswith(self.action, autoescape=True)) if self.action else query
+        if self.subject.partition("/")[2]:
+            query = query.where(c.subject == self.subject)
+        elif self.subject:
+            query = query.where(c.subject.startswith(self.subject, autoescape=True))
         query = query.where(c.at >= self.since_ms) if self.since_ms else query
         return query.where(c.at < self.until_ms) if self.until_ms else query
 

@@ -27,7 +27,8 @@ CSRF_FIELD = "csrf"
 OWED = "loa_csrf_owed"  # key in a request's scope: the session whose token the upload must still repeat
 # Forms with a file. app/api/uploads.py checks their token before it reads the file.
 _STREAMED = frozenset(
-    f"{PAGE_DOES}{name}" for name in ("upload_batch", "upload_receipt_file", "keep_signed_paper")
+    f"{PAGE_DOES}{name}"
+    for name in ("upload_batch", "upload_receipt_file", "keep_signed_paper", "set_sender_name_paper")
 )
 # A screen on a wall has no session that could end at night: a key in this cookie opens these pages alone.
 WALL = "loa_wall"

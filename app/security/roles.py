@@ -72,10 +72,11 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     ),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "list_acts verify_audit"),
     # Pages that read. page_do_<operation> is for the roles of that operation.
-    (EVERYBODY, "page_overview page_overview_events page_second_factor"),
+    (EVERYBODY, "page_overview page_overview_events page_second_factor page_search page_search_words"),
     (frozenset(Role), "page_wall page_wall_events"),
     (EVERYBODY, "page_campaigns page_campaign page_campaign_events page_batch page_delivery page_links"),
-    (EVERYBODY, "page_run page_run_events page_unknown page_rejected"),
+    (EVERYBODY, "page_sender_names page_sender_name"),
+    (EVERYBODY, "page_run page_run_events page_unknown page_rejected page_signing_keys"),
     (EVERYBODY, "page_reports page_run_report page_campaign_report page_frozen_report"),
     (OFFICE, "page_directive_report"),
     (EVERYBODY, "page_batches page_texts page_directives page_directive page_receipts"),

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
+from functools import lru_cache
+from pathlib import Path
 
 from app.core import areas, clock
+from app.core.config import Settings
 from app.core.states import BatchState, CampaignState, LinkState, RunState
 from app.reports.figures.carrier_statement import FigureSource
-from app.reports.figures.figures import FIGURES
+from app.reports.figures.figures import FIGURES, MAIN, OUTCOMES
 from app.reports.figures.labels import network
+from app.reports.forms import letterhead
 from app.security.roles import Role
+from app.web.stages import Stage
 from app.web.translations import Said, say
 from carriers.contract import ReceiptLevel
 
@@ -33,6 +38,15 @@ def figure(key: str) -> Said:
     return Said(FIGURES[key].english)
 
 
+# The parts of a bar, those sent first, with their words.
+BAR = {key: Said(FIGURES[key].bar) for key in (*OUTCOMES, "waiting")}
+
+
+def main_figures(speaker: Callable[[Said], str]) -> list[str]:
+    """Return the heads of the main figures, as the page says them."""
+    return [speaker(figure(key)) for key in MAIN]
+
+
 # By value: equal values share one label.
 STATES: dict[str, Said] = {
     BatchState.IMPORTING: say("being read"),
@@ -52,10 +66,16 @@ STATES: dict[str, Said] = {
     RunState.FINISHED: say("finished"),
     RunState.CANCELLED: say("cancelled"),
     LinkState.HALTED: say("halted"),
+    Stage.LINK_DOWN: say("link down"),
+    Stage.SUSPENDED: say("paused itself"),
+    Stage.WAITS_FOR_HOURS: say("waits for its hours"),
 }
 # CSS tone of a state's badge; others are plain.
 TONES: dict[str, str] = {
     RunState.RUNNING: "busy",
+    Stage.LINK_DOWN: "bad",
+    Stage.SUSPENDED: "bad",
+    Stage.WAITS_FOR_HOURS: "wait",
     BatchState.IMPORTING: "busy",
     CampaignState.SUBMITTED: "wait",
     RunState.PAUSED: "wait",
@@ -133,6 +153,16 @@ _OTHER = (say("This did not work"), say("See the message below, or ask your admi
 
 def problem(slug: str, status: int) -> tuple[Said, Said]:
     return PROBLEMS.get(slug) or (_LATER if status == 503 else _OTHER)
+
+
+def agency(settings: Settings) -> str:
+    """Return the agency's name as on its papers."""
+    return _agency(settings.letterheads, clock.local(clock.now()).date())
+
+
+@lru_cache(maxsize=8)
+def _agency(letterheads: Path | None, on: date) -> str:
+    return letterhead.load(letterheads).of(letterhead.POLICE, on).agency
 
 
 def places(codes: Iterable[str]) -> str:

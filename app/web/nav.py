@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from app.core.states import CampaignState, RunState
 from app.database.models import campaigns, runs
 from app.security.principal import Caller
-from app.security.roles import may
+from app.security.roles import Role, may
 from app.security.tenant_scope import own_campaigns
 from app.web.translations import Said, say
 
@@ -54,7 +54,9 @@ GROUPS = (
         say("Carriers"),
         (
             NavEntry("page_links", "/links", say("Links")),
+            NavEntry("page_sender_names", "/sender-names", say("Sender names")),
             NavEntry("page_receipts", "/receipts", say("Receipts")),
+            NavEntry("page_signing_keys", "/signing-keys", say("Signing keys")),
         ),
     ),
     NavGroup(
@@ -68,6 +70,32 @@ GROUPS = (
         ),
     ),
 )
+
+# What somebody does first in an empty Loa, by role.
+STEPS: dict[str, tuple[NavEntry, ...]] = {
+    Role.ADMIN: (
+        NavEntry(
+            "page_new_directive", "/directives/new", say("Enter the letter: number, date, issuer, deadline")
+        ),
+        NavEntry("page_new_batch", "/batches/new", say("Upload a list of subscribers for each carrier")),
+        NavEntry("page_compose", "/compose", say("Compose the campaign, and submit it to the approver")),
+    ),
+    Role.APPROVER: (
+        NavEntry("page_second_factor", "/second-factor", say("Set up your second factor")),
+        NavEntry("page_texts", "/texts", say("Read the texts that campaigns may use")),
+        NavEntry("page_approvals", "/approvals", say("Decide on campaigns as soon as they are submitted")),
+    ),
+    Role.OPERATOR: (
+        NavEntry("page_links", "/links", say("Look whether your carrier's links are at work")),
+        NavEntry("page_new_batch", "/batches/new", say("Upload your carrier's list of subscribers")),
+        NavEntry("page_overview", "/", say("Start the run here once it is approved")),
+    ),
+    Role.AUDITOR: (
+        NavEntry("page_audit", "/audit", say("See who has done what")),
+        NavEntry("page_audit_verification", "/audit/verification", say("Verify the audit's chain")),
+        NavEntry("page_reports", "/reports", say("Find reports here once something is sent")),
+    ),
+}
 
 
 def groups(who: Caller | None) -> list[NavGroup]:

@@ -40,6 +40,8 @@ from app.web.translations import DEFAULT, LANGUAGES, Said, Speaker, catalogue
 
 NOTHING = numbers.NOTHING
 _DATE = {"vi": "dd/MM/yyyy", "en": "d MMM yyyy"}
+_TO = "\u00a0–\u00a0"
+_THIS_YEAR = {"vi": "dd/MM", "en": "d MMM"}
 
 
 # A page has hundreds of numbers, most of them small and the same; formatting one takes 50 µs.
@@ -59,9 +61,9 @@ def rate(number: float | None, language: str) -> str:
 
 
 def percent(ratio: float | None, language: str) -> str:
-    """0.925 -> 92,5 %; never rounded to 100 % or 0 %, which would claim all or nothing."""
-    said = numbers.percent(ratio)
-    return said if language == "vi" else said.replace(",", ".").replace(" ", "")
+    """0.925 -> 92,5%; never rounded to 100% or 0%, which would claim all or nothing."""
+    said = numbers.percent(ratio).replace("\u00a0", "")
+    return said if language == "vi" else said.replace(",", ".")
 
 
 def day(at: date | datetime | None, language: str) -> str:
@@ -73,18 +75,36 @@ def day(at: date | datetime | None, language: str) -> str:
 
 
 @lru_cache(_KNOWN)
-def _date(on: date, language: str) -> str:
-    return str(format_date(on, _DATE[language], language))
+def _date(on: date, language: str, *, year: bool = True) -> str:
+    return str(format_date(on, (_DATE if year else _THIS_YEAR)[language], language))
 
 
 def moment(at: datetime | None, language: str) -> str:
-    """16:40 29/01/2024; a dash for None."""
-    return NOTHING if at is None else f"{clock.local(at):%H:%M} {day(at, language)}"
+    """16:40 29/01/2024, without the day where it is today, else without this year; a dash for None."""
+    return NOTHING if at is None else f"{clock.local(at):%H:%M}{_of_day(at, language)}"
+
+
+def span(ends: tuple[datetime, datetime] | None, language: str) -> str:
+    """15:10 to 16:00, one moment where both read alike; a dash for None."""
+    if ends is None:
+        return NOTHING
+    first, last = (moment(at, language) for at in ends)
+    if first == last:
+        return last
+    first = first.partition(" ")[0] if first.partition(" ")[2] == last.partition(" ")[2] else first
+    return f"{first}{_TO}{last}"
 
 
 def second(at: datetime | None, language: str) -> str:
-    """16:40:05 29/01/2024; a dash for None."""
-    return NOTHING if at is None else f"{clock.local(at):%H:%M:%S} {day(at, language)}"
+    """16:40:05 29/01/2024, as short as `moment`; a dash for None."""
+    return NOTHING if at is None else f"{clock.local(at):%H:%M:%S}{_of_day(at, language)}"
+
+
+def _of_day(at: datetime, language: str) -> str:
+    on, today = clock.local(at).date(), clock.local(clock.now()).date()
+    if on == today:
+        return ""
+    return f" {_date(on, language)}" if on.year != today.year else f" {_date(on, language, year=False)}"
 
 
 def hour(at: datetime | None, language: str) -> str:
@@ -152,6 +172,11 @@ class PageRequest:
         return self.request.url.path
 
     @property
+    def todo(self) -> int:
+        """How much waits for the caller."""
+        return sum(self.counts.values())
+
+    @property
     def address(self) -> str:
         """Path and query, to return to this page."""
         query = self.request.url.query
@@ -216,6 +241,10 @@ class FormData:
         """Return the field without surrounding blanks."""
         return self.raw(name).strip()
 
+    def renamed(self, name: str, other: str) -> FormData:
+        """Return the form with this field under another name."""
+        return FormData({other if each == name else each: values for each, values in self.lists.items()})
+
     def all(self, name: str) -> list[str]:
         """Return all values of a repeated field, such as checkboxes."""
         return self.lists.get(name, [])
@@ -254,7 +283,8 @@ def refused(error: AppError, fields: FormData, *secret: str) -> FormState:
 
 def above(error: AppError) -> FormState:
     """Return an empty form with an error that belongs to none of its fields above it."""
-    return FormState(sentences=[error.detail], slug=error.slug, status=error.status)
+    sentences = list(dict.fromkeys(sentence for _, sentence in error.faults)) or [error.detail]
+    return FormState(sentences=sentences, slug=error.slug, status=error.status)
 
 
 # Responses
@@ -323,8 +353,12 @@ def _templates(language: str) -> Environment:
         "languages": LANGUAGES,
         "asset": assets.address,
         "whole": whole,
+        "printed": lambda at: f"{clock.local(at):%H:%M} {day(at, speaker.language)}",
         "names": display_names,
         "nav": nav.groups,
+        "steps": nav.STEPS,
+        "crest_of": assets.crest,
+        "agency_of": display_names.agency,
         "may": may,
         "now": clock.now,
         "COUNTED": listing.COUNTED,
@@ -337,6 +371,7 @@ def _templates(language: str) -> Environment:
         percent,
         day,
         moment,
+        span,
         second,
     ):
         made.filters[each.__name__] = partial(each, language=speaker.language)

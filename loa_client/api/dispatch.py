@@ -108,6 +108,9 @@ class LinkView:
     refusing_since: datetime | None
     waiting_since: datetime | None
     processes: int
+    receipt_level: str
+    level_source: str | None
+    level_source_on: str | None
 
 
 class DispatchOperations:

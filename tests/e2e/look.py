@@ -15,7 +15,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 SCREENS = Path(__file__).parents[2] / "build" / "screens"
 WIDTHS = {1920: 1080, 1440: 900, 1366: 768, 1280: 800, 1024: 768, 390: 844}
 PICTURED = (1440, 1024, 390)
-MOST_BYTES, MOST_REQUESTS, MOST_HIGH = 100_000, 5, 4_000
+MOST_BYTES, MOST_REQUESTS, MOST_HIGH = 150_000, 6, 4_000
 _EVERYTHING: dict[str, Any] = {"resultTypes": ["violations"]}
 _COLOURS = _EVERYTHING | {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 _SCHEMES: dict[Literal["light", "dark"], dict[str, Any]] = {"light": _EVERYTHING, "dark": _COLOURS}
@@ -37,6 +37,24 @@ SMALL = """() => [..."a button summary select textarea input label:has(input)".s
   .filter((each) => each.type !== "hidden" && !each.matches(".skip, #menu, label input"))
   .filter((each) => each.getBoundingClientRect().height < 43.5)
   .map((each) => each.outerHTML.slice(0, 120))"""
+
+
+# Buttons that are filled with the one colour of acts: the page's own, without questions that are open.
+PRIMARY = """() => {
+  const probe = document.createElement("i"), of = (each) => getComputedStyle(each).backgroundColor;
+  probe.style.background = "var(--act)";
+  document.body.append(probe);
+  const act = of(probe);
+  probe.remove();
+  return [...document.querySelectorAll("button, .button")]
+    .filter((each) => each.checkVisibility({ contentVisibilityAuto: true }) && of(each) === act)
+    .map((each) => each.textContent.trim());
+}"""
+# Type has five sizes.
+SIZES = """() => [...new Set([...document.querySelectorAll("body *")]
+  .filter((each) => each.checkVisibility())
+  .filter((each) => [...each.childNodes].some((node) => node.nodeType === 3 && node.data.trim()))
+  .map((each) => getComputedStyle(each).fontSize))]"""
 
 
 @dataclass
@@ -77,6 +95,9 @@ def check(page: Page, name: str, path: str = "") -> None:
     assert len(loaded.answers) <= MOST_REQUESTS, [each.url for each in loaded.answers]
     assert loaded.size() < MOST_BYTES, loaded.size()
     reads(page)
+    assert len(page.evaluate(PRIMARY)) <= 1, page.evaluate(PRIMARY)
+    sizes = page.evaluate(SIZES)
+    assert len(sizes) <= 5, sizes
     fits(page, name)
 
 
@@ -87,12 +108,15 @@ def fits(page: Page, name: str = "") -> None:
     """
     for width, height in WIDTHS.items():
         page.set_viewport_size({"width": width, "height": height})
-        assert page.evaluate(WIDER) == [], f"{page.url} at {width}"
+        wider = page.evaluate(WIDER)
+        assert wider == [], (page.url, width, wider)
         if name and width in PICTURED:
             picture(page, f"{name}-{width}")
-    assert page.evaluate(SMALL) == [], page.url
+    small = page.evaluate(SMALL)
+    assert small == [], (page.url, small)
+    high = page.evaluate("document.documentElement.scrollHeight")
     if not page.locator(".pager").count():  # a list that goes on elsewhere has as many rows as it likes
-        assert page.evaluate("document.documentElement.scrollHeight") <= MOST_HIGH, page.url
+        assert high <= MOST_HIGH, (page.url, high)
     page.set_viewport_size({"width": 1440, "height": 900})
 
 

@@ -44,6 +44,8 @@ from app.notifications import outbox
 from app.notifications.outbox import Notice, NotificationChannel
 from app.privacy import do_not_send, person_requests
 from app.privacy.person_requests import NewPersonRequest, RequestKind
+from app.reports.counting.snapshot_taking import take
+from app.reports.counting.snapshots import SnapshotCause
 from app.reports.forms import letterhead
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.release.freeze import Freezer
@@ -52,7 +54,7 @@ from carriers.contract import Reason
 from carriers.phrases import Phrase
 from tests.app.campaigns.rows import HOURS, new_batch, new_link
 from tests.long.app.privacy.past import erase
-from tests.long.app.reports.scene import HOUR, T0, varied
+from tests.long.app.reports.scene import varied
 
 T = TypeVar("T")
 PASSWORD = "bon tu chang lien quan"
@@ -225,8 +227,9 @@ def reported(db: Database) -> None:
     for person in PEOPLE.values():
         db.write(add_person, person, PASSWORD, at_keyboard("host"))
     freezer = Freezer(db, ledger_for(db), letterhead.load(None), AUTHOR)
-    for cutoff_ms in (T0 + HOUR, None):
-        freezer.freeze(ReportSubject(SubjectKind.RUN, 1), cutoff_ms)
+    run = ReportSubject(SubjectKind.RUN, 1)
+    for cutoff_ms in (take(db, [run], SnapshotCause.MIDNIGHT), None):
+        freezer.freeze(run, cutoff_ms)
     db.write(new_batch, "vnpt", name="thue-bao-cu.csv", sha256="9" * 64)
     asked = NewPersonRequest(
         "0981 000 037", RequestKind.ERASE, clock.local(clock.now()).date(), "đơn ngày 3/2"

@@ -24,15 +24,33 @@ def _send(page: Page, file: Path, content: str) -> None:
     page.get_by_role("button", name="Tải lên").click()
 
 
-def test_counts_and_first_errors_are_shown_without_leaving_the_page(signed_in: In, tmp_path: Path) -> None:
-    page = signed_in("vnpt")
-    _send(page, tmp_path / "good.csv", "Số điện thoại\n0912000001\n0912000001\n12\n")
-    expect(page.get_by_text("Lô đã sẵn sàng.")).to_be_visible()
-    expect(page.locator("[data-is=accepted]")).to_have_text("1")
-    expect(page.locator("#bad li")).to_have_count(2)  # what is no number, and what is repeated
-    reads(page)
-    page.get_by_role("link", name="Xem lô").click()
+def test_a_good_file_ends_ready_and_the_same_one_again_is_told(signed_in: In, tmp_path: Path) -> None:
+    page, good = signed_in("vnpt"), "Số điện thoại,Mã xã\n0912000001,03646\n0912000002,03646\n"
+    _send(page, tmp_path / "good.csv", good)
     page.wait_for_url(BATCH)
+    expect(page.get_by_text("Lô đã sẵn sàng.")).to_be_visible()
+    reads(page)
+    _send(page, tmp_path / "other name.csv", good)
+    expect(page.get_by_text("Chính tệp này đã được tải lên lúc")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("Số điện thoại\n" + "0981000001\n0981000002\n" * 9, "2 trên 2 số thuộc đầu số của nhà mạng khác"),
+        ("Số điện thoại\n0912000003\n" + "12\n" * 9, "9 trên 10 dòng bị lỗi"),
+        ("Số điện thoại,Mã xã\n0912000004,99999\n", "1 trên 1 thuê bao không rõ địa bàn"),
+    ],
+    ids=["another carrier's", "bad lines", "unknown areas"],
+)
+def test_a_wrong_file_is_not_ready_at_its_upload_and_says_why_in_numbers(
+    signed_in: In, tmp_path: Path, content: str, said: str
+) -> None:
+    page = signed_in("vnpt")
+    _send(page, tmp_path / "wrong.csv", content)
+    expect(page.get_by_text(said)).to_be_visible()
+    expect(page.get_by_text("Lô đã sẵn sàng.")).to_have_count(0)
+    reads(page)
 
 
 def test_a_file_that_can_t_be_used_says_why_in_the_reader_s_language(signed_in: In, tmp_path: Path) -> None:

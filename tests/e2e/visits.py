@@ -21,6 +21,7 @@ VISITS = (
     Visit("verify-poster", "/verify/poster", ""),
     Visit("verify-report", "/verify/reports", ""),
     Visit("overview", "/"),
+    Visit("search", "/search?q=2"),
     Visit("wall", "/wall", "auditor"),
     Visit("overview-vnpt", "/", "vnpt"),
     Visit("campaigns", "/campaigns"),

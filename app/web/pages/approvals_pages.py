@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from difflib import SequenceMatcher
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastapi import Response
 from sqlalchemy import Connection, func, or_, select
@@ -26,6 +25,8 @@ from app.core.states import CampaignState
 from app.database.models import approvals, audit, batches, campaigns, directives, do_not_send, subscribers
 from app.ledger import approval_digest
 from app.security.principal import Caller, base_name
+from app.sender_names.checks import Finding, of_campaign
+from app.text_verification.compare import TextPart, word_by_word
 from app.web import query_params
 from app.web.forms import purposes
 from app.web.forms.purposes import OUTCOMES
@@ -113,7 +114,7 @@ class Case:
     last: the decision before; same: the content is unchanged since; changes: since then, or since it was
     first submitted. compared: with what was decided on and with what was submitted before. prices: carrier ->
     đồng for an SMS part; areas: where the subscribers are, None if they are too many to count unasked.
-    original: the text with its diacritics, where another form is sent.
+    original: the text with its diacritics, where another form is sent. register: what the register says.
     """
 
     dossier: Dossier
@@ -130,6 +131,7 @@ class Case:
     outlooks: Mapping[int, RunOutlook]
     prices: Mapping[str, Decimal]
     areas: Sequence[AreaShare] | None
+    register: Sequence[Finding]
 
     @property
     def people(self) -> int:
@@ -189,6 +191,7 @@ def case(
         outlooks=_outlooks(connection, dossier, settings.rates),
         prices=prices(settings, dossier.campaign.purpose, {run.carrier for run in dossier.runs}),
         areas=shares(connection, dossier, counts=counts),
+        register=of_campaign(connection, optimistic_lock.campaign(connection, campaign_id)),
     )
 
 
@@ -304,13 +307,6 @@ _LACKING: Mapping[str, Any] = {"budget": [None, None, None]}
 PEOPLE: Said = say("Subscribers")
 
 
-class WordDifference(NamedTuple):
-    """Some words of a text: `kind` is "same", "added" or "removed" since the last decision."""
-
-    kind: str
-    words: str
-
-
 @dataclass(frozen=True, slots=True)
 class ContentDifference:
     """One thing that was otherwise at the last decision; carrier: whose number of people it is."""
@@ -326,7 +322,7 @@ class ContentComparison:
     """The content now against an earlier one. texts: language -> its words, if they differ."""
 
     said: Said
-    texts: Mapping[str, Sequence[WordDifference]]
+    texts: Mapping[str, Sequence[TextPart]]
     differences: Sequence[ContentDifference]
 
 
@@ -361,21 +357,9 @@ def _submitted_before(connection: Connection, campaign_id: int) -> Any:
     return connection.execute(query.order_by(a.id.desc()).offset(1).limit(1)).first()
 
 
-def _text_differences(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, list[WordDifference]]:
+def _text_differences(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, list[TextPart]]:
     pairs = {code: (before.get(code, ""), now.get(code, "")) for code in sorted({*before, *now})}
-    return {code: list(word_differences(*pair)) for code, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def word_differences(before: str, now: str) -> Iterator[WordDifference]:
-    old, new = before.split(), now.split()
-    for kind, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if kind == "equal":
-            yield WordDifference("same", " ".join(new[j1:j2]))
-            continue
-        if i1 < i2:
-            yield WordDifference("removed", " ".join(old[i1:i2]))
-        if j1 < j2:
-            yield WordDifference("added", " ".join(new[j1:j2]))
+    return {code: list(word_by_word(*pair)) for code, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[ContentDifference]:

@@ -43,6 +43,7 @@ SENTENCES: Mapping[str, Said] = {
     "do-not-send.seal": say("resealed the do-not-send list of {subject}"),
     "do-not-send.reply": say("added numbers to the do-not-send list of {subject} at their owners' request"),
     "erasure": say("erased under the retention rules: {subject}"),
+    "link.receipt_level": say("said in the settings what the receipts of {subject} prove"),
     "link.test": say("sent a test message through {subject}"),
     "link.test_answer": say("received the answer to a test message through {subject}"),
     "numbers.shown": say("viewed whole numbers of {subject}"),
@@ -51,7 +52,7 @@ SENTENCES: Mapping[str, Said] = {
     "person.factor.remove": say("removed the second factor of {subject}"),
     "person.factor.reseal": say("re-encrypted second factors with the new key"),
     "person.factor.set": say("set a second factor"),
-    "person.find": say("looked for {subject}"),
+    "person.find": say("looked up {subject}"),
     "person.sign": say("re-signed older accounts"),
     "plan.create": say("made {subject}"),
     "plan.round": say("changed a round of {subject}"),
@@ -90,6 +91,7 @@ KINDS: Mapping[str, Said] = {
     "person.": say("people"),
     "person-request.": say("requests of persons"),
     "key.": say("keys"),
+    "sender-name.": say("the register of sender names"),
     "numbers.shown": say("numbers viewed"),
 }
 _SUBJECTS: Mapping[str, tuple[Said, str]] = {
@@ -107,6 +109,7 @@ _SUBJECTS: Mapping[str, tuple[Said, str]] = {
     "receipt-file": (say("result file {name}"), "/receipt-files/"),
     "report": (say("report {name}"), "/reports/"),
     "run": (say("run {name}"), "/runs/"),
+    "sender-name": (say("sender name {name}"), ""),
 }
 
 

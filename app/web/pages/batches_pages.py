@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Response
 from fastapi.concurrency import run_in_threadpool
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from app.api import uploads
 from app.api.dependencies import Id, Routes
@@ -22,7 +22,7 @@ from app.core.carrier_check import check_carrier
 from app.core.errors import Forbidden, Invalid, TooLarge
 from app.core.states import FAILED, BatchState, DeliveryState
 from app.database.listing import COUNTED, ListPart
-from app.database.models import campaigns, run_batches, runs, tallies
+from app.database.models import campaigns, run_batches, runs, subscribers, tallies
 from app.dispatch import deliveries
 from app.dispatch.deliveries import DeliveryPage, DeliveryView
 from app.file_import.spool import spool_path
@@ -97,12 +97,7 @@ async def page_do_upload_batch(visit: Visit) -> Response:
             begin(visit.db, found, upload, spool_path(folder, carrier, upload.file.sha256))
     except (Invalid, Forbidden, TooLarge) as error:
         return _form(visit, refused(error, fields))
-    flash = (
-        say("The file was uploaded and is being read.")
-        if found.created
-        else say("This file was already uploaded.")
-    )
-    return redirect_with_flash(visit, f"/batches/{found.id}", flash)
+    return redirect_with_flash(visit, f"/batches/{found.id}" + ("" if found.created else "?again=yes"))
 
 
 def _form(visit: PageRequest, entered: FormState) -> Response:
@@ -131,9 +126,13 @@ class BatchUse:
 
 @dataclass(frozen=True, slots=True)
 class BatchPageView:
-    """A batch; use: the campaign whose deliveries are shown; counts: deliveries by state."""
+    """A batch; use: the campaign whose deliveries are shown; counts: deliveries by state.
+
+    without_area: subscribers of no known area.
+    """
 
     batch: Batch
+    without_area: int
     bad: Sequence[BadLine]
     uses: Sequence[BatchUse]
     use: BatchUse | None
@@ -173,7 +172,10 @@ def read_batch(
         of, states = (use.campaign_id, batch_id), FILTERS[asked.state][1]
         part = deliveries.listed(connection, of, asked.after, ON_A_PAGE, states)
     bad = queries.bad_lines_page(connection, batch_id, 0, FIRST_BAD).items
-    return BatchPageView(batch, bad, uses, use, _counts(connection, batch_id, use), part)
+    s = subscribers.c
+    lost = select(func.count()).where(s.batch_id == batch_id, s.area.is_(None))
+    without_area = connection.execute(lost).scalar_one()
+    return BatchPageView(batch, without_area, bad, uses, use, _counts(connection, batch_id, use), part)
 
 
 def _counts(connection: Connection, batch_id: int, use: BatchUse | None) -> dict[DeliveryState, int]:
@@ -189,7 +191,13 @@ def _counts(connection: Connection, batch_id: int, use: BatchUse | None) -> dict
 
 @router.get("/batches/{batch_id}")
 async def page_batch(
-    batch_id: Id, visit: Visit, campaign: str = "", state: str = "", after: str = "", nth: str = ""
+    batch_id: Id,
+    visit: Visit,
+    campaign: str = "",
+    state: str = "",
+    after: str = "",
+    nth: str = "",
+    again: str = "",
 ) -> Response:
     """Show the batch; invalid query parameters are ignored."""
     asked = DeliveryFilter(
@@ -205,6 +213,7 @@ async def page_batch(
         "page": found,
         "list": shown,
         "wrong": wrong,
+        "again": bool(again),
         "filters": words,
         "labels": delivery_labels,
     }

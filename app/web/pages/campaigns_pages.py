@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
@@ -28,19 +30,16 @@ from app.core import clock
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.states import FAILED, CampaignState, RunState
 from app.database.listing import ListPart, ListRequest
-from app.database.models import directives, links, runs, tallies
+from app.database.models import campaigns, directives, links, runs, tallies
 from app.ledger import erasure
 from app.ledger.contract import TallyCount
-from app.ledger.unreached import USUAL
-from app.reports.build import comparison, latency_sample
-from app.reports.build.comparison import NormVerdict
-from app.reports.build.latency_sample import Latency, LatencySample
+from app.ledger.unreached import STATES, USUAL
 from app.reports.figures import tally
-from app.reports.figures.by_area import MixedRow
 from app.reports.figures.figures import Figures
 from app.security import tenant_scope
 from app.security.principal import Caller
-from app.web import display_names, query_params
+from app.sender_names.checks import Finding, of_campaign
+from app.web import display_names, query_params, stages
 from app.web.forms import area_choice, read_fields
 from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
@@ -57,13 +56,16 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import Speaker, say
-from app.web.view_models import campaign_stream, run_page, run_status, svg_charts
+from app.web.view_models import campaign_stream, latency_sample, norm, run_page, run_status, svg_charts
 from app.web.view_models.campaign_stream import Followed
 from app.web.view_models.estimate import Hint, hints
+from app.web.view_models.latency_sample import Latency, LatencySample
+from app.web.view_models.letter_panel import last_end
+from app.web.view_models.norm import AreaSources, NormVerdict
 from app.web.view_models.run_page import ReasonCount
-from app.web.view_models.run_status import RunView
+from app.web.view_models.run_status import Ends, RunView
 from app.web.view_models.svg_charts import SvgChart
-from app.web.view_models.traffic_light import MISSED, Judged, Light
+from app.web.view_models.traffic_light import MISSED, UNDER_WAY, Judged, Light
 from carriers import text as sms
 from carriers.contract import ReceiptLevel
 
@@ -88,14 +90,19 @@ class Waited:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Received messages per carrier over time; points: the same values as rows of a table."""
+    """Messages sent and received over time, of all carriers; points: the same values as rows of a table.
+
+    data: the same with the forecast, as JSON for the chart that a script draws.
+    """
 
     chart: SvgChart
     begin: datetime
     end: datetime
     top: float
-    points: list[tuple[datetime, dict[str, float]]]
+    points: list[tuple[datetime, float, float]]
     whole: bool
+    data: str
+    forecast: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +113,18 @@ class CampaignPageView:
     letter: str | None
     words: list[CampaignText]
     runs: list[RunView]
+    register: list[Finding] = field(default_factory=list)
     areas: list[AreaView] = field(default_factory=list)
     failed: list[ReasonCount] = field(default_factory=list)
     waits: list[Waited] = field(default_factory=list)
     curve: Curve | None = None
     totals_erased: bool = False
+
+    @property
+    def stage(self) -> str:
+        """How it stands, by its runs once it is approved."""
+        state, found = self.dossier.campaign.state, stages.of_runs([run.stage for run in self.runs])
+        return found or state if state is CampaignState.APPROVED else state
 
 
 def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> CampaignPageView:
@@ -119,7 +133,11 @@ def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> Camp
     views = run_status.views(connection, [row], dossier.runs)
     letter = select(directives.c.number).where(directives.c.id == row.directive_id)
     words = [_wording(language, text) for language, text in sorted(row.texts.items())]
-    base = CampaignPageView(dossier, connection.scalar(letter), words, views, totals_erased=_gone(dossier))
+    planned = {run.carrier for run in dossier.runs if run.state is RunState.PLANNED}
+    found = of_campaign(connection, row, planned) if planned else []
+    base = CampaignPageView(
+        dossier, connection.scalar(letter), words, views, found, totals_erased=_gone(dossier)
+    )
     if base.totals_erased or not any(run.figures.sent for run in views):
         return base
     ids = [run.id for run in views]
@@ -130,6 +148,7 @@ def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> Camp
         letter=base.letter,
         words=words,
         runs=views,
+        register=found,
         areas=by_area(connection, campaign_id, who.carrier, counts),
         failed=run_page.whys((c.reason, c.n) for c in counts if c.state in FAILED),
         waits=_waits(samples),
@@ -163,25 +182,49 @@ def _waits(samples: Mapping[str, LatencySample]) -> list[Waited]:
 
 
 def _curve(views: Sequence[RunView], samples: Mapping[str, LatencySample]) -> Curve | None:
-    """Scale the sampled times to the tallies' totals, one line per carrier."""
-    samples = {carrier: each for carrier, each in samples.items() if _ends(each)}
-    done = {carrier: _ends(each) for carrier, each in samples.items()}
-    every = [at for each in done.values() for at in each]
+    """Scale the sampled times to the tallies' totals: what was sent, and what was received of it."""
+    samples = {carrier: each for carrier, each in samples.items() if each.times}
+    own = [run for run in views if run.carrier in samples and not run.held]
     begins = [sent for each in samples.values() for sent, _ in each.times]
-    if not every or max(every) <= min(begins):
+    moves = any(run.state in UNDER_WAY for run in own)
+    ends = [*begins, *(at for each in samples.values() for at in _ends(each))]
+    if not begins or max(ends) <= min(begins):
         return None
-    first, last = min(begins), max(every)
-    ends = [first + (last - first) * n // _STEPS for n in range(_STEPS + 1)]
-    totals = {run.carrier: run.figures.delivered + run.figures.relayed for run in views}
-    lines = {carrier: latency_sample.curve(done[carrier], ends, totals[carrier]) for carrier in samples}
-    chart = svg_charts.course(lines)
-    points = [
-        (clock.from_ms(end), {carrier: line[n] for carrier, line in lines.items()})
-        for n, end in enumerate(ends)
-        if n % 4 == 0
-    ]
+    first, last = min(begins), clock.now_ms() if moves else max(ends)
+    steps = [first + (last - first) * n // _STEPS for n in range(_STEPS + 1)]
+    sent, received = [0.0] * len(steps), [0.0] * len(steps)
+    for run in own:
+        times = samples[run.carrier].times
+        went = latency_sample.curve([at for at, _ in times], steps, run.figures.sent)
+        came = run.figures.delivered + run.figures.relayed
+        got = latency_sample.curve(_ends(samples[run.carrier]), steps, came)
+        sent = [a + b for a, b in zip(sent, went, strict=True)]
+        received = [a + b for a, b in zip(received, got, strict=True)]
+    chart = svg_charts.course({"sent": sent, "received": received})
+    points = [(clock.from_ms(at), sent[n], received[n]) for n, at in enumerate(steps) if n % 4 == 0]
+    data = {
+        "t": [at / 1000 for at in steps],
+        "sent": [round(each) for each in sent],
+        "received": [round(each) for each in received],
+        "whole": sum(run.figures.eligible - run.figures.excluded for run in own),
+        "ends": _span(last_end([run for run in own if run.state in UNDER_WAY])) if moves else None,
+        "runs": [run.id for run in own],
+    }
     whole = all(each.whole for each in samples.values())
-    return Curve(chart, clock.from_ms(first), clock.from_ms(last), chart.ticks[-1][1], points, whole)
+    return Curve(
+        chart,
+        clock.from_ms(first),
+        clock.from_ms(last),
+        chart.ticks[-1][1],
+        points,
+        whole,
+        json.dumps(data),
+        bool(data["ends"]),
+    )
+
+
+def _span(ends: Ends | None) -> list[float] | None:
+    return None if ends is None else [clock.to_ms(at) / 1000 for at in ends]
 
 
 def _ends(of: LatencySample) -> list[int]:
@@ -189,7 +232,7 @@ def _ends(of: LatencySample) -> list[int]:
 
 
 OPEN = Judged(Light.OFF, say("waiting for receipts"))
-ABOVE = Judged(Light.GOOD, say("at or above the 92 % target"))
+ABOVE = Judged(Light.GOOD, say("at or above the 92% target"))
 NO_PROOF = Judged(Light.WAIT, say("no handset receipts"))
 _JUDGED = {
     NormVerdict.MET: ABOVE,
@@ -222,28 +265,28 @@ def by_area(
 
     counts: of the runs that this carrier may see, for a caller that has read them.
     """
-    found = [_area(each) for each in comparison.areas_of(connection, campaign_id, carrier, counts)]
+    found = [_area(each) for each in norm.areas_of(connection, campaign_id, carrier, counts)]
     return sorted(found, key=lambda each: (each.ratio is None, each.ratio or 0.0))
 
 
-def _area(of: MixedRow) -> AreaView:
-    said = [each for each in (of.figures.stated, of.figures.manual) if each is not None]
+def _area(of: AreaSources) -> AreaView:
+    said = [each for each in (of.stated, of.manual) if each is not None]
     stated = (said[0].sent, said[0].received) if said else None
-    measured = of.figures.measured
+    measured = of.measured
     if measured is None:
         ratio = said[0].received_ratio if said else None
         return AreaView(of.code, of.name, None, stated, ratio, OPEN)
-    proved = of.figures.handset
+    proved = of.handset
     if proved is None or not proved.sent:  # without handset receipts there is no received share
         return AreaView(of.code, of.name, measured, stated, None, _JUDGED[_unproved(measured)])
     waiting = proved.no_receipt + proved.unknown + proved.relayed
-    judged = _JUDGED[comparison.judge(ReceiptLevel.HANDSET, proved.sent, proved.delivered, waiting)]
+    judged = _JUDGED[norm.judge(ReceiptLevel.HANDSET, proved.sent, proved.delivered, waiting)]
     part = None if proved.sent == measured.sent else proved.sent
     return AreaView(of.code, of.name, measured, stated, proved.delivered / proved.sent, judged, part)
 
 
-def _unproved(measured: Figures) -> comparison.NormVerdict:
-    return comparison.judge(ReceiptLevel.OPERATOR, measured.sent, measured.relayed, 0)
+def _unproved(measured: Figures) -> norm.NormVerdict:
+    return norm.judge(ReceiptLevel.OPERATOR, measured.sent, measured.relayed, 0)
 
 
 router = Routes(include_in_schema=False)
@@ -252,9 +295,10 @@ ON_A_PAGE = 30
 
 @dataclass(frozen=True, slots=True)
 class CampaignRow:
-    """A row of the list. runs: (run, carrier, state) of those the caller may see."""
+    """A row of the list. runs: (run, carrier, stage) of those the caller may see."""
 
     campaign: Campaign
+    stage: str
     letter: str | None
     runs: Sequence[tuple[int, str, str]]
 
@@ -268,9 +312,21 @@ class CampaignList:
     letters: dict[int, str]
 
 
+# What is live stands before what is over, and that before drafts.
+COLUMNS = replace(queries.COLUMNS, orders=dict(queries.COLUMNS.orders) | {"live": stages.liveness()})
+
+
+def in_stage(connection: Connection, wanted: WantedCampaigns, stage: str) -> WantedCampaigns:
+    """Return the filter with one more condition; "" for none."""
+    if not stage:
+        return wanted
+    return replace(wanted, also=stages.columns(connection, wanted.operator).campaign() == stage)
+
+
 def listing(
-    connection: Connection, wanted: WantedCampaigns, asked: ListRequest, operator: str | None
+    connection: Connection, wanted: WantedCampaigns, asked: ListRequest, stage: str, operator: str | None
 ) -> CampaignList:
+    wanted = in_stage(connection, wanted, stage)
     query = select(directives.c.id, directives.c.number).order_by(directives.c.id.desc()).limit(100)
     letters = {row.id: row.number for row in connection.execute(query)}
     found = _part(connection, asked, ON_A_PAGE, wanted)
@@ -281,11 +337,17 @@ def listing(
 def _part(
     connection: Connection, asked: ListRequest, limit: int, wanted: WantedCampaigns
 ) -> ListPart[CampaignRow]:
-    found = queries.campaigns_listed(connection, asked, limit, wanted)
-    members = _runs(connection, [each.id for each in found.items], wanted.operator)
+    found = queries.campaigns_listed(connection, asked, limit, wanted, COLUMNS)
+    ids = [each.id for each in found.items]
+    members, stage_of = (
+        _runs(connection, ids, wanted.operator),
+        stages.of_campaigns(connection, ids, wanted.operator),
+    )
     letters = _numbers(connection, {each.directive_id for each in found.items})
     return found.of(
-        lambda each: CampaignRow(each, letters.get(each.directive_id or 0), members.get(each.id, []))
+        lambda each: CampaignRow(
+            each, stage_of[each.id], letters.get(each.directive_id or 0), members.get(each.id, [])
+        )
     )
 
 
@@ -293,7 +355,9 @@ def _runs(
     connection: Connection, ids: Sequence[int], operator: str | None
 ) -> dict[int, list[tuple[int, str, str]]]:
     c = runs.c
-    query = select(c.campaign_id, c.id, c.carrier, c.state).where(c.campaign_id.in_(ids)).order_by(c.id)
+    stage = stages.columns(connection, operator).run()
+    query = select(c.campaign_id, c.id, c.carrier, stage).join(campaigns, campaigns.c.id == c.campaign_id)
+    query = query.where(c.campaign_id.in_(ids)).order_by(c.id)
     query = query if operator is None else query.where(c.carrier == operator)
     found: dict[int, list[tuple[int, str, str]]] = {}
     for campaign_id, *run in connection.execute(query):
@@ -323,7 +387,7 @@ FILE = ListFile(
     {
         say("No."): "campaign.id",
         say("Campaign"): "campaign.name",
-        say("State"): "campaign.state",
+        say("State"): "stage",
         say("Directive"): "letter",
         say("Sender ID"): "campaign.sender",
         say("Runs"): _shares,
@@ -343,21 +407,22 @@ async def page_campaigns(
 ) -> Response:
     """Show the list; invalid filters are ignored."""
     who = visit.who
-    asked = {"state": state if state in list(CampaignState) else "", "carrier": carrier[:40]}
+    asked = {"state": state if state in stages.FILTERS else "", "carrier": carrier[:40]}
     letter = query_params.number(directive)
     asked["directive"] = str(letter) if letter else ""
     wanted = WantedCampaigns(
-        state=CampaignState(asked["state"]) if asked["state"] else None,
         carrier=asked["carrier"] or None,
         operator=who.carrier,
         directive_id=letter or None,
     )
     request = query.request(queries.COLUMNS.orders)
+    request = request if request.order else replace(request, order="-live")
     if wants_file(query):
+        wanted = await visit.db.aread(in_stage, wanted, asked["state"])
         return list_file(visit, FILE, request, partial(_part, wanted=wanted))
-    found = await visit.db.aread(listing, wanted, request, who.carrier)
+    found = await visit.db.aread(listing, wanted, request, asked["state"], who.carrier)
     shown = list_view(visit, query, found.part, asked)
-    return render(visit, "campaigns.html", found=found, list=shown, states=list(CampaignState))
+    return render(visit, "campaigns.html", found=found, list=shown, states=stages.FILTERS)
 
 
 _OVER = (RunState.FINISHED, RunState.CANCELLED)
@@ -374,10 +439,7 @@ async def _page(visit: PageRequest, campaign_id: int, entered: FormState) -> Res
     await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     page = await visit.db.aread(read_campaign, campaign_id, visit.who)
     shape = campaign_stream.shape(page.dossier.campaign.state, page.runs)
-    drawn = page.curve.points[0][1] if page.curve else ()
-    carriers = {carrier: display_names.network(carrier) for carrier in drawn}
-    values: dict[str, Any] = {"carriers": carriers}
-    values |= {"outcomes": OUTCOMES}
+    values: dict[str, Any] = {"outcomes": OUTCOMES}
     values |= {"followable": any(map(_is_over, page.runs))}
     return render(visit, "campaign.html", entered.status, page=page, shape=shape, entered=entered, **values)
 
@@ -427,8 +489,21 @@ def _said(fields: FormData, campaign_id: int) -> dict[str, Any]:
     return said | {"areas": area_choice.chosen_or_named(fields)}
 
 
+def _sizes(connection: Connection, campaign_id: int) -> dict[str, int]:
+    """Return the most that a follow-up can have, by outcome: who was reached by another round is left out."""
+    found: Counter[int] = Counter()
+    for count in tally.of_campaign(connection, campaign_id):
+        found[count.state] += count.n
+    return {str(outcome): sum(found[each] for each in states) for outcome, states in STATES.items()}
+
+
 async def _form(visit: PageRequest, campaign_id: int, entered: FormState, fields: FormData) -> Response:
     source = await visit.db.aread(optimistic_lock.campaign, campaign_id)
-    values = {"source": source, "outcomes": OUTCOMES, "ticked": set(fields.all("outcomes"))}
+    sizes = await visit.db.aread(_sizes, campaign_id)
+    values: dict[str, Any] = {
+        "sizes": sizes,
+        "most": sum(sizes[each] for each in fields.all("outcomes") if each in sizes),
+    }
+    values |= {"source": source, "outcomes": OUTCOMES, "ticked": set(fields.all("outcomes"))}
     values |= {"groups": area_choice.offered(), "picked": set(fields.all("area"))}
     return render(visit, "follow_up.html", entered.status, entered=entered, **values)

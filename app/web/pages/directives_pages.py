@@ -18,23 +18,21 @@ from app.campaigns.directives import Directive
 from app.core import clock
 from app.core.carrier_check import check_own
 from app.core.errors import AppError, Conflict, Invalid, NotFound
-from app.core.states import CampaignState, DeliveryState
+from app.core.states import DeliveryState
 from app.database.listing import ListPart, ListRequest, counted
 from app.database.models import addressees as registered
-from app.database.models import campaigns, outreach, runs, tallies
+from app.database.models import campaigns, outreach, tallies
 from app.directives import status
 from app.directives.status import RunDeadlineStatus, Status
-from app.reports.build import snapshots, unique_reach
-from app.reports.build.scope import levels_proved
 from app.reports.figures import addressees
 from app.reports.figures.addressees import Addressee, AddresseeKind, AddresseeStatus, Outreach
 from app.reports.figures.document_meta import EntrySource
-from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.intake import external_activity
 from app.reports.intake.schemas import AddresseeBody
 from app.security import tenant_scope
 from app.security.roles import may
 from app.security.tenant_scope import own_campaigns
+from app.web import stages
 from app.web.forms import outreach_fields, purposes, read_fields
 from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
@@ -50,10 +48,11 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import say
-from carriers.contract import ReceiptLevel
+from app.web.view_models import overview_page
+from app.web.view_models.deadlines import DirectiveDeadline
+from app.web.view_models.letter_panel import LetterPanel
 
 ON_A_PAGE, NEWEST = 30, 5
-AT_ONCE = 50_000  # messages of a directive that a page counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,29 +71,18 @@ class CampaignRound:
 
     id: int
     name: str
-    state: CampaignState
+    stage: str
     window_start: datetime | None
     window_end: datetime | None
     reached: int
 
 
 @dataclass(frozen=True, slots=True)
-class ReachedShare:
-    """Subscribers that a telephone has proved to be reached, each once, of those to be written to.
-
-    at: of a snapshot, where counting all of them now would take too long.
-    """
-
-    reached: int
-    addressed: int
-    at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
 class DirectivePage:
-    """One directive. status, statuses, reach: for the office only.
+    """One directive. status, statuses: for the office only.
 
-    rounds: its newest campaigns in order of time; under: how many there are, listing.COUNTED + 1 for more.
+    rounds: its newest campaigns, drafts after the others, in order of time; under: how many there are,
+    listing.COUNTED + 1 for more. panel: None while nothing is approved under it.
     """
 
     directive: Directive
@@ -103,7 +91,8 @@ class DirectivePage:
     statuses: Sequence[AddresseeStatus]
     rounds: Sequence[CampaignRound]
     under: int
-    reach: ReachedShare | None = None
+    deadline: DirectiveDeadline
+    panel: LetterPanel | None
 
     @property
     def pressing(self) -> Sequence[RunDeadlineStatus]:
@@ -143,7 +132,9 @@ def directive_page(
     connection: Connection, directive_id: int, office: bool, operator: str | None
 ) -> DirectivePage:
     found, now = directives.get(connection, directive_id), clock.now()
-    query = select(campaigns).order_by(campaigns.c.id.desc())
+    deadline, panel = overview_page.read_letter(connection, directive_id, operator)
+    live = stages.liveness().label("live")
+    query = select(campaigns, live).order_by(live.desc(), campaigns.c.id.desc())
     query = query.where(campaigns.c.directive_id == directive_id)
     query = query if operator is None else query.where(own_campaigns(operator))
     return DirectivePage(
@@ -151,42 +142,17 @@ def directive_page(
         left=_left(found.report_deadline),
         status=status.status(connection, directive_id, now) if office else None,
         statuses=addressees.addressee_statuses(connection, directive_id, clock.to_ms(now)) if office else (),
-        rounds=_rounds(connection, query),
+        rounds=_rounds(connection, query, operator),
         under=counted(connection, query),
-        reach=_reach(connection, directive_id, clock.to_ms(now)) if office else None,
+        deadline=deadline,
+        panel=panel,
     )
 
 
-def _reach(connection: Connection, directive_id: int, now_ms: int) -> ReachedShare | None:
-    """Return the share over carriers with receipts of telephones; None where nobody can tell it."""
-    own = campaigns.c.directive_id == directive_id
-    n = select(func.sum(tallies.c.n)).join(campaigns, campaigns.c.id == tallies.c.campaign_id).where(own)
-    at = (
-        None if (connection.execute(n).scalar() or 0) <= AT_ONCE else _last_snapshot(connection, directive_id)
-    )
-    if at == 0:
-        return None
-    found = unique_reach.of_directive(connection, directive_id, now_ms if at is None else at)
-    rows = connection.execute(
-        select(runs).join(campaigns, campaigns.c.id == runs.c.campaign_id).where(own)
-    ).all()
-    levels = levels_proved(connection, rows, now_ms)
-    proved = {row.carrier for row in rows if levels[row.id] == ReceiptLevel.HANDSET}
-    counts = [each.figures for each in (found and found.subscribers) or () if each.carrier in proved]
-    addressed = sum(each.eligible for each in counts)
-    shown = None if at is None else clock.from_ms(at)
-    return ReachedShare(sum(each.delivered for each in counts), addressed, shown) if addressed else None
-
-
-def _last_snapshot(connection: Connection, directive_id: int) -> int:
-    """Return the moment of the directive's last snapshot; 0 without one."""
-    rows = snapshots.moments(connection, ReportSubject(SubjectKind.DIRECTIVE, directive_id))
-    return int(rows[0].cutoff_at) if rows else 0
-
-
-def _rounds(connection: Connection, query: Select[Any]) -> list[CampaignRound]:
+def _rounds(connection: Connection, query: Select[Any], operator: str | None) -> list[CampaignRound]:
     """Return the newest campaigns, the one that sends first at the top; one without a window is last."""
     t, rows = tallies.c, connection.execute(query.limit(NEWEST)).all()
+    stage_of = stages.of_campaigns(connection, [row.id for row in rows], operator)
     own = (t.campaign_id.in_([row.id for row in rows]), t.state == DeliveryState.DELIVERED)
     counts = connection.execute(select(t.campaign_id, func.sum(t.n)).where(*own).group_by(t.campaign_id))
     reached = {campaign_id: int(n) for campaign_id, n in counts}
@@ -194,12 +160,14 @@ def _rounds(connection: Connection, query: Select[Any]) -> list[CampaignRound]:
         CampaignRound(
             row.id,
             row.name,
-            CampaignState(row.state),
+            stage_of[row.id],
             None if row.window_start is None else clock.from_ms(row.window_start),
             None if row.window_end is None else clock.from_ms(row.window_end),
             reached.get(row.id, 0),
         )
-        for row in sorted(rows, key=lambda row: (row.window_start is None, row.window_start, row.id))
+        for row in sorted(
+            rows, key=lambda row: (not row.live, row.window_start is None, row.window_start, row.id)
+        )
     ]
 
 

@@ -6,12 +6,13 @@ the browser keeps (`WALL` in app/security/authorization.py), or by a session.
 
 from __future__ import annotations
 
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Depends, Header, Request, Response
 
 from app.api.dependencies import Routes
 from app.api.event_streams import Hub
+from app.core import ids
 from app.web.rendering import Visit, render
 from app.web.view_models import overview_page, traffic_light
 
@@ -23,9 +24,16 @@ async def get_overview(request: Request) -> Hub[str]:
 
 
 @router.get("/")
-async def page_overview(visit: Visit) -> Response:
+async def page_overview(visit: Visit, letter: str = "") -> Response:
+    """Show the letter that needs a look, or the one that is asked for, then what is to be done."""
     page = await visit.db.aread(overview_page.read_overview, visit.who.carrier)
-    return render(visit, "overview.html", page=page, lights=traffic_light, shape=overview_page.shape(page))
+    of: dict[str, Any] = {
+        "page": page,
+        "lights": traffic_light,
+        "shape": overview_page.shape(page),
+        "asked": ids.read(letter),
+    }
+    return render(visit, "overview.html", **of)
 
 
 @router.get("/overview/events")

@@ -7,12 +7,16 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Header, Response
+from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection
+from starlette.datastructures import UploadFile
 
+from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
 from app.campaigns import queries, runs
 from app.core import clock
 from app.core.errors import AppError, Invalid, VersionChanged
+from app.operations import OPERATIONS
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import FigureSource, StatedCounts, StatedFigures, Statement
 from app.reports.figures.document_meta import EntrySource
@@ -21,6 +25,8 @@ from app.reports.intake.statement_input import PaperClaim, StatementInput
 from app.security import tenant_scope
 from app.security.principal import Caller
 from app.security.roles import may
+from app.signed_orders import orders, results
+from app.signed_orders.results import ResultBody
 from app.web.forms import read_fields
 from app.web.forms.read_fields import as_read
 from app.web.operation_forms import add_forms
@@ -71,6 +77,9 @@ async def _page(visit: PageRequest, run_id: int, entered: FormState) -> Response
         slows=may(visit.who.role, "set_rate"),
         states=may(visit.who.role, "state_figures"),
         raises=may(visit.who.role, "ask_budget"),
+        signed_orders=await visit.db.aread(orders.issued, run_id),
+        signed_results=await visit.db.aread(results.taken, run_id),
+        issues=may(visit.who.role, "issue_order"),
     )
 
 
@@ -90,6 +99,23 @@ async def page_do_state_figures(run_id: Id, visit: Visit, fields: Fields) -> Res
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
     return redirect_with_flash(visit, f"/runs/{run_id}", say("The figures are kept."))
+
+
+@router.post("/runs/{run_id}/results")
+async def page_do_take_result(run_id: Id, visit: Visit) -> Response:
+    """Take the signed file of a carrier as POST /v1/runs/{id}/results does."""
+    db, settings = visit.db, visit.settings
+    await db.aread(tenant_scope.require, visit.who, run_id=run_id)
+    file = (await visit.request.form()).get("file")
+    try:
+        content = await file.read() if isinstance(file, UploadFile) else b""
+        body = filled(ResultBody, results.read_file(content))
+        take = OPERATIONS["take_result"].run
+        taken = await run_in_threadpool(take, db, settings, visit.who, run_id=run_id, body=body)
+    except AppError as error:
+        return await _page(visit, run_id, refused(error, FormData()))
+    said = say("The signed result is taken, as version {n} of the figures.")
+    return redirect_with_flash(visit, f"/runs/{run_id}", said, n=taken.statement)
 
 
 _MINUTE_MS = 60_000

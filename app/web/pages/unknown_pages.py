@@ -133,6 +133,9 @@ async def _rejected(
     orders = await visit.db.aread(rejected_orders.orders, run_id)
     may_do = {verb: may(visit.who.role, f"{verb}_rejected") for verb in ("ask", "approve")}
     values: dict[str, Any] = {"run": run, "reasons": REASONS, "may_do": may_do}
+    values["helps_not"] = {
+        REASON_NAMES[reason]: delivery_labels.REMEDIES[reason].said for reason in delivery_labels.HELPLESS
+    }
     values["found"] = _view(visit, found, places[0], "")
     values["orders"] = _view(visit, orders[::-1], places[1], "orders_")
     return render(visit, "rejected.html", entered.status, entered=entered, **values)

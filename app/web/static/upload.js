@@ -15,27 +15,14 @@
     if (!answer.ok) throw new Error(answer.status);
     return answer.json();
   });
-  const list = (lines) => {
-    const bad = document.getElementById("bad"), made = document.getElementById("bad-line");
-    bad.hidden = !lines.length;
-    bad.querySelector("ul").replaceChildren(...lines.map((line) => {
-      const item = made.content.cloneNode(true);
-      item.querySelector("b").textContent = whole.format(line.line);
-      item.querySelector("span").textContent = vi ? line.reason_vi : line.reason_en;
-      item.querySelector("code").textContent = line.value;
-      return item;
-    }));
-  };
-  const follow = async (id) => {
+  const follow = async (id, page) => {  // to the batch's page, which says what is wrong with the file, in numbers
     const batch = await get(`/v1/batches/${id}`);
-    if (batch.state === "failed") return location.assign(`/batches/${id}`);  // which says why, in the reader's language
-    step(batch.state === "importing" ? "importing" : "ready");
+    if (batch.state !== "importing") return location.assign(page);
+    step("importing");
     percent(batch.percent);
     figures.hidden = false;
     for (const each of figures.querySelectorAll("dd")) each.textContent = whole.format(batch[each.dataset.is]);
-    if (batch.rejected) list((await get(`/v1/batches/${id}/bad-lines?limit=10`)).items);
-    if (batch.state === "importing") return setTimeout(() => follow(id).catch(() => location.assign(`/batches/${id}`)), 700);
-    document.getElementById("to-batch").hidden = false;
+    setTimeout(() => follow(id, page).catch(() => location.assign(page)), 700);
   };
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -72,9 +59,7 @@
         document.documentElement.replaceWith(document.adoptNode(page.documentElement));
         return;
       }
-      document.getElementById("to-batch").href = `/batches/${id}`;
-      document.getElementById("all-bad").href = `/v1/batches/${id}/bad-lines.csv`;
-      follow(id).catch(() => location.assign(`/batches/${id}`));
+      follow(id, sent.responseURL).catch(() => location.assign(sent.responseURL));
     });
     sent.addEventListener("abort", () => back(false));
     sent.addEventListener("error", () => back(true));

@@ -45,7 +45,7 @@ _MOVING = TypeAdapter(Moving)
 
 def shape(campaign_state: str, found: Sequence[RunView]) -> str:
     """Hash everything the page shows except figures."""
-    parts = [str(campaign_state), *((run.id, run.state, run.light, run.said) for run in found)]
+    parts = [str(campaign_state), *((run.id, run.stage, run.light, run.said) for run in found)]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:_TAG]
 
 

@@ -16,6 +16,7 @@ from app.core import clock
 from app.core.states import CampaignState, RunState
 from app.database.models import campaigns, directives, runs
 from app.security.tenant_scope import own_directives
+from app.web.stages import Stage
 from app.web.view_models import traffic_light
 from app.web.view_models.run_status import RunView
 from app.web.view_models.traffic_light import Judged
@@ -26,7 +27,11 @@ SHOWN_MS = 7 * 86_400_000  # time that ended campaigns and passed deadlines stay
 
 @dataclass(frozen=True, slots=True)
 class DirectiveDeadline:
-    """A directive against its deadline; left: negative once it has passed."""
+    """A directive against its deadline; left: negative once it has passed.
+
+    judged: the worst light of its runs, or a deadline that has passed; verdict: whether it is kept, alone;
+    because: why that is not known, or why not; going: campaigns under it that are not over.
+    """
 
     id: int
     number: str
@@ -35,6 +40,9 @@ class DirectiveDeadline:
     left: timedelta | None
     campaigns: int
     judged: Judged
+    verdict: Judged
+    because: Judged | None
+    going: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +81,15 @@ class DueDirectives:
         return {row.id: row.campaign_id for row in self.others}
 
 
-def due_directives(connection: Connection, carrier: str | None, shown: Mapping[int, int]) -> DueDirectives:
-    """Find directives of campaigns on the page or with a recent deadline."""
+def due_directives(
+    connection: Connection, carrier: str | None, shown: Mapping[int, int], only: int | None = None
+) -> DueDirectives:
+    """Find directives of campaigns on the page or with a recent deadline, or only one."""
     given: dict[str, Any] = {"shown": list(shown), "long_ago": clock.now_ms() - SHOWN_MS}
-    rows = connection.execute(_due(carrier), given | {"own": list(set(shown.values()))}).all()
+    if only is None:
+        rows = connection.execute(_due(carrier), given | {"own": list(set(shown.values()))}).all()
+    else:
+        rows = connection.execute(_letters(), {"only": only}).all()
     if not rows:
         return DueDirectives([], {}, shown, [], {})
     given["ids"] = [row.id for row in rows]
@@ -103,7 +116,15 @@ def deadlines(connection: Connection, of: DueDirectives, views: Sequence[RunView
     for directive, found in past.items():
         judged[directive] += found
     _keep(connection, {of.work[directive].past: tuple(found) for directive, found in past.items()})
-    letters = [_letter(row, judged[row.id], of.work.get(row.id, _NO_WORK), clock.now()) for row in of.rows]
+    open_runs: defaultdict[int, list[RunView]] = defaultdict(list)
+    directive_of = {row.id: row.directive_id for row in of.others}
+    for run in views:
+        if run.state in _OPEN:
+            open_runs[of.shown.get(run.campaign_id) or directive_of.get(run.id, 0)].append(run)
+    letters = [
+        _letter(row, judged[row.id], of.work.get(row.id, _NO_WORK), open_runs[row.id], clock.now())
+        for row in of.rows
+    ]
     return sorted(letters, key=_urgency)
 
 
@@ -116,8 +137,20 @@ def _due(carrier: str | None) -> Select[Any]:
     d = directives.c
     own = d.id.in_(bindparam("own", expanding=True))
     fresh = d.report_deadline.is_(None) | (d.report_deadline >= bindparam("long_ago"))
-    query = select(directives).where(own | fresh).order_by(own.desc(), d.id.desc()).limit(MOST)
+    query = _submitted().where(own | fresh).order_by(own.desc(), d.id.desc()).limit(MOST)
     return query if carrier is None else query.where(own_directives(carrier))
+
+
+@cache
+def _letters() -> Select[Any]:
+    return _submitted().where(directives.c.id == bindparam("only"))
+
+
+def _submitted() -> Select[Any]:
+    """Ask for directives, each with how many campaigns under it wait for approval."""
+    c = campaigns.c
+    own = select(func.count()).where(c.directive_id == directives.c.id, c.state == CampaignState.SUBMITTED)
+    return select(directives, own.correlate(directives).scalar_subquery().label("waiting"))
 
 
 @cache
@@ -189,7 +222,9 @@ def _urgency(of: DirectiveDeadline) -> tuple[bool, bool, float]:
     return of.left is None, left < 0, abs(left)
 
 
-def _letter(row: Row[Any], of: Sequence[Judged], work: _Work, now: datetime) -> DirectiveDeadline:
+def _letter(
+    row: Row[Any], of: Sequence[Judged], work: _Work, open_runs: Sequence[RunView], now: datetime
+) -> DirectiveDeadline:
     deadline = None if row.report_deadline is None else clock.from_ms(row.report_deadline)
     judged = traffic_light.worst(of)
     left = None if deadline is None else deadline - now
@@ -197,4 +232,48 @@ def _letter(row: Row[Any], of: Sequence[Judged], work: _Work, now: datetime) -> 
         judged = traffic_light.LATE
     if left is not None and left < timedelta(0) and (work.open or not work.campaigns):
         judged = traffic_light.PASSED
-    return DirectiveDeadline(row.id, row.number, row.subject, deadline, left, work.campaigns, judged)
+    ended = None if work.ended_at is None else clock.from_ms(work.ended_at)
+    verdict, because = _verdict(deadline, now, ended, open_runs, row.waiting, work.campaigns)
+    going = len({run.campaign_id for run in open_runs if run.state in traffic_light.UNDER_WAY})
+    return DirectiveDeadline(
+        row.id, row.number, row.subject, deadline, left, work.campaigns, judged, verdict, because, going
+    )
+
+
+def _verdict(
+    due: datetime | None,
+    now: datetime,
+    ended: datetime | None,
+    open_runs: Sequence[RunView],
+    waiting: int,
+    approved: int,
+) -> tuple[Judged, Judged | None]:
+    """Return whether the deadline is kept, and why that can't be said, or why not."""
+    if due is None:
+        return traffic_light.NO_DEADLINE, None
+    if now > due and (open_runs or waiting or not approved):
+        return traffic_light.PASSED, None
+    if ended is not None and ended > due:
+        return traffic_light.LATE, None
+    if any(run.ends and run.ends[0] > due for run in open_runs):
+        return traffic_light.WILL_BE_LATE, None
+    if why := _open_question(due, open_runs, waiting, approved):
+        return traffic_light.NOBODY_KNOWS, why
+    return traffic_light.EXPECTED if open_runs else traffic_light.IN_TIME, None
+
+
+def _open_question(due: datetime, open_runs: Sequence[RunView], waiting: int, approved: int) -> Judged | None:
+    """Return why nobody can say yet whether it will be in time; None where one can."""
+    for run in open_runs:
+        if run.state is not RunState.PLANNED and (run.ends is None or run.stage != RunState.RUNNING):
+            if run.stage == Stage.WAITS_FOR_HOURS and run.ends is not None:
+                continue
+            said = Judged(run.light, run.said)
+            return traffic_light.PAUSED_ITSELF if run.stage == Stage.SUSPENDED else said
+    if any(run.state is RunState.PLANNED for run in open_runs):
+        return traffic_light.SOME_PLANNED
+    if waiting:
+        return traffic_light.AWAITS_APPROVAL
+    if not approved:
+        return traffic_light.NOTHING_APPROVED
+    return traffic_light.UNSURE if any(run.ends and run.ends[1] > due for run in open_runs) else None

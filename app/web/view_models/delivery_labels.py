@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from app.core.states import DeliveryState, NotSent
 from app.ledger.contract import ResultKind, StateEvent
 from app.web.translations import Said, say
@@ -48,6 +50,40 @@ REASONS: dict[int, Said] = {
     NotSent.DO_NOT_SEND: say("on the do-not-send list"),
     NotSent.OTHER_ROUND: say("reached, or possibly reached, by another campaign in the same follow-up chain"),
 }
+
+
+class Remedy(NamedTuple):
+    """What can be done about messages that failed. again: sending them again may help; next: a follow-up."""
+
+    said: Said
+    again: bool = False
+    next: bool = False
+
+
+REMEDIES: dict[int, Remedy] = {
+    Reason.OTHER: Remedy(
+        say("Ask the carrier what its code means before anything is sent again."), again=True
+    ),
+    Reason.SYSTEM: Remedy(
+        say("Once the carrier has repaired it: send again what was refused."), again=True, next=True
+    ),
+    Reason.EXPIRED: Remedy(say("A follow-up some days later reaches many of them."), next=True),
+    Reason.HANDSET: Remedy(say("A follow-up reaches some; for the others use other channels."), next=True),
+    Reason.BARRED: Remedy(
+        say("Sending again does not help: these numbers take no such messages. Use other channels.")
+    ),
+    Reason.OTHER_NETWORK: Remedy(
+        say("Sending again here does not help: hand the numbers to their new carrier."), next=True
+    ),
+    Reason.NO_SUCH_NUMBER: Remedy(
+        say("Sending again does not help: nobody has these numbers. Have them taken out of the list.")
+    ),
+    Reason.FILTERED: Remedy(
+        say("Have the carrier register the sender and the text, then send again."), again=True, next=True
+    ),
+    Reason.WRONG_REQUEST: Remedy(say("Tell those who run Loa; then send again."), again=True, next=True),
+}
+HELPLESS = frozenset(reason for reason, each in REMEDIES.items() if not each.again)
 RESULTS: dict[str, Said] = {
     ResultKind.ACCEPTED.name.lower(): say("sent: accepted by the carrier"),
     ResultKind.REJECTED.name.lower(): say("sent: permanently rejected by the carrier"),
@@ -73,7 +109,7 @@ STATE_CHANGES: dict[str, Said] = {
 LEVELS: dict[str, Said] = {
     "none": say("of no level"),
     "operator": say("of the carrier's centre"),
-    "handset": say("of the telephone"),
+    "handset": say("handset"),
 }
 EVENTS: dict[str, dict[str, Said]] = {
     "submission": RESULTS,

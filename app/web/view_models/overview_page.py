@@ -1,4 +1,4 @@
-"""The overview: directives with deadlines, campaigns with runs, and tasks."""
+"""The overview: letters with their figures and deadlines, campaigns with runs, and tasks."""
 
 from __future__ import annotations
 
@@ -25,11 +25,14 @@ from app.observability import link_status as links
 from app.observability.link_status import LinkStatus
 from app.privacy.person_requests import PersonRequest, open_ones
 from app.security.tenant_scope import own_campaigns
+from app.sender_names import reminders
+from app.sender_names.reminders import Ending
+from app.web import stages
 from app.web.nav import planned
-from app.web.view_models import chief_panel, run_status, traffic_light
-from app.web.view_models.chief_panel import ChiefPanel
+from app.web.view_models import letter_panel, run_status, traffic_light
 from app.web.view_models.deadlines import SHOWN_MS, DirectiveDeadline, deadlines, due_directives
-from app.web.view_models.run_status import RunView
+from app.web.view_models.letter_panel import LetterPanel
+from app.web.view_models.run_status import Ends, RunView
 from app.web.view_models.svg_charts import Span
 from app.web.view_models.traffic_light import Judged
 
@@ -129,9 +132,11 @@ def _to_start(carrier: str | None) -> Select[Any]:
     return query.order_by(r.id).limit(_MOST_LISTED)
 
 
-MOST = 10  # campaigns shown; all that are under way count in the totals
+MOST = 10  # campaigns shown
+MOST_PANELS = 5  # letters with their figures, those under way first
 MANY = 10_000  # counting stops here
 _TAG = 16
+_OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +148,18 @@ class CampaignView:
     sender: str
     state: CampaignState
     directive_id: int | None
+    stage: str
     runs: list[RunView]
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing of it is to be sent any more."""
+        return bool(self.runs) and all(run.state in _OVER for run in self.runs)
+
+    @property
+    def judged(self) -> Judged:
+        """The worst of its runs."""
+        return traffic_light.worst(Judged(run.light, run.said) for run in self.runs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +220,7 @@ class OverviewView:
     more: campaigns under way or waiting beyond those shown.
     """
 
-    panel: ChiefPanel | None
+    panels: list[LetterPanel]  # the one that needs a look first
     letters: list[DirectiveDeadline]
     campaigns: list[CampaignView]
     takes_changes: bool  # whether the database confirms writes
@@ -218,6 +234,7 @@ class OverviewView:
     awaiting: list[Awaiting]  # the oldest of them
     to_start: list[ToStart]
     suspended: list[SuspendedRun]
+    ending: list[Ending]  # registered sender names that end within 90 days, or have ended
     requests: list[PersonRequest]  # of persons, open; the page shows them to who may answer
     more: int
     any: bool  # whether any campaign exists, drafts included
@@ -236,7 +253,7 @@ class LiveRun:
     waiting: int
     ratio: float | None
     rate: float | None
-    finishes_at: datetime | None
+    ends: Ends | None
     bar: Mapping[str, Span]
     segments_left: int
 
@@ -253,7 +270,7 @@ class Live:
     quarantine: int
     unknown: dict[int, int]  # messages of unknown outcome by run
     runs: dict[int, LiveRun]
-    total: ChiefPanel | None
+    panels: dict[int, LetterPanel]  # by letter
 
 
 _LIVE = TypeAdapter(Live)
@@ -266,12 +283,12 @@ def read_overview(connection: Connection, carrier: str | None) -> OverviewView:
     views, use = _views(connection, carrier, rows, due.unjudged)
     every = [_campaign(row, views) for row in rows]
     own_links, known = [row for row in use.links.rows if carrier in (None, row.carrier)], use.links.status
-    approved = [run for each in every if each.state is CampaignState.APPROVED for run in each.runs]
+    letters = deadlines(connection, due, views)
     waiting, oldest = awaiting(connection, carrier)
     return OverviewView(
-        panel=chief_panel.panel(connection, approved, use.links.at),
-        letters=deadlines(connection, due, views),
-        campaigns=every[:MOST],
+        panels=_panels(connection, letters, every, carrier),
+        letters=letters,
+        campaigns=sorted(every[:MOST], key=_worst_first),
         takes_changes=takes_changes(connection),
         faults=_faults(connection, carrier, use.links.at),
         halted=[
@@ -291,11 +308,62 @@ def read_overview(connection: Connection, carrier: str | None) -> OverviewView:
         awaiting=oldest,
         to_start=to_start(connection, carrier),
         suspended=suspended(connection, carrier),
+        ending=reminders.ending(connection, clock.now(), carrier),
         requests=person_requests(connection, carrier),
         more=found_in_all - len(every[:MOST]),
         any=bool(rows) or connection.execute(select(campaigns.c.id).limit(1)).first() is not None,
         links=links_shape(own_links, known),
     )
+
+
+def read_letter(
+    connection: Connection, directive_id: int, operator: str | None
+) -> tuple[DirectiveDeadline, LetterPanel | None]:
+    """Return one letter against its deadline, with its figures."""
+    due = due_directives(connection, operator, {}, only=directive_id)
+    views, _ = _views(connection, operator, [], due.unjudged)
+    (letter,) = deadlines(connection, due, views)
+    ids = letter_panel.under(connection, directive_id, operator)
+    return letter, letter_panel.panel(connection, letter, ids, views, operator)
+
+
+def _panels(
+    connection: Connection,
+    letters: Sequence[DirectiveDeadline],
+    shown: Sequence[CampaignView],
+    operator: str | None,
+) -> list[LetterPanel]:
+    """Return the figures of the letters under which something on the page was approved, the worst first."""
+    approved = [each for each in shown if each.state is CampaignState.APPROVED and each.runs]
+    of = {letter.id: letter for letter in letters}
+    known = [
+        of[number] for number in dict.fromkeys(each.directive_id or 0 for each in approved) if number in of
+    ]
+    found = []
+    for letter in sorted(known, key=_urgency)[:MOST_PANELS]:
+        views = [run for each in approved if each.directive_id == letter.id for run in each.runs]
+        ids = letter_panel.under(connection, letter.id, operator)
+        found.append(letter_panel.panel(connection, letter, ids, views, operator))
+    if rest := [each for each in approved if each.directive_id not in of]:
+        views = [run for each in rest for run in each.runs]
+        found.append(letter_panel.panel(connection, None, [each.id for each in rest], views, operator))
+    return sorted((each for each in found if each), key=lambda each: not each.going)
+
+
+_LIGHTS = list(traffic_light.Light)
+
+
+def _urgency(of: DirectiveDeadline) -> tuple[bool, int, float]:
+    """Sort letters with work under way first, of these the worst, then the nearest deadline."""
+    left = float("inf") if of.left is None else of.left.total_seconds()
+    return not of.going, -max(_LIGHTS.index(each.light) for each in (of.verdict, of.judged)), left
+
+
+def _worst_first(of: CampaignView) -> tuple[bool, int]:
+    """Sort what is under way first, of that the worst; what is sorted alike stays in its order."""
+    going = any(run.state in traffic_light.UNDER_WAY for run in of.runs)
+    worst = max((_LIGHTS.index(run.light) for run in of.runs), default=0)
+    return not going, -worst if going else 0
 
 
 def _views(
@@ -362,20 +430,25 @@ def _faults(connection: Connection, carrier: str | None, now: int) -> list[Fault
 def live(of: OverviewView) -> Live:
     shown = {run.id: live_run(run) for campaign in of.campaigns for run in campaign.runs}
     return Live(
-        shape(of), of.links, of.quarantine, {each.run_id: each.n for each in of.unknown}, shown, of.panel
+        shape(of),
+        of.links,
+        of.quarantine,
+        {each.run_id: each.n for each in of.unknown},
+        shown,
+        {each.id: each for each in of.panels},
     )
 
 
 def shape(of: OverviewView) -> str:
     """Hash everything on the page except figures."""
-    parts: list[Any] = [(each.id, each.judged) for each in of.letters]
-    if of.panel:
-        parts += [(of.panel.going, of.panel.worst, of.panel.stated)]
-        parts += [(of.panel.paused, of.panel.planned, of.panel.endless)]
+    parts: list[Any] = [(each.id, each.judged, each.verdict, each.because) for each in of.letters]
+    for panel in of.panels:
+        parts += [(panel.id, panel.going, panel.once, panel.stated, panel.ends is None, bool(panel.relayed))]
+        parts += [(panel.paused, panel.planned, panel.endless, *(each.stage for each in panel.carriers))]
     for campaign in of.campaigns:
         parts += [
             (campaign.id, campaign.state),
-            *((run.id, run.state, run.light, run.said) for run in campaign.runs),
+            *((run.id, run.stage, run.light, run.said) for run in campaign.runs),
         ]
     parts += [of.takes_changes, *((each.source, each.subject) for each in of.faults)]
     parts += [each.id for each in of.halted] + [-each.run_id for each in of.suspended]
@@ -383,6 +456,7 @@ def shape(of: OverviewView) -> str:
     parts += [(each.id, each.since) for each in of.remarked]  # repeated failures alone change nothing
     parts += [each.run_id for each in of.unknown] + [each.run_id for each in of.to_start]
     parts += [(each.id, each.overdue) for each in of.requests]
+    parts += [(each.entry.id, each.days) for each in of.ending]
     parts += [of.waiting, of.more, bool(of.quarantine)]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:_TAG]
 
@@ -409,7 +483,7 @@ def live_run(run: RunView) -> LiveRun:
         f.waiting,
         run.ratio,
         run.rate,
-        run.finishes_at,
+        run.ends,
         run.bar,
         run.segments_left,
     )
@@ -460,7 +534,8 @@ def _rank() -> ColumnElement[int | None]:
 def _campaign(row: Row[Any], found: Iterable[RunView]) -> CampaignView:
     own = [run for run in found if run.campaign_id == row.id]
     state = CampaignState(row.state)
-    return CampaignView(row.id, row.name, row.sender, state, row.directive_id, own)
+    found_stage = stages.of_runs([run.stage for run in own]) if state is CampaignState.APPROVED else None
+    return CampaignView(row.id, row.name, row.sender, state, row.directive_id, found_stage or state, own)
 
 
 def _directives(rows: Iterable[Row[Any]]) -> dict[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
@@ -24,8 +24,10 @@ from app.reports.figures import carrier_statement, tally
 from app.reports.figures.carrier_statement import Statement
 from app.security.principal import Caller
 from app.security.roles import may
+from app.sender_names.checks import Finding, of_campaign
 from app.web.translations import Said
 from app.web.view_models import delivery_labels, run_status
+from app.web.view_models.delivery_labels import Remedy
 from app.web.view_models.run_status import RunView
 
 MOST_BATCHES = 50
@@ -63,11 +65,12 @@ class BatchRow:
 
 @dataclass(frozen=True, slots=True)
 class ReasonCount:
-    """Deliveries with one reason; share: of all failed ones, 0 to 1."""
+    """Deliveries with one reason; share: of all failed ones, 0 to 1; remedy: what can be done about them."""
 
     said: Said
     n: int
     share: float
+    remedy: Remedy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,16 @@ class RunPageView:
     stated_at: datetime | None
     stated: StatedForm
     left_off: list[str]  # what the version before had, by its fields
+    handset: list[
+        tuple[str, str | None, date | None]
+    ]  # links whose receipts prove the telephone, who says so
+    register: list[Finding]  # what the register says against a start
+
+    @property
+    def follows(self) -> int:
+        """How many of those who were not reached a follow-up may reach, once the run is finished."""
+        over = self.run.state in (RunState.FINISHED, RunState.CANCELLED) and not self.run.audience
+        return sum(each.n for each in self.failed if each.remedy and each.remedy.next) if over else 0
 
     @property
     def refused(self) -> int:
@@ -172,6 +185,8 @@ def read_run(connection: Connection, run_id: int, who: Caller, settings: Setting
         stated_at=None if said is None else clock.from_ms(said.cutoff_ms),
         stated=StatedForm() if said is None else StatedForm.of(said),
         left_off=versions[-1].lacks(versions[-2]) if len(versions) > 1 else [],
+        handset=[] if run.audience else link_store.handset_sources(connection, run.carrier),
+        register=of_campaign(connection, row, {run.carrier}) if run.state is RunState.PLANNED else [],
     )
 
 
@@ -230,7 +245,12 @@ def whys(pairs: Any) -> list[ReasonCount]:
     found = [(number, n) for number, n in sums.items() if n > 0]
     found.sort(key=lambda each: (-each[1], each[0]))
     return [
-        ReasonCount(delivery_labels.REASONS.get(number, delivery_labels.REASONS[1]), n, n / total)
+        ReasonCount(
+            delivery_labels.REASONS.get(number, delivery_labels.REASONS[1]),
+            n,
+            n / total,
+            delivery_labels.REMEDIES.get(number),
+        )
         for number, n in found
     ]
 

@@ -20,18 +20,20 @@ from app.ledger.contract import TallyCount
 from app.observability import link_status
 from app.observability.link_status import LinkHealthState, Standstill
 from app.observability.send_rate import NOTHING, Measured
-from app.reports.build import comparison
-from app.reports.build.carrier_report import figures_of
-from app.reports.build.scope import SentRun, levels_proved
+from app.reports.counting.carrier_report import figures_of
+from app.reports.counting.scope import SentRun, levels_proved
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import Statement
 from app.reports.figures.figures import Figures
+from app.web import stages
+from app.web.display_names import BAR
 from app.web.translations import Said
-from app.web.view_models import svg_charts, traffic_light
+from app.web.view_models import norm, svg_charts, traffic_light
 from app.web.view_models.svg_charts import Span
 from app.web.view_models.traffic_light import Due, Judged, Light
 from carriers.contract import ReceiptLevel
 
+Ends = tuple[datetime, datetime]
 _CUT_OFF = NotSent.WINDOW_CLOSED.name.lower()
 _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELLED)
 
@@ -42,20 +44,22 @@ class RunView:
 
     bar: parts of its chart; rate: SMS parts per second now; said: reason of the light. held: the carrier
     sends itself, and the figures are its statement, if any. advice:
-    what to do while nothing is sent, since `since`; begins_at: when its hours open.
+    what to do while nothing is sent, since `since`; begins_at: when its hours open. ends: the forecast as the
+    earliest and latest end by the rates of late; both are the end of a run that is over. stage: of stages.py.
     """
 
     id: int
     campaign_id: int
     carrier: str
     state: RunState
+    stage: str
     figures: Figures
     held: bool
     level: str | None
     received: int | None
     ratio: float | None
     rate: float | None
-    finishes_at: datetime | None
+    ends: Ends | None
     light: Light
     said: Said
     bar: Mapping[str, Span] = field(default_factory=dict)
@@ -66,14 +70,7 @@ class RunView:
 
 
 def bar_of(figures: Figures) -> dict[str, int]:
-    return {
-        "delivered": figures.delivered,
-        "relayed": figures.relayed,
-        "failed": figures.failed,
-        "no_receipt": figures.no_receipt,
-        "unknown": figures.unknown,
-        "waiting": figures.waiting,
-    }
+    return {key: getattr(figures, key) for key in BAR}
 
 
 def views(
@@ -118,6 +115,13 @@ class _PageData:
         sends = run.state is RunState.RUNNING and sending_window.open_at(self.window(run), self.now)
         return self.use.measured.get(run.id, NOTHING) if sends else NOTHING
 
+    def stage(self, run: RunSummary) -> str:
+        if run.audience is not None:
+            return run.state
+        down = run.carrier in self.stops or run.carrier not in self.use.rates
+        is_open = sending_window.open_at(self.window(run), self.now)
+        return stages.of_run(run.state, suspended=run.suspended is not None, down=down, is_open=is_open)
+
     def ahead(self, run: RunSummary) -> list[Queued]:
         return forecast.before(self.use.queue, run.carrier, run.priority, run.id)
 
@@ -143,12 +147,12 @@ def _view(run: RunSummary, of: _PageData) -> RunView:
     level = of.levels[run.id] if figures.sent else None
     received = _received(figures, level)
     waiting = figures.no_receipt + figures.unknown + (figures.relayed if _by_handset(level) else 0)
-    done = run.ended_at if run.state in _OVER else _forecast(run, of)
-    norm = comparison.judge(level, figures.sent, received, waiting)
+    ends = _ended(run) if run.state in _OVER else _forecast(run, of)
+    against = norm.judge(level, figures.sent, received, waiting)
     over = run.state in (RunState.SENT, RunState.FINISHED)
     stops = _lacks(run, figures, of) if over else _stops(run, figures, of)
-    judged = traffic_light.judge(run.state, done, _due(run, figures, of), norm, of.now, stops)
-    return replace(_made(run, figures, level, done, judged, of), **_standstill(run, judged, of))
+    judged = traffic_light.judge(run.state, ends, _due(run, figures, of), against, of.now, stops)
+    return replace(_made(run, figures, level, ends, judged, of), **_standstill(run, judged, of))
 
 
 def _due(run: RunSummary, figures: Figures, of: _PageData) -> Due:
@@ -162,7 +166,7 @@ def _lacks(run: RunSummary, figures: Figures, of: _PageData) -> Judged | None:
     if of.cut_off.get(run.id):
         return traffic_light.CUT_OFF
     # The norm can't be said to be kept.
-    if figures.eligible - figures.unknown < comparison.NORM * figures.eligible:
+    if figures.eligible - figures.unknown < norm.NORM * figures.eligible:
         return traffic_light.UNCLEAR
     return None if figures.sent or not figures.eligible else traffic_light.NONE_SENT
 
@@ -211,7 +215,7 @@ def _held(connection: Connection, run: RunSummary, of: _PageData) -> RunView:
     said = carrier_statement.latest(connection, run.id)
     figures, received = _stated(said) if said else (Figures(), None)
     level = said.level if said else None
-    norm = comparison.judge(level, figures.sent, received, figures.no_receipt)
+    against = norm.judge(level, figures.sent, received, figures.no_receipt)
     deadline, window = of.deadline(run), of.window(run)
     ended_ms = carrier_statement.ended_ms(said, _ms(run.ended_at))
     first_ms = said.first_ms if said else None
@@ -220,9 +224,9 @@ def _held(connection: Connection, run: RunSummary, of: _PageData) -> RunView:
     )
     done = None if ended_ms is None else clock.from_ms(ended_ms)
     judged = traffic_light.judge_held(
-        run.state, done is not None, said is not None, kept, norm, deadline is not None
+        run.state, done is not None, said is not None, kept, against, deadline is not None
     )
-    return _made(run, figures, level, done, judged, of)
+    return _made(run, figures, level, None if done is None else (done, done), judged, of)
 
 
 def _stated(said: Statement) -> tuple[Figures, int | None]:
@@ -246,7 +250,7 @@ def _ms(at: datetime | None) -> int | None:
 
 
 def _made(
-    run: RunSummary, figures: Figures, level: int | None, done: datetime | None, judged: Judged, of: _PageData
+    run: RunSummary, figures: Figures, level: int | None, ends: Ends | None, judged: Judged, of: _PageData
 ) -> RunView:
     received = _received(figures, level)
     return RunView(
@@ -254,13 +258,14 @@ def _made(
         campaign_id=run.campaign_id,
         carrier=run.carrier,
         state=run.state,
+        stage=of.stage(run),
         figures=figures,
         held=run.audience is not None,
         level=None if level is None else ReceiptLevel(level).name.lower(),
         received=received,
         ratio=received / figures.sent if received is not None and figures.sent else None,
         rate=of.lately(run).segments_per_second,
-        finishes_at=done,
+        ends=ends,
         light=judged.light,
         said=judged.said,
         bar=svg_charts.stacked(bar_of(figures)),
@@ -287,12 +292,26 @@ def _received(figures: Figures, level: int | None) -> int | None:
     return figures.relayed if level == ReceiptLevel.OPERATOR else None
 
 
-def _forecast(run: RunSummary, of: _PageData) -> datetime | None:
-    """Forecast the end; None before the start, or while nothing can be sent."""
+def _ended(run: RunSummary) -> Ends | None:
+    return None if run.ended_at is None else (run.ended_at, run.ended_at)
+
+
+def _forecast(run: RunSummary, of: _PageData) -> Ends | None:
+    """Forecast the earliest and the latest end; None before the start, or while nothing can be sent."""
     if run.state is RunState.PLANNED:
         return None
-    of_links = of.use.rates.get(run.carrier, Rate(0.0, 0, 0, 0))
-    rate = forecast.paced(of_links, run.segments_per_second, of.lately(run), of.ahead(run))
+    of_links, lately = of.use.rates.get(run.carrier, Rate(0.0, 0, 0, 0)), of.lately(run)
+    rate = forecast.paced(of_links, run.segments_per_second, lately, of.ahead(run))
+    if not rate.segments_per_second or lately.fastest is None or lately.slowest is None:
+        done = _end(run, rate, of)
+        return None if done is None else (done, done)
+    most = max(of_links.segments_per_second, rate.segments_per_second)
+    first = _end(run, replace(rate, segments_per_second=min(lately.fastest, most)), of)
+    last = _end(run, replace(rate, segments_per_second=min(lately.slowest, rate.segments_per_second)), of)
+    return None if first is None or last is None else (min(first, last), last)
+
+
+def _end(run: RunSummary, rate: Rate, of: _PageData) -> datetime | None:
     due = Deadlines(of.window(run), of.deadline(run))
     return forecast.conclude(run.id, _load(run, of), rate, due, of.now).finishes_at
 

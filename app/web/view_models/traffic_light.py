@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from app.campaigns.lifecycle import FileFault, file_fault
 from app.core.states import RunState
-from app.reports.build.comparison import NormVerdict
 from app.web.translations import Said, say
+from app.web.view_models.norm import NormVerdict
 
 # Plausibility of an uploaded file
 
@@ -61,10 +61,11 @@ class Due(NamedTuple):
 _ORDER = list(Light)
 NOT_BEGUN = Judged(Light.OFF, say("not begun"))
 CANCELLED = Judged(Light.OFF, say("cancelled"))
+UNSURE = Judged(Light.WAIT, say("in time or not: the forecast reaches past it"))
 LATE = Judged(Light.BAD, say("after the deadline"))
 AFTER_WINDOW = Judged(Light.BAD, say("after the end of the window"))
 PASSED = Judged(Light.BAD, say("the deadline has passed"))
-MISSED = Judged(Light.BAD, say("below the 92 % target"))
+MISSED = Judged(Light.BAD, say("below the 92% target"))
 CUT_OFF = Judged(Light.BAD, say("the sending window ended before everything was sent"))
 NONE_SENT = Judged(Light.BAD, say("no message went out"))
 UNCLEAR = Judged(Light.WAIT, say("many messages have an unknown outcome"))
@@ -99,23 +100,31 @@ PAUSED = Judged(Light.WAIT, say("paused: waiting to be resumed"))
 NO_END = Judged(Light.WAIT, say("the carrier has not reported the end"))
 NO_FIGURES = Judged(Light.WAIT, say("waiting for the carrier's figures"))
 UNPROVED = Judged(Light.WAIT, say("in time; no handset receipts, so the target cannot be checked"))
-MET = Judged(Light.GOOD, say("in time, above the 92 % target"))
+MET = Judged(Light.GOOD, say("in time, above the 92% target"))
 IN_TIME = Judged(Light.GOOD, say("in time"))
 NORM_UNPROVED = Judged(Light.WAIT, say("no handset receipts, so the target cannot be checked"))
-NORM_MET = Judged(Light.GOOD, say("above the 92 % target"))
+NORM_MET = Judged(Light.GOOD, say("above the 92% target"))
 SOME_GOOD: Said = say("good: {n} of {total} runs")
 NO_DEADLINE = Judged(Light.OFF, say("no deadline to keep"))
+EXPECTED = Judged(Light.GOOD, say("expected in time"))
+# Of a letter: whether its deadline is kept, and why nobody can say.
+WILL_BE_LATE = Judged(Light.BAD, say("expected after the deadline"))
+NOBODY_KNOWS = Judged(Light.WAIT, say("not known whether in time"))
+PAUSED_ITSELF = Judged(Light.BAD, say("a run has paused itself"))
+SOME_PLANNED = Judged(Light.WAIT, say("a run is still to be started"))
+AWAITS_APPROVAL = Judged(Light.WAIT, say("a campaign waits for approval"))
+NOTHING_APPROVED = Judged(Light.WAIT, say("no campaign is approved yet"))
 
 
 def judge(
     state: RunState,
-    done: datetime | None,
+    ends: tuple[datetime, datetime] | None,
     due: Due,
     norm: NormVerdict,
     now: datetime,
     stops: Judged | None = None,
 ) -> Judged:
-    """Return the worst that applies to a run. done: its end, or the forecast.
+    """Return the worst that applies to a run. ends: the earliest and latest end by the forecast, or its end.
 
     stops: why nothing of a running one is sent, or why one that is over can't be said to have been sent.
     """
@@ -128,17 +137,22 @@ def judge(
     has_begun = state in (RunState.RUNNING, RunState.SENT, RunState.FINISHED)
     if has_begun and stops is not None and stops.light is Light.BAD:
         return stops
-    late = None if done is None else _late(state, done, due)
+    late = None if ends is None else _late(state, ends[0], due)
     if late is not None:
         return late
     if norm is NormVerdict.MISSED:
         return MISSED
-    if state in UNDER_WAY and done is None:
+    if state in UNDER_WAY and ends is None:
         return NO_FORECAST
+    if ends is not None and _late(state, ends[1], due) is not None:
+        return UNSURE
     if has_begun and stops is not None:
         return stops
     # Nobody has said when it goes on, so its forecast proves nothing, with a deadline or without.
-    return PAUSED if state is RunState.PAUSED else _good(norm, due.deadline is not None)
+    if state is RunState.PAUSED:
+        return PAUSED
+    found = _good(norm, due.deadline is not None)
+    return EXPECTED if state is RunState.RUNNING and found == IN_TIME else found
 
 
 def _late(state: RunState, done: datetime, due: Due) -> Judged | None:
@@ -183,6 +197,6 @@ def worst(lights: Iterable[Judged]) -> Judged:
     if len(good) < len(every):
         return Judged(Light.OFF, SOME_GOOD, (len(good), len(every)))
     said = set(every)  # what all of them keep: the deadline, the norm, or both
-    if IN_TIME in said:
-        return IN_TIME if NORM_MET not in said else Judged(Light.GOOD, SOME_GOOD, (len(good), len(every)))
+    if in_time := next((each for each in (EXPECTED, IN_TIME) if each in said), None):
+        return in_time if NORM_MET not in said else Judged(Light.GOOD, SOME_GOOD, (len(good), len(every)))
     return NORM_MET if NORM_MET in said else found

@@ -103,6 +103,10 @@ page_receipt_files      303  in   in   in   in   in
 page_receipt_file       303  in   in   in   in   404
 page_new_receipt_file   303  in   in   403  in   in
 page_do_upload_receipt_file 303  in   in   403  in   in
+page_sender_names       303  in   in   in   in   in
+page_sender_name        303  in   in   in   in   404
+page_search             303  in   in   in   in   in
+page_search_words       303  in   in   in   in   in
 page_second_factor      303  in   in   in   in   in
 page_do_enrol_totp      303  403  403  403  403  403
 page_do_confirm_totp    303  403  403  403  403  403

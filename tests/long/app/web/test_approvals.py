@@ -79,8 +79,8 @@ def test_numbers_of_another_carriers_ranges_are_said_of_each_list(pages_db: Data
     pages_db.write(build)
     page = text(signed_in("approver").get("/approvals").text)
     assert "0.csv · 1.000 thuê bao · 000" in page
-    assert "750.csv · 1.000 thuê bao · 750 số thuộc đầu số của nhà mạng khác (75,0 %)" in page
-    assert "bad.csv · 1.000 thuê bao · 3.000 trên 4.000 dòng bị lỗi (75,0 %) Quá nhiều dòng lỗi" in page
+    assert "750.csv · 1.000 thuê bao · 750 số thuộc đầu số của nhà mạng khác (75,0%)" in page
+    assert "bad.csv · 1.000 thuê bao · 3.000 trên 4.000 dòng bị lỗi (75,0%) Quá nhiều dòng lỗi" in page
     [run] = pages_db.read(queries.dossier, 1).runs
     assert (run.subscribers, run.other_range) == (3000, 750)
 
@@ -203,9 +203,9 @@ def test_areas_and_money_are_said_before_anything_is_pressed(pages_db: Database,
     pages_db.write(lambda c: c.execute(update(subscribers).where(subscribers.c.seq < 4).values(area="03646")))
     paper = signed_in("approver")
     page = text(paper.get("/approvals").text)
-    assert "Phường Tô Hiệu 2 66,7 %" in page
-    assert "chưa rõ địa bàn 1 33,3 %" in page
-    assert "Chưa tính được chi phí: cấu hình chưa có đơn giá" in page
+    assert "Phường Tô Hiệu 2 66,7%" in page
+    assert "chưa rõ địa bàn 1 33,3%" in page
+    assert "Chưa tính được chi phí: chưa đặt đơn giá" in page
     money = MoneySettings(prices={"a": PriceSettings(carrier="vnpt", dong=Decimal("250.5"))})
     settings = Settings(environment="development", money=money)
     found = pages_db.read(approvals_pages.case, 1, BOSS, settings)
@@ -231,7 +231,7 @@ def test_the_night_and_the_finish_are_said_before_anything_is_pressed(
     page = signed_in("approver").get("/approvals").text
     before = text(page[: page.index("<details")])
     assert "Có gửi ban đêm: 00:00–24:00. Phê duyệt phải nêu lý do." in before
-    assert re.search(r"\d\d:\d\d \d\d/\d\d/\d{4} – \d\d:\d\d \d\d/\d\d/\d{4} 2 số trong danh sách", before)
+    assert re.search(r"\d\d:\d\d(?: \d\d/\d\d)? – \d\d:\d\d(?: \d\d/\d\d)? 2 số trong danh sách", before)
 
 
 def test_a_second_click_on_the_approval_is_no_error(pages_db: Database, signed_in: In) -> None:

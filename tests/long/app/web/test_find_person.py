@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from sqlalchemy import update
+
 from app.database.connection import Database
+from app.database.models import deliveries
 from app.dispatch.find_person import A_MINUTE
 from app.privacy import do_not_send
 from tests.app.world import FIRST_PHONE, build
@@ -82,3 +85,16 @@ def test_an_administrator_sees_what_is_held_and_an_operator_is_offered_nothing_o
     operator = signed_in("operator", "viettel")
     assert "Dữ liệu đang lưu" not in text(operator.get("/find").text)
     assert operator.send("/find", "/find/data", phone="0912000000").status_code == 403
+
+
+def test_a_receipt_by_a_clock_of_minutes_does_not_seem_to_come_before_its_message(
+    pages_db: Database, signed_in: In
+) -> None:
+    scene.build(pages_db)
+    d = deliveries.c
+    sent = 1_706_000_044_000
+    times = {"submitted_at": sent, "done_at": sent - 44_000 + 40_000}
+    own = update(deliveries).where(d.campaign_id == 1, d.batch_id == 2, d.seq == 19)
+    pages_db.write(lambda c: c.execute(own.values(times)))
+    said = text(signed_in("operator", "vnpt").send("/find", "/find", phone="0911 000 019").text)
+    assert "(nhà mạng chỉ ghi đến phút)" in said

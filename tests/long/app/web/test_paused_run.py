@@ -16,7 +16,7 @@ from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]
-MOMENT = r"\d\d:\d\d \d\d/\d\d/\d{4}"
+MOMENT = r"\d\d:\d\d(?: \d\d/\d\d)?"
 WAITS = "tạm dừng: chờ người cho chạy tiếp"
 ONLY_IF = f"{MOMENT} nếu chạy tiếp ngay bây giờ"
 TOTAL = f"Dự kiến xong {MOMENT} nếu 1 đợt đang tạm dừng chạy tiếp ngay"

@@ -21,8 +21,8 @@ from app.database.models import (
     runs,
     tallies,
 )
-from app.reports.build.snapshot_taking import take
-from app.reports.build.snapshots import SnapshotCause
+from app.reports.counting.snapshot_taking import take
+from app.reports.counting.snapshots import SnapshotCause
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from tests.long.app.reports.scene import varied
 from tests.long.app.reports.signing import Authority, sign
@@ -83,7 +83,7 @@ def test_a_run_is_shown_with_what_its_receipts_prove(signed_in: In) -> None:
     assert "đo bằng biên nhận biên nhận mức máy" in handset
     assert "số liệu tạm thời" in handset
     assert "Biểu 4" in handset
-    assert "biên nhận mức tổng đài: tổng đài nhà mạng đã tiếp nhận, chưa rõ máy đã nhận" in operator
+    assert "biên nhận mức tổng đài: nhà mạng đã tiếp nhận, chưa rõ máy đã nhận" in operator
     assert "không có biên nhận" in operator
     assert "Chốt số liệu này" not in handset  # an auditor freezes nothing
     assert "Biểu 5" in text(paper.get("/reports/campaigns/1").text)
@@ -255,3 +255,14 @@ def test_a_signed_pdf_is_handed_in_on_the_page_and_told_in_words(signed_in: In) 
     assert "Chưa xác minh được chủ chứng thư số" in said
     assert "Các trang đúng là của văn bản đã chốt issued-pdf" in said
     assert "đã ký, không bị sửa" not in said  # nobody has checked whose certificate it is
+
+
+def test_nothing_is_frozen_of_a_run_that_has_not_begun(pages_db: Database, signed_in: In) -> None:
+    paper = signed_in("admin")
+    assert 'action="/reports/freeze"' in paper.get("/reports/runs/1").text
+    pages_db.write(
+        lambda c: c.execute(update(runs).where(runs.c.id == 1).values(state="planned", started_at=None))
+    )
+    page = paper.get("/reports/runs/1").text
+    assert 'action="/reports/freeze"' not in page
+    assert "chưa có số liệu để chốt" in text(page)

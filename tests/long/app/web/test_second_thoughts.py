@@ -67,7 +67,7 @@ def test_an_order_about_refused_messages_needs_two_persons(pages_db: Database, s
     here = f"/runs/{world.run}/rejected"
     carrier = str(pages_db.read(lambda c: c.execute(select(links.c.carrier)).scalar()))
     paper = signed_in("operator", carrier)
-    assert "Nhà mạng đã từ chối 15 tin." in text(paper.get(f"/runs/{world.run}").text)
+    assert "Xem mã của nhà mạng cho 15 tin bị từ chối" in text(paper.get(f"/runs/{world.run}").text)
     for fields in ({"reason": "filtered", "because": ""}, {"reason": "no such", "because": WHY}):
         assert paper.send(here, here, **fields, code="10").status_code == 422
     assert paper.send(here, here, reason="filtered", code="10", because=WHY).status_code == 303

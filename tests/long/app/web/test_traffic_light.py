@@ -11,8 +11,8 @@ from app.core.states import DeliveryState as State
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import batches, tallies
-from app.reports.build.comparison import NormVerdict
 from app.web.view_models import svg_charts, traffic_light
+from app.web.view_models.norm import NormVerdict
 from app.web.view_models.traffic_light import Due
 from tests.e2e import scene
 from tests.long.app.web.conftest import text
@@ -25,7 +25,7 @@ DAY = timedelta(days=1)
 @pytest.mark.parametrize(
     ("state", "done", "deadline", "norm", "wanted"),
     [
-        (RunState.RUNNING, NOW + DAY, NOW + 2 * DAY, NormVerdict.OPEN, traffic_light.IN_TIME),
+        (RunState.RUNNING, NOW + DAY, NOW + 2 * DAY, NormVerdict.OPEN, traffic_light.EXPECTED),
         (RunState.RUNNING, NOW + 3 * DAY, NOW + 2 * DAY, NormVerdict.OPEN, traffic_light.LATE),
         (RunState.RUNNING, None, NOW + DAY, NormVerdict.OPEN, traffic_light.NO_FORECAST),
         (RunState.PAUSED, NOW + DAY, NOW + 2 * DAY, NormVerdict.OPEN, traffic_light.PAUSED),
@@ -54,7 +54,13 @@ def test_the_light_says_the_worst_that_is_true(
     norm: NormVerdict,
     wanted: traffic_light.Judged,
 ) -> None:
-    assert traffic_light.judge(state, done, Due(deadline), norm, NOW) == wanted
+    ends = None if done is None else (done, done)
+    assert traffic_light.judge(state, ends, Due(deadline), norm, NOW) == wanted
+
+
+def test_a_forecast_on_both_sides_of_the_deadline_is_neither_in_time_nor_late() -> None:
+    ends, due = (NOW + DAY, NOW + 3 * DAY), Due(NOW + 2 * DAY)
+    assert traffic_light.judge(RunState.RUNNING, ends, due, NormVerdict.OPEN, NOW) == traffic_light.UNSURE
 
 
 def test_the_parts_of_a_bar_are_seen_and_fill_it() -> None:

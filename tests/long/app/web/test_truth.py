@@ -23,7 +23,10 @@ from app.database.models import (
     webhook_clocks,
 )
 from app.directives.status import status
-from app.reports.build import consolidated, latency_sample
+from app.reports.counting import consolidated
+from app.web import rendering
+from app.web.view_models import latency_sample, overview_page
+from app.web.view_models.overview_page import Watch
 from tests.app.campaigns.rows import new_batch, new_campaign
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
@@ -100,7 +103,7 @@ def test_a_dead_link_is_red_wherever_something_depends_on_it(
     assert 'class="badge bad"' in links_page
     assert "Hãy" in text(links_page) or "hãy gọi nhà mạng" in text(links_page)  # what to do
     for path in ("/", "/runs/1"):
-        assert re.search(r"từ \d\d:\d\d \d\d/\d\d/\d{4}\.", text(paper.get(path).text)), path  # since when
+        assert re.search(r"từ \d\d:\d\d( \d\d/\d\d)?\.", text(paper.get(path).text)), path  # since when
 
 
 def test_a_renamed_link_is_said_to_be_no_longer_in_the_settings(province: Database, signed_in: In) -> None:
@@ -149,16 +152,10 @@ def test_a_page_of_links_hears_of_a_change(province: Database, signed_in: In) ->
     page = signed_in("operator", "viettel").get("/links").text
     (before,) = re.findall(r'data-shape="(\w+)"', page)
     link(province, 1, lost_since=clock.now_ms())
-    picture = province.read(_watch(), ["viettel"])["viettel"].body.decode()
+    picture = province.read(Watch(), ["viettel"])["viettel"].body.decode()
     (now,) = re.findall(r'"links":"(\w+)"', picture)
     assert now != before
     assert now in signed_in("auditor").get("/links").text or now in page.replace(before, now)
-
-
-def _watch() -> Any:
-    from app.web.view_models.overview_page import Watch
-
-    return Watch()
 
 
 def counted(db: Database, *looks: tuple[int, int], run: int = 1) -> None:
@@ -175,9 +172,7 @@ def counted(db: Database, *looks: tuple[int, int], run: int = 1) -> None:
 
 def shown(page: str) -> set[str]:
     """Every moment at which the page says that run 1 will be done."""
-    return set(
-        re.findall(r'(?:runs\.1\.finishes_at" data-as="moment">|khoảng )(\d\d:\d\d \d\d/\d\d/\d{4})', page)
-    )
+    return set(re.findall(r'(?:runs\.1\.ends" data-as="span">|khoảng )(\d\d:\d\d(?: \d\d/\d\d)?)', page))
 
 
 def test_the_forecast_is_one_and_by_the_measured_rate(province: Database, signed_in: In) -> None:
@@ -185,18 +180,18 @@ def test_the_forecast_is_one_and_by_the_measured_rate(province: Database, signed
     counted(province, (40, 100_000), (0, 104_000))
     paper = signed_in("admin")
     found = {path: shown(paper.get(path).text) for path in ("/", "/runs/1", "/campaigns/1")}
-    in_50 = {f"{clock.local(clock.now() + timedelta(minutes=m)):%H:%M %d/%m/%Y}" for m in (49, 50)}
+    in_50 = {rendering.moment(clock.now() + timedelta(minutes=m), "vi") for m in (49, 50)}
     assert all(len(each) == 1 and each <= in_50 for each in found.values()), found
     done = province.read(status, 1, clock.now()).runs[0].done_at
     assert done is not None
-    assert f"{clock.local(done):%H:%M %d/%m/%Y}" in in_50
+    assert rendering.moment(done, "vi") in in_50
 
 
 def test_the_forecast_keeps_the_run_s_own_limit_on_every_page(province: Database, signed_in: In) -> None:
     province.write(lambda c: c.execute(update(runs).where(runs.c.id == 1).values(segments_per_second=50)))
     paper = signed_in("admin")
     found = set.union(*(shown(paper.get(path).text) for path in ("/", "/runs/1")))
-    assert found <= {f"{clock.local(clock.now() + timedelta(minutes=m)):%H:%M %d/%m/%Y}" for m in (99, 100)}
+    assert found <= {rendering.moment(clock.now() + timedelta(minutes=m), "vi") for m in (99, 100)}
 
 
 def test_a_run_of_which_nothing_goes_out_for_a_minute_is_red(province: Database, signed_in: In) -> None:
@@ -227,7 +222,7 @@ def test_the_overview_keeps_what_runs_and_waits_whatever_was_drafted_later(
         province.write(new_campaign)
     paper = signed_in("admin")
     page = paper.get("/").text
-    names = re.findall(r'<h3 id="c\d+"><a [^>]*>([^<]*)', page)
+    names = re.findall(r'id="c\d+"><a [^>]*>([^<]*)', page)
     assert names == [scene.FIRST.name, scene.SECOND.name]
     assert "1 chiến dịch chờ phê duyệt" in text(page)
     assert "Before Tet" not in page  # a draft is its author's work
@@ -235,8 +230,8 @@ def test_the_overview_keeps_what_runs_and_waits_whatever_was_drafted_later(
 
 def test_a_letter_counts_what_was_approved_under_it(province: Database, signed_in: In) -> None:
     province.write(lambda c: c.execute(update(campaigns).where(campaigns.c.id == 2).values(state="draft")))
-    cards = dict(re.findall(r"(\d{3}/CAT-PA05)</.*?(\d+) chiến dịch", signed_in("admin").get("/").text, re.S))
-    assert cards == {"303/CAT-PA05": "1", "412/CAT-PA05": "0"}
+    found = province.read(overview_page.read_overview, None)
+    assert {each.number: each.campaigns for each in found.letters} == {"303/CAT-PA05": 1, "412/CAT-PA05": 0}
 
 
 @pytest.mark.parametrize("state", ["draft", "rejected", "submitted"])
@@ -278,7 +273,9 @@ def test_runs_that_found_no_place_are_counted(province: Database, signed_in: In)
 
 
 def test_a_letter_leads_to_its_page(province: Database, signed_in: In) -> None:
-    assert '<h3><a href="/directives/1">303/CAT-PA05</a></h3>' in signed_in("admin").get("/").text
+    page = signed_in("admin").get("/").text
+    assert '<a href="/directives/1">303/CAT-PA05</a>' in page  # whose figures are shown
+    assert '<a href="/directives/2"><strong>412/CAT-PA05</strong></a>' in page  # nothing is approved under it
 
 
 def test_a_run_outside_its_hours_says_when_it_begins(province: Database, signed_in: In) -> None:
@@ -288,7 +285,7 @@ def test_a_run_outside_its_hours_says_when_it_begins(province: Database, signed_
         lambda c: c.execute(update(campaigns).where(campaigns.c.id == 1).values(window_start=start))
     )
     page = text(signed_in("operator", "viettel").get("/runs/1").text)
-    assert f"chờ đến giờ được gửi bắt đầu lúc {later:%H:%M %d/%m/%Y}" in page
+    assert f"chờ đến giờ được gửi bắt đầu lúc {rendering.moment(later, 'vi')}" in page
 
 
 def test_latency_is_by_our_own_clock(province: Database) -> None:
@@ -327,7 +324,7 @@ def test_a_planned_run_shows_no_time_of_its_end(province: Database, signed_in: I
     province.write(lambda c: c.execute(update(links).values(state="running")))
     rows = re.findall(r'<tr class="run">.*?</tr>', signed_in("admin").get("/").text, re.S)
     (planned,) = [row for row in rows if "/runs/3" in row]
-    assert re.search(r'runs\.3\.finishes_at" data-as="moment">–<', planned)
+    assert re.search(r'runs\.3\.ends" data-as="span">–<', planned)
 
 
 def test_a_page_says_when_its_figures_were_taken(province: Database, signed_in: In) -> None:

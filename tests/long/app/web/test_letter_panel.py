@@ -1,0 +1,160 @@
+"""A letter's figures: each subscriber once, and none falls, whatever ends, is followed up or is drafted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import event, insert, select, update
+
+from app.core import clock
+from app.database.connection import Database
+from app.database.models import campaigns, directives, runs
+from app.reports.counting import unique_reach
+from app.web import stages
+from app.web.view_models import letter_panel, overview_page, traffic_light
+from app.web.view_models.letter_panel import LetterPanel
+from tests.app.campaigns.past import D, link, sent
+from tests.app.campaigns.rows import DRAFT, new_campaign, new_link, whole_run
+from tests.e2e import scene
+from tests.long.app.web.conftest import Paper, text
+
+In = Callable[..., Paper]
+LETTER = {"number": "306/KH-UBND", "issued_on": "2025-10-27", "issuer": "UBND", "subject": "V/v lừa đảo"}
+
+
+@pytest.fixture
+def letter(db: Database) -> int:
+    due = clock.now_ms() + 86_400_000
+    row = LETTER | {"created_by": "lan", "created_at": 1, "report_deadline": due, "addressees": []}
+    made = insert(directives).values(row).returning(directives.c.id)
+    return int(db.write(lambda c: c.execute(made).scalar_one()))
+
+
+def panel(db: Database, letter: int, operator: str | None = None) -> LetterPanel:
+    """As its page shows it, counted anew."""
+    letter_panel._known.clear()
+    found = db.read(overview_page.read_letter, letter, operator)[1]
+    assert found is not None
+    return found
+
+
+def figures(of: LetterPanel) -> tuple[int, ...]:
+    return of.addressed, of.sent, of.reached, of.relayed, of.failed, of.open, of.waiting
+
+
+def test_a_subscriber_of_two_campaigns_counts_once_with_the_best_that_came(db: Database, letter: int) -> None:
+    of = replace(DRAFT, directive_id=letter)
+    sent(db, {0: D.DELIVERED, 1: D.UNDELIVERED, 2: D.EXPIRED, 3: D.SUBMITTED}, draft=of)
+    assert figures(panel(db, letter)) == (4, 4, 1, 0, 2, 1, 0)
+    sent(db, {1: D.DELIVERED, 2: D.REJECTED, 3: D.UNKNOWN, 4: D.DELIVERED}, draft=of)
+    found = panel(db, letter)
+    assert figures(found) == (5, 5, 3, 0, 1, 1, 0)
+    assert (found.once, found.provable, [each.received for each in found.carriers]) == (True, 5, [3])
+
+
+def test_no_figure_falls_when_a_campaign_ends_and_leaves_the_page(db: Database, letter: int) -> None:
+    of = replace(DRAFT, directive_id=letter)
+    sent(db, dict.fromkeys(range(6), D.DELIVERED), draft=of, state="running")
+    going = sent(db, dict.fromkeys(range(4, 9), D.DELIVERED), draft=of, state="running")
+    before = db.read(overview_page.read_overview, None).panels[0]
+    assert figures(before)[:3] == (9, 9, 9)
+    long_ago = {"state": "finished", "ended_at": clock.now_ms() - 9 * 86_400_000}
+    db.write(lambda c: c.execute(update(runs).where(runs.c.campaign_id != going).values(long_ago)))
+    letter_panel._known.clear()
+    found = db.read(overview_page.read_overview, None)
+    assert [each.id for each in found.campaigns] == [going]
+    assert figures(found.panels[0]) == figures(before)
+
+
+def test_who_is_still_to_be_queued_is_still_to_come_and_counts_once(db: Database, letter: int) -> None:
+    of = replace(DRAFT, directive_id=letter)
+    sent(db, {0: D.DELIVERED, 1: D.UNDELIVERED}, draft=of)
+    planned = db.write(whole_run, phones=5)[0]  # numbers 0 to 4
+    under = {"directive_id": letter, "state": "approved"}
+    db.write(lambda c: c.execute(update(campaigns).where(campaigns.c.id == planned).values(under)))
+    assert figures(panel(db, letter)) == (5, 2, 1, 0, 1, 0, 3)
+
+
+def test_an_operator_sees_its_own_part_of_the_letter(db: Database, letter: int) -> None:
+    of = replace(DRAFT, directive_id=letter)
+    first = sent(db, {0: D.DELIVERED, 1: D.DELIVERED}, "viettel", draft=of)
+    sent(db, {100: D.DELIVERED}, "vnpt", into=first)
+    assert figures(panel(db, letter))[:3] == (3, 3, 3)
+    assert figures(panel(db, letter, "vnpt"))[:3] == (1, 1, 1)
+    assert [each.carrier for each in panel(db, letter, "vnpt").carriers] == ["vnpt"]
+
+
+def test_the_verdict_is_a_word_with_its_reason(db: Database, letter: int) -> None:
+    def verdict() -> tuple[traffic_light.Judged, traffic_light.Judged | None]:
+        found = db.read(overview_page.read_letter, letter, None)[0]
+        return found.verdict, found.because
+
+    assert verdict() == (traffic_light.NOBODY_KNOWS, traffic_light.NOTHING_APPROVED)
+    one = sent(db, {0: D.QUEUED, 1: D.DELIVERED}, draft=replace(DRAFT, directive_id=letter), state="running")
+    whole_day = {"day_starts": "00:00", "day_ends": "24:00"}
+    db.write(lambda c: c.execute(update(campaigns).values(whole_day)))
+    own = update(runs).where(runs.c.campaign_id == one)
+    # The link of the past has no process that holds it open.
+    assert verdict() == (traffic_light.NOBODY_KNOWS, traffic_light.CLOSED)
+    why = {"cause": "failed", "bad": 61, "of": 300, "reasons": {}, "at": 1_706_000_000_000}
+    db.write(lambda c: c.execute(own.values(state="paused", suspended=why, ended_at=None)))
+    assert verdict() == (traffic_light.NOBODY_KNOWS, traffic_light.PAUSED_ITSELF)
+    ended = {"state": "finished", "ended_at": clock.now_ms() - 1000}
+    db.write(lambda c: c.execute(own.values(ended)))
+    assert verdict() == (traffic_light.IN_TIME, None)
+    late = clock.to_ms(clock.now() - timedelta(hours=1))
+    db.write(lambda c: c.execute(update(directives).values(report_deadline=late)))
+    assert verdict() == (traffic_light.LATE, None)
+
+
+def test_five_hundred_drafts_cost_a_letter_nothing(db: Database, letter: int) -> None:
+    of = replace(DRAFT, directive_id=letter)
+    sent(db, {0: D.DELIVERED, 1: D.DELIVERED}, draft=of)
+    asked: list[str] = []
+    event.listen(db.engine, "before_cursor_execute", lambda _c, _cursor, said, *_rest: asked.append(said))
+
+    def count() -> int:
+        asked.clear()
+        found = db.read(unique_reach.of_directive, letter, clock.now_ms())
+        assert found is not None
+        assert found.persons == 2
+        panel(db, letter)
+        return len(asked)
+
+    before = count()
+    for _ in range(30):
+        db.write(new_campaign, of)
+    assert count() <= before, asked
+
+
+def test_lists_and_pages_say_alike_how_a_run_stands(db: Database) -> None:
+    """The database's words are those of RunView."""
+    link(db)
+    db.write(new_link, "viettel-1", carrier="viettel")
+    of = {"day_starts": "00:00", "day_ends": "24:00"}
+    for carrier in ("vnpt", "viettel"):
+        for state in ("running", "finished", "paused", "planned"):
+            sent(db, {0: D.QUEUED}, carrier, state=state)
+    db.write(lambda c: c.execute(update(campaigns).values(of)))
+    closed = update(campaigns).where(campaigns.c.id == 1).values(window_start=4_000_000_000_000)
+    db.write(lambda c: c.execute(closed))
+    why = {"cause": "failed", "bad": 61, "of": 300, "reasons": {}, "at": 1_706_000_000_000}
+    db.write(lambda c: c.execute(update(runs).where(runs.c.id == 3).values(suspended=why)))
+    ids = list(db.read(lambda c: c.execute(select(campaigns.c.id)).scalars().all()))
+    listed = db.read(stages.of_campaigns, ids, None)
+    shown = {each.id: each.stage for each in db.read(overview_page.read_overview, None).campaigns}
+    assert shown
+    assert {each: listed[each] for each in shown} == shown
+    assert {"link_down", "suspended", "paused", "finished", "planned"} <= set(listed.values())
+
+
+def test_a_letter_s_page_has_the_figures_of_the_overview(pages_db: Database, signed_in: In) -> None:
+    scene.build(pages_db)
+    paper = signed_in("auditor")
+    (first, second) = (text(paper.get(path).text) for path in ("/", "/directives/1"))
+    for figure in ("627.852 thuê bao 390.308", "Còn thiếu 237.544"):
+        assert figure in first
+        assert figure in second

@@ -1,0 +1,70 @@
+"""The search box: a name, a number of anything, a person's telephone; and nothing of another carrier."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from sqlalchemy import select
+
+from app.database.connection import Database
+from app.database.models import audit
+from tests.e2e import scene
+from tests.long.app.web.conftest import Paper, text
+
+In = Callable[..., Paper]
+
+
+def paths(page: str) -> list[str]:
+    return re.findall(r'scope="row"><a href="([^"]*)"', page.split("<main")[1])
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("gia danh", "/campaigns/1"),
+        ("303/CAT", "/directives/1"),
+        ("đợt 3", None),
+        ("#4", None),
+    ],
+)
+def test_a_single_thing_is_opened_and_several_are_listed(
+    pages_db: Database, signed_in: In, words: str, wanted: str | None
+) -> None:
+    scene.build(pages_db)
+    paper = signed_in("auditor")
+    asked = paper.send("/", "/search", find=words)
+    assert asked.status_code == 303
+    answer = paper.get(asked.headers["location"])
+    if wanted:
+        assert (answer.status_code, answer.headers["location"]) == (303, wanted)
+    else:
+        number = re.sub(r"\D", "", words)
+        assert {f"/runs/{number}", f"/batches/{number}"} <= set(paths(answer.text))
+
+
+def test_an_operator_finds_its_own_alone(pages_db: Database, signed_in: In) -> None:
+    scene.build(pages_db)
+    own = signed_in("operator", "vnpt")
+    assert paths(own.get("/search?q=1").text) == ["/campaigns/1", "/directives/1", "/batches/2"]
+    assert "Không tìm thấy." in text(own.get("/search?q=tien+ao").text)
+    assert own.get("/search?q=%22%3E%3Cscript%3E").status_code == 200
+
+
+def test_a_telephone_number_is_looked_up_and_comes_into_no_address(pages_db: Database, signed_in: In) -> None:
+    scene.build(pages_db)
+    paper = signed_in("admin")
+    answer = paper.send("/", "/search", find="0912 000 001")
+    assert answer.status_code == 200
+    assert "Tra cứu một số" in text(answer.text)
+    assert pages_db.read(lambda c: c.execute(select(audit.c.id).where(audit.c.action == "person.find")).all())
+    assert paper.send("/", "/search", find="0912 000 001 x").headers["location"].startswith("/search?q=")
+    other = signed_in("approver")  # who looks nobody up
+    assert other.send("/", "/search", find="0912000001").status_code == 303
+
+
+def test_the_count_of_what_waits_stands_in_the_tab(pages_db: Database, signed_in: In) -> None:
+    scene.build(pages_db)
+    assert "<title>(1) " in signed_in("approver").get("/approvals").text
+    assert "<title>Nhật ký" in signed_in("auditor").get("/audit").text
