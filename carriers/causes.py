@@ -37,11 +37,11 @@ _VAGUE = {
     "WriteTimeout": "sending the request timed out",
     "TimeoutError": "no answer in time",
     "TimeoutException": "no answer in time",
-    "ConnectError": "the host can't be reached",
+    "ConnectError": "the host is unreachable",
     "ProxyError": "the proxy refuses the connection",
     "ProtocolError": "the connection was closed, or the answer is not HTTP",
     "TransportError": "the connection was closed",
-    "OSError": "the host can't be reached",
+    "OSError": "the host is unreachable",
 }
 _FAULT = "an error in Loa; see its log"
 

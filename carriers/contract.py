@@ -118,7 +118,8 @@ class OutboundSms:
 
     key: a unique name for this message in this attempt (letters, digits, hyphens), used as the request id
     where a carrier takes one; again: the message was unknown and a person chose to send it again; permit:
-    until when it may be written, None for always.
+    until when it may be written, None for always; template_code: the carrier's id of the registered template
+    that the text fits, as approved, for links that send it along.
     """
 
     phone: str
@@ -128,6 +129,7 @@ class OutboundSms:
     key: str = ""
     again: bool = False
     permit: Permit | None = field(default=None, repr=False, compare=False)
+    template_code: str = ""
 
     @property
     def may_go(self) -> bool:

@@ -77,7 +77,7 @@ def find(element: Element, name: str) -> Element | None:
 def write(name: str, *content: str, attributes: Mapping[str, str] | None = None) -> Markup:
     """Write one element: Markup is inserted as is, other text escaped; XmlError if a character can't be."""
     if not _NAME.fullmatch(name):
-        raise XmlError(f"{name!r} is no name of an element.")
+        raise XmlError(f"{name!r} is not a valid element name.")
     written = "".join(
         f' {key}="{_escaped(value, _IN_ATTRIBUTE)}"' for key, value in (attributes or {}).items()
     )

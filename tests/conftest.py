@@ -50,6 +50,7 @@ if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 2 * 1024**3:
 
 _HERE = Path(__file__).parent
 _PATIENT = {"e2e": 120, "faults": 120, "ledger_life": 120, "prove": 1800}  # seconds a test may take
+_LONGEST = "test_one_person_in_two_chunks.py"  # begun last, it would leave other workers idle
 _NAME = "name-of-a-database"  # a file that has it
 NO_SERVER = "LOA_TEST_DATABASE_URL names no PostgreSQL server, so this test runs on SQLite only"
 
@@ -69,6 +70,8 @@ def _folder(item: pytest.Item) -> str:
 
 
 def _rank(item: pytest.Item) -> int:
+    if item.path.name == _LONGEST:
+        return 0
     return {"faults": 0, "e2e": 0, "ledger_life": 0, "long": 1}.get(_folder(item), 2)
 
 

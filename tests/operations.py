@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.accounts.keys import KeyBody
 from app.api.bodies import filled
 from app.core.config import Settings
 from app.database.connection import Database
@@ -17,13 +16,17 @@ __all__ = ["OPERATIONS", "api_app", "carry_out", "new_key"]  # the application d
 
 
 def carry_out(db: Database, name: str, who: str = "operator", /, **arguments: Any) -> Any:
-    """Carry out an operation in a transaction of its own."""
-    return OPERATIONS[name].run(db, Settings(), Caller(who, Role.ADMIN, person=True), **arguments)
+    """Carry out an operation; arguments: its ids and filters, and its body or the fields of that."""
+    operation = OPERATIONS[name]
+    if operation.body and operation.body[0] not in arguments:
+        own = {each.name for each in operation.parameters}
+        fields = {each: arguments.pop(each) for each in list(arguments) if each not in own}
+        arguments[operation.body[0]] = filled(operation.body[1], fields)
+    return operation.run(db, Settings(), Caller(who, Role.ADMIN, person=True), **arguments)
 
 
 def new_key(
     db: Database, name: str, role: Role = Role.ADMIN, carrier: str | None = None, who: str = "operator"
 ) -> str:
     """Create a key and return its secret."""
-    body = filled(KeyBody, {"name": name, "role": role, "carrier": carrier})
-    return str(carry_out(db, "add_key", who, body=body).key)
+    return str(carry_out(db, "add_key", who, name=name, role=role, carrier=carrier).key)

@@ -5,23 +5,20 @@ The client's method has the operation's own name. A page's act has it as well, w
 
 from __future__ import annotations
 
+from app.cli.operation_commands import example
+from tests.operations import OPERATIONS
+
 # Operation -> a command that carries it out over --server; the first two words are the command.
-COMMANDS = {
+COMMANDS = {name: example(each).removeprefix("loa ") for name, each in OPERATIONS.items() if each.command}
+COMMANDS |= {
     "list_acts": "audit export",
     "verify_audit": "audit verify",
-    "list_batches": "batch list",
-    "get_batch": "batch show 1",
     "list_bad_lines": "batch bad-lines 1",
     "download_bad_lines": "batch bad-lines 1 --out bad.csv",
-    "list_directives": "directive list",
-    "get_directive": "directive show 1",
     "list_texts": "text list",
-    "get_text": "text show gia-danh-cong-an",
     "preview_text": "text preview Canh-giac",
-    "list_campaigns": "campaign list",
     "get_campaign": "campaign show 1",
     "get_kit": "campaign kit 1 --out kit.zip",
-    "list_runs": "run list",
     "get_run": "run show 1",
     "get_forecast": "run forecast 1",
     "get_order": "run order 1",
@@ -29,10 +26,8 @@ COMMANDS = {
     "find_person": "delivery find 0912345678",
     "read_person_data": "privacy person 0912345678",
     "record_person_request": "privacy request 0912345678 --kind see --came 2026-11-27 --reference x",
-    "list_person_requests": "privacy requests",
     "get_person_request": "privacy paper 1",
     "answer_person_request": "privacy answer 1 --why x",
-    "list_links": "link list",
     "list_unknown": "unknown list 1",
     "download_unknown": "unknown export 1 --out unknown.csv",
     "list_rejected": "rejected list 1",
@@ -52,8 +47,6 @@ COMMANDS = {
     "list_addressees": "addressee list 1",
     "get_report_form": "addressee form 1 --out form.xlsx",
     "get_status": "directive status 1",
-    "list_notices": "directive notices",
-    "list_do_not_send": "do-not-send list",
     "list_erasures": "retention list",
     "get_erasure": "retention certificate 1",
     "print_erasure": "retention certificate 1",
@@ -64,40 +57,18 @@ COMMANDS = {
     "list_inbound_messages": "inbound list",
     "count_scam_reports": "inbound reports",
     "download_scam_reports": "inbound export --out reports.csv",
-    "list_users": "user list",
-    "list_keys": "key list",
     # What changes something
     "upload_batch": "batch import list.csv --carrier vnpt",
-    "discard_batch": "batch discard 1",
     "create_directive": "directive create 303 --issued-on 2024-01-29 --issuer CAT --subject Tet",
     "put_off_deadline": "directive deadline 1 none --reason Tet",
     "create_campaign": "campaign create Tet --sender CASONLA --text Canh-giac",
     "follow_up": "campaign follow-up 1",
     "edit_campaign": "campaign edit 3 --name Moi",
-    "ask_budget": "budget ask 3 --segments 9 --because Tet",
-    "approve_budget": "budget approve 3 1",
     "add_run": "campaign add-run 3 --carrier vnpt --batch 1",
     "add_held_run": "campaign add-held-run 3 --carrier viettel --estimated 9",
-    "remove_run": "campaign remove-run 3",
-    "submit_campaign": "campaign submit 3",
-    "return_campaign": "campaign return 1 --reason x",
-    "reject_campaign": "campaign reject 1 --reason x",
-    "approve_campaign": "campaign approve 1 --digest x",
-    "withdraw_campaign": "campaign withdraw 3",
-    "set_priority": "run priority 1 3",
-    "set_rate": "run rate 1 20",
-    "start_run": "run start 1",
-    "end_run": "run end 1",
-    "pause_run": "run pause 1",
-    "resume_run": "run resume 1",
     "watch_run": "run watch 99",
-    "cancel_run": "run cancel 1",
-    "resume_link": "link resume 1",
-    "halt_link": "link halt 1 --reason x",
     "resend_unknown": "unknown resend 1 --all",
     "write_off_unknown": "unknown write-off 1 --all",
-    "ask_rejected": "rejected ask 1 --reason filtered --because mended",
-    "approve_rejected": "rejected approve 1 1",
     "freeze_report": "report freeze --run 2",
     "keep_signed_paper": "report signed 1 scan.pdf",
     "issue_report": "report issue 1 --number 1 --on 2024-02-09 --signer An",
@@ -112,13 +83,10 @@ COMMANDS = {
     "add_do_not_send": "do-not-send add --carrier vnpt 0912345678",
     "remove_do_not_send": "do-not-send remove --carrier vnpt 0912345678",
     "upload_receipt_file": "receipts import results.csv --carrier vnpt",
-    "sign_out_user": "user sign-out lan",
     "add_user": "user add lan --role auditor",
     "set_user_password": "user password lan",
-    "disable_user": "user disable lan",
     "add_key": "key add desk --role auditor",
     "rotate_key": "key rotate desk --overlap 0h",
-    "revoke_key": "key revoke desk",
 }
 _CARRIERS = "called by carriers, with credentials of their own; no method either"
 _OWN = "a person's own sign-in, which is on pages; a command has an account or a key"
@@ -143,6 +111,10 @@ NO_ACT = {
     **dict.fromkeys(("get_webhook", "get_webhook_token", "post_webhook", "post_webhook_token"), _CARRIERS),
     **dict.fromkeys(("return_statement_form", "return_report_form"), _FILE),
     "keep_attachment": "a scan is handed in with what it proves, by a program or a command",
+    **dict.fromkeys(
+        ("receive_order", "export_result"), "files of a carrier's own Loa, by the command or its programs"
+    ),
+    "end_signing_key": "an end that a contract sets beforehand; `loa signing-key end`",
     "preview_text": "the compose page shows it as one types",
 }
 # Acts of pages that are no operation.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import psycopg
 
@@ -55,6 +56,8 @@ class Pool:
         self._free: list[str] = []
         self._own: dict[str, psycopg.Connection] = {}
         self._shape = ""
+        # Each drop waits for a checkpoint of the server: no test does.
+        self._drops, self._dropped = ThreadPoolExecutor(1), list[Future[None]]()
 
     def take(self) -> str:
         """The name of an empty, migrated database."""
@@ -79,12 +82,15 @@ class Pool:
             _empty(own)
             self._free.append(name)
         else:
-            self._drop(name)
+            self._drop_beside(name)
 
     def close(self) -> None:
         """Drop them all."""
         for name in self._free:
-            self._drop(name)
+            self._drop_beside(name)
+        for dropped in self._dropped:
+            dropped.result()
+        self._drops.shutdown()
 
     def _connected(self, name: str) -> psycopg.Connection:
         """The pool's own connection there, made anew where a test has ended it."""
@@ -97,9 +103,12 @@ class Pool:
         self._own[name] = self._connect(dbname=name, application_name=NAME)
         return self._own[name]
 
-    def _drop(self, name: str) -> None:
+    def _drop_beside(self, name: str) -> None:
         if own := self._own.pop(name, None):
             own.close()
+        self._dropped.append(self._drops.submit(self._drop, name))
+
+    def _drop(self, name: str) -> None:
         with self._connect() as admin:
             admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

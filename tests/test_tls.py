@@ -138,5 +138,6 @@ async def test_an_endpoint_whose_certificate_nobody_vouches_for_is_told_nothing(
     assert "the certificate is not trusted" in outcome.reason
 
 
+@pytest.mark.longer
 async def test_the_old_server_is_spoken_to_by_who_wants_to(certificate: Path) -> None:
     assert await handshake(lax, OLD, certificate) == "TLSv1.1"

@@ -5,13 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import Path
 from pydantic import AwareDatetime, BaseModel, Field
 
 from app.accounts import schemas
 from app.accounts.schemas import Name
 from app.api.bodies import Carrier, NoMobile, StrictBody
-from app.api.idempotent_route import shows_secret
 from app.api.if_match import keys_version
 from app.core.carrier_check import check_own
 from app.operations import Transaction, operation
@@ -23,7 +21,7 @@ _LOST = (
     "The key “{0}” was {1} under this Idempotency-Key. Its secret was shown once and is stored nowhere; if "
     "it never reached you, rotate the key (POST /v1/keys/{{name}}/rotate) under a new Idempotency-Key."
 )
-KeyName = Annotated[str, Path(max_length=80, examples=["lan"])]
+KeyName = Annotated[str, Field(max_length=80, examples=["lan"])]
 
 
 class KeyBody(StrictBody):
@@ -59,7 +57,6 @@ def _rotated(given: dict[str, Any]) -> str:
 @operation(
     "GET /v1/keys",
     roles=ADMINS,
-    tag=TAG,
     command="key list",
     columns=("name", "prefix", "role", "carrier", "created_at", "expires_at", "last_used_at", "revoked_at"),
 )
@@ -72,11 +69,10 @@ def list_keys(tx: Transaction) -> list[ApiKeyView]:
 @operation(
     "POST /v1/keys",
     roles=ADMINS,
-    tag=TAG,
     action="key.add",
     audit="made {subject}",
     status=201,
-    keeps=shows_secret(_made),
+    secret=_made,
 )
 def add_key(tx: Transaction, body: KeyBody) -> ShownKey:
     """Create a key. Its secret is shown only once, and stored as a hash."""
@@ -92,11 +88,10 @@ def add_key(tx: Transaction, body: KeyBody) -> ShownKey:
 @operation(
     "POST /v1/keys/{name}/rotate",
     roles=ADMINS,
-    tag=TAG,
     action="key.rotate",
     audit="replaced {subject}",
     page="/keys",
-    keeps=shows_secret(_rotated),
+    secret=_rotated,
 )
 def rotate_key(tx: Transaction, name: KeyName, body: RotationBody | None = None) -> ShownKey:
     """Give a key a new secret, shown only once; the old one stays valid for a while."""
@@ -109,11 +104,10 @@ def rotate_key(tx: Transaction, name: KeyName, body: RotationBody | None = None)
 @operation(
     "DELETE /v1/keys/{name}",
     roles=ADMINS,
-    tag=TAG,
     command="key revoke",
     audit="revoked {subject}",
     done="The key {name} was revoked.",
-    facts={"revoked": True},
+    facts=lambda told: {"name": told["name"], "revoked": True},
     page="/keys",
     form="/keys/{name}/revoke",
 )

@@ -152,12 +152,6 @@ def end_sessions(body: EndBody, db: Db, settings: Config, person: Person, token:
     db.write(service.end_sessions, person.name, person.name, keep, body.sessions)
 
 
-@router.post("/users/{name}/sign-out", status_code=204)
-def sign_out_user(name: Name, db: Db, who: Who) -> None:
-    """End all sessions of a user at once. Repeating it changes nothing."""
-    db.write(service.end_sessions, name, who.name)
-
-
 def _me(db: Database, settings: Settings, token: str) -> Me:
     found = db.read(sessions.find_session, token, lifetime_of(settings))
     who, csrf = found.caller, sessions.csrf_token(token)

@@ -16,6 +16,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
     StringConstraints,
     TypeAdapter,
     ValidationError,
@@ -76,6 +77,12 @@ class StrictBody(BaseModel):
         return value
 
 
+class NumberBody(StrictBody):
+    """A telephone number in any usual spelling; in the body, so that no log of addresses has it."""
+
+    phone: Annotated[str, Field(max_length=40, examples=["0912 345 678"])]
+
+
 def _values(value: Any) -> Iterator[Any]:
     """Yield the values in lists and objects, however deep."""
     held = [value]
@@ -109,11 +116,11 @@ SENTENCES = {
     "extra_forbidden": "Unknown field {field}. See /docs for the fields of this operation.",
     "string_type": _TEXT,
     "string_unicode": "{field} must be UTF-8 text.",
-    "string_too_short": "{field} must have at least {min_length} characters.",
+    "string_too_short": "{field} must have {min_length} or more characters.",
     "string_too_long": "{field} must have at most {max_length} characters.",
     "string_pattern_mismatch": _FORM,
     _MOBILE: NO_MOBILE,
-    "too_short": "{field} must have at least {min_length} entries.",
+    "too_short": "{field} must have {min_length} or more entries.",
     "too_long": "{field} must have at most {max_length} entries.",
     "greater_than": "{field} must be greater than {gt}.",
     "greater_than_equal": "{field} must be at least {ge}.",

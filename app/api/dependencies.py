@@ -13,7 +13,6 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyCookie, HTTPBearer
-from pydantic import AwareDatetime
 from starlette.datastructures import URL, MutableHeaders
 
 from app.api.bodies import refuse_repeated
@@ -178,12 +177,6 @@ After = Annotated[
 Limit = Annotated[int, Query(ge=1, le=1000, description="rows on a page"), Exact]
 
 
-Since = Annotated[
-    AwareDatetime | None,
-    Query(description="made then or later; with its time zone", examples=["2024-02-01T00:00:00+07:00"]),
-]
-
-
 class Identified(Protocol):
     """A row of a list."""
 
@@ -227,9 +220,12 @@ def page_of(items: Sequence[Listed], paging: Cursor) -> Page[Listed]:
 
 def page_by(items: Sequence[Item], paging: Cursor, number: Callable[[Item], int]) -> Page[Item]:
     """Build the page of a list in order of another number; a Link header also names the next page."""
-    if len(items) < paging.limit:
-        return Page(items, None)
-    following = number(items[-1])
-    there = paging.here.include_query_params(after=following)
-    paging.headers["Link"] = f'<{there.path}?{there.query}>; rel="next"'
-    return Page(items, following)
+    return Page(items, following(number(items[-1]) if len(items) >= paging.limit else None, paging))
+
+
+def following(number: int | None, paging: Cursor) -> int | None:
+    """Return the `after` of the next page, which a Link header names as well; None if there is none."""
+    if number is not None:
+        there = paging.here.include_query_params(after=number)
+        paging.headers["Link"] = f'<{there.path}?{there.query}>; rel="next"'
+    return number

@@ -63,9 +63,9 @@ FOR_PAGES = StreamTiming(heartbeat=3.0, stamped=True)
 
 
 class TooManyStreams(AppError):
-    """One key or person has 250 streams of events open in one process.
+    """One key or user has 250 event streams open in one process.
 
-    Close some; a page that is left closes its own.
+    Close some. A page closes its own streams when you leave it.
     """
 
     status, slug, title = 429, "too-many-streams", "Too many streams"
@@ -201,7 +201,7 @@ class Hub(Generic[Target]):
             elif not isinstance(found, Exception):
                 raise found
             elif not isinstance(found, DatabaseUnavailable):
-                log.error("figures for streams can't be read", exc_info=found)
+                log.error("figures for streams cannot be read", exc_info=found)
             await asyncio.sleep(self.pace.at_least)
             await _wait(self._due, self.pace.every - self.pace.at_least)
         self._snapshots = {}

@@ -22,7 +22,10 @@ router = Routes(tags=["health"])
 
 
 class SchemaAway(DatabaseUnavailable):
-    """The database has another schema than the program needs, as during an upgrade. Run `loa migrate`."""
+    """The database schema differs from what the program needs, for example during an upgrade.
+
+    Run `loa migrate`.
+    """
 
     slug, title = "schema-behind", "The database has another schema"
 

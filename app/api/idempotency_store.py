@@ -23,18 +23,20 @@ _SWEPT = 1000  # rows per transaction, so that the sweep never blocks the writer
 
 
 class KeyReused(AppError):
-    """The `Idempotency-Key` was sent before with another address or another body.
+    """The `Idempotency-Key` was already used with a different address or body.
 
-    Take a new key for each act; to repeat one, repeat it as it was.
+    Use a new key for each request. To repeat a request, send it unchanged.
     """
 
-    status, slug, title = 422, "key-reused", "The key stands for another request"
+    status, slug, title = 422, "key-reused", "The key was used for another request"
 
 
 class DoneBefore(AppError):
-    """The act was carried out under this `Idempotency-Key`, and its answer held a secret that is shown once
-    and stored nowhere. The sentence says what was made. If the secret never reached you, rotate the key,
-    under a new `Idempotency-Key`.
+    """The request was already carried out under this `Idempotency-Key`, and its answer contained a secret
+    that is shown only once.
+
+    `detail` says what was created. If the secret never reached you, rotate the key under a new `Idempotency-
+    Key`.
     """
 
     status, slug, title = 409, "done-before", "Carried out before; the secret was shown once"

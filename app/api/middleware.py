@@ -202,7 +202,10 @@ _HERE = ("localhost", "127.0.0.1", "[::1]")
 
 
 class WrongHost(AppError):
-    """The name in the address is none of Loa's (`public_hosts`): use the one that you were given."""
+    """The host name in the address is not one of Loa's (`public_hosts`).
+
+    Use the address that you were given.
+    """
 
     status, slug, title = 421, "wrong-host", "This is not the name of this service"
 

@@ -119,11 +119,11 @@ _BYTES = {"type": "string", "format": "binary"}
 
 # Status -> component name, description, and problem kind of its example.
 _REFUSALS: dict[str, tuple[str, str, str]] = {
-    "400": ("BadRequest", "The body can't be read", "bad-request"),
+    "400": ("BadRequest", "The body cannot be read", "bad-request"),
     "401": ("Unauthorised", "No credentials, or wrong ones", "unauthorised"),
     "403": ("Forbidden", "Not for this caller", "forbidden"),
     "404": ("NotFound", "Nothing of that number that this caller may see", "not-found"),
-    "409": ("Conflict", "Not possible in the present state", "conflict"),
+    "409": ("Conflict", "Not possible in the current state", "conflict"),
     "412": ("VersionChanged", "If-Match names a version that has been changed since", "version-changed"),
     "413": ("TooLarge", "The body is too large", "too-large"),
     "415": ("Encoded", "The body is compressed", "encoded"),

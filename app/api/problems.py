@@ -49,7 +49,7 @@ class Problem(BaseModel):
     """An error, as RFC 9457 shapes it."""
 
     type: str = Field(examples=["/docs/errors#conflict"])
-    title: str = Field(examples=["Not possible in the present state"])
+    title: str = Field(examples=["Not possible in the current state"])
     status: int = Field(examples=[409])
     detail: Sentence = Field(examples=["The run is paused; resume it instead."])
     request_id: str = Field(description="name it when you ask for help; the log has it too")
@@ -57,12 +57,12 @@ class Problem(BaseModel):
 
 
 class Bug(AppError):
-    """A mistake of the program.
+    """An internal error in Loa.
 
-    The log has it under the `request_id`; please report it with the lines around it.
+    The log has the details under the `request_id`. Please report the error with the log lines around it.
     """
 
-    status, slug, title = 500, "bug", "A mistake of the program"
+    status, slug, title = 500, "bug", "An internal error"
 
 
 def respond(request: Request, error: AppError, errors: list[FieldError] | None = None) -> Response:

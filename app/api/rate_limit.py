@@ -16,20 +16,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core import clock
-from app.core.errors import AppError
+from app.core.errors import AppError, TooOften
 
 _CALLERS = 10_000  # above this the least recent caller is dropped, whose bucket is full again anyway
 RETRY = "Retry-After"
-
-
-class TooOften(AppError):
-    """More requests than one caller may send in a minute.
-
-    Wait as many seconds as `Retry-After` says; every answer under `/v1` says in `RateLimit-Remaining` what
-    is left.
-    """
-
-    status, slug, title = 429, "too-often", "Too many requests"
 
 
 @dataclass(slots=True)

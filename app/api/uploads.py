@@ -42,18 +42,21 @@ log = structlog.get_logger(__name__)
 
 
 class Harmful(Invalid):
-    """The scanner (`scan_command`) has found harmful code in the file. Nothing of it was kept."""
+    """The scanner (`scan_command`) found malware in the file.
+
+    Nothing was stored.
+    """
 
     slug, title = "harmful-file", "The file is refused by the scanner"
 
 
 class Unscanned(AppError):
-    """The scanner did not answer, or not in time (`scan_seconds`): its log and Loa's say why.
+    """The scanner did not answer, or not in time (`scan_seconds`).
 
-    Nothing was kept; send the file again when it works.
+    See its log and Loa's. Nothing was stored. Upload the file again when the scanner works.
     """
 
-    status, slug, title = 503, "not-scanned", "The file can't be scanned now"
+    status, slug, title = 503, "not-scanned", "The file cannot be scanned now"
 
 
 async def require_clean(settings: Settings, path: Path) -> None:

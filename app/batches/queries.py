@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -103,16 +103,17 @@ def listed(
     return part(connection, wanted.query(), COLUMNS, asked, limit).of(_batch)
 
 
-def bad_lines_page(connection: Connection, batch_id: int, after: int, limit: int) -> Sequence[BadLine]:
-    c = bad_lines.c
-    query = select(bad_lines).where(c.batch_id == batch_id, c.line > after).order_by(c.line).limit(limit)
-    return [_bad_line(row) for row in connection.execute(query)]
+def bad_lines_page(
+    connection: Connection, batch_id: int, asked: ListRequest | int, limit: int
+) -> ListPart[BadLine]:
+    query = select(bad_lines).where(bad_lines.c.batch_id == batch_id)
+    return part(connection, query, ListColumns(bad_lines.c.line), asked, limit).of(_bad_line)
 
 
-def all_bad_lines(read: Callable[..., Sequence[BadLine]], batch_id: int) -> Iterator[BadLine]:
+def all_bad_lines(read: Callable[..., ListPart[BadLine]], batch_id: int) -> Iterator[BadLine]:
     """Yield every bad line, fetched page by page with `read`, which is Database.read."""
     after = 0
-    while lines := read(bad_lines_page, batch_id, after, _PAGE):
+    while lines := read(bad_lines_page, batch_id, after, _PAGE).items:
         yield from lines
         after = lines[-1].line
 

@@ -1,36 +1,32 @@
-"""API routes of batches: upload, import progress, and bad lines."""
+"""API routes of batches that are no operations: the upload of a file, and bad lines as one."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Query, Request, Response
+from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from app.api import uploads
 from app.api.bodies import CARRIER
-from app.api.dependencies import Config, Db, Id, Page, Paging, Routes, Since, Who, page_by, page_of
+from app.api.dependencies import Config, Db, Id, Routes, Who
 from app.api.idempotency_store import StoredAnswer
 from app.api.uploads import Intake, Taking, answer, sent
 from app.batches import queries
-from app.batches.importer import RegisteredBatch, discard, folder_of, import_spooled, register
+from app.batches.importer import RegisteredBatch, folder_of, import_spooled, register
 from app.batches.queries import bad_lines_csv
-from app.core.carrier_check import check_carrier, check_filter
+from app.core.carrier_check import check_carrier
 from app.core.errors import Forbidden, Invalid
-from app.core.states import BatchState
 from app.database.connection import Database
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import Upload
 from app.security import Caller
 
 router = Routes(prefix="/v1/batches", tags=["batches"])
-
-Carrier = Annotated[str | None, Query(description="only of this carrier", examples=["viettel"])]
-State = Annotated[BatchState | None, Query(description="only in this state", examples=["ready"])]
 
 _BODY: dict[str, Any] = {
     "requestBody": {
@@ -102,48 +98,6 @@ def carrier_of(who: Caller, upload: Upload) -> str:
             "Your account can only use batches of {carrier}.", carrier=who.carrier, field="carrier"
         )
     return carrier
-
-
-async def get_wanted(
-    who: Who, carrier: Carrier = None, state: State = None, since: Since = None
-) -> queries.BatchFilter:
-    """Return the filter of the list. Raises Forbidden for another's carrier."""
-    if who.carrier and carrier not in (None, who.carrier):
-        raise Forbidden(
-            "Your account can only use batches of {carrier}.", carrier=who.carrier, field="carrier"
-        )
-    return queries.BatchFilter(carrier or who.carrier, state, since)
-
-
-Wanted = Annotated[queries.BatchFilter, Depends(get_wanted)]
-
-
-@router.get("")
-def list_batches(db: Db, who: Who, settings: Config, paging: Paging, wanted: Wanted) -> Page[queries.Batch]:
-    """List batches in order of arrival."""
-    found = db.read(queries.listed, paging.after, paging.limit, wanted).items
-    check_filter(settings, None if who.carrier else wanted.carrier, found, paging.after)
-    return page_of(found, paging)
-
-
-@router.get("/{batch_id}")
-def get_batch(batch_id: Id, db: Db, who: Who) -> queries.Batch:
-    """Get one batch; during the import, `percent` is its progress."""
-    return db.read(queries.get, batch_id, who.carrier)
-
-
-@router.delete("/{batch_id}", status_code=204)
-def discard_batch(batch_id: Id, db: Db, who: Who) -> None:
-    """Put a failed batch out of the way; lists leave it out. The same file later is imported anew."""
-    db.write(discard, batch_id, who.name, who.carrier)
-
-
-@router.get("/{batch_id}/bad-lines")
-def list_bad_lines(batch_id: Id, db: Db, who: Who, paging: Paging) -> Page[queries.BadLine]:
-    """List lines that gave no subscriber, in the order of the file; `next` is a line number."""
-    db.read(queries.get, batch_id, who.carrier)
-    lines = db.read(queries.bad_lines_page, batch_id, paging.after, paging.limit)
-    return page_by(lines, paging, lambda each: each.line)
 
 
 @router.get("/{batch_id}/bad-lines.csv", response_class=StreamingResponse, responses=_CSV)

@@ -29,6 +29,7 @@ from app.security import Caller, audit
 from app.security.credential_provenance import behind, shared
 from app.security.principal import base_name
 from app.security.roles import may
+from app.sender_names.checks import require_registered, template_codes
 from carriers.phrases import join
 
 _BOTH = (
@@ -40,9 +41,10 @@ _BOTH = (
 
 
 class FourEyes(Forbidden):
-    """You have written, changed or submitted this campaign or handed in its list of numbers, or one who has
-    given you your key or password, or theirs to who did, stands on both sides: somebody else must decide
-    on it. docs/access.md says more.
+    """You wrote, changed or submitted this campaign or uploaded its list of numbers, or one person supplied
+    the key or password of accounts on both sides.
+
+    Someone else must decide. See docs/access.md.
     """
 
     slug, title = "four-eyes", "Someone else must decide"
@@ -103,6 +105,7 @@ def approve(
             "The campaign may send at night, during quiet hours. Enter a reason why this is necessary.",
             field="reason",
         )
+    require_registered(connection, campaign)
     advice = text_cost.grave(campaign.texts.values())
     if advice and not acknowledged:
         raise Invalid(
@@ -169,11 +172,18 @@ def write(connection: Connection, campaign_id: int, who: str, **decision: Any) -
     if row["decision"] != "approved":
         row["links"] = None
     elif "links" not in row:
-        row["links"] = link_contents(connection, campaign_id)
+        row["links"] = _links(connection, campaign_id)
     row["content"] = None if row["decision"] == "voided" else content(connection, campaign_id)
     connection.execute(insert(approvals).values(row | {"stamp": stamp(connection, row)}))
     details = {name: value for name, value in decision.items() if name != "links"}
     audit.note(connection, who, f"campaign.{decision['decision']}", f"campaign/{campaign_id}", **details)
+
+
+def _links(connection: Connection, campaign_id: int) -> dict[str, list[str]] | None:
+    """Return what links make of the text, and the codes of the registered templates that they send along."""
+    codes = template_codes(connection, optimistic_lock.campaign(connection, campaign_id))
+    found = link_contents(connection, campaign_id)
+    return codes | (found or {}) if codes else found
 
 
 def content(connection: Connection, campaign_id: int) -> dict[str, Any]:
@@ -206,7 +216,7 @@ def sign(connection: Connection, campaign_id: int, digest: str, who: str) -> Non
     Raises Conflict unless the last decision is such an approval with this digest.
     """
     last = last_decision(connection, campaign_id)
-    now = link_contents(connection, campaign_id)
+    now = _links(connection, campaign_id)
     waits = last is not None and (last.stamp is None or (is_stamped(connection, last) and last.links != now))
     if last is None or last.decision != "approved" or not waits or last.digest != digest:
         raise Conflict(

@@ -13,7 +13,6 @@ from app.campaigns.optimistic_lock import Record
 from app.campaigns.runs import Verb, act
 from app.core.errors import Conflict, Invalid
 from app.core.states import OF_BUDGET, CampaignState, RunState
-from app.database.connection import Database
 from app.database.models import budgets as spending
 from app.database.models import campaigns, runs
 from app.ledger import approval_digest, erasure, money
@@ -66,15 +65,6 @@ def approve(connection: Connection, campaign_id: int, number: int, caller: Calle
     connection.execute(cleared.values(wanted=None))
     _resume(connection, campaign_id, caller.name)
     return budgets.orders(connection, campaign_id)[-1]
-
-
-def approve_waking(
-    connection: Connection, db: Database, campaign_id: int, number: int, caller: Caller
-) -> BudgetOrder:
-    """Do `approve`, and wake the workers when it is committed."""
-    found = approve(connection, campaign_id, number, caller)
-    db.wake(connection)
-    return found
 
 
 def _resume(connection: Connection, campaign_id: int, who: str) -> None:

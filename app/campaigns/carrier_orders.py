@@ -113,7 +113,7 @@ def as_text(of: CarrierOrder) -> str:
     lines = [
         "YÊU CẦU NHẮN TIN ĐẾN THUÊ BAO DO DOANH NGHIỆP QUẢN LÝ",
         "",
-        f"Chiến dịch: {of.campaign} (số {of.campaign_id}, đợt {of.run_id})",
+        f"Chiến dịch: {of.campaign} (mã trong Loa: chiến dịch {of.campaign_id}, đợt gửi {of.run_id})",
         f"Doanh nghiệp: {of.carrier}",
         f"Văn bản yêu cầu: {of.directive or '(chưa ghi)'}",
         f"Hạn báo cáo: {moment(of.report_deadline)}",
@@ -127,7 +127,7 @@ def as_text(of: CarrierOrder) -> str:
     lines += _texts_in_words(of)
     lines += [
         "",
-        f"Người phê duyệt: {of.approved_by}, lúc {moment(of.approved_at)}; mã phê duyệt: {of.digest}",
+        f"Phê duyệt lúc {moment(of.approved_at)}; mã phê duyệt: {of.digest}",
         "Chỉ gửi đúng nội dung trên. Không chuyển số thuê bao cho bất kỳ ai; chỉ báo lại số liệu tổng hợp.",
     ]
     return "\n".join(lines) + "\n"

@@ -18,13 +18,12 @@ from app.core.masking import NO_MOBILE, holds_mobile
 from app.core.phone import normalise
 from app.core.words import has_letters
 from app.database.records import from_row
+from app.sender_names import NOT_A_NAME, SENDER
 from carriers import text as sms
 from carriers.phrases import join
 
 MAX_SEGMENTS = 10
 _NO_DIGITS = re.compile("[^0-9]+")
-# The rule for a registered sender name in Vietnam: at most 11 characters, never digits alone.
-SENDER = r"(?![0-9]+$)[A-Za-z0-9._\- ]{1,11}"
 # Controls, marks that turn a line round, surrogates.
 _NO_LETTERS = re.compile(
     "[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
@@ -149,11 +148,7 @@ def _check_purpose(purpose: str) -> None:
 
 def _check_sender(sender: str) -> None:
     if not re.fullmatch(SENDER, sender) or sender != sender.strip():
-        raise Invalid(
-            "The sender must be the registered name: 1 to 11 Latin letters, digits, spaces or . _ "
-            "- and not only digits, for example CA SON LA.",
-            field="sender",
-        )
+        raise Invalid(NOT_A_NAME, field="sender")
     if holds_mobile(sender) or isinstance(normalise(_NO_DIGITS.sub("", sender)), int):
         raise Invalid(NO_MOBILE, field="sender")
 
@@ -170,12 +165,13 @@ def _check_window(start: datetime | None, end: datetime | None) -> None:
 
 def _original(draft: Draft) -> str:
     """Return the Vietnamese text with its diacritics, whichever form is sent."""
-    return sms.nfc(texts.find(draft.text_key or "").accented if draft.text is None else draft.text)
+    text = texts.find(draft.text_key or "").accented if draft.text is None else draft.text
+    return texts.with_sender(sms.nfc(text), draft.sender)
 
 
 def _wording(draft: Draft) -> str:
     """Return the exact text; what is approved is what is sent."""
-    wording = sms.nfc(_chosen_wording(draft))
+    wording = texts.with_sender(sms.nfc(_chosen_wording(draft)), draft.sender)
     if not wording.strip():
         raise Invalid("The text is empty.", field="text")
     if _NO_LETTERS.search(wording):

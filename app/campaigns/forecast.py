@@ -57,7 +57,7 @@ class Rate:
 
 
 _NO_LINK = Rate(0.0, 0, 0, 0)
-_PAUSED = "The run is paused: these times hold only if somebody resumes it now."
+_PAUSED = "The run is paused. These times apply only if it is resumed now."
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,35 +225,37 @@ def _late(done: datetime | None, deadlines: Deadlines) -> list[str]:
         return []
     end, found = deadlines.window.end, []
     if end is not None and done > end:
-        found.append(f"The run ends at {_words(done)}, after the window's end at {_words(end)}.")
+        found.append(f"The run ends at {_words(done)}, after the end of the window at {_words(end)}.")
     due = deadlines.report
     if due is not None and done > due:
-        found.append(f"The run ends at {_words(done)}, after the report is due at {_words(due)}.")
+        found.append(f"The run ends at {_words(done)}, after the report deadline at {_words(due)}.")
     return found
 
 
 def _shortfalls(rate: Rate) -> list[str]:
     if rate.unopened:
-        return ["No worker has opened the carrier's links yet, so the rate is that of the settings."]
+        return ["No worker has opened the carrier's links yet, so the configured rate is used."]
     return _obstacles(rate)
 
 
 def _obstacles(rate: Rate) -> list[str]:
     found = []
     if rate.links == 0:
-        found.append("The carrier has no link: add one under [links] in the settings, then start a worker.")
+        found.append("The carrier has no link. Add one under [links] in the settings, then start a worker.")
     elif rate.away and rate.away + rate.halted == rate.links:
-        found.append("No link of the carrier has a connection that answers; nothing is sent until one has.")
+        found.append("No link of the carrier has a working connection. Nothing is sent until one does.")
     elif rate.halted == rate.links:
-        found.append("Every link of the carrier is halted; nothing is sent until somebody resumes one.")
+        found.append("Every link of the carrier is halted. Nothing is sent until one is resumed.")
     elif rate.halted:
         found.append(f"{rate.halted} of {rate.links} links are halted and are not counted.")
     if rate.away and rate.away + rate.halted < rate.links:
-        found.append(f"{rate.away} of {rate.links} links have no connection and are not counted.")
+        found.append(f"{rate.away} of {rate.links} links are disconnected and are not counted.")
     if rate.still:
-        found.append("Nothing has gone out for a minute though it is due, so nobody can say when it is done.")
+        found.append(
+            "Nothing was sent in the last minute although messages are due, so the finish time is unknown."
+        )
     if rate.others:
-        found.append(f"{rate.others} running runs go before it at these links; their time is counted.")
+        found.append(f"{rate.others} running runs come first on these links; their time is included.")
     return found
 
 

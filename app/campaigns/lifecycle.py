@@ -18,11 +18,20 @@ from app.core import clock
 from app.core.errors import Conflict, Invalid, VersionChanged
 from app.core.states import BatchState, CampaignState, RunState, move_campaign
 from app.database.connection import shared_ms
-from app.database.models import batches, campaigns, directives, run_batches, runs
+from app.database.models import (
+    batches,
+    campaigns,
+    directives,
+    received_orders,
+    run_batches,
+    runs,
+    signed_orders,
+)
 from app.ledger import approval_digest
 from app.ledger.row_locking import lock_batches
 from app.security import audit
 from app.security.credential_provenance import behind
+from app.sender_names.checks import require_registered
 from carriers.phrases import Phrase
 
 # Shares beyond which it is the wrong file rather than one with errors.
@@ -275,6 +284,12 @@ def remove_run(connection: Connection, run_id: int, who: str) -> None:
 
 def _drop(connection: Connection, run: Record, who: str) -> None:
     run_id = run.id
+    for table in (signed_orders, received_orders):
+        if connection.execute(select(table.c.id).where(table.c.run_id == run_id)).first():
+            raise Conflict(
+                "Run {run_id} has signed orders, so it stays. Withdraw the order, and cancel the run.",
+                run_id=run_id,
+            )
     connection.execute(delete(run_batches).where(run_batches.c.run_id == run_id))
     carrier_audience.drop(connection, run_id)
     connection.execute(delete(runs).where(runs.c.id == run_id))
@@ -292,6 +307,7 @@ def submit(connection: Connection, campaign_id: int, who: str) -> None:
         raise Conflict("The campaign has no runs. Add one for each carrier first.")
     _check_made(connection, campaign_id)
     check_window_ahead(campaign, clock.now_ms())
+    require_registered(connection, campaign)
     by = {"submitted_by": who, "behind": _behind(connection, campaign, who)}
     optimistic_lock.change_campaign(connection, campaign, state=new, **by)
     content = approval.content(connection, campaign_id)  # a later submission is compared with it

@@ -291,10 +291,12 @@ def run(connection: Connection, run_id: int, operator: str | None = None) -> Run
 
 
 def runs_page(
-    connection: Connection, after: int, limit: int, wanted: RunFilter = RunFilter()
-) -> Sequence[RunSummary]:
-    query = select(runs).where(runs.c.id > after).order_by(runs.c.id).limit(limit)
-    return _with_costs(connection, runs_of(connection, wanted.of(query)))
+    connection: Connection, asked: ListRequest | int, limit: int, wanted: RunFilter = RunFilter()
+) -> ListPart[RunSummary]:
+    found = part(connection, wanted.of(select(runs.c.id)), ListColumns(runs.c.id), asked, limit)
+    members = select(runs).where(runs.c.id.in_([row.id for row in found.items]))
+    known = {each.id: each for each in _with_costs(connection, runs_of(connection, members))}
+    return found.of(lambda row: known[row.id])
 
 
 def _with_costs(connection: Connection, found: Sequence[RunSummary]) -> list[RunSummary]:

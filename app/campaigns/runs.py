@@ -1,15 +1,19 @@
-"""An operator's orders to a run: start, pause, resume, end, cancel; its priority and its rate."""
+"""Runs: their lists, and an operator's orders: start, pause, resume, end, cancel; priority and rate."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from math import ceil
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import AwareDatetime, Field
 from sqlalchemy import Connection, select, update
 
+from app.api.bodies import StrictBody
+from app.api.if_match import run_version
 from app.campaigns import (
     approval,
     budgets,
@@ -17,20 +21,56 @@ from app.campaigns import (
     forecast,
     lifecycle,
     optimistic_lock,
+    queries,
 )
+from app.campaigns.forecast import Forecast
 from app.campaigns.optimistic_lock import Record
+from app.campaigns.queries import RunSummary
 from app.core import clock
 from app.core.errors import Conflict, Invalid
+from app.core.ids import Number
 from app.core.states import NotSent, RunState, SuspendCause, move_run
 from app.database.connection import Database, shared_ms
+from app.database.listing import ListPart
 from app.database.models import daily_counts, runs
 from app.ledger import erasure, restore_acknowledgement, unreached
 from app.ledger.contract import SLOWEST
+from app.operations import OfCarrier, Paging, Since, Transaction, operation
 from app.security import audit
+from app.security.roles import AUTHORS, EVERYBODY, SENDERS, WORKERS
+from app.sender_names.checks import require_registered
 from carriers.phrases import join
+
+TAG = "runs"
 
 PRIORITIES = range(-100, 101)
 FASTEST = 100_000  # SMS parts a second
+
+
+class PriorityBody(StrictBody):
+    """The run's priority among others at its carrier."""
+
+    priority: int = Field(
+        ge=PRIORITIES[0], le=PRIORITIES[-1], description="higher is sent first", examples=[10]
+    )
+
+
+class RateBody(StrictBody):
+    """The run's own rate; null: as fast as the carrier's links allow."""
+
+    segments_per_second: int | None = Field(
+        ge=1, le=FASTEST, description="SMS parts a second at the most", examples=[40]
+    )
+
+
+class MomentBody(StrictBody):
+    """When a carrier that sends by itself started or ended; now, if left out."""
+
+    at: AwareDatetime | None = Field(
+        None,
+        description="when the carrier began or ended; only where it sends by itself",
+        examples=["2024-02-05T08:00:00+07:00"],
+    )
 
 
 class Verb(StrEnum):
@@ -143,6 +183,8 @@ def _along_with(connection: Connection, verb: Verb, run: Record, at_ms: int, sta
             if stated:
                 _check_begun(at_ms, decision.at)
             lifecycle.check_window_ahead(campaign, at_ms)
+            if not stated:  # else the carrier has begun already, and that is recorded
+                require_registered(connection, campaign, {run.carrier})
             return {"started_at": at_ms}
         case Verb.RESUME:
             campaign = optimistic_lock.campaign(connection, run.campaign_id)
@@ -178,18 +220,85 @@ def _check_begun(at_ms: int, approved_ms: int) -> None:
         )
 
 
-def set_rate(connection: Connection, run_id: int, rate: int | None, who: str) -> None:
-    """Limit the run to `rate` SMS parts a second, or (None) to the carrier's links.
+# ---- Operations
 
-    Holds for what is claimed from then on. The lowest rate is a tenth of the links'.
-    """
+
+def _state(told: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"run": told["id"], "state": told["state"]}
+
+
+@operation(
+    "GET /v1/runs",
+    roles=EVERYBODY,
+    command="run list",
+    options={"campaign_id": "campaign"},
+    columns=("id", "campaign_id", "carrier", "state", "subscribers", "started_at"),
+)
+def list_runs(
+    tx: Transaction,
+    paging: Paging,
+    state: Annotated[RunState | None, Field(description="only in this state")] = None,
+    carrier: OfCarrier = None,
+    campaign_id: Annotated[Number | None, Field(description="only of this one")] = None,
+    since: Since = None,
+) -> ListPart[RunSummary]:
+    """List runs in order of creation, with their progress; an operator sees its own carrier's."""
+    wanted = queries.RunFilter(state, carrier, tx.who.carrier, campaign_id, since)
+    return queries.runs_page(tx.connection, paging.request, paging.limit, wanted)
+
+
+@operation("GET /v1/runs/{run_id}", roles=EVERYBODY)
+def get_run(tx: Transaction, run_id: Number) -> RunSummary:
+    """Get one run: deliveries and SMS parts by state."""
+    tx.headers["ETag"] = f'"{run_version(tx.connection, run_id)}"'
+    return queries.run(tx.connection, run_id)
+
+
+@operation("GET /v1/runs/{run_id}/forecast", roles=EVERYBODY)
+def get_forecast(tx: Transaction, run_id: Number) -> Forecast:
+    """Forecast the time at the links' rate and the finish over open hours; warns of missed deadlines."""
+    return forecast.forecast(tx.connection, run_id, clock.now(), tx.settings.rates)
+
+
+@operation(
+    "PUT /v1/runs/{run_id}/priority",
+    roles=SENDERS,
+    command="run priority",
+    arguments=("priority",),
+    audit="changed the priority of {subject}",
+    done="Run {id} has priority {priority}.",
+    facts=lambda told: {"run": told["id"], "priority": told["priority"]},
+    flash="The turn is changed.",
+    page="/runs/{run_id}",
+)
+def set_priority(tx: Transaction, run_id: Number, body: PriorityBody) -> RunSummary:
+    """Set the run's priority among others at its carrier."""
+    run = optimistic_lock.run(tx.connection, run_id)
+    optimistic_lock.change_run(tx.connection, run, priority=body.priority)
+    tx.note(f"run/{run_id}", priority=body.priority, before=run.priority)
+    return queries.run(tx.connection, run_id)
+
+
+@operation(
+    "PUT /v1/runs/{run_id}/rate",
+    roles=SENDERS,
+    command="run rate",
+    arguments=("segments_per_second",),
+    audit="changed the rate of {subject}",
+    done="The rate was changed. It applies from the next thousand messages on.",
+    facts=lambda told: {"run": told["id"], "segments_per_second": told["segments_per_second"]},
+    page="/runs/{run_id}",
+)
+def set_rate(tx: Transaction, run_id: Number, body: RateBody) -> RunSummary:
+    """Send the run more slowly than the carrier's links allow, from the next thousand messages on."""
+    connection, rate = tx.connection, body.segments_per_second
     run = optimistic_lock.run(connection, run_id)
     if run.state == RunState.CANCELLED:
         raise Conflict("Run {run} is cancelled. It sends no more messages.", run=run_id)
     if carrier_audience.of_run(connection, run_id) is not None:
         raise Conflict("The carrier sends run {run} itself at its own rate.", run=run_id)
     least = ceil(round(forecast.rate_at(connection, run.carrier).segments_per_second * SLOWEST, 6)) or 1
-    if rate is not None and not least <= rate <= FASTEST:
+    if rate is not None and rate < least:
         raise Invalid(
             "The rate must be between {least} and {most} SMS parts per second; without one the run "
             "uses the rate of its links. To stop sending for a while, pause the run.",
@@ -198,18 +307,100 @@ def set_rate(connection: Connection, run_id: int, rate: int | None, who: str) ->
             field="segments_per_second",
         )
     optimistic_lock.change_run(connection, run, segments_per_second=rate)
-    audit.note(connection, who, "run.rate", f"run/{run_id}", rate=rate, before=run.segments_per_second)
+    tx.note(f"run/{run_id}", rate=rate, before=run.segments_per_second)
+    return queries.run(connection, run_id)
 
 
-def set_priority(connection: Connection, run_id: int, priority: int, who: str) -> None:
-    """Set the run's priority: of the runs at one carrier, higher numbers are sent first."""
-    if priority not in PRIORITIES:
-        raise Invalid(
-            "The priority must be between {least} and {most}.",
-            least=PRIORITIES.start,
-            most=PRIORITIES.stop - 1,
-            field="priority",
-        )
-    run = optimistic_lock.run(connection, run_id)
-    optimistic_lock.change_run(connection, run, priority=priority)
-    audit.note(connection, who, "run.priority", f"run/{run_id}", priority=priority, before=run.priority)
+@operation(
+    "POST /v1/runs/{run_id}/start",
+    roles=SENDERS,
+    command="run start",
+    audit="started {subject}",
+    flash="The run has begun.",
+    done="Run {id} is {state}.",
+    facts=_state,
+    page="/runs/{run_id}",
+)
+def start_run(tx: Transaction, run_id: Number, body: MomentBody | None = None) -> RunSummary:
+    """Start sending what was approved; if the carrier sends, report its start. Repeating changes nothing."""
+    return _ordered(tx, Verb.START, run_id, body)
+
+
+@operation(
+    "POST /v1/runs/{run_id}/end",
+    roles=SENDERS,
+    command="run end",
+    audit="recorded that {subject} has ended",
+    flash="The end was recorded. Enter the figures as soon as they are available.",
+    done="Run {id} is {state}.",
+    facts=_state,
+    page="/runs/{run_id}",
+)
+def end_run(tx: Transaction, run_id: Number, body: MomentBody | None = None) -> RunSummary:
+    """Report that a carrier which sends to its own subscribers has ended. Repeating it changes nothing."""
+    return _ordered(tx, Verb.END, run_id, body)
+
+
+@operation(
+    "POST /v1/runs/{run_id}/pause",
+    roles=WORKERS,
+    command="run pause",
+    audit="paused {subject}",
+    flash="The run was paused. Messages in flight still arrive.",
+    done="Run {id} is {state}.",
+    facts=_state,
+    page="/runs/{run_id}",
+)
+def pause_run(tx: Transaction, run_id: Number) -> RunSummary:
+    """Pause sending. Messages in flight still arrive. Repeating it changes nothing."""
+    return _ordered(tx, Verb.PAUSE, run_id)
+
+
+@operation(
+    "POST /v1/runs/{run_id}/resume",
+    roles=WORKERS,
+    command="run resume",
+    audit="resumed {subject} after a pause",
+    flash="The run continues with the next message.",
+    done="Run {id} is {state}.",
+    facts=_state,
+    page="/runs/{run_id}",
+)
+def resume_run(tx: Transaction, run_id: Number) -> RunSummary:
+    """Continue with the next message. Repeating it changes nothing."""
+    return _ordered(tx, Verb.RESUME, run_id)
+
+
+@operation(
+    "POST /v1/runs/{run_id}/cancel",
+    roles=WORKERS,
+    command="run cancel",
+    audit="cancelled {subject}",
+    flash="The run is being cancelled. Nothing more is sent.",
+    done="Run {id} is {state}.",
+    facts=_state,
+    page="/runs/{run_id}",
+)
+def cancel_run(tx: Transaction, run_id: Number) -> RunSummary:
+    """Stop for good; what was not sent is counted as not sent. Repeating it changes nothing."""
+    return _ordered(tx, Verb.CANCEL, run_id)
+
+
+def _ordered(tx: Transaction, verb: Verb, run_id: int, body: MomentBody | None = None) -> RunSummary:
+    act(tx.connection, verb, run_id, tx.who.name, body.at if body else None)
+    tx.wake()
+    return queries.run(tx.connection, run_id)
+
+
+@operation(
+    "DELETE /v1/runs/{run_id}",
+    roles=AUTHORS,
+    command="campaign remove-run",
+    action="run.remove",
+    audit="removed {subject}",
+    done="Run {run_id} is removed.",
+    facts=lambda told: {"run": told["run_id"], "removed": True},
+)
+def remove_run(tx: Transaction, run_id: Number) -> None:
+    """Remove a planned run from its campaign. An approval becomes void."""
+    lifecycle.remove_run(tx.connection, run_id, tx.who.name)

@@ -20,13 +20,14 @@ from app.api.bodies import (
 )
 from app.campaigns.carrier_audience import Audience, checked
 from app.campaigns.directives import DirectiveFields
-from app.campaigns.drafts import SENDER, Draft, TextForm
+from app.campaigns.drafts import Draft, TextForm
 from app.campaigns.follow_ups import FollowUpRequest
 from app.campaigns.texts import PURPOSES
 from app.core import hashing
 from app.core.areas import Basis
 from app.core.ids import Number
 from app.ledger.unreached import USUAL, Outcome
+from app.sender_names import SENDER
 
 Contact = Annotated[AnyLine, StringConstraints(max_length=300)]
 Time = Annotated[str, StringConstraints(pattern=CLOCK)]
@@ -142,17 +143,11 @@ class HeldRunBody(StrictBody):
     areas: list[Line] = Field(
         default=[], max_length=300, description="codes; empty: the whole province", examples=[["116", "125"]]
     )
-    area_basis: Basis = Field(description="how the carrier tells areas", examples=["dia_chi_dang_ky"])
+    area_basis: Basis = Field(description="how the carrier determines areas", examples=["dia_chi_dang_ky"])
     estimated: int = Field(ge=1, le=200_000_000, description="subscribers, roughly", examples=[350_000])
 
     def audience(self) -> Audience:
         return checked(tuple(self.areas), self.area_basis, self.estimated)
-
-
-class MomentBody(StrictBody):
-    """When a carrier that sends by itself started or ended; now, if left out."""
-
-    at: AwareDatetime | None = Field(None, examples=["2024-02-05T08:00:00+07:00"])
 
 
 class ApprovalBody(StrictBody):
@@ -183,20 +178,6 @@ class ReasonBody(StrictBody):
     """The reason for a decision."""
 
     reason: KeptProse = Field(examples=["Sai tên định danh."])
-
-
-class PriorityBody(StrictBody):
-    """The run's priority among others at its carrier."""
-
-    priority: int = Field(ge=-100, le=100, description="higher is sent first", examples=[10])
-
-
-class RateBody(StrictBody):
-    """The run's own rate; null: as fast as the carrier's links allow."""
-
-    segments_per_second: int | None = Field(
-        ge=1, le=100_000, description="SMS parts a second at the most", examples=[40]
-    )
 
 
 class WordingBody(StrictBody):

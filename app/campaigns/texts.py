@@ -14,6 +14,7 @@ from app.core.errors import NotFound, SetupError
 from carriers.phrases import join
 from carriers.text import nfc
 
+SENDER = "{sender}"  # in a text: the sender name under which it is sent
 PURPOSES = ("tuyen_truyen", "canh_bao_khan")
 _KEY = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
@@ -30,6 +31,11 @@ class Text:
     written_by: str
     notes: str = ""
     reworded: str = ""
+
+
+def with_sender(text: str, sender: str) -> str:
+    """Return the text with the sender name where it has the placeholder."""
+    return text.replace(SENDER, sender)
 
 
 @cache

@@ -49,7 +49,7 @@ def verify(
     if as_json or found.fault is None:
         gone = f" (1 to {found.erased} erased by certificate {found.certificate})" if found.erased else ""
         said = counted(found.rows, f"act{gone}, unaltered", f"acts{gone}, all unaltered")
-        said += f" written{_proof(found)}."
+        said += f"{_proof(found)}."
         said += f" Head: {found.rows}:{found.head}"
         say(found, as_json) if as_json else typer.echo(said)
     if found.fault:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic_core import to_json
 
-from app.batches import importer, queries
+from app.batches import operations as operations  # its operations
+from app.batches import queries
 from app.batches.import_job import ImportCounts
 from app.batches.importer import import_batch, register
 from app.batches.queries import bad_lines_csv
@@ -18,14 +18,13 @@ from app.batches.row_parser import KEPT
 from app.cli import common, remote
 from app.cli.common import open_db
 from app.cli.files import as_file, read_twice, replace_lines
-from app.cli.output import Json, Number, bar, done, listing, say, whoami, whole
+from app.cli.operation_commands import add_operations, carried_out
+from app.cli.output import Json, bar, whoami, whole
 from app.core.carrier_check import check_own
 from app.core.masking import escaped
 from carriers.phrases import Phrase
 
 app = typer.Typer(no_args_is_help=True, help="Batches: subscribers of one carrier, from one file.")
-
-_COLUMNS = ("id", "carrier", "name", "state", "percent", "lines", "accepted", "rejected", "repeated", "error")
 
 
 @app.command("import")
@@ -79,58 +78,25 @@ def _send(file: Path, carrier: str, name: str | None, as_json: bool) -> None:
         _tell(batch)
 
 
-@app.command("list")
-def list_(as_json: Json = False) -> None:
-    """Show the batches."""
-    found = remote.asked(
-        lambda api: list(api.list_batches(limit=1000)), lambda db: db.read(queries.listed, 0, 1000).items
-    )
-    listing(found, _COLUMNS, as_json)
-
-
-@app.command()
-def show(batch_id: Number, as_json: Json = False) -> None:
-    """Show one batch: its counts, the file's hash, and why an import failed."""
-    found = remote.asked(lambda api: api.get_batch(batch_id), lambda db: db.read(queries.get, batch_id))
-    say(found, as_json)
-
-
-@app.command()
-def discard(batch_id: Number) -> None:
-    """Discard a failed batch; the same file can then be imported again."""
-    remote.asked(
-        lambda api: api.discard_batch(batch_id),
-        lambda db: db.write(importer.discard, batch_id, whoami()),
-        looks=False,
-    )
-    done(f"Batch {batch_id} is discarded.", batch=batch_id, discarded=True)
-
-
 @app.command()
 def bad_lines(
     batch_id: Annotated[int, typer.Argument(parser=whole, help="The batch.")],
     out: Annotated[Path | None, typer.Option(help="The file to write, as CSV for Excel.")] = None,
 ) -> None:
     """Show the bad lines, and why they were rejected."""
-    if common.server is not None:
-        with remote.client() as api:
-            if out:
-                replace_lines(out, [api.download_bad_lines(batch_id)])
-            else:
-                _tell_bad(api.get_batch(batch_id), api.list_bad_lines(batch_id, limit=1000))
-        return
-    with open_db(looks=True) as (db, _):
-        batch = db.read(queries.get, batch_id)
-        lines = queries.all_bad_lines(db.read, batch_id)
-        if out:
+    ids = {"batch_id": batch_id}
+    batch = carried_out("get_batch", ids)
+    if out is None:
+        for line in carried_out("list_bad_lines", ids, limit=KEPT):
+            typer.echo(f"{line.line}\t{escaped(line.value)}\t{line.reason_en}")
+        if (rest := batch.lines - batch.accepted - KEPT) > 0:
+            typer.echo(Phrase("{n} more bad lines were counted but not stored.", n=rest))
+    elif common.server is not None:
+        replace_lines(out, [remote.at_server(lambda api: api.download_bad_lines(batch_id))])
+    else:
+        with open_db(looks=True) as (db, _):
+            lines = queries.all_bad_lines(db.read, batch_id)
             replace_lines(out, bad_lines_csv(lines, batch.lines - batch.accepted))
-            return
-        _tell_bad(batch, lines)
 
 
-def _tell_bad(batch: Any, lines: Iterable[Any]) -> None:
-    """Print the lines, whether of here or of a server."""
-    for line in lines:
-        typer.echo(f"{line.line}\t{escaped(line.value)}\t{line.reason_en}")
-    if (rest := batch.lines - batch.accepted - KEPT) > 0:
-        typer.echo(Phrase("{n} more bad lines were counted but not stored.", n=rest))
+add_operations(app, "batch")

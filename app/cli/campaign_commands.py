@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 from pydantic_core import to_jsonable_python
 
-from app.api.bodies import AnyKeptProse, checked, filled
+from app.api.bodies import filled
 from app.campaigns import approval, drafts, follow_ups, lifecycle, queries, text_cost
+from app.campaigns import operations as operations  # its operations
+from app.campaigns import runs as runs
 from app.campaigns.drafts import TextForm
-from app.campaigns.forecast import Forecast, forecast
 from app.campaigns.quiet_hours import DayHours
-from app.campaigns.schemas import CampaignBody, FollowUpBody, HeldRunBody, ReasonBody
+from app.campaigns.schemas import CampaignBody, FollowUpBody
 from app.cli import common
-from app.cli.common import decider, open_db
+from app.cli.common import open_db
 from app.cli.files import replace_whole
-from app.cli.output import Json, Number, done, instant, listing, say, shown, whoami, whole
+from app.cli.operation_commands import add_operations, carried_out
+from app.cli.output import Json, Number, done, instant, say, shown, whoami, whole
 from app.cli.remote import asked, at_server
 from app.core import clock
 from app.core.areas import Basis
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Campaigns: one text, one sender, one window.")
 
 _EVERY_S = 0.5
-
-Reason = Annotated[str, typer.Option(help="The reason, shown to the author.")]
 
 
 @app.command()
@@ -71,13 +71,8 @@ def create(
     }
     said |= {"day_starts": day_starts, "day_ends": day_ends}
     said["budget_segments"] = budget
-    draft = filled(CampaignBody, said).draft()
-    if common.server is not None:
-        made = at_server(lambda api: api.create_campaign(**asdict(draft))).id
-    else:
-        with open_db(founds=True) as (db, settings):
-            default = DayHours(settings.day_starts, settings.day_ends)
-            made = db.write(lifecycle.create, draft, default, whoami())
+    given = {field: value for field, value in said.items() if value is not None}
+    made = carried_out("create_campaign", {}, opens={"founds": True}, **given).id
     done(f"Campaign {made}", campaign=made)
     _warn(text)
 
@@ -218,46 +213,10 @@ def _amend(api: LoaClient, campaign_id: int, changes: Mapping[str, Any]) -> None
 
 
 @app.command()
-def withdraw(campaign_id: Number) -> None:
-    """Withdraw a campaign before anything was sent. Its runs are removed; editing reopens it."""
-    asked(
-        lambda api: api.withdraw_campaign(campaign_id),
-        lambda db: db.write(lifecycle.withdraw, campaign_id, whoami()),
-        looks=False,
-    )
-    done(f"Campaign {campaign_id} is withdrawn.", campaign=campaign_id, state="withdrawn")
-
-
-@app.command()
-def remove_run(run_id: Number) -> None:
-    """Remove a planned run from its campaign. Any approval becomes void."""
-    asked(
-        lambda api: api.remove_run(run_id),
-        lambda db: db.write(lifecycle.remove_run, run_id, whoami()),
-        looks=False,
-    )
-    done(f"Run {run_id} is removed.", run=run_id, removed=True)
-
-
-@app.command("list")
-def list_(as_json: Json = False) -> None:
-    """Show the campaigns."""
-    found = asked(
-        lambda api: list(api.list_campaigns(limit=1000)),
-        lambda db: db.read(queries.campaigns_listed, 0, 1000).items,
-    )
-    listing(found, ("id", "name", "purpose", "sender", "state", "window_start", "window_end"), as_json)
-
-
-@app.command()
 def show(campaign_id: Number, as_json: Json = False) -> None:
     """Show one campaign: texts, runs, cost, advice, decisions and the digest that an approval signs."""
-    found, forecasts = asked(
-        lambda api: _with_forecasts(api.get_campaign(campaign_id), api.get_forecast),
-        lambda db: _with_forecasts(
-            db.read(queries.dossier, campaign_id), lambda run: db.read(forecast, run, clock.now())
-        ),
-    )
+    found = carried_out("get_campaign", {"campaign_id": campaign_id})
+    forecasts = [carried_out("get_forecast", {"run_id": run.id}) for run in found.runs]
     cost = {
         "subscribers": sum(each.subscribers for each in forecasts),
         "sms_parts": sum(each.segments for each in forecasts),
@@ -266,11 +225,6 @@ def show(campaign_id: Number, as_json: Json = False) -> None:
     for language, advice in () if as_json else shown["advice"].items():
         shown["advice"][language] = [f"{kind} at character {at + 1}: {words}" for at, kind, words in advice]
     say({**shown, "cost": cost}, as_json)
-
-
-def _with_forecasts(found: Any, forecast_of: Callable[[int], Any]) -> tuple[queries.Dossier, list[Forecast]]:
-    """Return the campaign and the forecast of each of its runs, whether of here or of a server."""
-    return found, [forecast_of(run.id) for run in found.runs]
 
 
 @app.command()
@@ -283,12 +237,8 @@ def add_run(
     ] = False,
 ) -> None:
     """Add the campaign's run at one carrier."""
-    looked = batch if known else ()
-    made = asked(
-        lambda api: api.add_run(campaign_id, carrier=carrier, batch_ids=batch, acknowledged=known).id,
-        lambda db: db.write(lifecycle.add_run, campaign_id, carrier, batch, whoami(), looked),
-        looks=False,
-    )
+    said: dict[str, Any] = {"carrier": carrier, "batch_ids": batch, "acknowledged": known}
+    made = carried_out("add_run", {"campaign_id": campaign_id}, **said).id
     done(f"Run {made}", campaign=campaign_id, run=made)
 
 
@@ -303,21 +253,9 @@ def add_held_run(
     ] = None,
 ) -> None:
     """Add the campaign's run at a carrier that sends to its own subscribers."""
-    asked_of = {"carrier": carrier, "areas": area or [], "area_basis": area_basis, "estimated": estimated}
-    audience = filled(HeldRunBody, asked_of).audience()
-    made = asked(
-        lambda api: (
-            api.add_held_run(
-                campaign_id,
-                carrier=carrier,
-                areas=area,
-                area_basis=cast("Any", area_basis),
-                estimated=estimated,
-            ).id
-        ),
-        lambda db: db.write(lifecycle.add_held_run, campaign_id, carrier, audience, whoami()),
-        looks=False,
-    )
+    said: dict[str, Any] = {"carrier": carrier, "areas": area or [], "area_basis": area_basis}
+    said["estimated"] = estimated
+    made = carried_out("add_held_run", {"campaign_id": campaign_id}, **said).id
     done(f"Run {made}", campaign=campaign_id, run=made)
 
 
@@ -336,43 +274,6 @@ def kit(campaign_id: Number, out: Annotated[Path, typer.Option(help="The zip to 
 
 
 @app.command()
-def submit(campaign_id: Number) -> None:
-    """Submit a draft for approval."""
-    asked(
-        lambda api: api.submit_campaign(campaign_id),
-        lambda db: db.write(lifecycle.submit, campaign_id, whoami()),
-        looks=False,
-    )
-    done(f"Campaign {campaign_id} is submitted.", campaign=campaign_id, state="submitted")
-
-
-@app.command()
-def approve(
-    campaign_id: Number,
-    digest: Annotated[str, typer.Option(help="The digest in `loa campaign show`.")],
-    reason: Annotated[str | None, typer.Option(help="The reason for sending at night, if it may.")] = None,
-    acknowledged: Annotated[
-        bool, typer.Option("--acknowledged", help="Confirm the errors listed in `advice`.")
-    ] = False,
-) -> None:
-    """Approve exactly what was submitted. Whoever wrote, changed or submitted it cannot approve it."""
-    reason = None if reason is None else checked(AnyKeptProse, "reason", reason)
-
-    def here(db: Database) -> None:
-        who = db.read(decider, "approve_campaign")
-        db.write(approval.approve, campaign_id, who, digest, reason, acknowledged)
-
-    asked(
-        lambda api: api.approve_campaign(
-            campaign_id, digest=digest, reason=reason, acknowledged=acknowledged
-        ),
-        here,
-        looks=False,
-    )
-    done(f"Campaign {campaign_id} is approved.", campaign=campaign_id, state="approved")
-
-
-@app.command()
 def sign(
     campaign_id: Number, digest: Annotated[str, typer.Option(help="The digest in `loa campaign show`.")]
 ) -> None:
@@ -382,25 +283,4 @@ def sign(
     done(f"The approval of campaign {campaign_id} was signed.", campaign=campaign_id, stamped=True)
 
 
-@app.command()
-def reject(campaign_id: Number, reason: Reason) -> None:
-    """Reject a submitted campaign."""
-    reason = filled(ReasonBody, {"reason": reason}).reason
-    asked(
-        lambda api: api.reject_campaign(campaign_id, reason=reason),
-        lambda db: db.write(approval.reject, campaign_id, db.read(decider, "reject_campaign"), reason),
-        looks=False,
-    )
-    done(f"Campaign {campaign_id} is rejected.", campaign=campaign_id, state="rejected")
-
-
-@app.command("return")
-def return_(campaign_id: Number, reason: Reason) -> None:
-    """Return a submitted campaign to its author as a draft."""
-    reason = filled(ReasonBody, {"reason": reason}).reason
-    asked(
-        lambda api: api.return_campaign(campaign_id, reason=reason),
-        lambda db: db.write(approval.send_back, campaign_id, db.read(decider, "return_campaign"), reason),
-        looks=False,
-    )
-    done(f"Campaign {campaign_id} is a draft again.", campaign=campaign_id, state="draft")
+add_operations(app, "campaign")

@@ -72,7 +72,7 @@ def try_out(
 
     Exit status 1 when it was not accepted, or failed.
     """
-    said = wording(text_key, text, form)
+    said = wording(text_key, text, form, sender)
     with open_db() as (db, settings):
         logs.configure(_quiet(settings))
         own_link = _link(settings, link)

@@ -9,10 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.common import decider
+from app.cli.operation_commands import carried_out
 from app.cli.output import Json, listing, say
-from app.cli.remote import asked
-from app.dispatch.find_person import find_person
+from app.dispatch import decisions as decisions  # its operations
 
 app = typer.Typer(no_args_is_help=True, help="Deliveries: what one person received.")
 _COLUMNS = (
@@ -43,11 +42,7 @@ def find(
 ) -> None:
     """Show every campaign's delivery to this exact number, masked. The audit log records who looked."""
     wanted = number if number is not None else sys.stdin.readline()
-    found = asked(
-        lambda api: api.find_person(phone=wanted.strip()),
-        lambda db: db.write(lambda c: find_person(c, wanted, decider(c, "find_person"))),
-        looks=False,
-    )
+    found = carried_out("find_person", {}, phone=wanted.strip())
     if as_json:
         say(found, as_json)
         return

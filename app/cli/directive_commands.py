@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from app.api.bodies import Receiver, checked, filled
-from app.campaigns import directives
-from app.campaigns.schemas import DeadlineBody, DirectiveBody
-from app.cli.output import Json, Number, alarm, counted, day, done, instant, listing, say, whoami, whole
+from app.campaigns import operations as operations  # its operations
+from app.cli.operation_commands import add_operations, carried_out
+from app.cli.output import Json, Number, alarm, counted, day, done, instant, listing, say, whole
 from app.cli.remote import asked
-from app.core import clock
 from app.core.errors import Invalid
 from app.core.masking import escaped
-from app.directives.status import status as status_of
-from app.notifications import outbox
-from app.reports.build import unique_reach
+from app.directives import notices as notices  # its operations
+from app.directives import status as deadlines  # noqa: F401
+from app.reports.counting import unique_reach
 
 app = typer.Typer(no_args_is_help=True, help="The official letters that the work is based on.")
 
@@ -27,7 +24,7 @@ def create(
     number: Annotated[str, typer.Argument(help="As on the document, for example 303/CAT-PA05.")],
     issued_on: Annotated[str, typer.Option(help="Its date, for example 2024-01-29.")],
     issuer: Annotated[str, typer.Option(help="Who issued it.")],
-    subject: Annotated[str, typer.Option(help="What it is about.")],
+    subject: Annotated[str, typer.Option(help="The subject.")],
     report_deadline: Annotated[
         str | None, typer.Option(help="When reports are due, with a time zone.")
     ] = None,
@@ -48,13 +45,7 @@ def create(
         "legal_basis": legal_basis,
         "contact": contact,
     }
-    letter = filled(DirectiveBody, said).letter()
-    made = asked(
-        lambda api: api.create_directive(**asdict(letter)).id,
-        lambda db: db.write(directives.create, letter, whoami()),
-        looks=False,
-        founds=True,
-    )
+    made = carried_out("create_directive", {}, opens={"founds": True}, **said).id
     done(f"Directive {made}", directive=made)
 
 
@@ -66,42 +57,16 @@ def deadline(
 ) -> None:
     """Change the report deadline. The previous one stays in the history and in reports up to then."""
     at = None if until == "none" else instant("UNTIL", until)
-    reason = filled(DeadlineBody, {"report_deadline": at, "reason": reason}).reason
-    asked(
-        lambda api: api.put_off_deadline(directive_id, report_deadline=at, reason=reason),
-        lambda db: db.write(directives.put_off, directive_id, at, reason, whoami()),
-        looks=False,
-    )
+    carried_out("put_off_deadline", {"directive_id": directive_id}, report_deadline=at, reason=reason)
     done(
         f"Reports under directive {directive_id} are due {until}.", directive=directive_id, report_deadline=at
     )
 
 
-@app.command("list")
-def list_(as_json: Json = False) -> None:
-    """Show the directives."""
-    found = asked(
-        lambda api: list(api.list_directives(limit=1000)),
-        lambda db: db.read(directives.listed, 0, 1000).items,
-    )
-    listing(found, ("id", "number", "issued_on", "issuer", "report_deadline"), as_json)
-
-
-@app.command()
-def show(directive_id: Number, as_json: Json = False) -> None:
-    """Show one directive."""
-    found = asked(
-        lambda api: api.get_directive(directive_id), lambda db: db.read(directives.get, directive_id)
-    )
-    say(found, as_json)
-
-
 @app.command()
 def status(directive_id: Number, as_json: Json = False) -> None:
     """Show a directive's status: time left, every run against the deadline, and missing reports."""
-    found = asked(
-        lambda api: api.get_status(directive_id), lambda db: db.read(status_of, directive_id, clock.now())
-    )
+    found = carried_out("get_status", {"directive_id": directive_id})
     if as_json:
         say(found, as_json)
         return
@@ -111,8 +76,30 @@ def status(directive_id: Number, as_json: Json = False) -> None:
     for run in found.runs:
         for warning in run.warnings:
             typer.echo(alarm(escaped(f"! run {run.run_id} ({run.carrier}): {warning}")))
+    if found.ready is not None:
+        typer.echo(_READY[str(found.ready)])
+    for need in found.registrations:
+        line = escaped(f"- {need.carrier}: {need.what} ({need.campaign}); {_by_when(need)}")
+        typer.echo(alarm(line) if need.late else line)
     for each in found.missing:
         typer.echo(escaped(f"- {each.who}: {each.what}{' (quá hạn)' if each.late else ''}"))
+
+
+_READY = {
+    "yes": "Gửi đúng ngày: được.",
+    "missing": "Gửi đúng ngày: được, nếu kịp có đủ những mục sau:",
+    "no": "Gửi đúng ngày: KHÔNG kịp, vì:",
+}
+
+
+def _by_when(need: Any) -> str:
+    """Say by when a registration must be asked for, or when it should be there."""
+    lead = f"thường mất {need.lead_days} ngày"
+    if need.expected_on is not None:
+        return f"{lead}, dự kiến có ngày {need.expected_on:%d/%m/%Y}{' (muộn)' if need.late else ''}"
+    if need.ask_by is None:
+        return lead
+    return f"{lead}, đề nghị chậm nhất ngày {need.ask_by:%d/%m/%Y}{' (đã qua)' if need.late else ''}"
 
 
 @app.command()
@@ -145,27 +132,11 @@ def replay(
     if (notice_id is None) == (failed_to is None):
         raise Invalid("Name either one notice, by its number in `loa directive notices`, or --failed-to.")
     if notice_id is not None:
-        number = notice_id
-        asked(
-            lambda api: api.replay_notice(number),
-            lambda db: db.write(outbox.replay, number, whoami()),
-            looks=False,
-        )
+        carried_out("replay_notice", {"notice_id": notice_id})
         done(f"Notice {notice_id} will be sent again.", notices=1)
         return
-    target = checked(Receiver, "failed_to", failed_to)
-    count = asked(
-        lambda api: api.replay_failed_notices(target=target).notices,
-        lambda db: db.write(outbox.replay_failed, target, whoami()),
-        looks=False,
-    )
-    done(f"{counted(count, 'notice', 'notices')} to {target} will be sent again.", notices=count)
+    count = carried_out("replay_failed_notices", {}, target=failed_to).notices
+    done(f"{counted(count, 'notice', 'notices')} to {failed_to} will be sent again.", notices=count)
 
 
-@app.command()
-def notices(as_json: Json = False) -> None:
-    """Show the reminders: sent, waiting, or failed with the reason."""
-    found = asked(
-        lambda api: list(api.list_notices(limit=1000)), lambda db: db.read(outbox.listed, 0, 1000).items
-    )
-    listing(found, ("id", "kind", "channel", "target", "state", "tries", "sent_at", "error"), as_json)
+add_operations(app, "directive")

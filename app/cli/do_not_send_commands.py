@@ -7,26 +7,22 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-from sqlalchemy import Connection
 
 from app.batches.row_parser import open_rows
 from app.cli.common import decider, open_db
 from app.cli.files import as_file, read_twice
-from app.cli.output import After, Json, Most, done, listing, say
-from app.cli.remote import RequestRefused, asked
+from app.cli.operation_commands import add_operations, carried_out
+from app.cli.output import Json, done, say
+from app.cli.remote import RequestRefused
 from app.core.carrier_check import check_own
 from app.core.errors import Forbidden, Invalid
-from app.database.connection import Database
 from app.file_import.row_blocks import UnreadableLine
 from app.ledger import opt_out_seal
-from app.privacy import do_not_send
+from app.privacy import operations as operations  # its operations
 from app.privacy.do_not_send import MOST, Changed, RefusedEntry
-
-if TYPE_CHECKING:
-    from loa_client import LoaClient
 
 app = typer.Typer(no_args_is_help=True, help="Numbers that a carrier's runs exclude.")
 
@@ -34,13 +30,12 @@ Carrier = Annotated[str, typer.Option(help="viettel, vnpt, mobifone ...")]
 Numbers = Annotated[
     list[str] | None, typer.Argument(help="In any usual form; default: read from standard input.")
 ]
-Order = Callable[[Connection, str, Sequence[str], str], Changed]
 
 
 @app.command()
 def add(carrier: Carrier, numbers: Numbers = None, as_json: Json = False) -> None:
     """Add numbers to the list. Runs exclude them from now on."""
-    _carry_out(do_not_send.add, carrier, iter(numbers or _typed()), as_json)
+    _carry_out("add_do_not_send", carrier, iter(numbers or _typed()), as_json)
 
 
 @app.command("import")
@@ -61,13 +56,13 @@ def import_(
             places.append(row[0])
             yield "?" if bad else row[1]
 
-    _carry_out(do_not_send.add, carrier, cells(), as_json, places)
+    _carry_out("add_do_not_send", carrier, cells(), as_json, places)
 
 
 @app.command()
 def remove(carrier: Carrier, numbers: Numbers = None, as_json: Json = False) -> None:
     """Remove numbers from the list."""
-    _carry_out(do_not_send.remove, carrier, iter(numbers or _typed()), as_json)
+    _carry_out("remove_do_not_send", carrier, iter(numbers or _typed()), as_json)
 
 
 @app.command()
@@ -81,46 +76,19 @@ def seal(carrier: Carrier) -> None:
     done(f"The list of {carrier} was sealed with {count} numbers.", carrier=carrier, numbers=count)
 
 
-@app.command("list")
-def list_(
-    carrier: Annotated[str | None, typer.Option(help="Only of this carrier.")] = None,
-    after: After = 0,
-    limit: Most = 1000,
-    as_json: Json = False,
-) -> None:
-    """Show the list, numbers masked."""
-    found = asked(
-        lambda api: list(islice(api.list_do_not_send(carrier=carrier, after=after), limit)),
-        lambda db: db.read(do_not_send.listed, after, limit, carrier).items,
-        listed=None if after else carrier,
-    )
-    listing(found, ("id", "carrier", "phone", "added_at", "added_by"), as_json)
-
-
 def _typed() -> list[str]:
     """Read one number per line: command lines are visible to other users of the host."""
     return [line for line in sys.stdin.read().splitlines() if line.strip()]
 
 
 def _carry_out(
-    order: Order, carrier: str, numbers: Iterator[str], as_json: bool, places: Sequence[int] = ()
+    name: str, carrier: str, numbers: Iterator[str], as_json: bool, places: Sequence[int] = ()
 ) -> None:
-    def there(api: LoaClient) -> Changed:
-        change: Any = api.add_do_not_send if order is do_not_send.add else api.remove_do_not_send
-        return _in_parts(lambda part: change(carrier=carrier, numbers=part), numbers)
-
-    def here(db: Database) -> Changed:
-        who = db.read(decider, "add_do_not_send")
-        if who.carrier not in (None, carrier):
-            raise Forbidden(
-                "You are an operator of {carrier} and can only use its list.",
-                carrier=who.carrier,
-                field="carrier",
-            )
-        return _in_parts(lambda part: db.write(order, carrier, part, who.name), numbers)
-
+    opens = {"check": partial(check_own, carrier=carrier)}
     try:
-        done = asked(there, here, looks=False, check=partial(check_own, carrier=carrier))
+        done = _in_parts(
+            lambda part: carried_out(name, {}, opens=opens, carrier=carrier, numbers=part), numbers
+        )
     except RequestRefused as error:
         if error.maybe_done:
             shown = f"`loa do-not-send list --carrier {carrier}` shows the list"
@@ -147,3 +115,6 @@ def _in_parts(change: Callable[[list[str]], Changed], numbers: Iterator[str]) ->
         )
         before += len(part)
     return total
+
+
+add_operations(app, "do-not-send")

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli.operation_commands import carried_out
+from app.accounts import keys as keys  # its operations
+from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import done
 from app.core import clock
 from app.core.carrier_check import check_own
@@ -61,3 +62,6 @@ def span(option: str, value: str) -> timedelta:
     if found is None:
         raise Invalid("--{option} must be a number of hours or days, for example 24h or 90d.", option=option)
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
+
+
+add_operations(app, "key")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache, wraps
 from importlib import import_module
-from importlib.util import find_spec
 from keyword import iskeyword
 from typing import Any
 
@@ -52,20 +51,24 @@ _NOUNS = {
     "inbound": "Incoming messages from subscribers.",
     "key": "API keys: shown once, kept as hashes.",
     "link": "Links to carriers: which are sending, which are halted, and why.",
+    "order": "Signed orders to carriers that send to their own subscribers.",
     "privacy": "Data held about one person, and their requests.",
     "receipts": "Import a carrier's result file and reconcile it with receipts.",
     "rejected": "Rejected messages: why, and how to send them again.",
     "report": "Result reports.",
+    "result": "Results that carriers have signed.",
     "retention": "Erasure of expired data, with certificates.",
     "run": "Runs: a campaign's share at one carrier.",
+    "sender-name": "The register of sender names and templates at the carriers.",
+    "signing-key": "Keys that sign orders and results: register, approve, revoke.",
     "simulate": "Run a simulated carrier for tests.",
     "statement": "Figures stated by carriers or entered by hand.",
     "text": "Prepared texts, and what a text costs.",
     "unknown": "Unknown deliveries: list, resend or write off.",
     "user": "Users who sign in with a password and a second factor.",
 }
-# Noun -> the module that declares its operations; app/cli has one as well for what is written out.
-_DECLARED = {"key": "app.accounts.keys", "link": "app.dispatch.links"}
+# Nouns without a file in app/cli -> the module that declares their operations.
+_DECLARED = {"link": "app.dispatch.links"}
 
 # What pydantic says of a wrong value, and what we say.
 _RAW = {
@@ -138,14 +141,14 @@ def _verb(name: str) -> Any:
 
 @cache
 def _noun(name: str) -> Any:
-    app = typer.Typer(no_args_is_help=True, help=_NOUNS[name])
-    if find_spec(_module_of(name)) is not None:
-        app = import_module(_module_of(name)).app
     if name in _DECLARED:
         from app.cli.operation_commands import add_operations
 
         import_module(_DECLARED[name])
+        app = typer.Typer(no_args_is_help=True, help=_NOUNS[name])
         add_operations(app, name)
+    else:
+        app = import_module(_module_of(name)).app
     group = typer.main.get_group(app)
     group.name = name
     for verb, command in group.commands.items():

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
 from inspect import Parameter, Signature
-from typing import Annotated, Any, get_args
+from itertools import islice
+from typing import Annotated, Any, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
 
 from app.api.bodies import checked, filled
 from app.cli import common
-from app.cli.common import open_db
-from app.cli.output import Json, done, listing, say, whoami, whole
+from app.cli.common import decider, open_db
+from app.cli.output import After, Json, Most, done, listing, say, whoami, whole
 from app.cli.remote import at_server
 from app.core.errors import no_such
-from app.operations import OPERATIONS, ByName, Operation
+from app.operations import OPERATIONS, ByName, Operation, Paging, Work, described
 from app.security.principal import Caller
 from app.security.roles import Role
 
 _AS_IT_IS: Mapping[str, Any] = {}
 _NAME = re.compile("[a-z0-9][a-z0-9_-]{0,39}")
+_MOST = 1000  # of a list, unless --limit says more; and of one answer of a server
 
 
 def add_operations(app: typer.Typer, noun: str) -> None:
@@ -29,7 +33,8 @@ def add_operations(app: typer.Typer, noun: str) -> None:
     for operation in OPERATIONS.values():
         said, _, verb = operation.command.partition(" ")
         if said == noun:
-            app.command(verb, help=operation.help)(_command(operation))
+            epilog = f"Example: {example(operation)}"
+            app.command(verb, help=operation.help, epilog=epilog)(_command(operation))
 
 
 def _command(operation: Operation) -> Callable[..., None]:
@@ -38,17 +43,19 @@ def _command(operation: Operation) -> Callable[..., None]:
     def command(**arguments: Any) -> None:
         as_json = arguments.pop("as_json", False)
         ids = {each.name: _id(arguments.pop(each.name), each.annotation) for each in operation.ids}
-        options = {name: value for name, value in arguments.items() if value is not None}
-        _tell(operation, carried_out(operation.name, ids, **options), ids | options, as_json)
+        options = {name: value for name, value in arguments.items() if value is not None or name in empty}
+        tell(operation, carried_out(operation.name, ids, **options), ids | options, as_json)
 
+    typed = [*operation.arguments, *(name for name in fields if name not in operation.arguments)]
+    empty = [name for name in fields if fields[name].is_required() and _may_be_none(fields[name])]
     parameters = [
         *(each.replace(annotation=_argument(operation, each)) for each in operation.ids),
-        *(_option(each.name, each.annotation, each.default) for each in operation.filters),
-        *(
-            _option(name, field, Parameter.empty if field.is_required() else None)
-            for name, field in fields.items()
-        ),
+        *(_option(operation, each.name, each.annotation, False, each.default) for each in operation.filters),
+        *(_option(operation, name, fields[name], fields[name].is_required()) for name in typed),
     ]
+    if operation.paging:
+        parameters.append(Parameter("after", Parameter.KEYWORD_ONLY, annotation=After, default=0))
+        parameters.append(Parameter("limit", Parameter.KEYWORD_ONLY, annotation=Most, default=_MOST))
     if operation.reads:
         parameters.append(Parameter("as_json", Parameter.KEYWORD_ONLY, annotation=Json, default=False))
     command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
@@ -60,19 +67,39 @@ def carried_out(
 ) -> Any:
     """Run it at the server of --server, or here as the account of this host, which may do everything.
 
-    options: what its body and query have; opens: how the database here is opened.
+    options: what its body and query have, and of a list `after` and `limit`; opens: how the database here is
+    opened.
     """
     operation = OPERATIONS[name]
+    limit = options.pop("limit", _MOST)
+    if operation.lists:
+        options["limit"] = min(limit, _MOST)
     if common.server is not None:
-        return at_server(lambda api: getattr(api, operation.name)(*ids.values(), **options))
-    filters = {
+        if operation.lists:
+            return at_server(lambda api: list(islice(getattr(api, name)(*ids.values(), **options), limit)))
+        return at_server(lambda api: getattr(api, name)(*ids.values(), **options))
+    arguments = {
         each.name: checked(each.annotation, each.name, options.get(each.name, each.default))
         for each in operation.filters
     }
-    body = {operation.body[0]: filled(operation.body[1], options)} if operation.body else {}
+    if operation.body:
+        fields = operation.body[1].model_fields
+        arguments[operation.body[0]] = filled(
+            operation.body[1], {field: options[field] for field in fields if field in options}
+        )
+    if operation.paging:
+        arguments[operation.paging] = Paging(options.get("after", 0), limit)
+    if operation.is_apart:
+        return operation.function(Caller(whoami(), Role.ADMIN, person=True), **ids, **arguments)
     with open_db(looks=operation.reads, **opens) as (db, settings):
-        who = Caller(whoami(), Role.ADMIN, person=True)
-        return operation.run(db, settings, who, **ids, **filters, **body)
+        who = db.read(decider, name) if operation.personal else Caller(whoami(), Role.ADMIN, person=True)
+        work = Work(db=db, settings=settings, who=who, progress=_progress)
+        answer = operation.carry_out(work, **ids, **arguments)
+    return answer.items if operation.lists else answer
+
+
+def _progress(done: int, total: int) -> None:
+    typer.echo(f"{done:,} of {total:,}", err=True)
 
 
 def _id(typed: str | int, kind: Any) -> str | int:
@@ -96,7 +123,7 @@ def _argument(operation: Operation, parameter: Parameter) -> Any:
     return Annotated[int, typer.Argument(parser=whole, metavar="NUMBER", help=f"Of the {noun}.")]
 
 
-def _marks(kind: Any) -> Sequence[Any]:
+def _marks(kind: Any) -> tuple[Any, ...]:
     return get_args(kind)[1:]
 
 
@@ -104,28 +131,67 @@ def _named(typed: str) -> str | int:
     return typed if _NAME.fullmatch(typed) and not typed.isdecimal() else whole(typed)
 
 
-def _option(name: str, kind: Any, default: Any) -> Parameter:
-    """Return an option that takes text, which the rules of the body or the query then read."""
-    about = kind if isinstance(kind, FieldInfo) else next(iter(_marks(kind)), None)
-    examples = [str(each) for each in getattr(about, "examples", None) or ()]
-    words = getattr(about, "description", None) or (f"As in: {examples[0]}" if examples else "")
-    text = str if default is Parameter.empty else str | None
-    shown = None if default in (None, Parameter.empty) else str(default)
-    option = typer.Option(f"--{name.replace('_', '-')}", help=words)
-    annotation = Annotated[text, option]  # type: ignore[valid-type]
-    return Parameter(
-        name,
-        Parameter.KEYWORD_ONLY,
-        default=default if default is Parameter.empty else shown,
-        annotation=annotation,
-    )
+def _option(operation: Operation, name: str, kind: Any, is_required: bool, default: Any = None) -> Parameter:
+    """Return an option or argument that takes text, which the rules of the body or the query then read."""
+    field = kind if isinstance(kind, FieldInfo) else described(kind)
+    examples = [str(each) for each in (field and field.examples) or ()]
+    words = (field and field.description) or (f"As in: {examples[0]}" if examples else "")
+    words = words[:1].upper() + words[1:].rstrip(".") + ("." if words else "")
+    more: dict[str, Any] = {"parser": whole, "metavar": "NUMBER"} if name.endswith("_id") else {}
+    typed: Any = typer.Argument(help=words, **more)
+    if name not in operation.arguments:
+        typed = typer.Option(f"--{_called(operation, name)}", help=words, **more)
+    is_required = is_required and not _may_be_none(kind)
+    text = next(filter(None, map(_kind, _leaves(kind))), str)
+    own = Parameter.empty if is_required else default
+    text = text if is_required or text is bool else text | None
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=own, annotation=Annotated[text, typed])
 
 
-def _tell(operation: Operation, answer: Any, arguments: Mapping[str, Any], as_json: bool) -> None:
-    if not operation.reads:
-        told = operation.told(arguments, answer)
-        done(operation.done.format(**told), **told, **operation.facts)
-    elif isinstance(answer, list):
+def _kind(kind: Any) -> Any:
+    """Return what the command line itself reads: flags, whole numbers, choices."""
+    if kind in (bool, int):
+        return kind
+    return kind if isinstance(kind, type) and issubclass(kind, Enum) else None
+
+
+def _leaves(kind: Any) -> Iterator[Any]:
+    """Yield the types that an annotation is put together from."""
+    kind = getattr(kind, "annotation", kind)
+    within = get_args(kind)[:1] if get_origin(kind) is Annotated else get_args(kind)
+    yield from (leaf for each in within for leaf in _leaves(each)) if within else (kind,)
+
+
+def _may_be_none(field: Any) -> bool:
+    return type(None) in get_args(getattr(field, "annotation", None))
+
+
+def _called(operation: Operation, name: str) -> str:
+    return str(operation.options.get(name, name)).replace("_", "-")
+
+
+def example(operation: Operation) -> str:
+    """Return the command with all that it needs, as somebody types it."""
+    fields = operation.body[1].model_fields if operation.body else {}
+    words = [operation.command]
+    for each in operation.ids:
+        field = described(each.annotation)
+        words.append(str(field.examples[0]) if field and field.examples else "1")
+    for name, field in fields.items():
+        if name in operation.arguments or field.is_required():
+            words += [] if name in operation.arguments else [f"--{_called(operation, name)}"]
+            words.append(str((field.examples or [name])[0]))
+    return " ".join(["loa", words[0], *map(shlex.quote, words[1:])])
+
+
+def tell(operation: Operation, answer: Any, arguments: Mapping[str, Any], as_json: bool = False) -> None:
+    """Tell what an operation has found or done."""
+    if operation.paging or isinstance(answer, list):
         listing(answer, operation.columns, as_json)
-    else:
+    elif operation.reads:
         say(answer, as_json)
+    else:
+        told = operation.told(arguments, answer)
+        short = {name.removesuffix("_id"): value for name, value in arguments.items()}
+        facts = {**short, **operation.told({}, answer)} if operation.facts is None else operation.facts(told)
+        done(operation.done.format(**told), **facts)

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import sys
-from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from app.api.bodies import filled
-from app.cli import common
-from app.cli.common import decider, ledger_for, open_db
 from app.cli.files import replace_lines
-from app.cli.output import After, Json, Most, Number, day, listing, say, shown
-from app.cli.remote import asked, at_server
+from app.cli.operation_commands import add_operations, carried_out
+from app.cli.output import Json, Number, day, listing, say, shown
 from app.core.errors import Invalid
-from app.privacy import person_requests
-from app.privacy.person_answers import PersonAnswer, PersonAnswers
-from app.privacy.person_data import PersonData, person_data, whole_paper
-from app.privacy.person_requests import NewPersonRequest, PersonRequest, RequestKind, RequestOutcome
-from app.privacy.routes import PersonAnswerBody, PersonRequestBody
+from app.privacy import operations as operations  # its operations
+from app.privacy.person_data import whole_paper
+from app.privacy.person_requests import RequestKind, RequestOutcome
 
 app = typer.Typer(no_args_is_help=True, help="Data held about one person, and their requests.")
 
@@ -39,7 +33,8 @@ def person(
     as_json: Json = False,
 ) -> None:
     """Show where this exact number is stored, since when and why, and who has looked it up. Audited."""
-    found = _found((number if number is not None else sys.stdin.readline()).strip())
+    phone = (number if number is not None else sys.stdin.readline()).strip()
+    found = carried_out("read_person_data", {}, phone=phone)
     if out is not None:
         replace_lines(out, [whole_paper(found)])
     if as_json:
@@ -52,14 +47,6 @@ def person(
         )
     if out is not None:
         typer.echo(f"Wrote {out}.")
-
-
-def _found(number: str) -> PersonData:
-    if common.server is not None:
-        there: PersonData = at_server(lambda api: api.read_person_data(phone=number))
-        return there
-    with open_db() as (db, _):
-        return person_data(db, number, db.read(decider, "read_person_data"))
 
 
 @app.command("request")
@@ -76,36 +63,13 @@ def request_(
 ) -> None:
     """Record a person's request about their own data, with the day by which to answer."""
     phone = (number if number is not None else sys.stdin.readline()).strip()
-    said = {"phone": phone, "kind": kind, "came_on": day("came", came), "reference": reference}
-    body = filled(PersonRequestBody, said)
-    wanted = NewPersonRequest(body.phone, body.kind, body.came_on, body.reference)
-    found: PersonRequest
-    if common.server is not None:
-        found = at_server(
-            lambda api: api.record_person_request(
-                phone=phone, kind=body.kind.value, came_on=body.came_on, reference=body.reference
-            )
-        )
-    else:
-        with open_db() as (db, settings):
-            who = db.read(decider, "record_person_request")
-            found = db.write(person_requests.record, wanted, who.name, settings.holidays)
-    say(found, as_json)
-
-
-@app.command("requests")
-def requests_(
-    open_only: Annotated[bool, typer.Option("--open", help="Only open requests.")] = False,
-    after: After = 0,
-    limit: Most = 1000,
-    as_json: Json = False,
-) -> None:
-    """Show people's requests, when they are due, and who answered them."""
-    found = asked(
-        lambda api: list(islice(api.list_person_requests(after=after, open_only=open_only), limit)),
-        lambda db: db.read(person_requests.listed, after, limit, open_only=open_only).items,
-    )
-    listing(found, ("id", "kind", "phone", "came_on", "due_on", "overdue", "outcome", "answered_by"), as_json)
+    said: dict[str, Any] = {
+        "phone": phone,
+        "kind": kind,
+        "came_on": day("came", came),
+        "reference": reference,
+    }
+    say(carried_out("record_person_request", {}, **said), as_json)
 
 
 @app.command()
@@ -123,18 +87,8 @@ def answer(
     Whoever recorded a request for erasure cannot carry it out.
     """
     outcome = RequestOutcome.REFUSED if refuse else RequestOutcome.DONE
-    body = filled(PersonAnswerBody, {"outcome": outcome, "why": why})
-    found: PersonRequest
-    if common.server is not None:
-        found = at_server(
-            lambda api: api.answer_person_request(request_id, outcome=outcome.value, why=body.why)
-        )
-    else:
-        with open_db() as (db, settings):
-            ledger, who = ledger_for(db, settings.chunk_size), db.read(decider, "answer_person_request")
-            answers = PersonAnswers(db, ledger, settings.retention_days, who)
-            found = answers.answer(request_id, PersonAnswer(outcome, body.why))
-    say(found, as_json)
+    ids = {"request_id": request_id}
+    say(carried_out("answer_person_request", ids, outcome=outcome, why=why), as_json)
 
 
 @app.command()
@@ -143,9 +97,7 @@ def paper(
     out: Annotated[Path | None, typer.Option(help="The file to write.")] = None,
 ) -> None:
     """Print the document for the person, with its digest and seal, or write it to a file."""
-    found = asked(
-        lambda api: api.get_person_request(request_id), lambda db: db.read(person_requests.get, request_id)
-    )
+    found = carried_out("get_person_request", {"request_id": request_id})
     if not found.paper:
         raise Invalid(
             "Request {request_id} has not been answered. Run `loa privacy answer` to answer it.",
@@ -163,3 +115,6 @@ def paper(
         return
     replace_lines(out, [whole])
     typer.echo(f"Wrote {out}.")
+
+
+add_operations(app, "privacy")

@@ -78,7 +78,8 @@ def import_(
 def list_(as_json: Json = False) -> None:
     """Show the result files."""
     found = asked(
-        lambda api: list(api.list_receipt_files(limit=1000)), lambda db: db.read(queries.page, 0, 1000)
+        lambda api: list(api.list_receipt_files(limit=1000)),
+        lambda db: db.read(queries.listed, 0, 1000).items,
     )
     listing(found, _COLUMNS, as_json)
 

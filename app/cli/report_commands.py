@@ -23,11 +23,11 @@ from app.core.config import Settings
 from app.core.errors import Invalid, no_such
 from app.database.connection import Database, shared_ms
 from app.database.models import campaigns, runs
-from app.reports.build import clock_check, consolidated, scope, stated_report
-from app.reports.build import fraud_signals as doubting
-from app.reports.build.carrier_report import build_batch, build_campaign
-from app.reports.build.snapshot_taking import take
-from app.reports.build.snapshots import SnapshotCause
+from app.reports.counting import clock_check, consolidated, scope, stated_report
+from app.reports.counting import fraud_signals as doubting
+from app.reports.counting.carrier_report import build_batch, build_campaign
+from app.reports.counting.snapshot_taking import take
+from app.reports.counting.snapshots import SnapshotCause
 from app.reports.export.formats import BINARY, Format, Report, file_name, prepare, render
 from app.reports.figures.version import PREVIEW
 from app.reports.forms import letterhead
@@ -332,7 +332,7 @@ def list_(
         lambda api: list(
             islice(api.list_reports(run_id=run_id, directive_id=directive_id, after=after), limit)
         ),
-        lambda db: db.read(archive.page, after, limit, None, subject),
+        lambda db: db.read(archive.listed, after, limit, None, subject).items,
     )
     if as_json:
         say(found, True)
@@ -360,7 +360,7 @@ def verify(
     not."""
 
     def here(db: Database) -> list[verify_archive.Proof]:
-        wanted = [db.read(archive.get, report_id)] if report_id else db.read(archive.page, 0, 10**6, None)
+        wanted = [db.read(archive.get, report_id)] if report_id else db.read(archive.listed, 0, 10**6).items
         return [verify_archive.prove(db, report) for report in wanted]
 
     def there(api: LoaClient) -> list[Any]:

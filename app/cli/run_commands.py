@@ -11,38 +11,18 @@ from typing import Annotated, Any, Literal, cast
 import typer
 from pydantic_core import to_json, to_jsonable_python
 
-from app.api.bodies import filled
-from app.campaigns import carrier_orders, queries, runs
-from app.campaigns.forecast import forecast as forecast_run
-from app.campaigns.schemas import PriorityBody, RateBody
+from app.campaigns import carrier_orders, queries
+from app.campaigns import runs as runs  # its operations
 from app.cli import common
 from app.cli.common import open_db
 from app.cli.files import replace_whole
-from app.cli.output import Json, Number, done, instant, listing, say, shown, whoami, whole
+from app.cli.operation_commands import add_operations, carried_out
+from app.cli.output import Json, Number, say, shown
 from app.cli.remote import asked, at_server, client
-from app.core import clock
 from app.core.errors import Invalid
 from app.core.states import RunState
 
 app = typer.Typer(no_args_is_help=True, help="Runs: a campaign's share at one carrier.")
-
-
-At = Annotated[
-    str | None,
-    typer.Option(help=("When the carrier started or ended, with a time zone; only if it sends itself.")),
-]
-
-
-@app.command()
-def start(run_id: Number, at: At = None) -> None:
-    """Start sending what was approved. For a carrier that sends itself, record that it started."""
-    _order(runs.Verb.START, run_id, at)
-
-
-@app.command()
-def end(run_id: Number, at: At = None) -> None:
-    """Record that a carrier that sends to its own subscribers has finished."""
-    _order(runs.Verb.END, run_id, at)
 
 
 @app.command()
@@ -66,24 +46,6 @@ def order(
         typer.echo(shown(found if isinstance(found, str) else carrier_orders.as_text(found)), nl=False)
 
 
-@app.command()
-def pause(run_id: Number) -> None:
-    """Pause sending. Messages in flight still arrive."""
-    _order(runs.Verb.PAUSE, run_id)
-
-
-@app.command()
-def resume(run_id: Number) -> None:
-    """Continue with the next message."""
-    _order(runs.Verb.RESUME, run_id)
-
-
-@app.command()
-def cancel(run_id: Number) -> None:
-    """Stop sending permanently."""
-    _order(runs.Verb.CANCEL, run_id)
-
-
 def _paper(run_id: int, out: Path) -> bytes:
     from app.directives import order_document  # slow to import
     from app.reports.export.formats import PAPERS, Format
@@ -100,67 +62,10 @@ def _paper(run_id: int, out: Path) -> bytes:
     return PAPERS[Format(suffix)](order_document.compose(found, letterhead.load(settings.letterheads)))
 
 
-def _order(verb: runs.Verb, run_id: int, at: str | None = None) -> None:
-    moment = instant("at", at)
-    state = asked(
-        lambda api: getattr(api, f"{verb}_run")(run_id, **({"at": moment} if moment else {})).state,
-        lambda db: runs.order(db, verb, run_id, whoami(), moment),
-        looks=False,
-    )
-    done(f"Run {run_id} is {state}.", run=run_id, state=state)
-
-
-@app.command()
-def priority(run_id: Number, number: int) -> None:
-    """Set the run's priority among the runs of its carrier; higher is sent first."""
-    filled(PriorityBody, {"priority": number})
-    asked(
-        lambda api: api.set_priority(run_id, priority=number),
-        lambda db: db.write(runs.set_priority, run_id, number, whoami()),
-        looks=False,
-    )
-    done(f"Run {run_id} has priority {number}.", run=run_id, priority=number)
-
-
-@app.command()
-def rate(run_id: Number, number: Annotated[int | None, typer.Argument()] = None) -> None:
-    """Limit the run to this many SMS parts per second; without a number, to the rate of the links."""
-    filled(RateBody, {"segments_per_second": number})
-    asked(
-        lambda api: api.set_rate(run_id, segments_per_second=number),
-        lambda db: db.write(runs.set_rate, run_id, number, whoami()),
-        looks=False,
-    )
-    said = "the rate of the links" if number is None else f"a rate of {number} SMS parts per second"
-    done(f"Run {run_id} has {said}.", run=run_id, segments_per_second=number)
-
-
-@app.command("list")
-def list_(
-    campaign: Annotated[int | None, typer.Option(parser=whole, help="Only of this campaign.")] = None,
-    state: Annotated[RunState | None, typer.Option(help="Only in this state.")] = None,
-    carrier: Annotated[str | None, typer.Option(help="Only at this carrier.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Show the runs."""
-    wanted = queries.RunFilter(campaign_id=campaign, state=state, carrier=carrier)
-    found = asked(
-        lambda api: list(
-            api.list_runs(campaign_id=campaign, state=cast("Any", state), carrier=carrier, limit=1000)
-        ),
-        lambda db: list(db.read(queries.runs_page, 0, 1000, wanted)),
-        listed=carrier,
-    )
-    listing(found, ("id", "campaign_id", "carrier", "state", "subscribers", "started_at"), as_json)
-
-
 @app.command()
 def show(run_id: Number, as_json: Json = False) -> None:
     """Show one run, its progress, and what blocks it, for example a disconnected link."""
-    found, ahead = asked(
-        lambda api: (api.get_run(run_id), api.get_forecast(run_id)),
-        lambda db: (db.read(queries.run, run_id), db.read(forecast_run, run_id, clock.now())),
-    )
+    found, ahead = (carried_out(name, {"run_id": run_id}) for name in ("get_run", "get_forecast"))
     say({**to_jsonable_python(found), "warnings": ahead.warnings}, as_json)
 
 
@@ -215,11 +120,7 @@ def _following(run_id: int, every_s: float) -> Iterator[queries.RunSummary]:
 @app.command()
 def forecast(run_id: Number, as_json: Json = False) -> None:
     """Show how long the run takes, when it will finish, and what prevents that."""
-    if common.server is not None:
-        say(_ahead(at_server(lambda api: api.get_forecast(run_id)), as_json), as_json)
-        return
-    with open_db(looks=True) as (db, settings):
-        say(_ahead(db.read(forecast_run, run_id, clock.now(), settings.rates), as_json), as_json)
+    say(_ahead(carried_out("get_forecast", {"run_id": run_id}), as_json), as_json)
 
 
 def _ahead(found: Any, as_json: bool) -> Any:
@@ -231,3 +132,6 @@ def _ahead(found: Any, as_json: bool) -> Any:
     return (
         asdict(found) | local_times | {"seconds": None if found.seconds is None else round(found.seconds, 1)}
     )
+
+
+add_operations(app, "run")

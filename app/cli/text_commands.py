@@ -7,12 +7,9 @@ from typing import Annotated
 
 import typer
 
-from app.api.bodies import filled
-from app.campaigns import text_cost, texts
-from app.campaigns.schemas import WordingBody
-from app.cli import common
+from app.campaigns import operations as operations  # its operations
+from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Json, listing, say, shown
-from app.cli.remote import at_server
 
 app = typer.Typer(no_args_is_help=True, help="Prepared texts, and what a text costs.")
 
@@ -20,28 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="Prepared texts, and what a text co
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the texts in messages/ with the SMS parts of each form."""
-    if common.server is not None:
-        _list_of_server(as_json)
-        return
-    found = texts.all_texts()
-    if as_json:
-        say(found, as_json)
-        return
-    rows = [
-        SimpleNamespace(
-            key=each.key,
-            purpose=each.purpose,
-            unaccented=text_cost.preview(each.unaccented).segments,
-            accented=text_cost.preview(each.accented).segments,
-            title=each.title,
-        )
-        for each in found
-    ]
-    listing(rows, ("key", "purpose", "unaccented", "accented", "title"), as_json)
-
-
-def _list_of_server(as_json: bool) -> None:
-    found = at_server(lambda api: api.list_texts())
+    found = carried_out("list_texts", {})
     rows = [
         SimpleNamespace(
             key=each.key,
@@ -57,27 +33,13 @@ def _list_of_server(as_json: bool) -> None:
 
 
 @app.command()
-def show(
-    key: Annotated[str, typer.Argument(help="The key in `loa text list`.")], as_json: Json = False
-) -> None:
-    """Show one text from messages/ in its forms."""
-    found = at_server(lambda api: api.get_text(key)) if common.server else texts.find(key)
-    say(found, as_json)
-
-
-@app.command()
 def preview(
     wording: Annotated[str, typer.Argument(help="Your own text, in quotation marks.")],
     subscribers: Annotated[int, typer.Option(min=0, help="The number of people.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Show what a text costs in both forms, with advice. Nothing is stored."""
-    filled(WordingBody, {"text": wording})
-    found = (
-        at_server(lambda api: api.preview_text(text=wording, subscribers=subscribers))
-        if common.server
-        else text_cost.previews(wording, subscribers)
-    )
+    found = carried_out("preview_text", {}, text=wording, subscribers=subscribers)
     if as_json:
         say(found, as_json)
         return
@@ -86,3 +48,6 @@ def preview(
         typer.echo(shown(f"{name}: {form.segments} SMS parts{total}\n  {form.wording}"))
     for position, severity, sentence in found.advice:
         typer.echo(f"{severity} at character {position + 1}: {sentence}")
+
+
+add_operations(app, "text")

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from sqlalchemy import Row
 
 from app.cli import common
-from app.cli.common import ledger_for, open_db
+from app.cli.common import open_db
 from app.cli.files import replace_lines
+from app.cli.operation_commands import carried_out
 from app.cli.output import Json, Number, counted, done, listing, whoami
-from app.cli.remote import asked, at_server
-from app.core import clock, ids
+from app.cli.remote import at_server
+from app.core import ids
 from app.core.errors import Invalid
-from app.core.phone import mask
-from app.database.connection import Database
-from app.dispatch import unknown_decisions, unknown_export
-from app.ledger.ledger import Ledger
+from app.dispatch import decisions as decisions  # its operations
+from app.dispatch import unknown_export
 from app.security import phone_disclosure
 from app.security.phone_disclosure import DisclosurePlace
 
@@ -46,13 +42,11 @@ class _Shown:
 @app.command("list")
 def list_(run_id: Number, as_json: Json = False) -> None:
     """Show up to a thousand unknown deliveries of a run, with masked numbers."""
-    shown = asked(
-        lambda api: [
-            _Shown(f"{each.batch}:{each.line}", each.phone, each.since, each.why, each.written_off_by)
-            for each in islice(api.list_unknown(run_id, limit=1000), 1000)
-        ],
-        lambda db: [_shown(row) for row in db.read(unknown_decisions.listed, run_id)],
-    )
+    found = carried_out("list_unknown", {"run_id": run_id})
+    shown = [
+        _Shown(f"{each.batch}:{each.line}", each.phone, each.since, each.why, each.written_off_by)
+        for each in found
+    ]
     listing(shown, ("line", "phone", "since", "why", "written_off_by"), as_json)
 
 
@@ -83,48 +77,32 @@ def export(
 @app.command()
 def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None:
     """Queue unknown deliveries again. People may get a second copy."""
-    chosen = _chosen(lines, everything)
-    moved = _decided("resend", unknown_decisions.resend, run_id, chosen)
-    said = counted(moved, f"delivery of run {run_id} is", f"deliveries of run {run_id} are")
-    done(f"{said} queued again.", run=run_id, deliveries=moved)
+    _decide("resend_unknown", run_id, "queued again", **_chosen(lines, everything))
 
 
 @app.command("write-off")
-def write_off(run_id: Number, lines: Lines = None, everything: All = False) -> None:
+def write_off(
+    run_id: Number,
+    lines: Lines = None,
+    everything: All = False,
+    reason: Annotated[str | None, typer.Option(help="Why; the audit keeps it.")] = None,
+) -> None:
     """Leave unknown deliveries unknown permanently. The report counts them separately."""
-    chosen = _chosen(lines, everything)
-    moved = _decided("write_off", unknown_decisions.write_off, run_id, chosen)
+    said = {"reason": reason} if reason else {}
+    _decide("write_off_unknown", run_id, "written off", **_chosen(lines, everything), **said)
+
+
+def _decide(name: str, run_id: int, words: str, **options: Any) -> None:
+    moved = carried_out(name, {"run_id": run_id}, **options).deliveries
     said = counted(moved, f"delivery of run {run_id} is", f"deliveries of run {run_id} are")
-    done(f"{said} written off.", run=run_id, deliveries=moved)
+    done(f"{said} {words}.", run=run_id, deliveries=moved)
 
 
-_Decide = Callable[[Database, Ledger, unknown_decisions.UnknownOrder, unknown_decisions.Progress], int]
-
-
-def _decided(verb: str, decide: _Decide, run_id: int, chosen: list[tuple[int, int]]) -> int:
-    if common.server is not None:
-        lines = {"lines": chosen} if chosen else {"all": True}
-        moved: int = at_server(lambda api: getattr(api, f"{verb}_unknown")(run_id, **lines).deliveries)
-        return moved
-    with open_db() as (db, settings):
-        ledger = ledger_for(db, settings.chunk_size)
-        return decide(db, ledger, unknown_decisions.UnknownOrder(run_id, whoami(), chosen), _say)
-
-
-def _shown(row: Row[Any]) -> _Shown:
-    since = clock.moment(row.since)
-    return _Shown(f"{row.batch_id}:{row.seq}", mask(row.phone), since, row.why, row.written_off_by)
-
-
-def _say(done: int, total: int) -> None:
-    typer.echo(f"{done:,} of {total:,}", err=True)
-
-
-def _chosen(lines: list[str] | None, everything: bool) -> list[tuple[int, int]]:
-    """Return (batch, line) pairs, empty for all; raises Invalid for no choice, which must not mean all."""
+def _chosen(lines: list[str] | None, everything: bool) -> dict[str, Any]:
+    """Return what the body has; raises Invalid for no choice, which must not mean all."""
     if everything == bool(lines):
         raise Invalid("Name either --line BATCH:LINE (as shown by `loa unknown list`) or --all.")
-    return [] if everything else [_pair(line) for line in lines or []]
+    return {"all": True} if everything else {"lines": [_pair(line) for line in lines or []]}
 
 
 def _pair(line: str) -> tuple[int, int]:

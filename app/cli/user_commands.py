@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
+from app.accounts import people as people  # its operations
 from app.accounts import service
-from app.accounts.service import NewPerson
 from app.api.bodies import AnyLine, checked
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.output import Json, counted, done, listing, whoami
-from app.cli.remote import asked, at_server
+from app.cli.operation_commands import add_operations, carried_out
+from app.cli.output import counted, done, whoami
+from app.core import config
 from app.core.carrier_check import check_own
 from app.core.errors import Invalid
-from app.security import users
 from app.security.roles import Role
 from app.security.secret_encryption import NO_KEY, vault_of
 
@@ -36,61 +35,20 @@ def add(
     carrier: Annotated[str | None, typer.Option(help="The operator's carrier; with --role operator.")] = None,
 ) -> None:
     """Add a user who can sign in, including the first one."""
-    if common.server is not None:
-        at_server(
-            lambda api: api.add_user(
-                name=name, role=cast("Any", role), carrier=carrier, password=_new_password()
-            )
-        )
-        done(f"{name} can sign in as {role}.", name=name, role=role, carrier=carrier)
-        return
-    wanted = NewPerson(name, role, carrier)
-    with open_db(founds=True, check=partial(check_own, carrier=carrier)) as (db, settings):
-        db.write(service.add_person, wanted, _new_password(), whoami(), settings.password_words)
+    if common.server is None:
+        check_own(config.load(), carrier)
+    said = {"name": name, "role": role, "carrier": carrier, "password": _new_password()}
+    carried_out("add_user", {}, opens={"founds": True}, **said)
     done(f"{name} can sign in as {role}.", name=name, role=role, carrier=carrier)
-    if settings.secret_key is None and role in settings.factor_roles:
+    if common.server is None and (known := config.load()).secret_key is None and role in known.factor_roles:
         typer.echo(f"Before {name} can do more: {NO_KEY}", err=True)
-
-
-@app.command("list")
-def list_(as_json: Json = False) -> None:
-    """Show all users, including disabled ones."""
-    found = asked(lambda api: api.list_users(), lambda db: db.read(users.everybody))
-    listing(found, ("name", "role", "carrier", "second_factor", "created_at", "disabled_at"), as_json)
-
-
-@app.command()
-def disable(name: Name) -> None:
-    """Disable a user and end their sessions."""
-    asked(
-        lambda api: api.disable_user(name),
-        lambda db: db.write(service.disable_person, name, whoami()),
-        looks=False,
-    )
-    done(f"{name} can no longer sign in.", name=name, disabled=True)
 
 
 @app.command()
 def password(name: Name) -> None:
     """Set a user's password. All their sessions end."""
-    if common.server is not None:
-        at_server(lambda api: api.set_user_password(name, password=_new_password()))
-    else:
-        with open_db() as (db, settings):
-            db.read(users.row_of, name)
-            db.write(service.set_password, name, _new_password(), whoami(), settings.password_words)
+    carried_out("set_user_password", {"name": name}, password=_new_password())
     done(f"The password of {name} was changed.", name=name, changed=True)
-
-
-@app.command()
-def sign_out(name: Name) -> None:
-    """End all sessions of a user, who can sign in again."""
-    asked(
-        lambda api: api.sign_out_user(name),
-        lambda db: db.write(service.end_sessions, name, whoami()),
-        looks=False,
-    )
-    done(f"All sessions of {name} have ended.", name=name, signed_out=True)
 
 
 @app.command()
@@ -156,3 +114,6 @@ def _typed(what: str) -> str:
             what=what,
         )
     return line
+
+
+add_operations(app, "user")

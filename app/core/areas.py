@@ -6,13 +6,14 @@ import csv
 import re
 import unicodedata
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import cache
 from importlib.resources import files
 
-_MERGED_2025_02 = date(2025, 2, 1)  # 204 communes became 200
-_MERGED_2025_07 = date(2025, 7, 1)  # 200 communes became 75, and districts ended
+_MERGED_2025_07 = date(2025, 7, 1)  # communes were merged in all of the country, and districts ended
 _ZERO_TAIL = re.compile(r"\.0+$")
 
 
@@ -45,56 +46,60 @@ def fold(text: str) -> str:
 
 
 def _rows(name: str) -> list[dict[str, str]]:
-    text = (files("app") / "data" / "areas" / name).read_text("utf-8")
+    text = (files("app") / "data" / "areas" / f"{name}.csv").read_text("utf-8")
     return list(csv.DictReader(text.splitlines()))
 
 
-_MAP = "sonla_map_200_to_75.csv"
+@cache
+def provinces() -> Mapping[str, str]:
+    """Return the provinces since 07-2025, code -> name."""
+    return {row["code"]: row["name"] for row in _rows("provinces")}
 
 
-def _load() -> list[Area]:
-    found: dict[Area, None] = {}  # a set that keeps its order
-    for row in _rows("sonla_2024_204.csv"):
-        district, span = row["district_code"], (date.min, _MERGED_2025_02)
-        found[Area(district, row["district"], None, *span)] = None
-        found[Area(row["commune_code"], row["commune"], district, *span)] = None
-    for row in _rows(_MAP):
-        district, span = row["old_district_code"], (_MERGED_2025_02, _MERGED_2025_07)
-        found[Area(district, row["old_district_2025_02"], None, *span)] = None
-        found[Area(row["old_commune_code"], row["old_commune"], district, *span)] = None
-        found[Area(row["new_commune_code"], row["new_commune"], None, _MERGED_2025_07, date.max)] = None
-    return list(found)
+class _Areas:
+    """The areas of one province, in all their times."""
+
+    def __init__(self, province: str) -> None:
+        rows = _rows(province)
+        self.every = [_area(row) for row in rows]
+        self.by_code: defaultdict[str, list[Area]] = defaultdict(list)
+        names: defaultdict[str, set[str]] = defaultdict(set)
+        for area in self.every:
+            self.by_code[area.code].append(area)
+            names[fold(area.name)].add(area.code)
+        # Without names that ever meant more than one code.
+        self.by_name = {name: codes.pop() for name, codes in names.items() if len(codes) == 1}
+        merged = {
+            row["code"]: (row["district"] or row["code"], row["successor"].split())
+            for row in rows
+            if row["successor"]
+        }
+        # Of a commune that was divided nobody knows which part of it is meant.
+        self.successors = {code: after[0] for code, (_, after) in merged.items() if len(after) == 1}
+        self.origins = _origins(merged)
 
 
-AREAS = _load()
+def _area(row: dict[str, str]) -> Area:
+    since, until = row["since"], row["until"]
+    return Area(
+        row["code"],
+        row["name"],
+        row["district"] or None,
+        date.fromisoformat(since) if since else date.min,
+        date.fromisoformat(until) if until else date.max,
+    )
 
 
-def _by_code() -> dict[str, list[Area]]:
-    table: defaultdict[str, list[Area]] = defaultdict(list)
-    for area in AREAS:
-        table[area.code].append(area)
-    return dict(table)
+def _origins(merged: Mapping[str, tuple[str, list[str]]]) -> dict[str, tuple[str, ...]]:
+    """Map communes since 07-2025 to the districts they came from, the largest contributor first.
 
-
-def _by_name() -> dict[str, str]:
-    """Map folded names to codes, leaving out names that ever meant more than one code."""
-    table: defaultdict[str, set[str]] = defaultdict(set)
-    for area in AREAS:
-        table[fold(area.name)].add(area.code)
-    return {name: codes.pop() for name, codes in table.items() if len(codes) == 1}
-
-
-def _successors() -> dict[str, str]:
-    """Map communes before 07-2025 to the commune that each became part of."""
-    return {row["old_commune_code"]: row["new_commune_code"] for row in _rows(_MAP)}
-
-
-def _origins() -> dict[str, tuple[str, ...]]:
-    """Map communes since 07-2025 to the districts they came from, the largest contributor first."""
+    The district of the old commune with the same code is its home, and comes before all.
+    """
     parts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for row in _rows(_MAP):
-        parts[row["new_commune_code"]][row["old_district_code"]] += 1
-    own = {row["new_commune_code"]: row["old_district_code"] for row in _rows(_MAP) if _keeps_name(row)}
+    for district, after in merged.values():
+        for code in after:
+            parts[code][district] += 1
+    own = {code: district for code, (district, after) in merged.items() if code in after}
     return {
         code: tuple(
             sorted(found, key=lambda district: (district != own.get(code), -found[district], district))
@@ -103,29 +108,52 @@ def _origins() -> dict[str, tuple[str, ...]]:
     }
 
 
-def _keeps_name(row: dict[str, str]) -> bool:
-    """Return whether the commune kept its own code: its district is the home of the merged commune."""
-    return row["old_commune_code"] == row["new_commune_code"]
+_table = cache(_Areas)
+_chosen: str | None = None
 
 
-_BY_CODE = _by_code()
-_BY_NAME = _by_name()
-_SUCCESSORS = _successors()
-_ORIGINS = _origins()
+def use(province: str | None) -> None:
+    """Have this process know the areas of a province; None: of the one marked as usual in the data."""
+    global _chosen
+    _chosen = province
+
+
+def chosen() -> str:
+    """Return the code of the province whose areas this process knows."""
+    return _chosen or _usual()
+
+
+def place_name() -> str:
+    """Return the bare name of that province, folded, such as a password may hold."""
+    return re.sub("^(tinh|thanhpho)", "", fold(provinces()[chosen()]))
+
+
+def _now() -> _Areas:
+    return _table(chosen())
+
+
+@cache
+def _usual() -> str:
+    return next(row["code"] for row in _rows("provinces") if row["usual"])
+
+
+def every() -> list[Area]:
+    """Return all areas of the province, of all times."""
+    return _now().every
 
 
 def find(code: str, on: date) -> Area | None:
     """Return the area with this code on that day; a code may have had several names."""
-    return next((area for area in _BY_CODE.get(code, ()) if area.valid(on)), None)
+    return next((area for area in _now().by_code.get(code, ()) if area.valid(on)), None)
 
 
 def current(on: date) -> list[Area]:
-    return sorted((a for a in AREAS if a.valid(on) and len(a.code) == 5), key=lambda area: area.code)
+    return sorted((a for a in every() if a.valid(on) and len(a.code) == 5), key=lambda area: area.code)
 
 
 def districts(on: date) -> list[Area]:
     """Return the districts of that day, by code; none since 07-2025."""
-    return sorted((a for a in AREAS if a.valid(on) and len(a.code) == 3), key=lambda area: area.code)
+    return sorted((a for a in every() if a.valid(on) and len(a.code) == 3), key=lambda area: area.code)
 
 
 def reported(on: date) -> list[Area]:
@@ -139,8 +167,8 @@ def place(code: str, on: date) -> str | None:
     if found is not None:
         return found.district or found.code
     if on >= _MERGED_2025_07:
-        return _SUCCESSORS.get(code)
-    return next((area.district for area in _BY_CODE.get(code, ()) if area.district), None)
+        return _now().successors.get(code)
+    return next((area.district for area in _now().by_code.get(code, ()) if area.district), None)
 
 
 def old_districts(code: str, on: date) -> tuple[str, ...]:
@@ -148,19 +176,19 @@ def old_districts(code: str, on: date) -> tuple[str, ...]:
     found = find(code, on)
     if found is not None and on < _MERGED_2025_07:
         return (found.district or found.code,)
-    return _ORIGINS.get(code if found else _SUCCESSORS.get(code, ""), ())
+    return _now().origins.get(code if found else _now().successors.get(code, ""), ())
 
 
 def rows_of(code: str, on: date) -> tuple[str, ...]:
     """Return the report rows that an area is in: one, or the communes that its district became."""
-    every = [area.code for area in reported(on)]
+    rows = [area.code for area in reported(on)]
     row = place(code, on)
-    return (row,) if row in every else tuple(each for each in every if code in old_districts(each, on))
+    return (row,) if row in rows else tuple(each for each in rows if code in old_districts(each, on))
 
 
 def name(code: str, on: date) -> str:
     """Return the area's name on that day, or at any other time; its code if unknown."""
-    found = find(code, on) or next(iter(_BY_CODE.get(code, ())), None)
+    found = find(code, on) or next(iter(_now().by_code.get(code, ())), None)
     return found.name if found else code
 
 
@@ -173,5 +201,5 @@ def normalise_area(raw: str) -> str | None:
     text = _ZERO_TAIL.sub("", raw.strip().lstrip("'"))
     if text.isascii() and text.isdigit():
         code = text.zfill(5) if len(text) == 4 else text
-        return code if code in _BY_CODE else None
-    return _BY_NAME.get(fold(text))
+        return code if code in _now().by_code else None
+    return _now().by_name.get(fold(text))

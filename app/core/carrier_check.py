@@ -15,7 +15,7 @@ def check_own(settings: Settings, carrier: str | None) -> None:
         check_carrier(settings, carrier)
 
 
-def check_filter(settings: Settings, carrier: str | None, found: Sized, after: int = 0) -> None:
+def check_filter(settings: Settings, carrier: str | None, found: Sized, after: object = 0) -> None:
     """Raise Invalid if a list is empty because there is no such carrier.
 
     Carriers of former years have no link any more; their rows still show them.

@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -21,6 +22,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
+from app.core import areas
 from app.core import setting_values as values
 from app.core.errors import SetupError
 from app.core.setting_sources import SettingsFile, Variables, absent, file, sentence, strangers
@@ -164,6 +166,11 @@ class LinkSettings(BaseModel):
     test_numbers: tuple[TestNumber, ...] = ()  # the only numbers that `loa carrier test-send` may send to
     password: SecretStr | None = None  # from the environment or a secret file alone
     webhook: WebhookSettings | None = None  # how its carrier calls with receipts
+    # Who said what its receipts prove (receipt_level): a person at the carrier, a letter, a contract.
+    receipt_level_source: Why | None = None
+    receipt_level_on: date | None = None  # the day on which that was said
+    # Whether the carrier refuses texts without the sender's name in them; left out: perhaps, so it is advice.
+    sender_in_text: bool | None = None
     private_line: Why | None = None  # why a line without TLS may be plain, in words
 
     @property
@@ -171,6 +178,18 @@ class LinkSettings(BaseModel):
         """Whether nobody has stated what its receipts prove; VNPT's customer care never proves more."""
         own = self.model_extra or {}
         return self.kind in ("smpp", "vnpt") and "receipt_level" not in own and own.get("traffic") != "cskh"
+
+    @property
+    def claims_handset(self) -> bool:
+        """Whether its receipts count as proof of the telephone, and nobody is named who said so."""
+        own = self.model_extra or {}
+        return own.get("receipt_level") == "handset" and self.receipt_level_source is None
+
+    @property
+    def needs_template_code(self) -> bool:
+        """Whether it sends the code of a registered template along with each message."""
+        own = (self.model_extra or {}).get("tlvs")
+        return isinstance(own, dict) and "field:template_code" in own.values()
 
     def options(self, name: str) -> LinkOptions:
         own: dict[str, Any] = dict(self.model_extra or {})
@@ -239,6 +258,8 @@ class Settings(BaseSettings):
     audit_head_minutes: int = Field(default=60, ge=0, le=1440)
     # File that keeps heads of the audit's hash chain; by default audit-heads in the data folder.
     audit_head_file: Path | None = None
+    # Code of the province whose areas lists and reports have, of app/data/areas/provinces.csv.
+    province: str | None = None
     links: dict[Name, LinkSettings] = Field(default_factory=dict)  # one table for each link
     # Messages a link may have on the wire unrecorded: unknown after a crash. Lists in flight come on top.
     sub_batch: int = Field(default=200, ge=2, le=1000)
@@ -257,6 +278,8 @@ class Settings(BaseSettings):
     # Key that encrypts second-factor secrets and seals decisions, the audit and accounts.
     secret_key: SealingKey | None = None
     previous_secret_key: SealingKey | None = None  # the previous one, after a change
+    # Private key that signs orders to carriers, made by `loa signing-key new`: a secret file.
+    order_key: SecretStr | None = None
     # Roles whose people must use a second factor; by default all in production.
     second_factor_roles: tuple[Literal["admin", "approver", "operator", "auditor"], ...] | None = None
     # How many half minutes a code is accepted late: 1 for slow typists, as RFC 6238 recommends; with 0 a
@@ -344,6 +367,14 @@ class Settings(BaseSettings):
     def _whole_certificate(self) -> Settings:
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key belong together; set both or neither")
+        return self
+
+    @model_validator(mode="after")
+    def _use_province(self) -> Settings:
+        """Have this process know the areas of the province."""
+        if self.province is not None and self.province not in areas.provinces():
+            raise ValueError("province is a code of two digits, as app/data/areas/provinces.csv has it")
+        areas.use(self.province)
         return self
 
     @model_validator(mode="after")

@@ -18,13 +18,16 @@ def meant(word: str, names: Iterable[str]) -> str | None:
 
 
 class AppError(Exception):
-    """The request can't be carried out; the sentence says why. Change it before you send it again."""
+    """The request cannot be carried out.
+
+    `detail` says why. Change the request before you send it again.
+    """
 
     # The docstrings of these classes explain errors to people: /docs/errors and docs/reference/errors.md have
     # them under the `slug`.
     status = 400
     slug = "bad-request"
-    title = "The request can't be carried out"
+    title = "The request cannot be carried out"
 
     def __init__(
         self,
@@ -61,14 +64,14 @@ class AppError(Exception):
 class Invalid(AppError):
     """The input is not valid.
 
-    `errors` has one sentence for each field. Times need their zone: `2024-02-09T07:00:00+07:00`.
+    `errors` has one sentence for each field. Times need a time zone: `2024-02-09T07:00:00+07:00`.
     """
 
     status, slug, title = 422, "invalid", "The input is not valid"
 
 
 class NotFound(AppError):
-    """Nothing of that name or number that you may see, or no such address."""
+    """There is nothing with this name or number that you may see, or the address does not exist."""
 
     status, slug, title = 404, "not-found", "Not found"
 
@@ -87,7 +90,10 @@ _SHOWN = {
     "receipt file": "See GET /v1/receipt-files or `loa receipts list`",
     "request": "See GET /v1/person-requests or `loa privacy requests`",
     "report": "See GET /v1/reports or `loa report list`",
+    "signing key": "See GET /v1/signing-keys or `loa signing-key list`",
+    "signed order": "See GET /v1/runs/1/orders or `loa order list 1` for those of run 1",
     "signed paper": "See GET /v1/reports/1/signed or `loa report signed 1` for those of report 1",
+    "sender name": "See GET /v1/sender-names or `loa sender-name list`",
     "run": "See GET /v1/runs or `loa run list`",
 }
 
@@ -117,47 +123,48 @@ def shown_id(number: int | None) -> Phrase:
 
 
 class Conflict(AppError):
-    """The thing is in a state that does not allow it, or somebody has changed it at the same moment.
+    """The current state does not allow this, or someone else changed it at the same moment.
 
-    Read it again, then decide anew. Start, pause, resume and cancel that have been obeyed already are no
-    conflict: they answer 200 again.
+    Reload it, then decide again. Repeating start, pause, resume or cancel is not a conflict: it answers 200
+    again.
     """
 
-    status, slug, title = 409, "conflict", "Not possible in the present state"
+    status, slug, title = 409, "conflict", "Not possible in the current state"
 
 
 class VersionChanged(AppError):
     """`If-Match` names a version that has been changed since.
 
-    Read the campaign or run, look at the change, and repeat what still fits with its new `ETag`.
+    Read the campaign or run again, look at the change, and repeat what still applies with its new `ETag`.
     """
 
-    status, slug, title = 412, "version-changed", "Changed meanwhile"
+    status, slug, title = 412, "version-changed", "Changed in the meantime"
 
 
 class VersionWanted(AppError):
-    """An edit of a campaign needs `If-Match` with the `ETag` that it was made from, and so does other word on
-    an addressee than somebody gave before; without it one could overwrite another's.
+    """Editing a campaign, or changing what someone else reported about an addressee, requires `If-Match`.
+
+    Send the `ETag` that the change is based on, so that no one overwrites another's change.
     """
 
-    status, slug, title = 428, "version-wanted", "If-Match is needed"
+    status, slug, title = 428, "version-wanted", "If-Match is required"
 
 
 class Unauthorised(AppError):
-    """No key, an unknown key, a revoked or an expired one; the answer is the same for all.
+    """The API key is missing, unknown, revoked or expired, or the session or sign-in is not valid; the answer
+    is the same for all.
 
-    Send `Authorization: Bearer loa_...`. A new key: `loa key add NAME`, which shows it once. For people: no
-    session, or one that is over; or a name, password or code that is wrong, whichever it is. docs/access.md
-    says more.
+    Send `Authorization: Bearer loa_...`. `loa key add NAME` creates a key and shows it once. See
+    docs/access.md.
     """
 
-    status, slug, title = 401, "unauthorised", "Credentials are needed"
+    status, slug, title = 401, "unauthorised", "Authentication is required"
 
 
 class Forbidden(AppError):
-    """The key or the person is known, but may not do this; docs/access.md says which role may.
+    """The key or user is known but may not do this.
 
-    Ask somebody who may.
+    docs/access.md says which role may. Ask someone who has it.
     """
 
     status, slug, title = 403, "forbidden", "Not allowed"
@@ -166,27 +173,39 @@ class Forbidden(AppError):
 class Encoded(AppError):
     """The body of a webhook is compressed.
 
-    Send it as it is: how large a compressed one becomes can't be seen beforehand.
+    Send it uncompressed: the size after decompression cannot be checked in advance.
     """
 
     status, slug, title = 415, "encoded", "The body is compressed"
 
 
 class TooLarge(AppError):
-    """More than the limit: 1 MiB for ordinary bodies, `upload_limit_mb` of the settings for files,
-    `webhook_limit_kb` for webhooks.
+    """The body is larger than the limit.
+
+    The limits are 1 MiB for ordinary bodies, `upload_limit_mb` for files and `webhook_limit_kb` for webhooks.
     """
 
     status, slug, title = 413, "too-large", "The body is too large"
 
 
-class DatabaseUnavailable(AppError):
-    """The database can't be reached now.
+class TooOften(AppError):
+    """More requests than one caller may send in a minute.
 
-    Nothing was changed; repeat the request after `Retry-After` seconds. `/readyz` says when it is back.
+    Wait as many seconds as `Retry-After` says; every answer under `/v1` says in `RateLimit-Remaining` what
+    is left.
     """
 
-    status, slug, title = 503, "database-away", "The database is away"
+    status, slug, title = 429, "too-often", "Too many requests"
+
+
+class DatabaseUnavailable(AppError):
+    """The database cannot be reached.
+
+    Nothing was changed. Repeat the request after `Retry-After` seconds. `/readyz` shows when the database is
+    back.
+    """
+
+    status, slug, title = 503, "database-away", "The database is unavailable"
     passes = True  # False once a stopping process has waited long enough
 
 
@@ -196,18 +215,21 @@ def passes(error: BaseException) -> bool:
 
 
 class Damaged(AppError):
-    """A page of the SQLite file can't be read, so nothing more is sent or taken.
+    """A page of the SQLite file cannot be read, so Loa has stopped sending and receiving.
 
     docs/operations.md says under "Incidents" what to do.
     """
 
-    status, slug, title = 500, "database-damaged", "The ledger's file is damaged"
+    status, slug, title = 500, "database-damaged", "The ledger file is damaged"
 
 
 class SetupError(AppError):
-    """Loa can't start with these settings; the sentence says which and what to write instead."""
+    """Loa cannot start with these settings.
 
-    status, slug, title = 500, "set-up", "Loa can't start"
+    `detail` says which setting is wrong and what to write instead.
+    """
+
+    status, slug, title = 500, "set-up", "Loa cannot start"
 
 
 class Impossible(Exception):

@@ -136,6 +136,9 @@ class LinkState(StrEnum):
     HALTED = "halted"  # the carrier refuses everything; a person must resume
 
 
+HALTED_BY_HAND = "by_hand"  # the code of a link that a person has halted
+
+
 _CAMPAIGN_MOVES = {
     CampaignState.DRAFT: {CampaignState.SUBMITTED, CampaignState.WITHDRAWN},
     CampaignState.SUBMITTED: {CampaignState.APPROVED, CampaignState.REJECTED, CampaignState.DRAFT},

@@ -66,7 +66,7 @@ def _append(file: Path, line: str) -> None:
         finally:
             os.close(number)
     except OSError as error:
-        log.error("the head of the audit can't be kept", file=str(file), why=error.strerror)
+        log.error("the audit head cannot be stored", file=str(file), why=error.strerror)
 
 
 def newest(file: Path, of: str) -> AuditHead | None:

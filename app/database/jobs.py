@@ -127,10 +127,10 @@ def claim(connection: Connection, job: Job, *, early: bool = False) -> Job | Non
     again = row.owner == job.owner  # the answer to an earlier commit was lost
     if not (again or is_free(row.owner, row.lease_until, now)):
         return None
-    tries = row.tries if again else row.tries + 1
-    held = {"owner": job.owner, "lease_until": now + job.lease_ms, "tries": tries}
-    connection.execute(update(jobs).where(*_of(job)).values(held))
-    return replace(job, tries=tries, error=row.error)
+    held = replace(job, tries=row.tries + (not again), error=row.error)
+    own = {"owner": job.owner, "lease_until": now + job.lease_ms, "tries": held.tries}
+    connection.execute(update(jobs).where(*_of(job)).values(own))
+    return held
 
 
 def take(connection: Connection, job: Job, *, early: bool = False) -> Job | None:

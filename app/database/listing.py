@@ -100,7 +100,8 @@ def part(
     """
     if isinstance(wanted, int):
         after = query.where(columns.id > wanted).order_by(columns.id).limit(limit)
-        return ListPart(connection.execute(after).all(), 0)
+        found = connection.execute(after.add_columns(columns.id.label("key_id"))).all()
+        return ListPart(found, 0, str(found[-1].key_id) if len(found) == limit else "")
     query = _matching(query, columns, wanted)
     key, down = _order(columns, wanted)
     ordered = query.add_columns(columns.id.label("key_id"), key.label("key_value"))

@@ -496,7 +496,7 @@ erasures = Table(
     ),
 )
 
-# A run's measured report, or a directive's reach, as it was at a moment (app/reports/build/snapshots.py).
+# A run's measured report, or a directive's reach, as it was at a moment (app/reports/counting/snapshots.py).
 snapshots = Table(
     "snapshots",
     metadata,
@@ -643,6 +643,11 @@ links = Table(
     Column("changed_at", Ms, nullable=False),
     Column("left_at", Ms),  # since when the settings of its host no longer name the link
     Column("receipts_early_min", SmallInteger),  # its receipts state their times so much too early
+    Column("level_source", String(300)),  # who said what its receipts prove; NULL: nobody
+    Column("level_source_on", String(10)),  # the day on which that was said
+    # Whether it sends the code of a registered template along, without which the carrier refuses.
+    Column("needs_template_code", Boolean, nullable=False, server_default=text("false")),
+    Column("sender_in_text", Boolean),  # whether the carrier refuses texts without it; NULL: not known
 )
 
 # The pace: when the link's next segment may go. Each half that is sent writes it, and while somebody keeps a
@@ -1099,6 +1104,84 @@ statements = Table(
     UniqueConstraint("run_id", "version"),
 )
 
+# Keys that sign orders and results: app/signed_orders/keys.py. A key counts once its request is approved.
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    new_id(),
+    Column("kid", String(43), nullable=False, unique=True),  # thumbprint by RFC 7638
+    Column("carrier", String(40)),  # NULL: the agency's own
+    Column("x", String(43), nullable=False),  # the public key, as in its JWK
+    Column("request_id", Integer, ForeignKey("approval_requests.id"), nullable=False),
+    Column("ends_at", Ms),
+    Column("revoked_at", Ms),
+    Column("revoked_by", String(80)),
+    Column("reason", Text),  # why it was revoked
+)
+
+# Orders as they were signed for the carrier of a held run, and withdrawals of them; never changed.
+signed_orders = Table(
+    "signed_orders",
+    metadata,
+    new_id(),
+    Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
+    Column("serial", Integer, nullable=False),
+    Column("kind", String(12), nullable=False),  # order | withdrawal
+    Column("digest", String(64), nullable=False),  # of the approval that it is under
+    Column("sha256", String(64), nullable=False, unique=True),  # of its payload
+    Column("kid", String(43), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("at", Ms, nullable=False),
+    Column("by", String(80), nullable=False),
+    UniqueConstraint("run_id", "serial"),
+)
+
+# Results as carriers signed them, each the source of a statement; never changed.
+signed_results = Table(
+    "signed_results",
+    metadata,
+    new_id(),
+    Column("statement_id", Integer, ForeignKey("statements.id"), nullable=False, unique=True),
+    Column("order_id", Integer, ForeignKey("signed_orders.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False, unique=True),  # of its payload
+    Column("kid", String(43), nullable=False),
+    Column("final", Boolean, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("at", Ms, nullable=False),
+    Column("by", String(80), nullable=False),
+)
+
+# Orders and withdrawals that a Loa at a carrier has received, with the run made of each; never changed.
+received_orders = Table(
+    "received_orders",
+    metadata,
+    new_id(),
+    Column("number", String(12), nullable=False),
+    Column("kind", String(12), nullable=False),  # order | withdrawal
+    Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
+    Column("sha256", String(64), nullable=False, unique=True),  # of its payload
+    Column("kid", String(43), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("at", Ms, nullable=False),
+    Column("by", String(80), nullable=False),
+)
+
+# Results that a Loa at a carrier has signed for the police; never changed.
+exported_results = Table(
+    "exported_results",
+    metadata,
+    new_id(),
+    Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("kid", String(43), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("at", Ms, nullable=False),
+    Column("by", String(80), nullable=False),
+    UniqueConstraint("run_id", "version"),
+)
+
 # Addressees of a directive, with details that its list of names lacks.
 addressees = Table(
     "addressees",
@@ -1119,6 +1202,54 @@ link_levels = Table(
     Column("link_id", SmallInteger, ForeignKey("links.id"), primary_key=True, autoincrement=False),
     Column("since", Ms, primary_key=True, autoincrement=False),
     Column("level", SmallInteger, nullable=False),  # carriers.contract.ReceiptLevel
+)
+
+# ---- What carriers have registered, their rules for it, and reasons to send all the same.
+
+# A row with a template is one text that the carrier takes under this name, without one the name itself.
+sender_names = Table(
+    "sender_names",
+    metadata,
+    new_id(),
+    Column("carrier", String(40), nullable=False),
+    Column("name", String(11), nullable=False),
+    Column("purpose", String(20)),  # NULL: for every purpose
+    Column("state", String(12), nullable=False),  # asked | registered | refused | expired
+    Column("template", Text),
+    Column("template_code", String(60)),  # the carrier's own id of the template
+    Column("certificate", String(60)),
+    Column("asked_on", String(10)),
+    Column("valid_from", String(10)),
+    Column("valid_to", String(10)),
+    Column("contact", String(300)),
+    Column("remarks", Text),
+    Column("attachment_id", Integer, ForeignKey("attachments.id")),
+    Column("changed_at", Ms, nullable=False),
+    Column("changed_by", String(80), nullable=False),
+)
+
+# What registering takes at a carrier, and what it refuses.
+registration_rules = Table(
+    "registration_rules",
+    metadata,
+    Column("carrier", String(40), primary_key=True),
+    Column("lead_days", Integer, nullable=False),
+    Column("needs_template", Boolean, nullable=False),
+    Column("forbidden_words", JSON, nullable=False),
+    Column("changed_at", Ms, nullable=False),
+    Column("changed_by", String(80), nullable=False),
+)
+
+# Why a campaign goes out although the register says that a carrier would refuse it.
+register_overrides = Table(
+    "register_overrides",
+    metadata,
+    new_id(),
+    Column("campaign_id", Integer, ForeignKey("campaigns.id"), nullable=False, index=True),
+    Column("findings", JSON, nullable=False),  # hashes of exactly what was overridden
+    Column("reason", Text, nullable=False),
+    Column("at", Ms, nullable=False),
+    Column("by", String(80), nullable=False),
 )
 
 # Activities that an addressee reports: rows of channel, pieces, reach, link.

@@ -96,7 +96,7 @@ _CLOCKS_MS = 2000
 _CONTAINER = Path("/run/secrets")
 _MUST_BE_ON = ("fsync", "full_page_writes", "synchronous_commit", "autovacuum")
 _SECRETS = {"password", "hmac_secret", "basic_password", "token", "database_url", "migration_database_url"}
-_SECRETS |= {"smtp_password", "secret_key", "previous_secret_key"}
+_SECRETS |= {"smtp_password", "secret_key", "previous_secret_key", "order_key"}
 
 
 _NOT_AS_APPROVED = (
@@ -109,6 +109,10 @@ _STOPPED = {
     "link": "the settings of a link now change its text in a different way from when it was approved. Put "
     "them back, or run `loa campaign sign`; then `loa run resume`.",
 }
+_CLAIMED = (
+    "Link {} counts receipts as proof of the handset, and nobody is named who said so. Set "
+    "receipt_level_source and receipt_level_on in its settings, or receipt_level to operator."
+)
 _ASSUMED = (
     "Link {} does not state what its receipts prove, so they count as proof of the operator's centre. Set "
     'receipt_level = "operator", or "handset" if the contract guarantees receipts from the handset.'
@@ -162,6 +166,8 @@ def wiring(settings: Settings) -> Iterator[Symptom]:
     for name, link in settings.links.items():
         if link.assumes_receipt_level:
             yield Symptom("links", True, _ASSUMED.format(name), note=True)
+        if link.claims_handset:
+            yield Symptom("links", True, _CLAIMED.format(name), note=True)
     if not settings.links:
         yield Symptom("links", False, "No link is configured, so nothing can be sent. See loa.example.toml.")
 

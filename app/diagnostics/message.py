@@ -55,7 +55,7 @@ from carriers.text import nfc, unaccent
 # ---- Text
 
 
-def wording(key: str | None, own: str | None, form: TextForm) -> str:
+def wording(key: str | None, own: str | None, form: TextForm, sender: str) -> str:
     """Return the text to send. Raises Invalid unless exactly one of the two is given and not empty."""
     if (key is None) == (own is None):
         raise Invalid(
@@ -67,7 +67,7 @@ def wording(key: str | None, own: str | None, form: TextForm) -> str:
     if own is not None:
         return nfc(unaccent(own) if form is TextForm.UNACCENTED else own)
     found = texts.find(key or "")
-    return found.unaccented if form is TextForm.UNACCENTED else found.accented
+    return texts.with_sender(found.unaccented if form is TextForm.UNACCENTED else found.accented, sender)
 
 
 _FAILED = (ReceiptStatus.UNDELIVERED, ReceiptStatus.EXPIRED)

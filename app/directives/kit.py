@@ -162,7 +162,9 @@ def _original(connection: Connection, campaign: Record, signed: str) -> str:
         return sent
     if campaign.wording is not None and digest(connection, campaign, signed) == signed:
         return _same(campaign.wording, sent)
-    known = {each.key: each.accented for each in texts.all_texts()}.get(campaign.text_key or "")
+    known = {each.key: texts.with_sender(each.accented, campaign.sender) for each in texts.all_texts()}.get(
+        campaign.text_key or ""
+    )
     return known if known is not None and sms.unaccent(known) == sent else sent
 
 

@@ -23,6 +23,7 @@ from app.notifications import events, outbox, staff_mails
 from app.notifications.events import AT_RISK, NotificationEvent, notices
 from app.notifications.outbox import Notice
 from app.notifications.sender import Sender
+from app.sender_names import reminders as sender_name_reminders
 
 _LOOK_EVERY_S = 1.0
 _LEASE_S = 60.0
@@ -46,7 +47,8 @@ class NotificationLoop:
             with suppress(DatabaseUnavailable):  # tried again at the next look
                 if await hold.hold():
                     await self.hear()
-                    await sender.sweep()
+                    if await sender.sweep():  # another host may reach what this one can't
+                        await hold.leave()
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), _LOOK_EVERY_S)
         with suppress(DatabaseUnavailable):
@@ -56,6 +58,7 @@ class NotificationLoop:
         """Enqueue the reminders that are due, each once however often this is called."""
         due = await self.db.aread(reminders.due, self.settings, clock.now())
         due += await self.db.aread(at_risk, self.settings, clock.now())
+        due += await self.db.aread(sender_name_reminders.due, self.settings, clock.now())
         if due:
             await self.db.write_with_retry(outbox.put, due)
 

@@ -81,7 +81,7 @@ def _asked(order: CarrierOrder) -> Iterator[Block]:
         ("Thời gian gửi", f"từ {moment(order.window_start)} đến {moment(order.window_end)}"),
         ("Giờ gửi trong ngày", f"{order.day_starts} – {order.day_ends}"),
         ("Hạn báo cáo", moment(order.report_deadline)),
-        ("Phê duyệt", f"{order.approved_by}, {moment(order.approved_at)}"),
+        ("Phê duyệt lúc", moment(order.approved_at)),
         ("Mã phê duyệt (SHA-256)", order.digest),
     )
     rows = tuple(TableRow(f"row_{n}", pair) for n, pair in enumerate(pairs))

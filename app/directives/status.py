@@ -13,15 +13,22 @@ from app.campaigns import directives, forecast
 from app.campaigns.directives import Directive
 from app.campaigns.forecast import Forecast
 from app.core import clock
+from app.core.ids import Number
 from app.core.states import NotSent, RunState
 from app.database.models import audiences, campaigns, runs
 from app.ledger import tallies
 from app.ledger.contract import EVER
-from app.reports.build.scope import counted
+from app.operations import Transaction, operation
+from app.reports.counting.scope import counted
 from app.reports.figures import addressees, carrier_statement
 from app.reports.figures.addressees import Addressee, AddresseeKind, AddresseeStatus, ChannelTotal, is_late
 from app.reports.figures.carrier_statement import FigureSource, Statement
+from app.security.roles import OFFICE
+from app.sender_names import lead_time
+from app.sender_names.lead_time import Need, Ready
 from carriers.phrases import Phrase
+
+TAG = "deadline"
 
 _UNDER_WAY = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 _ENDED = (RunState.SENT, RunState.FINISHED)
@@ -69,7 +76,9 @@ class Status:
     """A directive against its deadline. seconds_left: negative once it is over; None without a deadline.
 
     asked, reported, late: addressees that report by themselves; carriers answer by their runs, so what they
-    owe stands in `missing` alone.
+    owe stands in `missing` alone. registrations: what campaigns still need of the register of sender
+    names; ready: whether they can go out on their day: yes, missing (it can still be had in time), or no;
+    null where no run is still to be started.
     """
 
     directive_id: int
@@ -83,6 +92,8 @@ class Status:
     runs: list[RunDeadlineStatus]
     channels: list[ChannelTotal]
     missing: list[Missing]
+    registrations: list[Need]
+    ready: Ready | None
 
 
 def status(connection: Connection, directive_id: int, now: datetime) -> Status:
@@ -92,6 +103,8 @@ def status(connection: Connection, directive_id: int, now: datetime) -> Status:
     statuses = addressees.addressee_statuses(connection, directive_id, now_ms)
     run_statuses = list(_runs(connection, letter, now))
     left = None if letter.report_deadline is None else letter.report_deadline - now
+    due = None if letter.report_deadline is None else clock.to_ms(letter.report_deadline)
+    needed, ready = lead_time.outlook(connection, directive_id, due)
     return Status(
         directive_id=directive_id,
         number=letter.number,
@@ -104,7 +117,15 @@ def status(connection: Connection, directive_id: int, now: datetime) -> Status:
         runs=run_statuses,
         channels=addressees.totals(statuses),
         missing=_missing(connection, letter, statuses, run_statuses, now),
+        registrations=needed,
+        ready=ready,
     )
+
+
+@operation("GET /v1/directives/{directive_id}/status", roles=OFFICE)
+def get_status(tx: Transaction, directive_id: Number) -> Status:
+    """Get the time left, every run against the deadline, who has reported, and what is missing from whom."""
+    return status(tx.connection, directive_id, clock.now())
 
 
 def days_left(deadline: datetime, now: datetime) -> int:

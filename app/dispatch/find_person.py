@@ -16,8 +16,8 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, exists, func, select
 
-from app.api.rate_limit import TooOften
 from app.core import clock
+from app.core.errors import TooOften
 from app.core.phone import mask, one_mobile
 from app.core.states import REASON_NAMES, DeliveryState
 from app.database.models import audit as acts

@@ -6,8 +6,9 @@ A link is also halted by `_halt` of app/ledger/submit_results.py, in the commit 
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import date
 from typing import Any
 
 from sqlalchemy import (
@@ -40,6 +41,7 @@ from app.database.models import (
 )
 from app.ledger.contract import Link
 from app.ledger.ledger import Ledger
+from app.security import audit
 from carriers.contract import Carrier, Halted, LinkHealth, ReceiptLevel, ReportsHealth
 
 RESTORED = Halted(
@@ -64,6 +66,10 @@ class LinkRecord:
     one_receipt: bool = False
     account: str | None = None  # where it connects and as whom, independent of its name
     content_hash: str | None = None  # hash of what its settings make of a text
+    level_source: str | None = None  # who said what its receipts prove
+    level_source_on: date | None = None
+    sender_in_text: bool | None = None  # whether its carrier refuses texts without the sender's name
+    needs_template_code: bool = False  # whether it sends the code of a registered template along
 
 
 def register(connection: Connection, link: LinkRecord) -> Link:
@@ -78,9 +84,14 @@ def register(connection: Connection, link: LinkRecord) -> Link:
         "account": link.account,
         "content_hash": link.content_hash,
         "left_at": None,
+        "level_source": link.level_source,
+        "level_source_on": link.level_source_on and link.level_source_on.isoformat(),
+        "sender_in_text": link.sender_in_text,
+        "needs_template_code": link.needs_template_code,
     }
     new = {"name": link.name, "group_id": 0, "state": LinkState.RUNNING.value, "changed_at": clock.now_ms()}
-    before = connection.execute(select(c.segments_per_second).where(c.name == link.name)).scalar()
+    row = connection.execute(select(links).where(c.name == link.name)).first()
+    before = None if row is None else row.segments_per_second
     own = update(links).where(c.name == link.name).values(values).returning(c.id)
     known = connection.execute(own).scalar()
     if known is None:
@@ -91,6 +102,7 @@ def register(connection: Connection, link: LinkRecord) -> Link:
     if before is not None and before != link.segments_per_second:
         _rescale(connection, known, before / link.segments_per_second)
     _note_level(connection, known, int(link.receipt_level))
+    _audit_level(connection, row, values, link)
     group = _regroup(connection, link.carrier)[known]
     alike = c.account == link.account if link.account else c.id == known
     pace = connection.execute(select(func.min(c.id)).where(c.carrier == link.carrier, alike)).scalar()
@@ -111,6 +123,19 @@ def _note_level(connection: Connection, link_id: int, level: int) -> None:
     if connection.execute(newest).scalar() != level:
         row = {"link_id": link_id, "since": shared_ms(connection), "level": level}
         connection.execute(insert_new(connection, link_levels).values(row))
+
+
+def _audit_level(
+    connection: Connection, row: Row[Any] | None, values: Mapping[str, Any], link: LinkRecord
+) -> None:
+    """Write into the audit what its receipts prove and who said so, if the settings say otherwise now."""
+    names = ("receipt_level", "level_source", "level_source_on")
+    before = None if row is None else [getattr(row, name) for name in names]
+    if before == [values[name] for name in names] or (row is None and link.level_source is None):
+        return
+    said = {"source": link.level_source, "on": values["level_source_on"]}
+    level = link.receipt_level.name.lower()
+    audit.note(connection, "settings", "link.receipt_level", f"link/{link.name}", level=level, **said)
 
 
 def mark_removed(connection: Connection, named: Collection[str], host: str) -> None:
@@ -181,6 +206,15 @@ _STATE = select(links.c.state).where(links.c.id == bindparam("id"))  # asked at 
 def all_links(connection: Connection, carrier: str | None = None) -> list[Row[Any]]:
     query = select(links).order_by(links.c.id)
     return list(connection.execute(query.where(links.c.carrier == carrier) if carrier else query))
+
+
+def handset_sources(connection: Connection, carrier: str | None) -> list[tuple[str, str | None, date | None]]:
+    """Return the links whose receipts prove the telephone, and who said so and when."""
+    return [
+        (row.name, row.level_source, date.fromisoformat(row.level_source_on) if row.level_source_on else None)
+        for row in all_links(connection, carrier)
+        if row.receipt_level == ReceiptLevel.HANDSET and row.left_at is None
+    ]
 
 
 # ---- Health: each process writes that of its own links in short transactions; all may read it

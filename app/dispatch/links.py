@@ -6,26 +6,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
 
-from annotated_types import Interval
 from pydantic import Field
 from sqlalchemy import Row, select, update
 
 from app.api.bodies import KeptLine, StrictBody
 from app.core import clock
 from app.core.errors import Conflict, no_such
-from app.core.ids import LARGEST, Exact
-from app.core.states import LinkState
+from app.core.ids import Number
+from app.core.states import HALTED_BY_HAND, LinkState
 from app.database.models import links
 from app.dispatch import link_store
 from app.dispatch.link_store import RESTORED
 from app.observability import link_status
 from app.operations import ByName, Transaction, operation
 from app.security.roles import EVERYBODY, SENDERS
-from carriers.contract import Halted
+from carriers.contract import Halted, ReceiptLevel
 
 TAG = "dispatch"
-
-BY_HAND = "by_hand"  # the code of a link that a person has halted
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,8 @@ class LinkView:
     health: connected, waiting (no answer has come for a while), probing (no answers come, so single messages
     ask), refusing (every answer is "not now"), lost, untried, closed (no process has it open) or left (the
     settings no longer name it); lost_since: also since when no process has it; refusal: why it was last
-    refused or lost; remark: what to look at.
+    refused or lost; remark: what to look at. receipt_level: what its receipts prove; level_source: who said
+    so.
     """
 
     id: int
@@ -58,6 +56,9 @@ class LinkView:
     refusing_since: datetime | None
     waiting_since: datetime | None
     processes: int
+    receipt_level: str
+    level_source: str | None
+    level_source_on: str | None
 
 
 class HaltBody(StrictBody):
@@ -66,14 +67,12 @@ class HaltBody(StrictBody):
     reason: KeptLine = Field(examples=["The carrier works on its centre until noon."])
 
 
-# Not as FastAPI has it, which commands would load.
-LinkId = Annotated[int, Interval(ge=1, le=LARGEST), Exact, ByName("list_links")]
+LinkId = Annotated[Number, ByName("list_links")]
 
 
 @operation(
     "GET /v1/links",
     roles=EVERYBODY,
-    tag=TAG,
     command="link list",
     columns=(
         *("id", "name", "carrier", "state", "segments_per_second", "code", "reason"),
@@ -89,7 +88,6 @@ def list_links(tx: Transaction) -> list[LinkView]:
 @operation(
     "POST /v1/links/{link_id}/resume",
     roles=SENDERS,
-    tag=TAG,
     command="link resume",
     audit="resumed {subject}",
     done="The link was resumed. If the cause has not been fixed, it will halt again.",
@@ -111,7 +109,6 @@ def resume_link(tx: Transaction, link_id: LinkId) -> None:
 @operation(
     "POST /v1/links/{link_id}/halt",
     roles=SENDERS,
-    tag=TAG,
     command="link halt",
     audit="halted {subject}",
     done=(
@@ -127,7 +124,7 @@ def halt_link(tx: Transaction, link_id: LinkId, body: HaltBody) -> None:
     row = _row(tx, link_id)
     if row.state == LinkState.HALTED:
         raise Conflict("Link {name} is already halted: {reason}", name=row.name, reason=row.reason)
-    link_store.halt(tx.connection, link_id, Halted(BY_HAND, body.reason))
+    link_store.halt(tx.connection, link_id, Halted(HALTED_BY_HAND, body.reason))
     tx.note(f"link/{row.name}", reason=body.reason)
     tx.wake()
 
@@ -161,6 +158,9 @@ def _view(row: Row[Any], status: link_status.LinkStatus) -> LinkView:
         _moment(status.refusing_since),
         _moment(status.waiting_since),
         status.processes,
+        ReceiptLevel(row.receipt_level).name.lower(),
+        row.level_source,
+        row.level_source_on,
     )
 
 

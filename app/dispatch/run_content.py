@@ -52,7 +52,7 @@ class RunContent:
     window: Window
     share: float = 1.0  # of each link's rate, so that all of the carrier's together keep the run's own
     budget: int | None = None  # the campaign whose budget counts
-    # Confirms opt-outs: the claim has left out who may get none, and a new entry of the list stops nobody.
+    template_code: str = ""  # of the registered template that the text fits, as approved
 
     def validity_s(self, now: datetime) -> int | None:
         """Return how long the carrier may try: until the window's end, in quarters of an hour."""
@@ -99,7 +99,8 @@ def run_contents(
             continue
         mark = f"{_base36(row.created_at)}-{row.id}"
         text, account = row.texts[""], money.account_of(row)
-        found.append(RunContent(row.run_id, mark, row.sender, text, window, _share(row), account))
+        code = approval_digest.template_code(decision, carrier)
+        found.append(RunContent(row.run_id, mark, row.sender, text, window, _share(row), account, code))
     return found
 
 
@@ -222,9 +223,9 @@ def messages(
 ) -> list[OutboundSms]:
     """Build the carrier's messages for these; a key is unique to this pass and never used twice."""
     sender, validity, text = content.sender, content.validity_s(now), content.text
-    before, after = f"{content.mark}-{lease.batch_id}", lease.pass_no
+    before, after, code = f"{content.mark}-{lease.batch_id}", lease.pass_no, content.template_code
     return [
-        OutboundSms(str(phone), text, sender, validity, f"{before}-{seq}-{after}", resends > 0, permit)
+        OutboundSms(str(phone), text, sender, validity, f"{before}-{seq}-{after}", resends > 0, permit, code)
         for seq, phone, _, _, _, resends in items
     ]
 

@@ -27,9 +27,12 @@ _TOO_LARGE = "Tệp lớn hơn mọi biểu mẫu. Hãy lấy lại biểu mẫu
 _THOUSANDS = re.compile(r"\d{1,3}(?:[.\u00a0 ]\d{3})+|\d{1,3}(?:,\d{3}){2,}")
 _NONE = ("-", "–", "—")  # typed for "none"
 _HOURS = re.compile(r"\b(\d{1,2})\s*(?:h|giờ)\s*(\d{2})?(?:\s*phút)?", re.IGNORECASE)
+_WORDS = re.compile(r"\b(?:lúc|ngày)\b|,", re.IGNORECASE)
 _UNITS = re.compile(r"[\d.,]+\s*(nghìn|ngàn|triệu|tỷ|k|tr|người|lượt|tin|thuê bao)\b", re.IGNORECASE)
 _DATE_FORMS = ("%d/%m/%Y", "%Y-%m-%d", "%d-%m-%Y", "%d.%m.%Y")
-_MOMENT_FORMS = tuple(f"{day} {hour}".strip() for day in _DATE_FORMS for hour in ("%H:%M", "%H:%M:%S", ""))
+_TIME_FORMS = ("%H:%M", "%H:%M:%S", "")
+_MOMENT_FORMS = tuple(f"{day} {hour}".strip() for day in _DATE_FORMS for hour in _TIME_FORMS)
+_MOMENT_FORMS += tuple(f"{hour} {day}" for day in _DATE_FORMS for hour in _TIME_FORMS if hour)
 _WHOLE = "hãy nhập số nguyên từ 0 trở lên, chỉ gồm chữ số"
 _AS_DATE = "hãy nhập ngày dạng 05/02/2024"
 _AS_MOMENT = "hãy nhập ngày giờ dạng 05/02/2024 08:00"
@@ -250,6 +253,25 @@ class FormReader:
                 )
                 return
 
+    def nothing_beside(self, sheet: str, last: str) -> None:
+        """Report the first entry beside the last column of a form, which nobody would read."""
+        places = (re.fullmatch(r"([A-Z]+)(\d+)", cell) for cell in self._form[sheet])
+        beside = ((int(at[2]), len(at[1]), at[1]) for at in places if at and (len(at[1]), at[1]) > (1, last))
+        for row, _, column in sorted(beside):
+            if self.raw(sheet, f"{column}{row}") is not None:
+                self.fault(
+                    sheet,
+                    f"{column}{row}",
+                    f"ô này nằm ngoài cột cuối ({last}) của biểu mẫu, không được đọc; hãy chuyển nội dung "
+                    "vào ô ghi chú hoặc ô phản ánh của biểu mẫu rồi xóa ô này.",
+                )
+                return
+
+    def hours(self, sheet: str, cell: str) -> str:
+        """Read a span of hours as 08:00-11:30, also where it is typed as 8h-11h30."""
+        said = _clock(self.words(sheet, cell)).replace(" ", "").replace("–", "-")
+        return re.sub(r"(?<!\d)(\d):", r"0\1:", said)
+
     def computed(self, sheet: str, cell: str, formula: str, value: int | None) -> None:
         """Check a computed cell: it must hold the form's formula, or the number that it yields."""
         found = self.raw(sheet, cell)
@@ -295,8 +317,8 @@ def _wrong(found: date | None, value: object, what: str) -> str:
 
 
 def _clock(text: str) -> str:
-    """8h30 and 8 giờ 30 as 8:30."""
-    return tidy(_HOURS.sub(lambda found: f"{found[1]}:{found[2] or '00'} ", text))
+    """8h30 and 8 giờ 30 as 8:30, without words around."""
+    return tidy(_WORDS.sub(" ", _HOURS.sub(lambda found: f"{found[1]}:{found[2] or '00'} ", text)))
 
 
 def _parsed(value: object, forms: tuple[str, ...]) -> datetime | None:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+from app.core import areas
 from app.core.errors import Conflict, Invalid
 from carriers.phrases import Phrase, kept
 
@@ -69,7 +70,8 @@ def read_isolated(path: Path, work: Callable[[], Iterator[T]]) -> Generator[T]:
     try:
         # One that has ended before it was asked gives no results either, which says why.
         with suppress(BrokenPipeError), _open_pipe(process.stdin) as asked:
-            pickle.dump((work, _CPU_S + 2 * path.stat().st_size // 1024**2), asked)
+            seconds = _CPU_S + 2 * path.stat().st_size // 1024**2
+            pickle.dump((work, seconds, areas.chosen()), asked)
         yield from _results(process)
     finally:
         process.kill()
@@ -148,7 +150,9 @@ def main() -> None:
     os.nice(_NICE)
     answers = os.fdopen(os.dup(1), "wb", buffering=1024**2)
     os.dup2(2, 1)  # keeps output of libraries out of the results
-    work, seconds = pickle.load(sys.stdin.buffer)  # from our own program  # noqa: S301  # nosec B301
+    given = pickle.load(sys.stdin.buffer)  # from our own program  # noqa: S301  # nosec B301
+    work, seconds, province = given
+    areas.use(province)
     too_large = pickle.dumps(("refused", _TOO_LARGE))  # when memory is full, nothing more can be made
     _limit_resources(seconds)
     with answers:

@@ -121,7 +121,7 @@ class _Reader:
         try:
             parser.Parse(content, True)
         except expat.ExpatError as error:
-            raise ValueError("content.xml can't be read") from error
+            raise ValueError("content.xml cannot be read") from error
 
     def _no_document_type(self, *_: object) -> None:
         raise ValueError("a spreadsheet declares no document type, and so no entities")

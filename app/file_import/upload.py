@@ -30,8 +30,9 @@ _MALFORMED = "The request body is not valid multipart/form-data. Send the file i
 
 
 class NoRoom(AppError):
-    """The server's disk has no room for the file, or the account has stored all that one account may
-    (`account_limit_mb`). Nothing was kept.
+    """The server does not have enough disk space, or the account has reached its limit (`account_limit_mb`).
+
+    Nothing was stored.
     """
 
     status, slug, title = 507, "no-room", "Not enough disk space"

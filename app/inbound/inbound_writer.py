@@ -282,7 +282,7 @@ class InboundWriter:
                 await self._commit([one])
             return
         ((came, acknowledge),) = taken
-        log.error("an inbound message can't be kept", link=came.link.name, why=type(error.orig).__name__)
+        log.error("an incoming message cannot be stored", link=came.link.name, why=type(error.orig).__name__)
         self.metrics.inbound(came.link.name, "refused", 1)
         acknowledge(False)
 

@@ -195,6 +195,12 @@ def covers(decision: Record, carrier: str, content_hash: str) -> bool:
     return not content_hash or not then or content_hash in then
 
 
+def template_code(decision: Record, carrier: str) -> str:
+    """Return the code of the registered template that the text fitted at the approval, "" for none."""
+    codes = (decision.links or {}).get(f"{carrier}/template") or [""]
+    return str(codes[0])
+
+
 def _is_last_in_audit(connection: Connection, decision: Record) -> bool:
     """Check that it is the audit's last decision on the campaign; audit rows are erased after some years."""
     actions = [f"campaign.{each}" for each in _DECISIONS]

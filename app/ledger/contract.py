@@ -348,8 +348,9 @@ class Recorded(NamedTuple):
 
 
 SENT_BEFORE = (
-    "A message was queued again whose answer is recorded already, so the database was altered; no answer was "
-    "recorded. Cancel the run, and look at loa verify."
+    "A message was queued again although its answer is already recorded, so the database was "
+    "altered. No answer "
+    "was recorded. Cancel the run, then run loa verify."
 )
 
 
@@ -375,7 +376,7 @@ CROWD = 16
 
 
 TAKEN_BACK = (
-    "A receipt would take back what another has said of a part; it was not applied. Tell the makers of Loa."
+    "A receipt contradicts an earlier one about the same part and was not applied. Please report this bug."
 )
 
 

@@ -57,16 +57,16 @@ MAX_FAULTS = 5
 
 _Pairs = Sequence[tuple[SubmitOutcome, Recorded]]
 _Context = tuple[Link, ChunkLease, int]  # and the time
-TWO_RESULTS = "Two answers came for one message; none was recorded. Tell the makers of Loa."
+TWO_RESULTS = "Two answers arrived for one message, and neither was recorded. Please report this bug."
 FOREIGN_RESULT = (
-    "An answer came for a message of another part of the run; it was not recorded. Tell the makers of Loa."
+    "An answer arrived for a message in another part of the run and was not recorded. Please report this bug."
 )
 FOREIGN_PART = (
-    "An answer refused parts that its message does not have, or all of them; no answer was recorded. "
-    "Tell the makers of Loa."
+    "An answer rejected parts that its message does not have, or all of them. No answer was recorded. "
+    "Please report this bug."
 )
 FOREIGN_RESERVATION = (
-    "Messages of another part of the run were to be reserved; nothing was sent. Tell the makers of Loa."
+    "Messages in another part of the run were about to be reserved. Nothing was sent. Please report this bug."
 )
 
 

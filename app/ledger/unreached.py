@@ -29,7 +29,7 @@ from sqlalchemy import (
 )
 
 from app.core import hashing
-from app.core.areas import AREAS, Area, old_districts, place
+from app.core.areas import Area, every, old_districts, place
 from app.core.errors import Conflict
 from app.core.states import ChunkState, DeliveryState, NotSent, RunState
 from app.database.advisory_locks import AdvisoryLock
@@ -122,7 +122,7 @@ def covered(codes: Collection[str]) -> frozenset[str]:
         home = area.district or next(iter(old_districts(area.code, date.max)), None)
         return {area.code, home, place(area.code, date.max)}
 
-    return frozenset(area.code for area in AREAS if wanted & names(area))
+    return frozenset(area.code for area in every() if wanted & names(area))
 
 
 def rounds(connection: Connection, campaign_ids: Collection[int]) -> set[int]:

@@ -11,15 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from app.core import clock
-from app.core.errors import Conflict, no_such
 from app.database.connection import keys_of
 from app.database.engines import insert_new
-from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import notices
-from app.database.records import from_row
 from app.observability import faults
-from app.security import audit, row_stamps
-from carriers.phrases import Phrase
+from app.security import row_stamps
 
 # Pauses after each failure in seconds, about four days in total; then a person must look.
 WAITS = (30.0, 120.0, 600.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 24 * 3600.0, 48 * 3600.0)
@@ -133,42 +129,6 @@ def unknown(connection: Connection, new: Sequence[Notice]) -> bool:
     return bool(keys) and connection.execute(known).scalar_one() < len(keys)
 
 
-def replay(connection: Connection, notice_id: int, who: str) -> None:
-    """Send a notice again under the same id, by which the receiver recognizes it; NotFound.
-
-    The outcome of a sending that is under way can't undo this order.
-    """
-    that = update(notices).where(notices.c.id == notice_id)
-    row = connection.execute(that.values(_again()).returning(notices.c.kind)).first()
-    if row is None:
-        raise no_such("notice", notice_id)
-    audit.note(connection, who, "notice.replay", f"notice/{notice_id}", kind=row.kind)
-
-
-def replay_failed(connection: Connection, target: str, who: str) -> int:
-    """Send all failed notices to an endpoint or an address again, as `replay`; return how many.
-
-    Raises Conflict if none has failed: an order that moves nothing is a mistake.
-    """
-    failed = update(notices).where(notices.c.target == target, notices.c.state == NoticeState.FAILED.value)
-    ids = connection.execute(failed.values(_again()).returning(notices.c.id)).scalars().all()
-    if not ids:
-        known = select(notices.c.target).where(notices.c.state == NoticeState.FAILED.value).distinct()
-        others = ", ".join(sorted(connection.execute(known).scalars())) or Phrase("none")
-        raise Conflict(
-            "There are no failed notices to {target}. Notices to these have failed: {others}.",
-            target=target,
-            others=others,
-        )
-    for notice_id in sorted(ids):
-        audit.note(connection, who, "notice.replay", f"notice/{notice_id}", target=target)
-    return len(ids)
-
-
-def _again() -> dict[str, Any]:
-    return {"state": str(NoticeState.WAITING), "due_at": clock.now_ms(), "tries": 0, "error": None}
-
-
 def next_due(connection: Connection) -> DueNotice | None:
     """Return the notice that is to be sent next; None if none is due.
 
@@ -228,13 +188,3 @@ def record_outcome(
                 "error": reason[:_ERROR_LENGTH],
             }
     connection.execute(update(notices).where(*own).values(values))
-
-
-def listed(
-    connection: Connection, asked: ListRequest | int, limit: int, state: NoticeState | None = None
-) -> ListPart[NoticeView]:
-    """Return notices; words are looked for in what they are about and to whom."""
-    n = notices.c
-    query = select(notices) if state is None else select(notices).where(n.state == state.value)
-    columns = ListColumns(n.id, n.created_at, names=[n.kind, n.target], orders={"made": n.id})
-    return part(connection, query, columns, asked, limit).of(lambda row: from_row(NoticeView, row))

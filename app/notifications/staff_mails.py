@@ -18,7 +18,7 @@ from app.core import clock
 from app.core.config import Settings
 from app.core.masking import one_line
 from app.core.phone import network
-from app.core.states import CampaignState, LinkState, RunState
+from app.core.states import HALTED_BY_HAND, CampaignState, LinkState, RunState
 from app.database.models import campaigns, links, people, runs
 from app.notifications.events import recent_acts
 from app.notifications.outbox import Notice, NotificationChannel
@@ -108,7 +108,7 @@ def _of_links(connection: Connection, recipients: Sequence[Staff], since: int) -
     """Write to the carrier's operators and the administrators, who may resume it."""
     halted = select(links).where(links.c.state == LinkState.HALTED.value, links.c.changed_at >= since)
     for row in connection.execute(halted):
-        code = f" (mã {one_line(row.code)})" if row.code else ""
+        code = f" (mã {one_line(row.code)})" if row.code not in (None, HALTED_BY_HAND) else ""
         text = (
             f"Kết nối {row.name} của {network(row.carrier)} đã dừng lúc {_moment(row.changed_at)}{code}: tin "
             "của nhà mạng này chờ đến khi có người cho chạy tiếp.\n\n"

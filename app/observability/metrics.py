@@ -50,7 +50,7 @@ class Metrics:
         )
         self._latency = _Latencies()
         self.registry.register(self._latency)
-        met = "Faults that nobody foresaw, by the part that met them"
+        met = "Unexpected errors, by the part of Loa in which they occurred"
         self._faults = Counter("loa_faults", met, ["source"], registry=self.registry)
         self._in_flight = Gauge(
             "loa_in_flight", "Messages waiting for the carrier's answer", ["link"], registry=self.registry
@@ -179,7 +179,7 @@ def _waiting(connection: Connection) -> Iterator[Metric]:
     unknown = select(func.count()).select_from(unknowns).where(unknowns.c.written_off_by.is_(None))
     yield GaugeMetricFamily(
         "loa_unknown_deliveries",
-        "Deliveries of which nobody knows what became",
+        "Deliveries with an unknown outcome",
         value=connection.scalar(unknown),
     )
     yield GaugeMetricFamily(

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
 from inspect import Parameter
-from typing import Any, TypeVar, get_args, get_type_hints
+from types import ModuleType
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel, Field
+from pydantic.fields import FieldInfo
 from sqlalchemy import Connection
 
+from app.api.idempotency_store import PositionUnderKey
+from app.core.carrier_check import check_filter
 from app.core.config import Settings
 from app.database.connection import Database
-from app.security import audit, tenant_scope
+from app.database.listing import ListRequest
+from app.ledger.ledger import Ledger, ledger_for
+from app.security import audit, roles, tenant_scope
 from app.security.principal import Caller
 from app.security.roles import PERMISSIONS, Role
+from app.security.tenant_scope import RULES
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-Keeps = Callable[[Any], Any]
-_NOTHING: Mapping[str, Any] = {}
+Facts = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +37,39 @@ class ByName:
 
 
 @dataclass(frozen=True, slots=True)
-class Transaction:
-    """What an operation works with: one transaction of the database, the settings, and who asked for it.
+class Paging:
+    """The part of a list that is asked for, and how many rows; an int is the API's cursor."""
 
-    headers: of the HTTP response, such as Location and ETag; elsewhere nobody reads them.
+    request: ListRequest | int = 0
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What an operation works with: the database, the settings, and who asked for it.
+
+    headers: of the HTTP response, such as Location and ETag; elsewhere nobody reads them. position: of an
+    operation in slices, under its Idempotency-Key. progress: called with what is done, and of how many.
     """
 
-    connection: Connection
     db: Database
     settings: Settings
     who: Caller
-    action: str
+    action: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    position: PositionUnderKey = field(default_factory=PositionUnderKey)
+    progress: Callable[[int, int], None] = lambda *_: None
+
+    @property
+    def ledger(self) -> Ledger:
+        return ledger_for(self.db, self.settings.chunk_size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transaction(Work):
+    """One transaction, in which the whole operation is carried out."""
+
+    connection: Connection
 
     def note(self, subject: str, **detail: Any) -> None:
         """Write the act into the audit."""
@@ -53,17 +80,14 @@ class Transaction:
         self.db.wake(self.connection)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Operation:
     """An act with its doors.
 
-    function: gets a Transaction, ids of the path, and at most one body; its docstring is the help of every
-    door. command: noun and verb, "" for none or one that is written out. action: its name in the
-    audit, if not the command's. columns: of the command's table. done: said after a change,
-    with the arguments and the answer's fields in it, by the command and, translated, by the page. audit: what
-    the audit's page says of it after the person's name. page: where its form leads, "" for no form. form: the
-    address of that form, if it is not the path's. facts: what its command's JSON says beside the arguments.
-    keeps: marks its endpoint for what may be stored under an Idempotency-Key (app/api/idempotent_route.py).
+    function: gets a Transaction, ids of the path, what the query has, and at most one body; its docstring is
+    the help of every door. One that gets a Work has transactions of its own, because it takes long: it may
+    be interrupted, and is safe to repeat. One that gets the Caller has nothing to do with a
+    database. One that gets a Paging is a list and returns a ListPart.
     """
 
     function: Callable[..., Any]
@@ -71,16 +95,24 @@ class Operation:
     path: str
     roles: Collection[Role]
     tag: str
-    command: str
-    action: str
-    columns: tuple[str, ...]
-    done: str
-    audit: str
-    page: str
-    form: str
-    facts: Mapping[str, Any]
     status: int
-    keeps: Keeps
+    command: str = ""  # noun and verb; "" for none or one that is written out
+    arguments: Sequence[str] = ()  # fields of the body that the command takes without --NAME
+    options: Mapping[str, str] = field(default_factory=dict)  # fields that the command calls otherwise
+    columns: Sequence[str] = ()  # of the command's table
+    done: str = ""  # said after a change, with the arguments and the answer's fields in it
+    facts: Facts | None = None  # what the command's JSON says of these instead of all
+    personal: bool = False  # at a host with accounts its account needs one whose role may do it
+    action: str = ""  # its name in the audit, if not the command's
+    audit: str = ""  # what the audit's page says of it after the person's name
+    page: str = ""  # where its form leads, "" for no form
+    form: str = ""  # the address of that form, if it is not the path's
+    hidden: Sequence[str] = ()  # fields that a refused form does not repeat; passwords anyway
+    flash: str = ""  # said by the page, if not `done`
+    secret: Callable[[dict[str, Any]], str] | None = (
+        None  # the sentence for who has lost the secret it answers
+    )
+    keyed: bool = True  # False: the body has what may not be stored, so there is no Idempotency-Key
 
     @property
     def name(self) -> str:
@@ -99,6 +131,15 @@ class Operation:
         return self._hints["return"]
 
     @cached_property
+    def in_slices(self) -> bool:
+        return next(iter(self._hints.values())) is Work
+
+    @cached_property
+    def is_apart(self) -> bool:
+        """Whether it needs no database."""
+        return next(iter(self._hints.values())) is Caller
+
+    @cached_property
     def parameters(self) -> Sequence[Parameter]:
         """The function's parameters behind the transaction, with their annotations; all are keywords."""
         own = list(inspect.signature(self.function).parameters.values())[1:]
@@ -112,7 +153,17 @@ class Operation:
     @property
     def filters(self) -> Sequence[Parameter]:
         """The parameters of its query."""
-        return [each for each in self.parameters if each not in self.ids and not _model(each)]
+        others = [each for each in self.parameters if each not in self.ids and not _model(each)]
+        return [each for each in others if each.annotation is not Paging]
+
+    @property
+    def paging(self) -> str | None:
+        """The name of the parameter that says which part of a list is asked for; None if it is no list."""
+        return next((each.name for each in self.parameters if each.annotation is Paging), None)
+
+    @property
+    def lists(self) -> bool:
+        return self.paging is not None or "items" in getattr(self.answer, "__dataclass_fields__", ())
 
     @cached_property
     def body(self) -> tuple[str, type[BaseModel]] | None:
@@ -122,68 +173,71 @@ class Operation:
 
     def told(self, arguments: Mapping[str, Any], answer: Any) -> dict[str, Any]:
         """Return what `done` may name: the arguments, and the answer's fields."""
-        fields = asdict(answer) if is_dataclass(answer) and not isinstance(answer, type) else {}
-        return {**arguments, **fields}
+        found: Mapping[str, Any] = {}
+        if is_dataclass(answer) and not isinstance(answer, type):
+            found = {each.name: getattr(answer, each.name) for each in fields(answer)}
+        return {**arguments, **(dict(answer) if isinstance(answer, BaseModel) else found)}
 
     @cached_property
     def _hints(self) -> dict[str, Any]:
         return get_type_hints(self.function, include_extras=True)
 
     def run(self, db: Database, settings: Settings, who: Caller, **arguments: Any) -> Any:
-        """Carry it out in a transaction of its own."""
-        work = self.work(db, settings, who, {}, **arguments)
-        return db.read(work) if self.reads else db.write(work)
+        """Carry it out for this caller."""
+        return self.carry_out(Work(db=db, settings=settings, who=who), **arguments)
 
-    def work(
-        self,
-        db: Database,
-        settings: Settings,
-        who: Caller,
-        headers: dict[str, str],
-        **arguments: Any,
-    ) -> Callable[[Connection], Any]:
-        """Return what is done within one transaction: the only way in, from whichever door.
-
-        What is another carrier's is NotFound for an operator, whether it stands in a path or not.
-        """
+    def carry_out(self, work: Work, /, **arguments: Any) -> Any:
+        """Carry it out: the only way in, from whichever door. What is another carrier's is NotFound."""
+        roles.require(work.who.role, self.name)
+        if self.is_apart:
+            return self.function(work.who, **arguments)
+        numbers = {each.name: arguments[each.name] for each in self.ids if each.name in RULES}
+        given = {each.name: getattr(work, each.name) for each in fields(work)} | {"action": self.action}
+        if self.in_slices:
+            work.db.read(tenant_scope.require, work.who, **numbers)
+            return self.function(Work(**given), **arguments)
 
         def done(connection: Connection) -> Any:
-            numbers = {name: value for name, value in arguments.items() if name in tenant_scope.RULES}
-            tenant_scope.require(connection, who, **numbers)
-            within = Transaction(connection, db, settings, who, self.action, headers)
-            return self.function(within, **arguments)
+            tenant_scope.require(connection, work.who, **numbers)
+            return self.function(Transaction(connection=connection, **given), **arguments)
 
-        return done
+        answer = work.db.read(done) if self.reads else work.db.write(done)
+        if self.paging and work.who.carrier is None:
+            check_filter(
+                work.settings, arguments.get("carrier"), answer.items, arguments[self.paging].request
+            )
+        return answer
 
 
 OPERATIONS: dict[str, Operation] = {}
 
+# Filters of lists.
+OfCarrier = Annotated[str | None, Field(description="only of this carrier", examples=["viettel"])]
+Since = Annotated[
+    AwareDatetime | None,
+    Field(description="made then or later; with its time zone", examples=["2024-02-01T00:00:00+07:00"]),
+]
+
 
 def operation(
-    where: str,
-    *,
-    roles: Collection[Role],
-    tag: str,
-    command: str = "",
-    action: str = "",
-    columns: tuple[str, ...] = (),
-    done: str = "",
-    audit: str = "",
-    page: str = "",
-    form: str = "",
-    facts: Mapping[str, Any] = _NOTHING,
-    status: int | None = None,
-    keeps: Keeps = lambda endpoint: endpoint,
+    where: str, *, roles: Collection[Role], command: str = "", status: int | None = None, **told: Any
 ) -> Callable[[Function], Function]:
-    """Declare an operation; `where` is its method and path, as in "POST /v1/links/{link_id}/resume"."""
+    """Declare an operation; `where` is its method and path, as in "POST /v1/links/{link_id}/resume".
+
+    Its module has the TAG under which the API's description has it.
+    """
     method, path = where.split(" ")
 
     def declared(function: Function) -> Function:
         answers = get_type_hints(function)["return"] is not type(None)
+        told.setdefault("action", command.replace(" ", "."))
+        told.setdefault("form", path.removeprefix("/v1"))
         code = status or (200 if answers else 204)
-        told = (action or command.replace(" ", "."), columns, done, audit)
-        doors = (tag, command, *told, page, form or path.removeprefix("/v1"), facts, code, keeps)
-        made = Operation(function, method, path, roles, *doors)
+        where = {"function": function, "method": method, "path": path, "tag": function.__globals__["TAG"]}
+        made = Operation(**where, roles=roles, command=command, status=code, **told)
+        unwalled = [each.name for each in made.ids if each.name.endswith("_id") and each.name not in RULES]
+        if unwalled and Role.OPERATOR in roles:
+            raise TypeError(made.name, unwalled)  # app/security/tenant_scope.py says what is whose
         OPERATIONS[made.name] = made
         PERMISSIONS[made.name] = frozenset(roles)
         return function
@@ -191,8 +245,18 @@ def operation(
     return declared
 
 
-def tagged(tag: str) -> list[Operation]:
-    return [one for one in OPERATIONS.values() if one.tag == tag]
+def declared_in(*modules: ModuleType) -> list[Operation]:
+    """Return the operations that these modules declare, in order."""
+    names = [each.__name__ for each in modules]
+    return sorted(
+        (each for each in OPERATIONS.values() if each.function.__module__ in names),
+        key=lambda each: names.index(each.function.__module__),
+    )
+
+
+def described(annotation: Any) -> FieldInfo | None:
+    """Return what an annotation tells people of its value."""
+    return next((each for each in get_args(annotation)[1:] if isinstance(each, FieldInfo)), None)
 
 
 def _model(parameter: Parameter) -> type[BaseModel] | None:

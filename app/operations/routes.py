@@ -3,36 +3,77 @@
 from __future__ import annotations
 
 from inspect import Parameter, Signature
-from typing import Any
+from types import ModuleType
+from typing import Annotated, Any, get_args, get_origin
 
-from fastapi import Response
+from fastapi import Path, Query, Response
 
-from app.api.dependencies import Config, Db, Routes, Who
-from app.api.idempotent_route import Acts
-from app.operations import Operation, tagged
+from app.api import dependencies
+from app.api.dependencies import Config, Cursor, Db, Page, Routes, Who, following
+from app.api.idempotent_route import Acts, Kept, in_slices, shows_secret, unkeyed
+from app.database.listing import ListPart
+from app.operations import Operation, Paging, Work, declared_in, described
+
+_DOOR = {"db": "db", "settings": "settings", "who": "who", "kept": "position"}
 
 
-def routes(tag: str) -> Routes:
-    """Return routes of the operations with this tag, which must have been declared."""
-    router = Routes(tags=[tag], route_class=Acts)
-    for each in tagged(tag):
-        router.add_api_route(each.path, _endpoint(each), methods=[each.method], status_code=each.status)
+def routes(*modules: ModuleType) -> Routes:
+    """Return routes of the operations that these modules declare."""
+    router = Routes(route_class=Acts)
+    for each in declared_in(*modules):
+        endpoint = _marked(each, _endpoint(each))
+        router.add_api_route(
+            each.path, endpoint, methods=[each.method], status_code=each.status, tags=[each.tag]
+        )
     return router
 
 
 def _endpoint(operation: Operation) -> Any:
-    def endpoint(*, db: Db, settings: Config, who: Who, response: Response, **arguments: Any) -> Any:
-        headers: dict[str, str] = {}
-        work = operation.work(db, settings, who, headers, **arguments)
-        answer = db.read(work) if operation.reads else db.write(work)
-        response.headers.update(headers)
+    part = operation.paging
+
+    def endpoint(*, response: Response, **arguments: Any) -> Any:
+        if operation.is_apart:
+            return operation.function(arguments.pop("who"), **arguments)
+        work = Work(**{_DOOR[name]: arguments.pop(name) for name in door})
+        if part is None:
+            answer = operation.carry_out(work, **arguments)
+        else:
+            cursor: Cursor = arguments.pop(part)
+            found = operation.carry_out(work, **arguments, **{part: Paging(cursor.after, cursor.limit)})
+            answer = Page(found.items, following(int(found.next) if found.next else None, cursor))
+        response.headers.update(work.headers)
         return answer
 
-    given = {"db": Db, "settings": Config, "who": Who, "response": Response}
-    own = [Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in given.items()]
-    parameters = [*operation.parameters, *own]
+    door: dict[str, Any] = {"who": Who} if operation.is_apart else {"db": Db, "settings": Config, "who": Who}
+    door |= {"kept": Kept} if operation.in_slices else {}
+    own = [Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in door.items()]
+    own.append(Parameter("response", Parameter.KEYWORD_ONLY, annotation=Response))
+    parameters = [*(_read_by_fastapi(operation, each) for each in operation.parameters), *own]
     answer = None if operation.answer is type(None) else operation.answer
+    answer = Page[get_args(answer)[0]] if get_origin(answer) is ListPart else answer  # type: ignore[misc]
     endpoint.__name__, endpoint.__doc__ = operation.name, operation.help
     endpoint.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": answer}
     endpoint.__signature__ = Signature(parameters, return_annotation=answer)  # type: ignore[attr-defined]
-    return operation.keeps(endpoint)
+    return endpoint
+
+
+def _read_by_fastapi(operation: Operation, parameter: Parameter) -> Parameter:
+    """Return it as FastAPI takes it; operations are declared without FastAPI, which commands do not load."""
+    if parameter.annotation is Paging:
+        return parameter.replace(annotation=dependencies.Paging)
+    field = described(parameter.annotation)
+    if field is None:
+        return parameter
+    kind, *marks = get_args(parameter.annotation)
+    place: Any = Path if parameter in operation.ids else Query
+    told = place(description=field.description, examples=field.examples, alias=field.alias)
+    marks = [*field.metadata, *(each for each in marks if each is not field), told]
+    return parameter.replace(annotation=Annotated[kind, *marks])
+
+
+def _marked(operation: Operation, endpoint: Any) -> Any:
+    if not operation.keyed:
+        return unkeyed(endpoint)
+    if operation.secret is not None:
+        return shows_secret(operation.secret)(endpoint)
+    return in_slices(endpoint) if operation.in_slices else endpoint

@@ -24,7 +24,7 @@ from app.database.records import from_row
 from app.privacy import erasable
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
 from app.privacy.retention_due import due, together
-from app.reports.build.snapshots import SnapshotCause
+from app.reports.counting.snapshots import SnapshotCause
 from app.reports.figures import tally
 from app.security import audit
 

@@ -39,8 +39,8 @@ from app.privacy import certificates, terms_in_force, totals_retention
 from app.privacy.certificates import EraserIdentity
 from app.privacy.erasable import ErasureKind, RetentionTerms
 from app.privacy.retention_due import due, together
-from app.reports.build import carrier_report, clock_check, snapshots, unique_reach
-from app.reports.build.snapshots import SnapshotCause
+from app.reports.counting import carrier_report, clock_check, snapshots, unique_reach
+from app.reports.counting.snapshots import SnapshotCause
 from app.reports.figures.figures import Unbalanced
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.verification import verify

@@ -23,6 +23,7 @@ from app.database.models import (
     notices,
     run_batches,
     runs,
+    signing_keys,
     snapshots,
     tallies,
 )
@@ -210,7 +211,9 @@ def _delete_acts(connection: Connection, upto: int) -> None:
         connection.execute(_BY_OWNER, {"upto": upto})
     else:
         connection.execute(delete(audit).where(audit.c.id <= upto))
-    connection.execute(delete(approval_requests).where(approval_requests.c.id <= upto))
+    kept = select(signing_keys.c.request_id)  # a key in force counts by its request
+    old = approval_requests.c.id <= upto, approval_requests.c.id.not_in(kept)
+    connection.execute(delete(approval_requests).where(*old))
 
 
 def erase_acts(connection: Connection, of: Row[Any]) -> dict[str, int]:

@@ -215,7 +215,9 @@ class Reconciliation:
         try:
             found = await jobs.kept(box.db, job, self.carrier.failures(day, sender))
         except ReadError as error:
-            log.warning("a list of failures can't be read", link=self.link.name, day=str(day), why=str(error))
+            log.warning(
+                "a list of failures cannot be read", link=self.link.name, day=str(day), why=str(error)
+            )
         else:
             counts = await tell(box, self.link, (sender, day), found)
             log.info("list of failures read", link=self.link.name, day=str(day), **asdict(counts))

@@ -184,7 +184,7 @@ class Poll:
             self._failing = True
             words = str(error) if isinstance(error, ReadError) else cause_of(error)
             fault = None if isinstance(error, ReadError) else error
-            log.warning("the carrier can't be asked", link=self.link.name, why=words, exc_info=fault)
+            log.warning("the carrier cannot be queried", link=self.link.name, why=words, exc_info=fault)
 
     # ---- Store the answers
 

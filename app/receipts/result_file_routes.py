@@ -119,7 +119,7 @@ def list_receipt_files(
         raise Forbidden(
             "Your account can only be used for files of {carrier}.", carrier=who.carrier, field="carrier"
         )
-    found = db.read(queries.page, paging.after, paging.limit, carrier or who.carrier, state)
+    found = db.read(queries.listed, paging.after, paging.limit, carrier or who.carrier, state).items
     check_filter(settings, carrier, found, paging.after)
     return page_of(found, paging)
 

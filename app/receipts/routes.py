@@ -26,7 +26,7 @@ _EVENT: dict[str, Any] = {
 _FAILED = _EVENT | {"request_id": "SLA-20240129-000018", "status": "UNDELIV", "error": "006"}
 _NAME = {"type": "string", "minLength": 1, "maxLength": 128}
 _FIELDS: dict[str, dict[str, Any]] = {
-    "request_id": _NAME | {"description": "our own id of the message; it counts before message_id"},
+    "request_id": _NAME | {"description": "Loa's own id of the message; it takes precedence over message_id"},
     "message_id": _NAME | {"description": "the carrier's id of the message"},
     "msisdn": {"type": "string", "pattern": "^84[1-9][0-9]{8}$", "description": "84 and nine digits"},
     "status": {"type": "string", "minLength": 1, "maxLength": 40, "description": _WORDS},

@@ -15,9 +15,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope
 
 from app.api.client_address import peer_of
-from app.api.rate_limit import TooOften
 from app.core import clock
-from app.core.errors import DatabaseUnavailable, Encoded, Forbidden, Invalid, TooLarge
+from app.core.errors import DatabaseUnavailable, Encoded, Forbidden, Invalid, TooLarge, TooOften
 from app.observability.metrics import Metrics
 from app.receipts.webhook_handler import WebhookHandler, sound
 from carriers.contract import Misread, WebhookAnswer, WebhookReceipts, WebhookRequest
@@ -28,8 +27,10 @@ _PLAIN = ("", "identity")
 
 
 class WebhookRefused(Forbidden):
-    """A webhook without the credentials of its link, with wrong ones, or for a link that is not there: the
-    answer is the same, so that nobody learns which links exist. docs/webhooks.md says what can be wrong.
+    """The webhook's credentials are missing or wrong, or the link does not exist.
+
+    The answer is the same in all cases, so that no one learns which links exist. docs/webhooks.md lists the
+    causes.
     """
 
     slug, title = "webhook-refused", "These are not the credentials of this webhook"
@@ -59,7 +60,7 @@ class Busy(DatabaseUnavailable):
     opened by a worker. None counts as taken; send them again after `Retry-After` seconds.
     """
 
-    slug, title = "receipts-busy", "Receipts can't be taken now"
+    slug, title = "receipts-busy", "Receipts cannot be stored now"
 
 
 class WebhookPath(NamedTuple):
@@ -150,7 +151,7 @@ def _unreadable(misread: Sequence[Misread], taken: int) -> Unreadable:
     faults = [(one.field, f"{one.field} {one.what}".strip()) for one in misread[:_FAULTS_SHOWN]]
     words = [sentence for _, sentence in faults]
     if len(misread) > _FAULTS_SHOWN:
-        words.append(f"{len(misread) - _FAULTS_SHOWN} more can't be read.")
+        words.append(f"{len(misread) - _FAULTS_SHOWN} more cannot be read.")
     if taken:
         words.append(f"The other {taken} are taken.")
     return Unreadable(join(words), faults=[fault for fault in faults if fault[0]])

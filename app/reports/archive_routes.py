@@ -128,7 +128,7 @@ def list_reports(
         raise Invalid("Choose either a run or a directive, not both.", field="directive_id")
     subject = ReportSubject(SubjectKind.RUN, run_id) if run_id is not None else None
     subject = ReportSubject(SubjectKind.DIRECTIVE, directive_id) if directive_id is not None else subject
-    return page_of(db.read(archive.page, paging.after, paging.limit, who.carrier, subject), paging)
+    return page_of(db.read(archive.listed, paging.after, paging.limit, who.carrier, subject).items, paging)
 
 
 @router.get("/{report_id}")

@@ -12,12 +12,13 @@ from app.core.config import Settings
 from app.core.errors import NotFound, no_such
 from app.core.ids import LARGEST, Exact
 from app.database.connection import shared_ms
-from app.reports.build import carrier_report, clock_check, consolidated, scope, unique_reach
-from app.reports.build.fraud_signals import FraudSignal, doubts
-from app.reports.build.unique_reach import UniqueReach
-from app.reports.export.formats import MEDIA_TYPES, Format, OfRun, Report, file_name, render
+from app.reports.counting import carrier_report, clock_check, consolidated, scope, unique_reach
+from app.reports.counting.fraud_signals import FraudSignal, doubts
+from app.reports.counting.unique_reach import UniqueReach
+from app.reports.export.formats import MEDIA_TYPES, Format, Report, file_name, render
 from app.reports.figures.figures import CarrierReport
 from app.reports.forms import letterhead
+from app.reports.forms.carrier_tables import OfRun
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.release import freeze
 from app.security import Caller, tenant_scope

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.telemetry import TelemetryConfig
 
-from app.accounts import admin_routes, keys, session_routes
+from app.accounts import admin_routes, keys, people, session_routes
 from app.api import api_docs, health, problems, security_headers
 from app.api.client_address import peer_of
 from app.api.dependencies import Routes
@@ -17,19 +17,22 @@ from app.api.event_streams import Hub
 from app.api.middleware import BodyLimit, Hosts, RequestContext, Tags
 from app.api.openapi import describe
 from app.api.rate_limit import Limits, Rates
+from app.batches import operations as batch_operations
 from app.batches import routes as batches
+from app.campaigns import operations as campaign_operations
 from app.campaigns import routes as campaigns
-from app.campaigns import run_routes
-from app.campaigns import run_routes as runs
+from app.campaigns import run_routes, runs
 from app.core.config import Settings
 from app.database.connection import Database
+from app.directives import notices, status
 from app.directives import routes as deadline
-from app.dispatch import links
+from app.dispatch import decisions, links
 from app.dispatch import routes as dispatch
 from app.inbound import routes as inbound
 from app.ledger.ledger import ledger_for
 from app.observability.metrics import Metrics
 from app.operations import routes as operation_routes
+from app.privacy import operations as privacy_operations
 from app.privacy import routes as privacy
 from app.receipts import result_file_routes as receipt_files
 from app.receipts import routes as receipts
@@ -40,6 +43,9 @@ from app.reports import routes as reports
 from app.reports.intake import external_activity_routes as outreach
 from app.reports.intake import routes as intake
 from app.security.authorization import cookie_name
+from app.sender_names import checks, refusals, register
+from app.signed_orders import keys as signing_keys
+from app.signed_orders import orders, received, results
 from app.text_verification import routes as genuine
 from app.text_verification.sent_texts import VerificationService
 from app.web import routers
@@ -51,26 +57,32 @@ ROUTERS: list[Routes] = [
     problems.router,
     api_docs.router,
     admin_routes.audit_router,
+    operation_routes.routes(batch_operations),
     batches.router,
+    operation_routes.routes(campaign_operations),
     campaigns.router,
-    runs.router,
-    runs.events,
+    operation_routes.routes(runs),
+    run_routes.router,
+    run_routes.events,
     dispatch.router,
-    operation_routes.routes(links.TAG),
+    operation_routes.routes(decisions, links),
     reports.router,
     frozen.router,
     frozen.public,
     intake.router,
     outreach.router,
     deadline.router,
+    operation_routes.routes(status, notices),
     deadline.kit_router,
+    operation_routes.routes(privacy_operations),
     privacy.router,
     genuine.router,
     receipt_files.router,
     inbound.router,
     session_routes.router,
-    admin_routes.router,
-    operation_routes.routes(keys.TAG),
+    operation_routes.routes(people, keys),
+    operation_routes.routes(refusals, register, checks),
+    operation_routes.routes(signing_keys, orders, results, received),
     *routers.ROUTERS,
 ]
 

@@ -296,7 +296,7 @@ class SocketListener:
 
     def _pause(self, error: OSError) -> None:
         """Out of descriptors or memory: close one connection, and accept again a little later."""
-        self._callers.say("connections can't be taken", why=error.strerror, open=len(self._callers.held))
+        self._callers.say("connections cannot be accepted", why=error.strerror, open=len(self._callers.held))
         self._callers.cut_longest()
         self._loop.remove_reader(self._socket)
         self._loop.call_later(_SHORT_PAUSE_S, self._listen)

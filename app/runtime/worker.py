@@ -40,7 +40,7 @@ from app.privacy.eraser import Eraser
 from app.receipts.failure_list import Reconciliation
 from app.receipts.poll import Poll, askers
 from app.receipts.receipt_writer import Inbox, match_quarantined
-from app.reports.build.snapshot_taking import SNAPSHOT, SnapshotPlan, take_due
+from app.reports.counting.snapshot_taking import SNAPSHOT, SnapshotPlan, take_due
 from app.runtime.clock_steps import ClockSteps
 from app.runtime.job_loop import JobKind, JobLoop
 from app.security import audit
@@ -84,7 +84,6 @@ Work = Callable[[], Coroutine[Any, Any, None]]
 
 _FOLD_EVERY_S = 5.0
 _MINUTE_S = 60.0
-_RETENTION_EVERY_S = 300.0
 _WITHOUT = (
     "The database did not come back within {seconds} s of the order to stop. The answers to {messages} "
     "messages are not recorded: these messages will be unknown. {receipts} receipts were not taken: their "
@@ -143,7 +142,7 @@ class Worker:
             "zones": JobKind(lambda _: self._note_zones(), _MINUTE_S),
             "answers": JobKind(lambda _: self._forget_answers(), _MINUTE_S),
             FOLLOW_UP: JobKind(lambda job: asyncio.to_thread(follow_up_job.make, db, job)),
-            certificates.JOB: JobKind(lambda job: eraser.erase(job, self._stopping), _RETENTION_EVERY_S),
+            certificates.JOB: JobKind(lambda job: eraser.erase(job, self._stopping), 300.0),
         }
         if s.mail or s.endpoints:
             kinds["reminders"] = JobKind(lambda _: self._notifications.plan(), _MINUTE_S)
@@ -327,6 +326,10 @@ def facts(name: str, link: LinkSettings, carrier: Carrier) -> link_store.LinkRec
         limits.one_receipt,
         account(link),
         content_hash(link),
+        link.receipt_level_source,
+        link.receipt_level_on,
+        link.sender_in_text,
+        link.needs_template_code,
     )
 
 

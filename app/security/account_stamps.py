@@ -51,7 +51,7 @@ def admits(connection: Connection, table: Table, row: Row[Any]) -> bool:
     """Return whether the row may sign in; logs an error if it was altered or restored."""
     genuine = holds(connection, table, row) and not _is_over(connection, table, row)
     if not genuine:
-        log.error("a row was changed behind Loa's back", table=table.name, id=row.id)
+        log.error("a row was changed outside Loa", table=table.name, id=row.id)
     return genuine
 
 

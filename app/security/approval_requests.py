@@ -31,6 +31,7 @@ log = get_logger(__name__)
 class RequestKind(StrEnum):
     BUDGET = "budget"
     REJECTED = "rejected"
+    SIGNING_KEY = "signing_key"
 
 
 class RequestState(StrEnum):

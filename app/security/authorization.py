@@ -14,11 +14,11 @@ from sqlalchemy import Connection
 from starlette.types import Scope
 
 from app.core.config import Settings
-from app.core.errors import DatabaseUnavailable, Forbidden, Unauthorised
+from app.core.errors import DatabaseUnavailable, Unauthorised
 from app.database.connection import Database
-from app.security import keys, sessions, totp
+from app.security import keys, roles, sessions, totp
 from app.security.principal import Caller
-from app.security.roles import OPEN, PAGE, PAGE_DOES, may
+from app.security.roles import OPEN, PAGE, PAGE_DOES
 from app.security.sessions import Lifetime
 from app.security.tenant_scope import require_named
 
@@ -27,7 +27,8 @@ CSRF_FIELD = "csrf"
 OWED = "loa_csrf_owed"  # key in a request's scope: the session whose token the upload must still repeat
 # Forms with a file. app/api/uploads.py checks their token before it reads the file.
 _STREAMED = frozenset(
-    f"{PAGE_DOES}{name}" for name in ("upload_batch", "upload_receipt_file", "keep_signed_paper")
+    f"{PAGE_DOES}{name}"
+    for name in ("upload_batch", "upload_receipt_file", "keep_signed_paper", "set_sender_name_paper")
 )
 # A screen on a wall has no session that could end at night: a key in this cookie opens these pages alone.
 WALL = "loa_wall"
@@ -148,8 +149,7 @@ def _admit(connection: Connection, asked: AccessRequest, scope: Scope) -> tuple[
     """
     caller, due = _identify(connection, asked)
     scope["caller"], scope["admitted"] = caller.name, caller
-    if not may(caller.role, asked.operation):
-        raise Forbidden("The role {role} cannot do this. Ask someone whose role can.", role=caller.role)
+    roles.require(caller.role, asked.operation)
     totp.require(caller, asked.operation.removeprefix(PAGE_DOES), asked.factor_roles)
     require_named(connection, caller, asked.numbers)
     return caller, due

@@ -50,7 +50,7 @@ def log_in(db: Database, login: Login, address: str, lifetime: Lifetime, vault: 
         raise Unauthorised(_WRONG)
     if row is not None and is_outdated(row.password_hash):
         db.write(users.renew_hash, login.name, row.password_hash, hash_again(login.password))
-    log.info("somebody has signed in", person=login.name, address=address)
+    log.info("a user signed in", person=login.name, address=address)
     return token
 
 

@@ -28,7 +28,7 @@ _KNOWN = "known"
 class TooManyAttempts(AppError):
     """Too many failed sign-ins for this name or from this address.
 
-    Wait for `Retry-After` seconds; trying meanwhile makes it no longer.
+    Wait for `Retry-After` seconds. Trying in the meantime does not extend the wait.
     """
 
     status, slug, title = 429, "too-many-attempts", "Too many failed attempts"

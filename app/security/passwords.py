@@ -10,6 +10,7 @@ from functools import cache
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from app.core import areas
 from app.core.errors import Invalid
 from carriers.text import unaccent
 
@@ -23,7 +24,6 @@ _LOCAL = (
         "vietnam",
         "hanoi",
         "saigon",
-        "sonla",
         "tphcm",
         "nguyen",
         "concobebe",
@@ -73,7 +73,7 @@ def _guesses(password: str, name: str) -> int:
     """Estimate the guesses needed, by 30,000 leaked passwords, words, keyboard patterns, dates, variants."""
     from zxcvbn import zxcvbn  # its lists take 13 MB, needed only for new passwords
 
-    return int(zxcvbn(password[:_JUDGED], user_inputs=[name, *_LOCAL])["guesses"])
+    return int(zxcvbn(password[:_JUDGED], user_inputs=[name, areas.place_name(), *_LOCAL])["guesses"])
 
 
 def is_outdated(stored: str) -> bool:

@@ -20,8 +20,9 @@ _MARK = "sealed:"
 
 
 class KeyMissing(DatabaseUnavailable):
-    """The secret of the second factor was sealed with a key that this process does not have: `secret_key` is
-    missing or another one. A recovery code lets in meanwhile.
+    """The second factor's secret was encrypted with a key that this process does not have.
+
+    `secret_key` is missing or different. Recovery codes still work.
     """
 
     slug, title = "secret-key-missing", "The key of sealed secrets is missing"

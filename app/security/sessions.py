@@ -24,8 +24,9 @@ _OVER = "Your session has expired. Sign in again."
 
 
 class CsrfRefused(Forbidden):
-    """A change that a session's cookie asks for needs the session's `csrf_token` (of the sign-in, or of `GET
-    /v1/me`) as `X-CSRF-Token`. Keys need none.
+    """A change made with a session cookie needs the session's CSRF token.
+
+    Send the `csrf_token` of the sign-in (or of `GET /v1/me`) as `X-CSRF-Token`. API keys need none.
     """
 
     slug, title = "csrf", "The X-CSRF-Token is missing or wrong"

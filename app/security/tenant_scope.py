@@ -23,6 +23,7 @@ from app.database.models import (
     people,
     receipt_files,
     runs,
+    sender_names,
 )
 from app.security.principal import Caller
 
@@ -36,6 +37,7 @@ RULES: Mapping[str, tuple[str, Table]] = {
     "link_id": ("link", links),
     "report_id": ("report", frozen_reports),
     "file_id": ("receipt file", receipt_files),
+    "sender_name_id": ("sender name", sender_names),
 }
 
 
@@ -50,11 +52,15 @@ def own_directives(carrier: str) -> ColumnElement[bool]:
 
 
 def own_attachments(carrier: str) -> ColumnElement[bool]:
-    """Match scans that an account of this carrier uploaded, which it may read and cite as evidence."""
+    """Match scans that an account of this carrier uploaded, or that are papers of its sender names.
+
+    It may read them and cite them as evidence.
+    """
     handed_in_by = attachments.c.created_by
     keys = select(api_keys.c.name).where(api_keys.c.carrier == carrier)
     persons = select(people.c.name).where(people.c.carrier == carrier)
-    return or_(handed_in_by.in_(keys), handed_in_by.in_(persons))
+    papers = select(sender_names.c.attachment_id).where(sender_names.c.carrier == carrier)
+    return or_(handed_in_by.in_(keys), handed_in_by.in_(persons), attachments.c.id.in_(papers))
 
 
 def require_named(connection: Connection, caller: Caller, said: Mapping[str, str]) -> None:

@@ -28,9 +28,10 @@ _ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"  # without look-alikes
 
 
 class FactorWanted(Forbidden):
-    """Your role works with a second factor only, and you have none yet: the page `/second-factor`, or `POST
-    /v1/me/totp`, then `/v1/me/totp/confirm`. Until then you may do that, take another password, and sign
-    out.
+    """Your role requires a second factor, and you have none yet.
+
+    Set it up on the page `/second-factor`, or with `POST /v1/me/totp` and `/v1/me/totp/confirm`. Until then
+    you can only do that, change your password and sign out.
     """
 
     slug, title = "second-factor-wanted", "A second factor is wanted"

@@ -41,13 +41,26 @@ class WordChange(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """Some words of the pasted text; or `…` where words of the original are missing in it.
+    """Some words of a text. Of a pasted one `…` stands for words of the original that are missing in it.
 
     Which words these are is never shown: a stranger who types a few would learn the rest.
     """
 
     change: WordChange
     text: str
+
+
+def word_by_word(before: str, now: str) -> Iterator[TextPart]:
+    """Yield the words of two texts in order: those that are the same, missing now, and added now."""
+    old, new = before.split(), now.split()
+    for kind, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
+        if kind == "equal":
+            yield TextPart(WordChange.SAME, " ".join(new[j1:j2]))
+            continue
+        if i1 < i2:
+            yield TextPart(WordChange.MISSING, " ".join(old[i1:i2]))
+        if j1 < j2:
+            yield TextPart(WordChange.ADDED, " ".join(new[j1:j2]))
 
 
 Ends = tuple[bool, bool]  # whether words are missing before, and behind

@@ -29,7 +29,7 @@ class Pasted(BaseModel):
     """A text as it was received: copied as a whole, with or without diacritics."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"text": "Cong an tinh canh bao: ke gian gia danh"}]}
+        extra="forbid", json_schema_extra={"examples": [{"text": "CA SON LA canh bao: ke gian gia danh"}]}
     )
 
     text: str = Field(min_length=1, max_length=LONGEST)

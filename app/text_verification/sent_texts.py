@@ -11,8 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Subquery, case, exists, func, literal_column, or_, select
 
-from app.api.rate_limit import Buckets, TooOften, subscriber
+from app.api.rate_limit import Buckets, subscriber
 from app.core import clock
+from app.core.errors import TooOften
 from app.core.states import SENT, ChunkState, NotSent
 from app.database.connection import Database
 from app.database.models import audiences, campaigns, chunks, runs, tallies

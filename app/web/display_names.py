@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +11,7 @@ from app.core import areas, clock
 from app.core.config import Settings
 from app.core.states import BatchState, CampaignState, LinkState, RunState
 from app.reports.figures.carrier_statement import FigureSource
-from app.reports.figures.figures import FIGURES
+from app.reports.figures.figures import FIGURES, MAIN, OUTCOMES
 from app.reports.figures.labels import network
 from app.reports.forms import letterhead
 from app.security.roles import Role
@@ -36,6 +36,15 @@ __all__ = [
 def figure(key: str) -> Said:
     """Return what a page calls the figure of this key."""
     return Said(FIGURES[key].english)
+
+
+# The parts of a bar, those sent first, with their words.
+BAR = {key: Said(FIGURES[key].bar) for key in (*OUTCOMES, "waiting")}
+
+
+def main_figures(speaker: Callable[[Said], str]) -> list[str]:
+    """Return the heads of the main figures, as the page says them."""
+    return [speaker(figure(key)) for key in MAIN]
 
 
 # By value: equal values share one label.

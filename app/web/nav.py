@@ -54,7 +54,9 @@ GROUPS = (
         say("Carriers"),
         (
             NavEntry("page_links", "/links", say("Links")),
+            NavEntry("page_sender_names", "/sender-names", say("Sender names")),
             NavEntry("page_receipts", "/receipts", say("Receipts")),
+            NavEntry("page_signing_keys", "/signing-keys", say("Signing keys")),
         ),
     ),
     NavGroup(

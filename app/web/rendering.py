@@ -283,7 +283,8 @@ def refused(error: AppError, fields: FormData, *secret: str) -> FormState:
 
 def above(error: AppError) -> FormState:
     """Return an empty form with an error that belongs to none of its fields above it."""
-    return FormState(sentences=[error.detail], slug=error.slug, status=error.status)
+    sentences = list(dict.fromkeys(sentence for _, sentence in error.faults)) or [error.detail]
+    return FormState(sentences=sentences, slug=error.slug, status=error.status)
 
 
 # Responses

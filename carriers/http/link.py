@@ -448,7 +448,7 @@ class HttpCarrier(ABC):
     async def _surplus(self, kept: KeptConnection, within_s: float) -> Unknown | None:
         if not await kept.brings_more(min(self._times.patience_s, within_s)):
             return None
-        self.log.error("an answer came that nobody had asked for", link=self.name)
+        self.log.error("an answer arrived without a request", link=self.name)
         return Unknown(SURPLUS)
 
     def _halt_if_refused(self, results: Sequence[SubmitResult]) -> None:

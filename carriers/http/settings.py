@@ -96,7 +96,7 @@ def tls_context(link: LinkOptions, settings: HttpSettings) -> ssl.SSLContext:
             context.load_cert_chain(settings.client_cert, settings.client_key or None, password="")
     except OSError:
         raise LinkError(
-            f"Link {link.name}: a certificate or its key can't be read; they must be PEM, without a password."
+            f"Link {link.name}: a certificate or its key cannot be read. Both must be PEM without a password."
         ) from None
     return context
 

@@ -175,11 +175,13 @@ class MobifoneCarrier(HttpCarrier):
         outcome = await self._session.sid()
         if isinstance(outcome, str):
             return [
-                CheckFinding(True, "MobiFone takes our login and gives a session."),
-                CheckFinding(True, "Sender ID, templates and balance can't be asked: send a test message."),
+                CheckFinding(True, "MobiFone accepts the login and opens a session."),
+                CheckFinding(
+                    True, "Sender ID, templates and balance cannot be queried. Send a test message."
+                ),
             ]
         reason = outcome.reason if isinstance(outcome, Halted) else "Try again in a moment."
-        return [CheckFinding(False, f"MobiFone gives no session: {outcome.code}. {reason}")]
+        return [CheckFinding(False, f"MobiFone opens no session: {outcome.code}. {reason}")]
 
 
 def _is_plain(text: str) -> bool:

@@ -9,9 +9,16 @@ from dataclasses import dataclass, field, fields
 from heapq import heappop, heappush
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from carriers.text import template
+
 T = TypeVar("T")
 MASK = 2**64 - 1
 TICK_S = 0.005
+
+
+def fits(content: str, text: str) -> bool:
+    """Return whether the text fits the template that is registered, or any text is taken ("")."""
+    return not content or template.parse("", content).parameters(text) is not None
 
 
 def flag(default: T, text: str) -> T:

@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element
 
 from carriers.options import VIETNAM
 from carriers.simulators.process import run
-from carriers.simulators.randomness import flag, one_of, unit
+from carriers.simulators.randomness import fits, flag, one_of, unit
 from carriers.simulators.web import (
     NOT_FOUND,
     SimulatedReply,
@@ -59,6 +59,8 @@ class ViettelBehaviour(WebBehaviour):
     seen_ip: str = flag("127.0.0.1", "the caller's address, as getIp shows it")
     balance: int = flag(1_000_000_000, "what checkBalance says at the start; each segment takes 1")
     senders: str = flag("", "sender IDs of each network, as VT=CONGAN|CA SONLA,VN=CONGAN ('': any, in all)")
+    registered: str = flag("", "the only text taken, as CONGAN: {D,160} ('': any)")
+    blacklist: str = flag("", "a word that no text may have")
     ported: str = flag("", "endings of numbers with the network that serves them, as 07=VN,13=MB")
     duplicate_min: float = flag(5.0, "minutes in which the same text to the same number is a duplicate")
     too_fast: str = flag("", "words of a throttled submit ('': HTTP 429; the real ones are not evidenced)")
@@ -271,6 +273,9 @@ class Viettel(WebSimulator):
         yield not mt.content, "Check Content: NULL_OR_BLANK"
         limit = f"MAXLENGTH_LIMIT_{MAX_BYTES}_BYTE (YOUR_CONTENT: {length} BYTE)"
         yield length > MAX_BYTES, f"Check Content: {limit}"
+        forbidden = bool(behaviour.blacklist) and behaviour.blacklist in mt.content
+        yield forbidden, "Check Content: MSG_ERROR_CONTAIN_BLACKLIST"
+        yield not fits(behaviour.registered, mt.content), "Check template: CONTENT_NOT_MATCH_TEMPLATE"
         yield self._left() < segments(mt.content), "BALANCE_NOT_ENOUGH"  # the real words are not evidenced
 
     def _telco(self, phone: str) -> str:

@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element
 
 from carriers.options import VIETNAM
 from carriers.simulators.process import run
-from carriers.simulators.randomness import flag
+from carriers.simulators.randomness import fits, flag
 from carriers.simulators.web import (
     NOT_FOUND,
     SimulatedReply,
@@ -59,6 +59,10 @@ class VnptBehaviour(WebBehaviour):
     traffic: str = flag("", "the CONTRACTTYPEID of the template: 1 CSKH, 2 QC ('': any)")
     label: str = flag("CONGAN", "the sender ID of the label")
     template: str = flag("{D,1000}", "the template's content; {D,n} or {P1} are its parameters")
+    registered: str = flag("", "the only text taken, as CONGAN: {D,160} ('': any): code 7")
+    inactive: bool = flag(False, "the label is not active: code 14")
+    expired: bool = flag(False, "the registration of the label has run out: code 29")
+    keyword: str = flag("", "a word that no text may have: code 30")
     ported: str = flag("", "endings of numbers with the network that serves them, as 07=3,13=2: code 25")
     quota: int = flag(0, "segments until the package is used up (0: no end): code 22")
     blocked_hours: str = flag("-800 1130-1300 1830-2000 2100-", "when QC is refused: code 8")
@@ -225,6 +229,10 @@ class Vnpt(WebSimulator):
         longest = [int(found or 1000) for found in SLOT.findall(own.template)]
         wanted = [str(number) for number in range(1, max(1, len(longest)) + 1)]
         yield list(params) != wanted, "7", "template khong hop le"
+        yield not fits(own.registered, text), "7", "template khong hop le"
+        yield own.inactive, "14", "label khong hop le"
+        yield own.expired, "29", "brandname het han"
+        yield bool(own.keyword) and own.keyword in text, "30", "noi dung co tu khoa bi cam"
         too_long = any(len(value) > most for value, most in zip(params.values(), longest, strict=False))
         yield too_long, "28", "do dai tham so khong hop le"
         unknown = request["CONTRACTTYPEID"] not in set(own.traffic or "12")

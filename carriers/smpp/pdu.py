@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from carriers.contract import Encoding, OutboundSms, Reason, ReceiptLevel, Rejected
-from carriers.smpp.settings import SmppSettings
+from carriers.smpp.settings import TEMPLATE_CODE, SmppSettings, tlv_value
 from carriers.text import Segments, gsm7, split, ucs2
 
 HEADER = struct.Struct(">IIII")  # command_length, command_id, command_status, sequence_number
@@ -269,6 +269,7 @@ class EncodedText:
     envelope: Envelope
     data_coding: int
     contents: tuple[bytes, ...]
+    tlvs: bytes = b""  # the link's own optional parameters, on every part
 
     def templates(self, long_text: str, reference: int) -> tuple[Template, ...]:
         """Return one template for each PDU; `reference` identifies the parts of a long text."""
@@ -295,7 +296,7 @@ class EncodedText:
         return self._template(octets, esm_class, tlvs)
 
     def _template(self, octets: bytes, esm_class: int = 0, tlvs: bytes = b"") -> Template:
-        content = Content(octets, self.data_coding, esm_class, tlvs)
+        content = Content(octets, self.data_coding, esm_class, tlvs + self.tlvs)
         return short_message_template(self.envelope, content)
 
 
@@ -314,7 +315,10 @@ def encode_text(settings: SmppSettings, sms: OutboundSms) -> EncodedText | Rejec
     except ValueError:
         return Rejected("text: a character that the link lacks", Reason.WRONG_REQUEST)
     coding = UCS2_DATA_CODING if split_text.encoding is Encoding.UCS2 else settings.gsm_data_coding
-    return EncodedText(_envelope(settings, sms), coding, contents)
+    if TEMPLATE_CODE in settings.tlvs.values() and not sms.template_code:
+        return Rejected("text: no registered template with a code", Reason.WRONG_REQUEST)
+    own = b"".join(tlv(tag, tlv_value(said, sms.template_code)) for tag, said in settings.tlvs.items())
+    return EncodedText(_envelope(settings, sms), coding, contents, own)
 
 
 class TextEncoder:
@@ -329,7 +333,7 @@ class TextEncoder:
 
     def templates(self, sms: OutboundSms) -> Sequence[Template] | Rejected:
         """Return one template for each PDU of the message, or why this link can't carry it."""
-        encoded, single = self._encoded(sms.text, sms.sender, sms.validity_s)
+        encoded, single = self._encoded(sms.text, sms.sender, sms.validity_s, sms.template_code)
         if single is not None:
             return single
         if isinstance(encoded, Rejected):
@@ -337,10 +341,11 @@ class TextEncoder:
         return self._templates(encoded, next(self._references) % self._reference_limit)
 
     def _encode(
-        self, text: str, sender: str, validity_s: int | None
+        self, text: str, sender: str, validity_s: int | None, template_code: str
     ) -> tuple[EncodedText | Rejected, tuple[Template, ...] | None]:
         """Return the text, and its template where it has only one."""
-        encoded = encode_text(self._settings, OutboundSms("", text, sender, validity_s))
+        sms = OutboundSms("", text, sender, validity_s, template_code=template_code)
+        encoded = encode_text(self._settings, sms)
         if isinstance(encoded, Rejected) or len(encoded.contents) > 1:
             return encoded, None
         return encoded, self._make_templates(encoded, 0)

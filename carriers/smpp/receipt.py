@@ -71,6 +71,7 @@ MAP_ERRORS = {
     "35": Reason.SYSTEM,  # dataMissing
     "36": Reason.SYSTEM,  # unexpectedDataValue
 }
+VENDOR_TAGS = range(0x1400, 0x4000)  # SMPP v3.4, 5.3.2: reserved for vendors
 GSM_NETWORK = 3  # first octet of network_error_code: the next two are a MAP error
 
 _KEY = r"(?:id|sub|dlvrd|submit ?date|done ?date|stat|err|text):"
@@ -363,9 +364,10 @@ _name_of = lru_cache(maxsize=256)(_printable_name)
 
 
 def _raw(text: str, tlvs: Mapping[int, bytes]) -> str:
-    if text:
-        return text[:RAW_LIMIT]
-    return " ".join(f"{tag:04x}={value[:40].hex()}" for tag, value in tlvs.items())[:RAW_LIMIT]
+    """Return the text with the carrier's own parameters, or all parameters where there is no text."""
+    kept = {tag: value for tag, value in tlvs.items() if not text or tag in VENDOR_TAGS}
+    said = " ".join(f"{tag:04x}={value[:40].hex()}" for tag, value in kept.items())
+    return f"{text} {said}".strip()[:RAW_LIMIT] if kept else text[:RAW_LIMIT]
 
 
 # ---- A wrong id_mode, seen by ids of receipts that would match ids of answers if read in another base

@@ -163,7 +163,7 @@ async def check_bind(own: SmppSettings, reconnector: Reconnector, why: str | Non
         return CheckFinding(True, f"{where} is up, and enquire_link is answered.")
     if session is not None and session.end.done():
         why = session.end.result().why
-    why = why or "nothing was heard of it"
+    why = why or "no data was received from it"
     return CheckFinding(False, f"{where} is not up: {why}.")
 
 
@@ -175,6 +175,6 @@ def tls_context(link: LinkOptions, settings: SmppSettings) -> ssl.SSLContext | N
         return ssl.create_default_context(cafile=None if settings.tls is True else str(settings.tls))
     except OSError as error:
         raise LinkError(
-            f"Link {link.name}: tls names a CA file that can't be used ({cause_of(error)}); "
-            "it must be a readable file with certificates in PEM."
+            f"Link {link.name}: tls names a CA file that cannot be used ({cause_of(error)}); "
+            "It must be a readable file with certificates in PEM."
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timezone
@@ -23,6 +24,8 @@ from carriers.options import (
     whole,
 )
 
+# message_payload, sar_msg_ref_num, sar_total_segments and sar_segment_seqnum.
+OWN_TAGS = (0x0424, 0x020C, 0x020E, 0x020F)
 AUTO = (
     "can't be 'auto': an id of digits only reads as decimal and as hexadecimal, so a guess would hang some "
     "receipts on the wrong message; ask the carrier, and name one of: same, hex_dec, dec_hex"
@@ -34,6 +37,42 @@ def id_mode(value: object) -> str:
     if value == "auto":
         raise ValueError(AUTO)
     return str(one_of("same", "hex_dec", "dec_hex")(value))
+
+
+TEMPLATE_CODE = "field:template_code"
+_TAG = re.compile("(?:0x)?([0-9a-fA-F]{4})")
+
+
+def tlvs(value: object) -> Mapping[int, str]:
+    """Read optional parameters by tag, such as {"0x1401" = "text:PA05"}, for each submit_sm.
+
+    A value is text:... (ASCII), hex:... (octets) or field:template_code (the template that the text fits).
+    """
+    if not isinstance(value, Mapping):
+        raise ValueError('must be a table of tags, such as { "0x1401" = "text:PA05" }')
+    found: dict[int, str] = {}
+    for name, said in value.items():
+        tag = _TAG.fullmatch(str(name))
+        if tag is None or int(tag[1], 16) in OWN_TAGS:
+            raise ValueError(f"{name}: a tag has four hexadecimal digits and is none that Loa sends itself")
+        try:
+            octets = tlv_value(str(said), "0")
+        except ValueError:
+            raise ValueError(f"{name}: must be text:..., hex:... or {TEMPLATE_CODE}") from None
+        if not 1 <= len(octets) <= 254:
+            raise ValueError(f"{name}: must be 1 to 254 octets")
+        found[int(tag[1], 16)] = str(said)
+    return found
+
+
+def tlv_value(said: str, template_code: str) -> bytes:
+    """Return the octets of an optional parameter; ValueError for none of the three forms."""
+    if said == TEMPLATE_CODE:
+        return template_code.encode("ascii")
+    form, _, rest = said.partition(":")
+    if form not in ("text", "hex"):
+        raise ValueError(said)
+    return rest.encode("ascii") if form == "text" else bytes.fromhex(rest)
 
 
 def tls(value: object) -> bool | str:
@@ -92,6 +131,8 @@ class SmppSettings:
     receipt_level: ReceiptLevel = field(default=ReceiptLevel.OPERATOR, metadata=by(level))
     receipt_zone: timezone = field(default=VIETNAM, metadata=by(utc_offset))
     id_mode: str = field(default="same", metadata=by(id_mode))
+    # Optional parameters that the carrier demands on each submit_sm, by tag.
+    tlvs: Mapping[int, str] = field(default_factory=dict, metadata=by(tlvs, content=True))
     reasons: Mapping[str, Reason] = field(default_factory=dict, metadata=by(reasons))
 
 

@@ -112,7 +112,7 @@ def _cost(character: str, plain: str, gsm7_after: bool) -> str:
     extra = units(character, encoding) - units(plain, encoding)
     added = f"adds {extra} unit{'s' if extra > 1 else ''}"
     if all(septets(c) for c in character):
-        return added if extra > 0 else "costs nothing, but telephones show it in different ways"
+        return added if extra > 0 else "costs nothing, but phones show it in different ways"
     if extra > 0:
         return f"{added}, and turns the unaccented form into UCS-2"
     return "costs nothing beside accented letters, but turns the unaccented form into UCS-2"

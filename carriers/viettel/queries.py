@@ -199,7 +199,9 @@ class ViettelQueries:
             return CheckFinding(False, "wsGetCpCode was answered without a CP code.")
         code = child_text(said, "cpCode")
         names = ", ".join(self._book.quoted(each.text or "") for each in children(said, "alias"))
-        what = f"CP code {self._book.quoted(code) or 'none'} for our tax code, sender IDs: {names or 'none'}."
+        what = (
+            f"CP code {self._book.quoted(code) or 'none'} for this tax code, sender IDs: {names or 'none'}."
+        )
         return CheckFinding(code == self._own.cp_code and bool(names), f"wsGetCpCode has {what}")
 
     async def _ask(self, operation: str, *pairs: tuple[str, str], tries: int = 0) -> Element:
@@ -212,7 +214,7 @@ class ViettelQueries:
         try:
             inside = arguments(pairs)
         except XmlError as error:
-            raise ReadError(f"{operation} can't be asked: {error}") from None
+            raise ReadError(f"{operation} cannot be queried: {error}") from None
         return await retrying(self._ask_once, operation, inside)
 
     async def _ask_once(self, operation: str, inside: Markup) -> Element:

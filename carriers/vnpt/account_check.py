@@ -8,10 +8,10 @@ from typing import Protocol
 
 from carriers.contract import CheckFinding, ReadError
 from carriers.http import quoted
+from carriers.text.template import Template, parse
 from carriers.vnpt import codec
 from carriers.vnpt.codes import plain_code
 from carriers.vnpt.settings import VnptSettings
-from carriers.vnpt.template import Template, parse
 
 _ACCOUNT_REFUSED = "1"
 _DAYS = ("%d/%m/%Y", "%d-%m-%Y", "%Y-%m-%d")
@@ -86,7 +86,7 @@ class AccountCheck:
         start, end = _day(_text(row, "STARTVALIDDATE")), _day(_text(row, "ENDVALIDDATED"))  # spelled so (V2)
         if end is None:
             return CheckFinding(
-                False, f"{named} has an end that can't be read: {_text(row, 'ENDVALIDDATED')!r}."
+                False, f"{named} has an unreadable end date: {_text(row, 'ENDVALIDDATED')!r}."
             )
         if start is not None and self._today < start:
             return CheckFinding(False, f"{named} begins on {start:%d-%m-%Y} only.")
@@ -170,5 +170,5 @@ def _balance_finding(package: str, balance: str) -> CheckFinding:
     digits = balance.replace(".", "").replace(",", "")
     named = f"Package {package}" if package else "The package"
     if not digits.isdecimal():
-        return CheckFinding(False, f"{named} has a balance that can't be read: {balance!r}.")
+        return CheckFinding(False, f"{named} has an unreadable balance: {balance!r}.")
     return CheckFinding(int(digits) > 0, f"{named} has {int(digits)} left.")

@@ -28,12 +28,12 @@ from carriers.http import Failure, HttpAnswer, HttpCarrier
 from carriers.options import VIETNAM, Adapter
 from carriers.phrases import Phrase
 from carriers.text import nfc
+from carriers.text.template import fit
 from carriers.vnpt import codec
 from carriers.vnpt.account_check import AccountCheck
 from carriers.vnpt.codes import OWN_NETWORK, Wait, network_in, plain_code, range_holder, row_of
 from carriers.vnpt.settings import VnptSettings, read
 from carriers.vnpt.status_queries import StatusQueries
-from carriers.vnpt.template import fit
 
 NOT_SENT = Deferred("not sent after a lost answer", retry_after_s=1.0)
 

@@ -82,7 +82,7 @@ TABLE: Sequence[ReplyCode] = (
     ReplyCode("10", _halt("10", "VNPT does not know the portal user. Correct portal_user."), "V1* V2 V4 V5"),
     ReplyCode("11", Rejected("11", Reason.FILTERED), "V1* V2 V4 V5"),
     ReplyCode("12", Wait.POLICY, "V2 V4 V5"),
-    ReplyCode("13", _halt("13", "The contract is wrong or not in force. Check contract_id."), "V1* V2 V4 V5"),
+    ReplyCode("13", _halt("13", "The contract is wrong or not valid. Check contract_id."), "V1* V2 V4 V5"),
     ReplyCode("14", _halt("14", "The label is wrong or not active. Check label_id."), "V1* V2 V4 V5"),
     ReplyCode("15", _halt("15", "The agent is wrong or not active. Check agent_id."), "V1* V2 V4 V5"),
     ReplyCode("16", Deferred("16", 1.0, throttled=True), "V2 V5"),

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from carriers.contract import LinkError, LinkOptions, ReceiptLevel
 from carriers.http import HttpSettings
 from carriers.options import by, one_of, read_options, seconds, string, whole
+from carriers.text.template import Template, parse
 from carriers.vnpt.codec import ATTRIBUTE, ELEMENT, JSON, XML
 from carriers.vnpt.hours import BLOCKED, Blocked, read_blocked
-from carriers.vnpt.template import Template, parse
 
 CSKH, QC = "cskh", "qc"  # customer care, advertising: CONTRACTTYPEID 1 and 2
 STATUS_OPERATIONS = ("get_sms_status_api", "get_sms_status", "get_sms_status_web")
@@ -92,7 +92,8 @@ def read(link: LinkOptions) -> VnptSettings:
     settings = read_options(link, VnptSettings, "a VNPT link")
     if settings.traffic == CSKH and settings.receipt_level is ReceiptLevel.HANDSET:
         raise LinkError(
-            f"Link {link.name}: receipt_level can't be handset: traffic cskh is followed up to the operator."
+            f"Link {link.name}: receipt_level cannot be handset, because traffic cskh is tracked "
+            "only up to the operator."
         )
     if settings.status_request == OF_REQUEST and settings.per_submit != 1:
         raise LinkError(

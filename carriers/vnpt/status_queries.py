@@ -96,14 +96,14 @@ class StatusQueries:
 def _unread(operation: str, why: Failure) -> ReadError:
     match why:
         case Halted(code, reason):
-            return ReadError(f"VNPT can't be asked for {operation} ({code}): {reason}")
+            return ReadError(f"VNPT cannot be queried for {operation} ({code}): {reason}")
         case Unknown(reason):
             return _Lost(f"VNPT gave no answer to {operation}: {reason}.")
         case Rejected(code):
-            return ReadError(f"VNPT can't be asked for {operation}: {code}.")
+            return ReadError(f"VNPT cannot be queried for {operation}: {code}.")
         case Deferred(code):
             kind = ReadError if why is CLOSED else _Lost
-            return kind(f"VNPT can't be asked for {operation} now: {code}.")
+            return kind(f"VNPT cannot be queried for {operation} now: {code}.")
 
 
 def _questions(own: VnptSettings, question: Question) -> Iterator[dict[str, str]]:

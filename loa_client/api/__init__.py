@@ -15,6 +15,8 @@ from loa_client.api.publication import PublicationOperations
 from loa_client.api.receipt_files import ReceiptFilesOperations
 from loa_client.api.reports import ReportsOperations
 from loa_client.api.runs import RunsOperations
+from loa_client.api.sender_names import SenderNamesOperations
+from loa_client.api.signatures import SignaturesOperations
 from loa_client.api.stated_figures import StatedFiguresOperations
 from loa_client.api.texts import TextsOperations
 from loa_client.api.verify import VerifyOperations
@@ -39,5 +41,7 @@ class Operations(
     ReceiptFilesOperations,
     InboundMessagesOperations,
     AccessOperations,
+    SenderNamesOperations,
+    SignaturesOperations,
 ):
     """All operations; a client adds how they are carried out."""

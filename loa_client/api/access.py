@@ -125,11 +125,6 @@ class AccessOperations:
         )
 
     @Operation
-    def sign_out_user(self, name: str) -> Call[None]:
-        """End all sessions of a user at once."""
-        return Call(method="POST", path=place("/v1/users/{}/sign-out", name), answer=None)
-
-    @Operation
     def list_users(self) -> Call[list[Person]]:
         """List all users, disabled ones too."""
         return Call(method="GET", path="/v1/users", answer=list[Person])
@@ -168,8 +163,21 @@ class AccessOperations:
         )
 
     @Operation
+    def sign_out_user(
+        self, name: str, *, if_match: str | None = None, idempotency_key: str | None = None
+    ) -> Call[None]:
+        """End all sessions of a user at once."""
+        return Call(
+            method="POST",
+            path=place("/v1/users/{}/sign-out", name),
+            answer=None,
+            key=idempotency_key or new_key(),
+            headers=given(**{"If-Match": if_match}),
+        )
+
+    @Operation
     def list_keys(self) -> Call[list[ApiKeyView]]:
-        """List all keys, without their secrets."""
+        """List all keys, including revoked ones, without their secrets."""
         return Call(method="GET", path="/v1/keys", answer=list[ApiKeyView])
 
     @Operation
@@ -212,7 +220,7 @@ class AccessOperations:
 
     @Operation
     def revoke_key(self, name: str, *, if_match: str | None = None) -> Call[None]:
-        """Revoke a key at once."""
+        """Revoke a key immediately."""
         return Call(
             method="DELETE",
             path=place("/v1/keys/{}", name),

@@ -46,18 +46,18 @@ class BatchesOperations:
     def list_batches(
         self,
         *,
-        after: int | None = None,
-        limit: int | None = None,
         carrier: str | None = None,
         state: BatchState | None = None,
         since: datetime | None = None,
+        after: int | None = None,
+        limit: int | None = None,
     ) -> Call[Batch]:
         """List batches in order of arrival."""
         return Call(
             method="GET",
             path="/v1/batches",
             answer=Batch,
-            query=given(after=after, limit=limit, carrier=carrier, state=state, since=since),
+            query=given(carrier=carrier, state=state, since=since, after=after, limit=limit),
         )
 
     @Operation

@@ -171,12 +171,12 @@ class CampaignsOperations:
     def list_campaigns(
         self,
         *,
-        after: int | None = None,
-        limit: int | None = None,
         state: CampaignState | None = None,
         carrier: str | None = None,
         directive_id: int | None = None,
         since: datetime | None = None,
+        after: int | None = None,
+        limit: int | None = None,
     ) -> Call[Campaign]:
         """List campaigns in order of creation."""
         return Call(
@@ -184,7 +184,7 @@ class CampaignsOperations:
             path="/v1/campaigns",
             answer=Campaign,
             query=given(
-                after=after, limit=limit, state=state, carrier=carrier, directive_id=directive_id, since=since
+                state=state, carrier=carrier, directive_id=directive_id, since=since, after=after, limit=limit
             ),
         )
 
@@ -401,44 +401,6 @@ class CampaignsOperations:
         )
 
     @Operation
-    def ask_budget(
-        self,
-        campaign_id: int,
-        *,
-        budget_segments: int,
-        because: str,
-        if_match: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> Call[BudgetOrder]:
-        """Ask for another budget of an approved campaign."""
-        return Call(
-            method="POST",
-            path=place("/v1/campaigns/{}/budget", campaign_id),
-            answer=BudgetOrder,
-            json=given(budget_segments=budget_segments, because=because),
-            key=idempotency_key or new_key(),
-            headers=given(**{"If-Match": if_match}),
-        )
-
-    @Operation
-    def approve_budget(
-        self,
-        campaign_id: int,
-        order_id: int,
-        *,
-        if_match: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> Call[BudgetOrder]:
-        """Approve somebody else's request."""
-        return Call(
-            method="POST",
-            path=place("/v1/campaigns/{}/budget/{}/approve", campaign_id, order_id),
-            answer=BudgetOrder,
-            key=idempotency_key or new_key(),
-            headers=given(**{"If-Match": if_match}),
-        )
-
-    @Operation
     def add_run(
         self,
         campaign_id: int,
@@ -477,6 +439,44 @@ class CampaignsOperations:
             path=place("/v1/campaigns/{}/held-runs", campaign_id),
             answer=RunSummary,
             json=given(carrier=carrier, areas=areas, area_basis=area_basis, estimated=estimated),
+            key=idempotency_key or new_key(),
+            headers=given(**{"If-Match": if_match}),
+        )
+
+    @Operation
+    def ask_budget(
+        self,
+        campaign_id: int,
+        *,
+        budget_segments: int,
+        because: str,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Call[BudgetOrder]:
+        """Request another budget for an approved campaign."""
+        return Call(
+            method="POST",
+            path=place("/v1/campaigns/{}/budget", campaign_id),
+            answer=BudgetOrder,
+            json=given(budget_segments=budget_segments, because=because),
+            key=idempotency_key or new_key(),
+            headers=given(**{"If-Match": if_match}),
+        )
+
+    @Operation
+    def approve_budget(
+        self,
+        campaign_id: int,
+        order_id: int,
+        *,
+        if_match: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Call[BudgetOrder]:
+        """Approve somebody else's request."""
+        return Call(
+            method="POST",
+            path=place("/v1/campaigns/{}/budget/{}/approve", campaign_id, order_id),
+            answer=BudgetOrder,
             key=idempotency_key or new_key(),
             headers=given(**{"If-Match": if_match}),
         )

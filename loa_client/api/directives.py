@@ -73,6 +73,7 @@ class Figures:
     no_receipt: int = 0
     unknown: int = 0
     segments: int = 0
+    switched_off: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +198,23 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    campaign_id: int
+    campaign: str
+    carrier: str
+    what: str
+    lead_days: int
+    asked_on: date | None
+    ask_by: date | None
+    expected_on: date | None
+    begins_on: date | None
+    late: bool
+
+
+Ready = Literal["yes", "missing", "no"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     directive_id: int
     number: str
@@ -209,6 +227,8 @@ class Status:
     runs: list[RunDeadlineStatus]
     channels: list[ChannelTotal]
     missing: list[Missing]
+    registrations: list[Need]
+    ready: Ready | None
 
 
 class DirectivesOperations:

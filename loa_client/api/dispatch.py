@@ -108,9 +108,17 @@ class LinkView:
     refusing_since: datetime | None
     waiting_since: datetime | None
     processes: int
+    receipt_level: str
+    level_source: str | None
+    level_source_on: str | None
 
 
 class DispatchOperations:
+    @Operation
+    def download_unknown(self, run_id: int) -> Call[str]:
+        """Download what is still unknown as CSV, to ask the carrier."""
+        return Call(method="GET", path=place("/v1/runs/{}/unknown.csv", run_id), answer=str)
+
     @Operation
     def find_person(self, *, phone: str) -> Call[FoundPerson]:
         """Find every campaign's delivery to one exact number, masked in the answer."""
@@ -127,11 +135,6 @@ class DispatchOperations:
             answer=UnknownView,
             query=given(after=after, limit=limit),
         )
-
-    @Operation
-    def download_unknown(self, run_id: int) -> Call[str]:
-        """Download what is still unknown as CSV, to ask the carrier."""
-        return Call(method="GET", path=place("/v1/runs/{}/unknown.csv", run_id), answer=str)
 
     @Operation
     def resend_unknown(
@@ -160,6 +163,7 @@ class DispatchOperations:
         *,
         lines: list[tuple[int, int]] | None = None,
         all: bool | None = None,
+        reason: str | None = None,
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[Decided]:
@@ -168,7 +172,7 @@ class DispatchOperations:
             method="POST",
             path=place("/v1/runs/{}/unknown/write-off", run_id),
             answer=Decided,
-            json=given(lines=lines, all=all),
+            json=given(lines=lines, all=all, reason=reason),
             key=idempotency_key or new_key(),
             headers=given(**{"If-Match": if_match}),
         )
@@ -229,7 +233,7 @@ class DispatchOperations:
 
     @Operation
     def resume_link(self, link_id: int, *, idempotency_key: str | None = None) -> Call[None]:
-        """Resume a halted link whose cause is mended."""
+        """Resume a halted link after its cause has been fixed."""
         return Call(
             method="POST",
             path=place("/v1/links/{}/resume", link_id),

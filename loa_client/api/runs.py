@@ -67,12 +67,12 @@ class RunsOperations:
     def list_runs(
         self,
         *,
-        after: int | None = None,
-        limit: int | None = None,
         state: RunState | None = None,
         carrier: str | None = None,
         campaign_id: int | None = None,
         since: datetime | None = None,
+        after: int | None = None,
+        limit: int | None = None,
     ) -> Call[RunSummary]:
         """List runs in order of creation, with their progress."""
         return Call(
@@ -80,7 +80,7 @@ class RunsOperations:
             path="/v1/runs",
             answer=RunSummary,
             query=given(
-                after=after, limit=limit, state=state, carrier=carrier, campaign_id=campaign_id, since=since
+                state=state, carrier=carrier, campaign_id=campaign_id, since=since, after=after, limit=limit
             ),
         )
 
@@ -129,18 +129,6 @@ class RunsOperations:
         )
 
     @Operation
-    def get_order(
-        self, run_id: int, *, format: Literal["json", "txt"] | None = None
-    ) -> Call[CarrierOrder | str]:
-        """Get the order to a carrier that sends to its own subscribers."""
-        return Call(
-            method="GET",
-            path=place("/v1/runs/{}/order", run_id),
-            answer=CarrierOrder | str,
-            query=given(format=format),
-        )
-
-    @Operation
     def start_run(
         self,
         run_id: int,
@@ -182,7 +170,7 @@ class RunsOperations:
     def pause_run(
         self, run_id: int, *, if_match: str | None = None, idempotency_key: str | None = None
     ) -> Call[RunSummary]:
-        """Stop sending, after what is in flight."""
+        """Pause sending."""
         return Call(
             method="POST",
             path=place("/v1/runs/{}/pause", run_id),
@@ -215,4 +203,16 @@ class RunsOperations:
             answer=RunSummary,
             key=idempotency_key or new_key(),
             headers=given(**{"If-Match": if_match}),
+        )
+
+    @Operation
+    def get_order(
+        self, run_id: int, *, format: Literal["json", "txt"] | None = None
+    ) -> Call[CarrierOrder | str]:
+        """Get the order to a carrier that sends to its own subscribers."""
+        return Call(
+            method="GET",
+            path=place("/v1/runs/{}/order", run_id),
+            answer=CarrierOrder | str,
+            query=given(format=format),
         )

@@ -72,6 +72,12 @@ class StatedFigures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DigitalSignature:
+    kid: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaperView:
     version: int
     reason: str | None
@@ -83,6 +89,7 @@ class PaperView:
     attachment: Attachment | None
     at: datetime
     by: str
+    signature: DigitalSignature | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,11 +18,7 @@ class FrozenTotals:
     carrier: str
     source: FigureSource | None
     receipt_level: str | None
-    sent: int | None
-    delivered: int | None
-    relayed: int | None
-    failed: int | None
-    no_receipt: int | None
+    figures: dict[str, int | None]
     spoken: bool = False
 
 

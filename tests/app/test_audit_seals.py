@@ -362,13 +362,13 @@ def test_two_databases_of_one_data_folder_do_not_warn_of_each_other(
     for server, names in ((False, "abc"), (True, "xy")):
         for name in names:
             assert "loa_" in run("key", "add", name, server=server)
-    assert "3 acts, all as they were written" in run("audit", "verify", server=False)
-    assert "2 acts, all as they were written" in run("audit", "verify", server=True)
+    assert "3 acts, all unaltered" in run("audit", "verify", server=False)
+    assert "2 acts, all unaltered" in run("audit", "verify", server=True)
     db = Database(new_postgresql_url)
     db.write(lambda c: c.execute(delete(table).where(table.c.id == 2)))
     db.close()
     assert "Rows after 1 are missing: row 2 existed on " in run("audit", "verify", server=True)
-    assert "3 acts, all as they were written" in run("audit", "verify", server=False)
+    assert "3 acts, all unaltered" in run("audit", "verify", server=False)
 
 
 @pytest.mark.longer

@@ -153,6 +153,7 @@ class ContractCases:
             assert carrier.halted() is not None
         assert harness.messages_read() == 0
 
+    @pytest.mark.longer
     async def test_what_was_not_written_comes_back_when_its_permit_is_withdrawn(
         self, harness: Harness
     ) -> None:

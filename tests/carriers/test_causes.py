@@ -44,7 +44,7 @@ REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
         (raised(httpx.WriteTimeout(""), TimeoutError()), "sending the request timed out"),
         (httpx.ReadTimeout(""), "no answer in time"),
         (httpx.PoolTimeout(""), "all connections were busy"),
-        (httpx.ConnectError("x"), "the host can't be reached"),
+        (httpx.ConnectError("x"), "the host is unreachable"),
         (httpx.ReadError("x"), "the connection was closed"),
         (httpx.RemoteProtocolError("x"), "the connection was closed, or the answer is not HTTP"),
         (
@@ -55,7 +55,7 @@ REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
             raised(httpx.ConnectError("x"), ExceptionGroup("all", [REFUSED])),
             "nothing is listening at this address and port",
         ),
-        (OSError("Multiple exceptions: [Errno 111], [Errno 101]"), "the host can't be reached"),
+        (OSError("Multiple exceptions: [Errno 111], [Errno 101]"), "the host is unreachable"),
         (OSError(errno.ENETUNREACH, "x"), "the host's network is unreachable"),
         (OSError(errno.ENOSPC, "x"), "no space left on device"),
         (

@@ -26,7 +26,7 @@ CAMPAIGNS, BAD_LINES, LONG = 500, 10_000, 200
 # Of each fifty campaigns: how many are in a state, and that of their run.
 STATES = [("approved", "running")] * 2 + [("submitted", "planned")] * 2 + [("draft", "planned")] * 3
 STATES += [("rejected", "planned")] * 3 + [("approved", "finished")] * 40
-COMMUNES = sorted(each.code for each in areas.AREAS if each.valid(clock.local(clock.now()).date()))
+COMMUNES = sorted(each.code for each in areas.every() if each.valid(clock.local(clock.now()).date()))
 
 
 def crowded(db: Database) -> None:

@@ -44,8 +44,8 @@ from app.notifications import outbox
 from app.notifications.outbox import Notice, NotificationChannel
 from app.privacy import do_not_send, person_requests
 from app.privacy.person_requests import NewPersonRequest, RequestKind
-from app.reports.build.snapshot_taking import take
-from app.reports.build.snapshots import SnapshotCause
+from app.reports.counting.snapshot_taking import take
+from app.reports.counting.snapshots import SnapshotCause
 from app.reports.forms import letterhead
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.release.freeze import Freezer

@@ -65,51 +65,6 @@ def test_a_question_is_left_by_escape_and_by_its_way_back(signed_in: In) -> None
         assert page.evaluate("document.activeElement.textContent") == "Tạm dừng"
 
 
-def test_a_thumb_pauses_a_run_without_scrolling(signed_in: In) -> None:
-    page = signed_in("viettel")
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.goto("/runs/1")
-    for each in (page.get_by_text("Tạm dừng", exact=True), page.get_by_text("Danh mục")):
-        box = each.bounding_box()
-        assert box
-        assert box["height"] >= 44
-        assert box["y"] + box["height"] < 844 / 2
-    head = page.locator("header").bounding_box()
-    assert head
-    assert head["height"] < 80
-    expect(page.get_by_role("link", name="Kết nối")).to_be_hidden()
-    page.get_by_text("Danh mục").click()
-    expect(page.get_by_role("link", name="Kết nối").first).to_be_visible()
-
-
-_BROKEN = """() => {
-  const found = [];
-  for (const each of document.querySelectorAll("td.n, tbody th.n")) {
-    const range = document.createRange(), walk = document.createTreeWalker(each, NodeFilter.SHOW_TEXT);
-    for (let text = walk.nextNode(); text; text = walk.nextNode())
-      for (const { 0: number, index } of text.data.matchAll(/[0-9][0-9.,:/]*/g)) {
-        range.setStart(text, index);
-        range.setEnd(text, index + number.length);
-        if (new Set([...range.getClientRects()].map((at) => at.top)).size > 1) found.push(number);
-      }
-  }
-  return found;
-}"""
-
-
-@pytest.mark.parametrize("path", ["/", "/campaigns/1"])
-def test_no_number_breaks_on_paper_and_lines_are_drawn(signed_in: In, path: str) -> None:
-    page = signed_in("admin")
-    page.goto(path)
-    page.emulate_media(media="print")
-    page.set_viewport_size({"width": 720, "height": 1000})
-    assert page.evaluate(_BROKEN) == []
-    assert page.evaluate(
-        "[...document.querySelectorAll('polyline')].every((at) => at.getClientRects().length)"
-    )
-    assert page.evaluate("document.querySelectorAll('polyline, figure canvas').length")
-
-
 @pytest.mark.parametrize("path", ["/", "/campaigns/1", "/runs/1", "/batches/2", "/links"])
 def test_on_paper_tables_are_tables_and_nothing_is_dark(signed_in: In, path: str) -> None:
     page = signed_in("admin")

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from app.core.errors import AppError, Conflict
 from app.database.models import audit, tallies
 from app.ledger import money
-from app.reports.build import carrier_report, unique_reach
+from app.reports.counting import carrier_report, unique_reach
 from app.reports.release import freeze
 from app.reports.verification.verify import contradictions, examine
 from tests.ledger_life import rules, scene

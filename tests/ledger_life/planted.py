@@ -27,7 +27,7 @@ from app.ledger import receipt_matching, transfer
 from app.ledger.contract import EVER, ResultKind, Snapshot
 from app.ledger.unreached import Outcome, Rounds
 from app.privacy import certificates, eraser, person_requests, retention_due
-from app.reports.build import unique_reach
+from app.reports.counting import unique_reach
 
 
 def _put(where: Any, name: str, value: Any) -> None:

@@ -27,6 +27,7 @@ def test_random_histories_keep_every_promise(runner: Runner) -> None:
         )
 
 
+@pytest.mark.longer
 def test_a_history_repeats(runner: Runner) -> None:
     told = [runner.live(runner.script(3))[1] for _ in range(2)]
     assert told[0].trace == told[1].trace

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.new_carrier.__main__ import registered
-
 ROOT = Path(__file__).parent.parent.parent
 NAME = "heron"
 FOLDERS = ("app", "carriers", "docs", "messages", "migrations", "tests")
@@ -24,7 +22,6 @@ TESTS = [
     f"{TOLD}::test_every_sentence_of_the_code_is_told_in_vietnamese",
     "tests/carriers/test_registry.py",
     "tests/long/test_papers.py::test_the_page_of_a_kind_has_every_setting",
-    "tests/long/test_papers.py::test_every_page_stands_in_the_index",
     "tests/long/test_papers.py::test_every_link_leads_somewhere",
 ]
 
@@ -106,11 +103,6 @@ def test_its_types_are_right(tree: Path) -> None:
 CONTRACTS = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
 
 
-def test_import_contracts_hold_it_without_knowing_its_name(tree: Path) -> None:
-    done = run(tree, "-c", CONTRACTS)
-    assert done.returncode == 0, done.stdout[-3000:]
-
-
 WRONG = {
     f"carriers/{NAME}/codes.py": "carriers.vnpt.codes",
     f"carriers/{NAME}/settings.py": "carriers.simulators.web",
@@ -148,7 +140,3 @@ def test_a_name_that_is_taken_or_no_name_is_refused(tree: Path, name: str) -> No
     done = run(tree, "-m", "tests.new_carrier", name)
     assert done.returncode == 2
     assert name in done.stderr
-
-
-def test_a_line_is_put_in_its_place() -> None:
-    assert registered('OWN = (\n    "a",\n    "c",\n)\n', "b") == 'OWN = (\n    "a",\n    "b",\n    "c",\n)\n'

@@ -37,14 +37,6 @@ OTHERS = [
     ROOT / "messages/README.md",
 ]
 PAPERS = sorted({*OTHERS, *REFERENCE})
-MINIMUM = {
-    "README.md",
-    "README.vi.md",
-    "CONTRIBUTING.md",
-    "SECURITY.md",
-    "CHANGELOG.md",
-    "docs/decisions.md",
-}
 PLACEHOLDER = re.compile(r"[A-Z][A-Z_:]*|\d.*|\.\.\.|.*\.(csv|xlsx|json)|/.*")
 
 
@@ -81,10 +73,6 @@ def name(paper: Path) -> str:
     return paper.relative_to(ROOT).as_posix()
 
 
-def test_no_paper_is_missing() -> None:
-    assert {name(paper) for paper in PAPERS} >= MINIMUM
-
-
 def test_every_link_leads_somewhere() -> None:
     dead = []
     for paper in PAPERS:
@@ -103,14 +91,6 @@ def sections(file: Path) -> set[str]:
     """The anchors of a paper's headings."""
     headings = re.findall(r"^#+ (.+)$", words_of(file), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
-
-
-def test_every_page_stands_in_the_index() -> None:
-    """Translations have their own places."""
-    index, listed = ROOT / "docs/README.md", re.compile(r"\]\(([^)#]+)\)")
-    there = {(index.parent / each).resolve() for each in listed.findall(index.read_text("utf-8"))}
-    left_out = [name(each) for each in PAPERS if each not in there and each != index]
-    assert [each for each in left_out if not re.search(r"tutorials/\w+\.vi", each)] == []
 
 
 def test_every_target_of_make_exists() -> None:
@@ -166,29 +146,6 @@ def simulator_options(simulator: str) -> set[str]:
     return set(re.findall(r"--[a-z0-9-]+", said))
 
 
-@pytest.mark.parametrize(
-    ("line", "right"),
-    [
-        ("loa run start 1", True),
-        ("loa run begin 1", False),
-        ("loa run show 1 --jason", False),
-        ("LOA_DATA=x loa verify --json", True),
-        ("loa simulate smsc --port 2775", True),
-        ("loa simulate smsc --prot 2775", False),
-        ("loa simulate mobifone --session-age-s 60", True),
-        ("loa simulate smsc --session-age-s 60", False),
-        ("loa conquer", False),
-        ("loa --version", True),
-        ("loa run list --jason | head", False),
-        ("loa run list | head --lines=2", True),
-        ("loa --server https://loa.example.vn run list", True),
-        ("loa --server https://loa.example.vn run begin", False),
-    ],
-)
-def test_a_wrong_command_would_be_found(line: str, right: bool) -> None:
-    assert known(loa_words(line)) is right
-
-
 def test_the_reference_leaves_nothing_unsaid() -> None:
     for page, column in (("settings", 4), ("audit", 1), ("metrics", 4), ("api", 3)):
         lines = [
@@ -235,12 +192,6 @@ def default_of(field: Field[Any]) -> str:
             return str(value).removeprefix("UTC")
 
 
-def test_every_decision_has_its_number_once() -> None:
-    pages = text("docs/decisions.md") + text("docs/decisions-archive.md")
-    numbers = sorted(int(each) for each in re.findall(r"^(?:### |\*\*)(\d+)\. ", pages, re.MULTILINE))
-    assert numbers == list(range(1, len(numbers) + 1))
-
-
 def test_every_path_of_the_api_page_exists(sqlite_url: str) -> None:
     db = Database(sqlite_url)
     try:
@@ -264,44 +215,6 @@ def test_the_example_of_settings_is_taken(monkeypatch: pytest.MonkeyPatch) -> No
     built = [registry.build(link.kind, link.options(name)) for name, link in settings.links.items()]
     assert sorted(each.name for each in built) == sorted(links)
     assert {link.carrier for link in settings.links.values()} == {"viettel", "vnpt", "mobifone"}
-
-
-def test_every_place_of_the_map_exists() -> None:
-    plan = re.search(r"## Map\n```\n(.*?)```", text("docs/architecture.md"), re.DOTALL)
-    assert plan is not None
-    top = ""
-    for line in plan[1].splitlines():
-        for place in re.findall(r"(?:^| {2,}|(?<=/) )([a-z_]+)/", line):
-            top = place if line.startswith(place) else top
-            assert (ROOT / top / ("" if place == top else place)).is_dir(), f"{top}/{place}"
-
-
-def test_every_file_that_a_paper_names_exists() -> None:
-    """`pages/run_pages.py`, `routers.py`: named from any folder on. What the changelog names may be gone."""
-    files = [path.relative_to(ROOT).as_posix() for path in tracked()]
-    gone = [
-        f"{path.relative_to(ROOT)}: {name}"
-        for path in tracked()
-        if path.suffix == ".md" and path.name != "CHANGELOG.md"
-        for name in re.findall(r"`([\w/]+\.py)`", path.read_text("utf-8"))
-        if not any(file == name or file.endswith(f"/{name}") for file in files)
-    ]
-    assert gone == []
-
-
-@cache
-def tracked() -> list[Path]:
-    """The files of the repository."""
-    folders = ("app", "carriers", "docs", "loa_client", "messages", "migrations", "tests")
-    return [*ROOT.glob("*.md"), *(file for folder in folders for file in (ROOT / folder).rglob("*.[mp][dy]"))]
-
-
-def test_one_sms_is_followed_through_functions_that_exist() -> None:
-    table = text("docs/architecture.md").partition("## Follow one SMS")[2].partition("\n## ")[0]
-    steps = re.findall(r"^\|[^|]+\| `(\S+)` \| `(\w+)` \|", table, re.MULTILINE)
-    assert len(steps) == len(re.findall(r"^\| (?!Step)\w", table, re.MULTILINE)) > 20
-    for file, function in steps:
-        assert re.search(rf"\bdef {function}\(", text(file)), f"{file} has no {function}"
 
 
 def test_nothing_that_is_shipped_has_a_password() -> None:
@@ -348,11 +261,3 @@ def test_compose_runs_commands_that_exist_with_settings_that_exist() -> None:
         assert named <= {*Settings.model_fields, "config", "secrets_dir"}
         assert set(service["secrets"]) <= {f"loa_{field}" for field in Settings.model_fields}
         assert service["read_only"] is True
-
-
-def test_hooks_run_tools_of_the_virtual_environment() -> None:
-    hooks = yaml.safe_load(text(".pre-commit-config.yaml"))["repos"][0]["hooks"]
-    lint = text("Makefile").partition("\nlint:")[2].partition("\n\n")[0]
-    for hook in hooks:
-        tool = hook["entry"].split()[0].removeprefix(".venv/bin/")
-        assert f"$(BIN)/{tool}" in lint

@@ -18,7 +18,9 @@ from app.ledger.ledger import ledger_for
 from tests.app.world import receipt
 from tests.long.app.privacy.past import eraser
 
-_OF_ERASURE = re.compile(r"\s*(DELETE|ALTER|DROP|TRUNCATE)|\s*(INSERT|UPDATE).*(erasures|snapshots)", re.S)
+_OF_ERASURE = re.compile(
+    r"\s*(DELETE|ALTER|DROP|TRUNCATE)|\s*(INSERT|UPDATE).*(erasures|jobs|snapshots)", re.S
+)
 _PAUSE_S = 0.002
 
 

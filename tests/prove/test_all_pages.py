@@ -173,19 +173,3 @@ def test_confirmations_can_be_read_when_they_are_open(windows: Callable[[str, bo
     page.get_by_text("Tạm dừng", exact=True).click()
     expect(page.get_by_role("button", name="Đồng ý, tạm dừng")).to_be_visible()
     reads(page)
-
-
-def test_what_can_t_be_read_in_the_dark_would_be_seen(windows: Callable[[str, bool], Page]) -> None:
-    page = windows("", False)
-    page.goto("/sign-in")
-    page.evaluate("document.documentElement.style.setProperty('--soft', '#4d5661')")  # that of the light
-    with pytest.raises(AssertionError, match="dark"):
-        reads(page)
-
-
-def test_a_sheet_that_stays_half_empty_would_be_seen(windows: Callable[[str, bool], Page]) -> None:
-    page = windows("admin", False)
-    page.goto("/directives/1")
-    assert short_sheets(page.pdf(format="A4")) == []
-    page.evaluate("document.querySelectorAll('main .card').forEach(each => each.style.breakBefore = 'page')")
-    assert short_sheets(page.pdf(format="A4"))[0].startswith("sheet 1 is filled to")

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
-from sqlalchemy import Connection, event, text, update
+from sqlalchemy import Connection, event, update
 
 from app.accounts.service import add_person
 from app.core.config import Settings
@@ -148,14 +148,6 @@ def test_no_page_looks_at_all_deliveries(
         print("{}: {} statements, {} steps".format(*told[-1]))
         assert scans(db, work) == [], path
     assert [each for each in told if each[1] > MOST_STATEMENTS or each[2] > MOST_STEPS] == []
-
-
-def test_a_look_at_all_deliveries_would_be_seen(province: tuple[str, Database]) -> None:
-    db = province[1]
-    with watched(db) as work:
-        db.read(lambda c: c.execute(text("SELECT sum(state) FROM deliveries")).scalar_one())
-    assert len(scans(db, work)) == 1
-    assert work.thousands * _EACH > MOST_STEPS * DELIVERIES / 1_000_000
 
 
 def test_a_large_report_is_built_when_somebody_asks_for_it(signed_in: Callable[..., Page]) -> None:

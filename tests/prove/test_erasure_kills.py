@@ -14,7 +14,7 @@ from app.database.connection import Database
 from app.ledger.ledger import ledger_for
 from app.privacy import certificates
 from app.privacy.erasable import ErasureKind
-from app.reports.build import snapshots
+from app.reports.counting import snapshots
 from app.reports.verification.verify import verify
 from tests.app.world import accepted
 from tests.engines import each_engine

@@ -6,12 +6,9 @@ with a sentence where it can't be fetched.
 
 from __future__ import annotations
 
-import io
 import json
-import re
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -68,19 +65,3 @@ def test_forms_to_fill_in_are_valid_by_the_schema(checker: Path, tmp_path: Path)
         file = tmp_path / f"{name}.xlsx"
         file.write_bytes(content)
         assert _findings(checker, file) == []
-
-
-def test_elements_in_another_order_would_be_found(checker: Path, kept: Kept, tmp_path: Path) -> None:
-    """The style of a paragraph must be the first of its properties."""
-    spoilt, file = io.BytesIO(), tmp_path / "spoilt.docx"
-    whole = zipfile.ZipFile(io.BytesIO(kept.file(kept.directive[0], "docx")))
-    with zipfile.ZipFile(spoilt, "w") as written:
-        for name in whole.namelist():
-            content = whole.read(name)
-            if name == "word/document.xml":
-                styled = re.compile(rb"(<w:pStyle [^>]*/>)((?:(?!</w:pPr>).)+)(</w:pPr>)")
-                content, found = styled.subn(rb"\2\1\3", content, count=1)
-                assert found
-            written.writestr(name, content)
-    file.write_bytes(spoilt.getvalue())
-    assert _findings(checker, file)

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from app.campaigns.runs import Verb
+from tests.operations import OPERATIONS
 from tests.reference.tables import table
 
 _ROOT = Path(__file__).parents[2]
@@ -47,16 +48,35 @@ def _code(words: set[str]) -> str:
 
 def _noted(file: Path) -> Iterator[tuple[str, str, list[str]]]:
     source = file.read_text("utf-8")
-    if "audit.note(" not in source and file.name != "audit.py":
+    if "audit.note(" not in source and "tx.note(" not in source and file.name != "audit.py":
         return
     tree = ast.parse(source)
     module = import_module(".".join(file.relative_to(_ROOT).with_suffix("").parts))
+    for function in (each for each in tree.body if isinstance(each, ast.FunctionDef)):
+        for node in (each for each in ast.walk(function) if isinstance(each, ast.Call)):
+            if ast.unparse(node.func) == "tx.note":
+                details = [each.arg for each in node.keywords if each.arg]
+                for action in _declared(function.name, tree):
+                    yield action, _word(node.args[0], tree, module), details
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("audit.note", "note"):
             action, subject = (_word(each, tree, module) for each in node.args[2:4])
             details = [each.arg for each in node.keywords if each.arg]
             for one in _actions(action, tree):
                 yield one, subject, details
+
+
+def _declared(function: str, tree: ast.Module) -> set[str]:
+    """The actions of the operation of this name, or of those that call the function."""
+    if function in OPERATIONS:
+        return {OPERATIONS[function].action}
+    callers = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name in OPERATIONS]
+    calls = [
+        each.name
+        for each in callers
+        if any(isinstance(node, ast.Name) and node.id == function for node in ast.walk(each))
+    ]
+    return {OPERATIONS[each].action for each in calls}
 
 
 def _actions(action: str, tree: ast.Module) -> Sequence[str]:

@@ -10,7 +10,7 @@ _HEAD = (
     "points to a section of this page,\nwhich the server has as `/docs/errors`; `detail` is a "
     "sentence with the remedy, `errors` names the fields,\nand `request_id` finds the request "
     "in the log. What you sent is not repeated, since it may hold phone\nnumbers.\n\n```json\n{\n  "
-    '"type": "/docs/errors#conflict",\n  "title": "Not possible in the present state",\n  '
+    '"type": "/docs/errors#conflict",\n  "title": "Not possible in the current state",\n  '
     '"status": 409,\n  "detail": "Cannot start the run because it is paused. It must be '
     'planned.",\n  "request_id": "0f8fad5bd9cb469fa16570867728950e"\n}\n```\n\n`http-405` and other '
     "`http-...` types are plain HTTP: the sentence says what the address takes instead.\n\n"

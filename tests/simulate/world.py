@@ -33,7 +33,7 @@ from app.privacy import do_not_send
 from app.runtime.worker import Worker
 from app.security import Caller
 from carriers.simulators.smsc import Smsc, SmscBehaviour
-from tests.operations import OPERATIONS
+from tests.operations import OPERATIONS, carry_out
 from tests.simulate.database import Disk, SimulatedDatabase
 from tests.simulate.network import Network
 from tests.simulate.power import Power
@@ -320,12 +320,13 @@ class World:
     async def _rate(self, event: Event) -> None:
         with suppress(AppError):
             rate = 1 + round(abs(event.value) * 10)
-            self.desk.write(run_orders.set_rate, event.which % len(PLAN) + 1, rate, "people")
+            run = event.which % len(PLAN) + 1
+            carry_out(self.desk, "set_rate", "people", run_id=run, segments_per_second=rate)
 
     async def _priority(self, event: Event) -> None:
         with suppress(AppError):
             value = round(event.value * 100)
-            self.desk.write(run_orders.set_priority, event.which % len(PLAN) + 1, value, "people")
+            carry_out(self.desk, "set_priority", "people", run_id=event.which % len(PLAN) + 1, priority=value)
 
     # ---- The end
 

@@ -12,7 +12,7 @@ from app.core import clock
 from app.database.connection import Database
 from app.devtools.demo.sending import count
 from app.ledger.ledger import ledger_for
-from app.reports.build.carrier_report import build_campaign
+from app.reports.counting.carrier_report import build_campaign
 from app.reports.export.formats import PAPERS, Format, render
 from app.reports.figures.figures import CampaignReport, CarrierReport
 from app.reports.forms import letterhead

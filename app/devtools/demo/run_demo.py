@@ -93,7 +93,7 @@ def _run(options: DemoOptions, board: ProgressBoard) -> dict[str, Any]:
             seen = {name: simulator.stop() for name, simulator in simulators.items()}
             if ingest:
                 ingest.import_results(db, ledger_for(db), settings, roles, _OPERATOR)
-            outcome = conclude(db, plan.campaign_id, db.read(queries.runs_page, 0, 100), seen)
+            outcome = conclude(db, plan.campaign_id, db.read(queries.runs_page, 0, 100).items, seen)
             write_reports(outcome.report, options.folder / "reports")
             tell_outcome(board, outcome, seen)
             engine = "sqlite" if db.sqlite else "postgresql"

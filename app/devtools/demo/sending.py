@@ -54,7 +54,7 @@ async def _watch(
     idle = _IdleTimer()
     speeds: dict[str, _Speed] = {}
     while True:
-        runs = await db.aread(queries.runs_page, 0, 100)
+        runs = (await db.aread(queries.runs_page, 0, 100)).items
         for run in runs:
             speed = speeds.setdefault(run.carrier, _Speed())
             update(run.carrier, handed_over(run), speed.words(run))

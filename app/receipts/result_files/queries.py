@@ -127,27 +127,18 @@ def row_of(connection: Connection, file_id: int, carrier: str | None = None) -> 
     return row
 
 
-def page(
+def listed(
     connection: Connection,
-    after: int,
+    wanted: ListRequest | int,
     limit: int,
     carrier: str | None = None,
     state: BatchState | None = None,
-) -> Sequence[ReceiptFile]:
-    """Return files in order of arrival after id `after`, of one carrier and state if given."""
-    c = receipt_files.c
-    query = _visible(carrier).where(c.id > after).order_by(c.id).limit(limit)
-    if state:
-        query = query.where(c.state == state)
-    return [_file(row) for row in connection.execute(query)]
-
-
-def listed(
-    connection: Connection, asked: ListRequest, limit: int, carrier: str | None = None
 ) -> ListPart[ReceiptFile]:
+    """Return files, newest first or in order of arrival after an id, of one carrier and state if given."""
     c = receipt_files.c
+    query = _visible(carrier).where(c.state == state) if state else _visible(carrier)
     columns = ListColumns(c.id, c.created_at, names=[c.name], orders=ORDERS)
-    return part(connection, _visible(carrier), columns, asked, limit).of(_file)
+    return part(connection, query, columns, wanted, limit).of(_file)
 
 
 def lines_page(

@@ -27,6 +27,7 @@ from app.reports.figures.numbers import shown
 from app.reports.figures.table_model import CellKind, value
 from app.reports.forms import layout
 from app.reports.forms.layout import LineStyle
+from app.reports.papers import chart_images
 from app.reports.papers.model import (
     Block,
     CheckCode,
@@ -248,7 +249,9 @@ def _(block: DocumentPicture, docx: Docx, room: float) -> None:
     line(docx, block.title, layout.CAPTION)
     made = styled(docx.add_paragraph(), PICTURE)
     wide, high = layout.fitted(block.width_mm, block.height_mm, room)
-    shape: Any = made.add_run().add_picture(io.BytesIO(block.png), width=Mm(wide), height=Mm(high))
+    shape: Any = made.add_run().add_picture(
+        io.BytesIO(chart_images.png(block.plot)), width=Mm(wide), height=Mm(high)
+    )
     shape._inline.docPr.set("descr", block.alt)
 
 
@@ -269,7 +272,9 @@ def _(block: Signature, docx: Docx, room: float) -> None:
 
 @_add.register
 def _(block: CheckCode, docx: Docx, room: float) -> None:
-    line(docx, "", layout.ABOUT_CODE)  # two tables without a line between them would be one
+    docx.paragraphs[-1].paragraph_format.keep_with_next = True  # nor does the code
+    # Two tables without a line between them would be one.
+    line(docx, "", layout.ABOUT_CODE).paragraph_format.keep_with_next = True
     own = layout.QR_MM + 4
     cells = beside(docx, (own, room - own) if block.png else (room,))
     if block.png:

@@ -10,25 +10,23 @@ from enum import StrEnum
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from app.core.errors import Invalid
-from app.reports.build.consolidated import ConsolidatedReport
-from app.reports.build.stated_report import StatedReport
-from app.reports.build.stated_report import first_day as stated_day
-from app.reports.export import csv_file, json_file, text
-from app.reports.figures.figures import CampaignReport, CarrierReport
+from app.reports.counting.consolidated import ConsolidatedReport
+from app.reports.counting.stated_report import StatedReport
+from app.reports.export import json_file, plain_files
+from app.reports.figures.figures import CampaignReport
 from app.reports.figures.table_model import ReportTable, TableRow
 from app.reports.figures.version import PREVIEW, Version
 from app.reports.forms import (
     carrier_tables,
     comparison_tables,
     directive_areas,
-    stated_forms,
     subscriber_tables,
 )
+from app.reports.forms.carrier_tables import OfRun
 from app.reports.forms.letterhead import POLICE, Letterhead, Letterheads
-from app.reports.papers import annexes, carrier_paper, consolidated_paper, stated_paper
+from app.reports.papers import annexes, carrier_paper, consolidated_paper
 from app.reports.papers.model import PaperDocument
 
-OfRun = CarrierReport | StatedReport
 Report = OfRun | CampaignReport | ConsolidatedReport
 R = TypeVar("R", bound=Report)
 
@@ -110,12 +108,10 @@ def paper(report: Report, letterheads: Letterheads, version: Version = PREVIEW) 
 
 
 def _composed(report: Report, letterheads: Letterheads, version: Version) -> PaperDocument:
-    if isinstance(report, CarrierReport):
+    if isinstance(report, OfRun):
         return carrier_paper.compose(report, head_of(report, letterheads), version)
     if isinstance(report, ConsolidatedReport):
         return consolidated_paper.compose(report, head_of(report, letterheads), version)
-    if isinstance(report, StatedReport):
-        return stated_paper.compose(report, head_of(report, letterheads), version)
     raise Invalid(
         "Documents (docx, pdf) are only available for a run, a batch or a directive.", field="format"
     )
@@ -129,11 +125,9 @@ def _summary(report: Report, letterheads: Letterheads, version: Version) -> Pape
 
 def head_of(report: OfRun | ConsolidatedReport, letterheads: Letterheads) -> Letterhead:
     """Return the author's letterhead, by the first day of the campaign."""
-    if isinstance(report, CarrierReport):
-        return letterheads.of(report.header.carrier, carrier_paper.first_day(report))
-    if isinstance(report, StatedReport):
-        return letterheads.of(report.header.carrier, stated_day(report.header))
-    return letterheads.of(POLICE, consolidated_paper.first_day(report))
+    if isinstance(report, ConsolidatedReport):
+        return letterheads.of(POLICE, consolidated_paper.first_day(report))
+    return letterheads.of(report.header.carrier, carrier_tables.first_day(report.header))
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,15 +164,15 @@ def _content(report: Report, form: Format, version: Version) -> bytes:
     if form is Format.XLSX:
         return _xlsx(tables_of(report, version), report.cutoff_ms)
     if form is Format.CSV:
-        return csv_file.render(tables_of(report, version))
-    return text.render(_for_reading(report, tables_of(report, version))).encode()
+        return plain_files.csv_file(tables_of(report, version))
+    return plain_files.text(_for_reading(report, tables_of(report, version))).encode()
 
 
 def tabular(report: Report, version: Version) -> Iterator[tuple[Format, bytes]]:
     """Yield workbook and CSV, of the same tables."""
     sheets = tables_of(report, version)
     yield Format.XLSX, _xlsx(sheets, report.cutoff_ms)
-    yield Format.CSV, csv_file.render(sheets)
+    yield Format.CSV, plain_files.csv_file(sheets)
 
 
 def _for_reading(report: Report, tables: tuple[ReportTable, ...]) -> tuple[ReportTable, ...]:
@@ -195,14 +189,10 @@ def tables_of(report: Report, version: Version = PREVIEW) -> tuple[ReportTable, 
         found = (comparison_tables.head(report), *comparison_tables.of_directive(report))
         found += (areas,) if areas.rows else ()
         found += (subscriber_tables.table(report), *comparison_tables.cost(report))
-    elif isinstance(report, StatedReport):
-        found = stated_forms.of_run(report)
+    elif isinstance(report, CampaignReport):
+        found = carrier_tables.of_campaign(report)
     else:
-        found = (
-            carrier_tables.of_campaign(report)
-            if isinstance(report, CampaignReport)
-            else carrier_tables.of_run(report)
-        )
+        found = carrier_tables.of_run(report)
     if version.number:
         row = TableRow("version", ("Bản", str(version.number)))
         found = tuple(t._replace(rows=(row, *t.rows)) if t.name == "Thông tin" else t for t in found)

@@ -6,26 +6,31 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from app.reports.build.consolidated import ConsolidatedReport, RunLine
-from app.reports.build.stated_report import StatedReport
-from app.reports.build.unique_reach import UniqueReach
+from app.reports.counting.consolidated import ConsolidatedReport, RunLine
+from app.reports.counting.stated_report import StatedReport
+from app.reports.counting.unique_reach import UniqueReach
 from app.reports.figures.addressees import AddresseeStatus
 from app.reports.figures.carrier_statement import FigureSource as Source
 from app.reports.figures.carrier_statement import StatedCounts, received_as
+from app.reports.figures.document_meta import PaperMeta
 from app.reports.figures.figures import (
     FIGURES,
+    OUTCOMES,
+    TIMED,
     CampaignReport,
     CarrierReport,
     DayRow,
     Figures,
     Header,
     provable,
+    standing_in,
 )
 from app.reports.figures.numbers import iso
 from carriers.contract import ReceiptLevel
 
 # Keys added after some reports had been frozen: those are rebuilt without them.
-ADDED = frozenset({"areas_without_subscribers", "areas_not_stated", "sent_in_time", "reported_in_time"})
+ADDED = {"areas_without_subscribers", "areas_not_stated", "sent_in_time", "reported_in_time"}
+ADDED |= {each.name for each in FIGURES.values() if each.added}
 
 
 def as_kept(again: Any, kept: Any) -> Any:
@@ -46,6 +51,7 @@ def of_run(report: CarrierReport) -> dict[str, Any]:
     level = report.header.receipt_level
     return {
         "report": "run",
+        **_rules(report),
         "interim": report.interim,
         **_head(report.header),
         "source": Source.MEASURED.value,
@@ -58,7 +64,7 @@ def of_run(report: CarrierReport) -> dict[str, Any]:
         "unknown_written_off_messages": report.extra.written_off,
         **({"unexplained_messages": report.extra.unexplained} if report.extra.unexplained else {}),
         "oldest_without_receipt_sent_at": iso(report.extra.oldest_ms),
-        "areas": [{"code": a.code, "name": a.name, **_figures(a.figures, level)} for a in report.places],
+        "areas": [{"code": a.code, "name": a.name, **_area(a.figures, level)} for a in report.places],
         "areas_without_subscribers": [asdict(area) for area in report.empty],
         "outside_areas_subscribers": report.outside_areas,
         "days": [_day(day, level) for day in report.days],
@@ -67,12 +73,17 @@ def of_run(report: CarrierReport) -> dict[str, Any]:
     }
 
 
+def _rules(report: CarrierReport | StatedReport | ConsolidatedReport) -> dict[str, int]:
+    return {"rules": report.rules} if report.rules > 1 else {}
+
+
 def of_stated(report: StatedReport) -> dict[str, Any]:
     """Return a run as its carrier stated it; null: not provable by receipts, or not stated."""
     of = report.statement
     figures, paper = of.figures, of.paper
     return {
         "report": "run",
+        **_rules(report),
         "interim": report.interim,
         **_head(report.header),
         "source": of.kind.value,
@@ -83,6 +94,7 @@ def of_stated(report: StatedReport) -> dict[str, Any]:
             "received_at": iso(paper.received_ms),
             "cut_off_at": iso(of.cutoff_ms),
             "attachment_sha256": paper.attachment.sha256 if paper.attachment else None,
+            **_signature(paper),
         },
         "general": _stated(figures.general, of.level)
         | {"sent_segments": figures.segments, "resent_times": figures.resent},
@@ -96,6 +108,11 @@ def of_stated(report: StatedReport) -> dict[str, Any]:
         ],
         "failed_messages_by_reason": {cause.key: cause.n for cause in figures.reasons},
     }
+
+
+def _signature(paper: PaperMeta) -> dict[str, Any]:
+    """Return by which key the carrier signed the figures; nothing of those that are not signed."""
+    return {"signature": asdict(paper.signature)} if paper.signature else {}
 
 
 def _stated(counts: StatedCounts, level: ReceiptLevel) -> dict[str, Any]:
@@ -139,7 +156,7 @@ def of_directive(report: ConsolidatedReport) -> dict[str, Any]:
     letter = report.letter
     return {
         "report": "directive",
-        **({"rules": report.rules} if report.rules > 1 else {}),
+        **_rules(report),
         "interim": report.interim,
         "cut_off_at": iso(report.cutoff_ms),
         "directive_id": letter.id,
@@ -171,21 +188,12 @@ def _subscribers(report: ConsolidatedReport) -> dict[str, Any]:
         return {}
     found: dict[str, list[dict[str, Any]]] = {}
     for row in report.subscribers:
-        counts = {name: getattr(row.figures, key) for key, name in _ONCE.items()}
+        counts = {FIGURES[key].once: getattr(row.figures, key) for key in _ONCE}
         found.setdefault(row.carrier, []).append({"code": row.area, **counts})
     return {"subscribers": [{"carrier": carrier, "areas": rows} for carrier, rows in found.items()]}
 
 
-_ONCE = {
-    "eligible": "addressed",
-    "delivered": "reached",
-    "relayed": "taken_by_operator",
-    "failed": "failed",
-    "no_receipt": "no_receipt",
-    "unknown": "unknown",
-    "waiting": "waiting",
-    "excluded": "not_sent",
-}
+_ONCE = ("eligible", *OUTCOMES, "waiting", "excluded")
 
 
 def _line(line: RunLine, report: ConsolidatedReport) -> dict[str, Any]:
@@ -209,7 +217,7 @@ def _line(line: RunLine, report: ConsolidatedReport) -> dict[str, Any]:
     stated = {"level": line.statement.level.name.lower(), "version": paper.version}
     stated |= {"number": paper.number, "dated_on": paper.dated_on, "received_at": iso(paper.received_ms)}
     scan = {"attachment_sha256": paper.attachment.sha256 if paper.attachment else None}
-    return found | {"stated": stated | scan | figures}
+    return found | {"stated": stated | scan | _signature(paper) | figures}
 
 
 def _addressee(each: AddresseeStatus) -> dict[str, Any]:
@@ -246,13 +254,18 @@ def _figures(f: Figures, level: int | None) -> dict[str, Any]:
     return {FIGURES[key].name: n for key, n in provable(f, level).items()}
 
 
+def _area(f: Figures, level: int | None) -> dict[str, Any]:
+    found = provable(f, level)
+    return {FIGURES[key].name: found[key] for key in standing_in("2")}
+
+
 def _day(day: DayRow, level: int | None) -> dict[str, Any]:
-    found = provable(Figures(sent=day.sent, delivered=day.delivered, relayed=day.relayed), level)
+    found = provable(day.figures, level)
     return {
         "day": day.day,
         "first_sent_at": iso(day.first_ms),
         "last_sent_at": iso(day.last_ms),
         "batches": day.batches,
-        **{FIGURES[key].name: found[key] for key in ("sent", "delivered", "relayed")},
+        **{FIGURES[key].name: found[key] for key in TIMED},
         "messages_per_second": day.messages_per_second,
     }

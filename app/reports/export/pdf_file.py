@@ -57,6 +57,7 @@ def render(paper: PaperDocument) -> bytes:
     with tempfile.TemporaryDirectory(prefix="loa-paper-") as name, as_file(files("app") / "data") as data:
         folder = Path(name)
         (folder / "paper.json").write_text(json.dumps(_document(paper, folder)), "utf-8")
+        shutil.copy(data / "chart.typ", folder)
         return typst.compile(
             Path(shutil.copy(data / "paper.typ", folder)),
             font_paths=[data / "fonts"],
@@ -171,14 +172,10 @@ class _Parts:
 
     @_made.register
     def _(self, block: DocumentPicture) -> Iterator[_Part]:
-        wide, high = layout.fitted(block.width_mm, block.height_mm, self._room)
-        size = {"wide": wide, "high": high, "alt": block.alt}
-        yield {
-            "is": "picture",
-            "caption": _line(block.title, layout.CAPTION),
-            **self._image(block.png),
-            **size,
-        }
+        wide, _ = layout.fitted(block.width_mm, block.height_mm, self._room)
+        caption, scale = _line(block.title, layout.CAPTION), wide / block.width_mm
+        plot = json.loads(block.plot)
+        yield {"is": "chart", "caption": caption, "plot": plot, "scale": scale, "alt": block.alt}
 
     @_made.register
     def _(self, block: CheckCode) -> Iterator[_Part]:

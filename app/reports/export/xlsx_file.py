@@ -100,7 +100,7 @@ def _plot(looks: _Looks, sheet: Worksheet, form: ReportTable) -> None:
     down = 0
     for chart in form.charts:
         rows = [_FIRST_ROW + form.rows.index(row) for row in form.plotted(chart)]
-        if not rows:
+        if len(rows) < 2:  # one bar compares nothing
             continue
         height = max(320, 60 + 34 * len(rows)) if chart.across else 360
         drawn = _drawn(looks, form, chart, rows)

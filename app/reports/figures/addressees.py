@@ -166,6 +166,12 @@ def of_directive(connection: Connection, directive_id: int) -> list[Addressee]:
     return [known.get(name) or guessed(directive_id, name) for name in order]
 
 
+def issued_on(connection: Connection, directive_id: int) -> str:
+    """Return the day of the directive's letter, as an ISO date."""
+    query = select(directives.c.issued_on).where(directives.c.id == directive_id)
+    return str(connection.execute(query).scalar_one())
+
+
 def guessed(directive_id: int, name: str) -> Addressee:
     words = _words(name)
     carrier = _carrier(words)

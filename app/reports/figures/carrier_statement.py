@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select
 
 from app.core.errors import Conflict
-from app.database.models import audiences, runs, statements
+from app.database.models import audiences, runs, signed_results, statements
 from app.ledger.calls import CALLS
 from app.reports.figures.document_meta import PaperMeta, joined, paper
 from app.reports.figures.figures import Cause
@@ -99,6 +99,19 @@ class CauseCounts:
     remedy: str = ""
 
 
+# The figures that carriers state, by their fields: number, words and unit of the row of form 1.
+STATED: dict[str, tuple[str, str, str]] = {
+    "eligible": ("(1)", "Thuê bao thuộc diện gửi", "thuê bao"),
+    "excluded": ("(2)", "Loại trước khi gửi", "thuê bao"),
+    "sent": ("(3)", "Đã gửi = (1) − (2)", "tin"),
+    "received": ("(4)", "Máy đã nhận (biên nhận máy) hoặc nhà mạng đã tiếp nhận (biên nhận tổng đài)", "tin"),
+    "failed": ("(5)", "Không nhận được", "tin"),
+    "no_receipt": ("(6)", "Chưa có biên nhận = (3) − (4) − (5)", "tin"),
+    "segments": ("(8)", "Tổng số bản tin quy đổi", "bản tin"),
+    "resent": ("(9)", "Số lần gửi lại", "lần"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class StatedFigures:
     """Forms 1 to 4 as stated; a form that was not stated is empty.
@@ -113,6 +126,11 @@ class StatedFigures:
     areas: tuple[AreaCounts, ...] = ()
     days: tuple[DayCounts, ...] = ()
     reasons: tuple[CauseCounts, ...] = ()
+
+    def stated(self, key: str) -> int | None:
+        """Return a figure of form 1 by its key in STATED."""
+        found: int | None = getattr(self if key in ("segments", "resent") else self.general, key)
+        return found
 
     @property
     def has_details(self) -> bool:
@@ -148,7 +166,12 @@ class Statement:
 
     @property
     def interim(self) -> bool:
-        """Whether the carrier has not finished, or expects more receipts."""
+        """Whether the carrier has not finished, or drew up its figures while receipts still came."""
+        return self.lacks_receipts and (self.ended_ms is None or self.cutoff_ms < self.ended_ms + RECEIPTS_MS)
+
+    @property
+    def lacks_receipts(self) -> bool:
+        """Whether the carrier has not finished, or some of its messages have no receipt."""
         return self.ended_ms is None or bool(self.figures.general.no_receipt)
 
     def lacks(self, before: Statement) -> list[str]:
@@ -166,6 +189,7 @@ class Statement:
         return details | sums | {"segments": f.segments} | times | letter
 
 
+RECEIPTS_MS = 72 * 3_600_000  # no operator keeps a message longer than that for a telephone that is off
 _FAR = 4  # ratio; "12.000" entered where a point means decimals is 12
 _FEW = 100  # below this such a difference, or that nothing failed, proves nothing
 
@@ -251,7 +275,10 @@ def held_in_time(
 
 
 def _query() -> Select[Any]:
+    r = signed_results.c
     query = joined(statements).join(runs, runs.c.id == statements.c.run_id)
+    query = query.outerjoin(signed_results, r.statement_id == statements.c.id)
+    query = query.add_columns(r.kid.label("signed_kid"), r.sha256.label("signed_sha256"))
     query = query.where(runs.c.id.not_in(CALLS))
     return query.add_columns(runs.c.campaign_id, runs.c.carrier)
 

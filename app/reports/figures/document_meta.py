@@ -17,6 +17,7 @@ class EntrySource(StrEnum):
     API = "api"
     COMMAND = "command"
     WORKBOOK = "workbook"  # the XLSX form that Loa provides
+    SIGNED = "signed"  # a result that its carrier has signed
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,14 @@ class Attachment:
     name: str
     media_type: str
     size: int
+
+
+@dataclass(frozen=True, slots=True)
+class DigitalSignature:
+    """The key by which a carrier has signed its result, and the SHA-256 of what it signed."""
+
+    kid: str
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,7 @@ class PaperMeta:
     attachment: Attachment | None
     at_ms: int
     by: str
+    signature: DigitalSignature | None = None
 
 
 def joined(table: Table) -> Select[Any]:
@@ -58,6 +68,7 @@ def joined(table: Table) -> Select[Any]:
 
 def paper(row: Row[Any]) -> PaperMeta:
     scan = None if row.sha256 is None else Attachment(row.sha256, row.scan_name, row.media_type, row.size)
+    kid = getattr(row, "signed_kid", None)  # of statements alone
     return PaperMeta(
         version=row.version,
         reason=row.reason,
@@ -69,4 +80,5 @@ def paper(row: Row[Any]) -> PaperMeta:
         attachment=scan,
         at_ms=row.at,
         by=row.by,
+        signature=None if kid is None else DigitalSignature(kid, row.signed_sha256),
     )

@@ -1,6 +1,6 @@
 """A result report as values, and the identities that each of its rows must keep.
 
-What a new figure changes, file by file: "A new column of a report" in CONTRIBUTING.md.
+What a new figure changes, file by file: "A new figure of a report" in CONTRIBUTING.md.
 """
 
 from __future__ import annotations
@@ -10,9 +10,12 @@ from operator import add, attrgetter
 
 from app.core.errors import AppError
 from app.core.states import RunState
-from carriers.contract import ReceiptLevel
+from carriers.contract import Reason, ReceiptLevel
 
 OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
+# A frozen report of a run is rebuilt by the rules of its day. 1: provisional while any receipt is missing;
+# 2: until the time in which receipts come is over.
+RULES = 2
 
 
 class Unbalanced(AppError):
@@ -41,6 +44,7 @@ class Figures:
     no_receipt: int = 0
     unknown: int = 0
     segments: int = 0
+    switched_off: int = 0
 
     def __add__(self, other: Figures) -> Figures:
         return Figures(*map(add, _COUNTS(self), _COUNTS(other)))
@@ -57,13 +61,17 @@ class Figures:
 
     def check(self, where: str) -> None:
         """Raise Unbalanced, naming `where`, unless both identities hold and no count is negative."""
-        outcomes = self.delivered + self.relayed + self.failed + self.no_receipt + self.unknown
+        outcomes = sum(_OUTCOMES(self))
         if self.sent != self.eligible - self.excluded - self.waiting:
             raise _unbalanced(where, f"sent {self.sent}", "eligible - excluded - waiting", self)
         if self.sent != outcomes:
             raise _unbalanced(where, f"sent {self.sent}", f"the sum of outcomes {outcomes}", self)
         if min(_COUNTS(self)) < 0:
             raise _unbalanced(where, "a count", "zero or more", self)
+        for key, whole in _PARTS:
+            n, most = getattr(self, key), getattr(self, whole)
+            if n > most:
+                raise _unbalanced(where, f"{key} {n}", f"at most {whole} {most}", self)
 
 
 # Pages add thousands of rows: `astuple` would copy each number deeply.
@@ -72,63 +80,147 @@ _COUNTS = attrgetter(*(each.name for each in fields(Figures)))
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure as every form, file and page names it, in the order of the forms.
+    """A figure as every form, file and page has it, in the order of the forms.
 
-    key: attribute of Figures; name: in JSON; label: Vietnamese, in forms and on pages; english: on pages;
-    needs: what its receipts must prove; part: of a ratio, the figure that is divided by `sent`. A total
-    sums a count over the rows that can prove it; its ratio is that of the sums, only where all rows are of
-    one receipt level.
+    key: attribute of Figures; name: in JSON; label: Vietnamese, in forms and on pages; english: on pages.
+    forms: in which it stands: 1, general; 2, by area; 3, by day, and the charts; 5, by carrier; 6, by area
+    over all carriers; and m: on what shows the main figures only, papers with changes and the code page.
+    line: number, words and unit of its row of form 1.
+    needs: what its receipts must prove; part: of a ratio, the figure that is divided by `sent`. A total sums
+    a count over the rows that can prove it; its ratio is that of the sums, only where all rows are of one
+    receipt level. again: subscribers are in it again in each round, so that rounds are not added up.
+    outcome: a part of `sent`, which all outcomes make up; of: the figure of which it is a part; reason: what
+    failed for this group of form 4 is counted for it.
+    bar: what pages call its part of a bar; once: its JSON name where each subscriber counts once.
+    rare: papers leave it out where it is 0 throughout; added: reports frozen before may lack it.
     """
 
     key: str
     name: str
     label: str
     english: str
+    forms: str
+    line: tuple[str, str, str] | None = None
     needs: ReceiptLevel = ReceiptLevel.NONE
     part: str = ""
+    again: bool = False
+    outcome: bool = False
+    of: str = ""
+    reason: Reason | None = None
+    bar: str = ""
+    once: str = ""
+    rare: bool = False
+    added: bool = False
+
+    @property
+    def words(self) -> str:
+        """Its label within a sentence."""
+        return f"{self.label[0].lower()}{self.label[1:]}"
 
 
 _FIGURES = (
-    Figure("eligible", "eligible_subscribers", "Thuộc diện", "Eligible"),
-    Figure("excluded", "excluded_subscribers", "Loại trước khi gửi", "Left out before sending"),
-    Figure("waiting", "waiting_subscribers", "Đang chờ gửi", "Waiting"),
-    Figure("sent", "sent_messages", "Đã gửi", "Sent"),
     Figure(
-        "delivered",
-        "received_by_handset_messages",
-        "Đã nhận (biên nhận máy)",
-        "Received by the telephone",
-        ReceiptLevel.HANDSET,
+        *("eligible", "eligible_subscribers", "Thuộc diện", "Eligible", "125"),
+        line=("(1)", "Thuê bao thuộc diện gửi", "thuê bao"),
+        again=True,
+        once="addressed",
     ),
     Figure(
-        "relayed",
-        "taken_by_operator_messages",
-        "Nhà mạng đã tiếp nhận",
-        "Taken by the centre",
-        ReceiptLevel.OPERATOR,
-    ),
-    Figure("failed", "failed_messages", "Không nhận được", "Not received"),
-    Figure("no_receipt", "no_receipt_messages", "Chưa có biên nhận", "No receipt"),
-    Figure("unknown", "unknown_messages", "Chưa rõ kết quả", "Unknown"),
-    Figure("segments", "sent_segments", "Bản tin quy đổi", "SMS parts"),
-    Figure(
-        "delivered_ratio",
-        "received_by_handset_ratio",
-        "Tỷ lệ nhận",
-        "Share received",
-        ReceiptLevel.HANDSET,
-        "delivered",
+        *("excluded", "excluded_subscribers", "Loại trước khi gửi", "Left out before sending", "125"),
+        line=("(2)", "Loại trước khi gửi", "thuê bao"),
+        once="not_sent",
+        rare=True,
     ),
     Figure(
-        "relayed_ratio",
-        "taken_by_operator_ratio",
-        "Tỷ lệ nhà mạng tiếp nhận",
-        "Share taken by the centre",
-        ReceiptLevel.OPERATOR,
-        "relayed",
+        *("waiting", "waiting_subscribers", "Đang chờ gửi", "Waiting", "125"),
+        line=("(2')", "Đang chờ gửi", "thuê bao"),
+        bar="waiting to be sent",
+        once="waiting",
+        rare=True,
+    ),
+    Figure(
+        *("sent", "sent_messages", "Đã gửi", "Sent", "12356m"),
+        line=("(3)", "Đã gửi = (1) − (2) − (2')", "tin"),
+    ),
+    Figure(
+        *("delivered", "received_by_handset_messages", "Đã nhận (biên nhận máy)"),
+        *("Received by the handset", "12356m"),
+        line=("(4a)", "Đã nhận (có biên nhận của máy thuê bao)", "tin"),
+        outcome=True,
+        bar="received by the handset",
+        once="reached",
+        needs=ReceiptLevel.HANDSET,
+    ),
+    Figure(
+        *("relayed", "taken_by_operator_messages", "Nhà mạng đã tiếp nhận", "Taken by the centre", "12356m"),
+        line=("(4b)", "Nhà mạng đã tiếp nhận/chuyển (chưa có biên nhận của máy)", "tin"),
+        outcome=True,
+        bar="accepted by the carrier's centre",
+        once="taken_by_operator",
+        needs=ReceiptLevel.OPERATOR,
+    ),
+    Figure(
+        *("failed", "failed_messages", "Không nhận được", "Not received", "125m"),
+        line=("(5)", "Không nhận được", "tin"),
+        again=True,
+        outcome=True,
+        bar="not received",
+        once="failed",
+    ),
+    Figure(
+        *("switched_off", "switched_off_messages", "Máy tắt, ngoài vùng phủ sóng", "Telephone off", "1"),
+        line=("(5a)", "– trong đó: máy tắt hoặc ngoài vùng phủ sóng đến khi hết hạn", "tin"),
+        of="failed",
+        reason=Reason.EXPIRED,
+        added=True,
+    ),
+    Figure(
+        *("no_receipt", "no_receipt_messages", "Chưa có biên nhận", "No receipt", "125m"),
+        line=("(6a)", "Chưa có biên nhận = (3) − (4a) − (4b) − (5) − (6b)", "tin"),
+        outcome=True,
+        bar="no receipt yet",
+        once="no_receipt",
+    ),
+    Figure(
+        *("unknown", "unknown_messages", "Chưa rõ kết quả", "Unknown", "125"),
+        line=("(6b)", "Chưa rõ kết quả (có thể đã gửi, không gửi lại tự động)", "tin"),
+        outcome=True,
+        bar="outcome unknown",
+        once="unknown",
+        rare=True,
+    ),
+    Figure(
+        *("segments", "sent_segments", "Bản tin quy đổi", "SMS parts", "125"),
+        line=("(8)", "Tổng số bản tin quy đổi của tin đã gửi", "bản tin"),
+    ),
+    Figure(
+        *("delivered_ratio", "received_by_handset_ratio", "Tỷ lệ nhận", "Share received", "125"),
+        line=("(7a)", "Tỷ lệ đã nhận = (4a)/(3)", "%"),
+        part="delivered",
+        needs=ReceiptLevel.HANDSET,
+    ),
+    Figure(
+        *("relayed_ratio", "taken_by_operator_ratio", "Tỷ lệ nhà mạng tiếp nhận"),
+        *("Share taken by the centre", "12"),
+        line=("(7b)", "Tỷ lệ nhà mạng tiếp nhận = (4b)/(3)", "%"),
+        part="relayed",
+        needs=ReceiptLevel.OPERATOR,
     ),
 )
 FIGURES = {each.key: each for each in _FIGURES}
+RARE = frozenset(key for key, each in FIGURES.items() if each.rare)
+OUTCOMES = tuple(key for key, each in FIGURES.items() if each.outcome)
+_OUTCOMES = attrgetter(*OUTCOMES)
+_PARTS = tuple((key, each.of) for key, each in FIGURES.items() if each.of)
+BY_REASON = {key: each.reason for key, each in FIGURES.items() if each.reason is not None}
+
+
+def standing_in(form: str) -> tuple[str, ...]:
+    """Return the keys of the figures that stand in a form, by its sign in `Figure.forms`."""
+    return tuple(key for key, each in FIGURES.items() if form in each.forms)
+
+
+MAIN, TIMED = standing_in("m"), standing_in("3")
 
 
 def provable(figures: Figures, level: int | None) -> dict[str, int | float | None]:
@@ -143,7 +235,7 @@ def provable(figures: Figures, level: int | None) -> dict[str, int | float | Non
 
 def _unbalanced(where: str, left: str, right: str, figures: Figures) -> Unbalanced:
     return Unbalanced(
-        "{where}: {left} differs from {right} ({figures}). Run `loa verify` to find the rows.",
+        "{where}: {left} is not {right} ({figures}). Run `loa verify` to find the rows.",
         where=where,
         left=left,
         right=right,
@@ -199,9 +291,7 @@ class DayRow:
 
     day: str | None
     batches: int = 0
-    sent: int = 0
-    delivered: int = 0
-    relayed: int = 0
+    figures: Figures = Figures()  # those that stand in form 3
     first_ms: int | None = None
     last_ms: int | None = None
 
@@ -210,7 +300,7 @@ class DayRow:
         """Average between first and last submission; None without a span."""
         if self.first_ms is None or self.last_ms is None or self.last_ms <= self.first_ms:
             return None
-        return self.sent / ((self.last_ms - self.first_ms) / 1000)
+        return self.figures.sent / ((self.last_ms - self.first_ms) / 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +309,7 @@ class TimeStep:
 
     start_ms: int
     minutes: int
-    sent: int
-    delivered: int
-    relayed: int
+    figures: Figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,17 +385,24 @@ class CarrierReport:
     networks: tuple[Cause, ...] = ()  # those rejected as another carrier's, by network where named
     empty: tuple[NamedArea, ...] = ()  # areas of its day without subscribers; none if no area is known
     cost: Charged | None = None  # None where nothing was handed over
+    rules: int = RULES
 
     @property
     def cutoff_ms(self) -> int:
         return self.header.cutoff_ms
 
     @property
+    def began_ms(self) -> int | None:
+        """When its first message was sent, as form 3 has it; when it was started, where no day is known."""
+        return min((day.first_ms for day in self.days if day.first_ms), default=self.header.started_ms)
+
+    @property
     def interim(self) -> bool:
-        """Whether figures may still change: the run goes on, or messages lack a receipt or a decision."""
+        """Whether figures may still change: the run goes on, or a receipt or a decision is awaited."""
         g, open_unknown = self.general, self.general.unknown - self.extra.written_off
-        # Without receipts from the carrier, a missing one will never come.
-        expected = g.no_receipt if self.header.receipt_level != ReceiptLevel.NONE else 0
+        # Without receipts from the carrier, or after their time, a missing one will never come.
+        waits = self.rules < 2 or self.header.run_state != RunState.FINISHED
+        expected = g.no_receipt if waits and self.header.receipt_level != ReceiptLevel.NONE else 0
         planned = self.header.run_state == RunState.PLANNED
         return planned or bool(g.waiting or expected or open_unknown)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -86,6 +87,22 @@ class ReportTable(NamedTuple):
         every = tuple(row for row in self.rows if not row.strong and not row.aside)
         return tuple(row for row in every if not chart.rows or row.key in chart.rows)
 
+    def without_empty(self, rare: Collection[str]) -> tuple[ReportTable, list[str]]:
+        """Return the form without columns that have no number, or `rare` ones with 0 alone; and their
+        titles."""
+        every = range(len(self.columns))
+        numbers = [
+            {v for row in self.rows if isinstance(v := value(row.cells[n]), int | float)} for n in every
+        ]
+        shown = [
+            n
+            for n, column in enumerate(self.columns)
+            if column.kind is CellKind.TEXT or numbers[n] - ({0} if column.key in rare else set())
+        ]
+        rows = tuple(row._replace(cells=tuple(row.cells[n] for n in shown)) for row in self.rows)
+        titles = [self.columns[n].title for n in every if n not in shown]
+        return self._replace(columns=tuple(self.columns[n] for n in shown), rows=rows), titles
+
     def place(self, key: str) -> int:
         return [column.key for column in self.columns].index(key)
 
@@ -102,3 +119,13 @@ def ratio(part: str, whole: str, value: float | None) -> Formula:
 def total(value: int) -> Formula:
     """Sum the column above."""
     return Formula(value, "SUM({above})")
+
+
+def facts(name: str, title: str, pairs: Iterable[tuple[str, str]]) -> ReportTable:
+    """Return a table of names and what they are."""
+    columns = (
+        TableColumn("name", "Mục", CellKind.TEXT, 34),
+        TableColumn("value", "Nội dung", CellKind.TEXT, 90),
+    )
+    rows = tuple(TableRow(f"head_{n}", pair) for n, pair in enumerate(pairs))
+    return ReportTable(name, title, columns, rows)

@@ -71,6 +71,8 @@ class Version:
 
     changes: every changed figure, for workbooks and lists; rows: the same for papers, by carrier or area.
     printed: None for a preview, and for what was frozen before there were codes. earlier: on demand.
+    issued_before: whether the version before was issued; issued: this one is, so that its readers know papers
+    by their numbers, and none of Loa's.
     """
 
     number: int = 0
@@ -79,8 +81,12 @@ class Version:
     rows: tuple[ChangedRow, ...] = ()
     printed: PrintedCode | None = None
     earlier: EarlierRound | None = None
+    issued_before: bool = False
+    issued: bool = False
 
     def words(self, cutoff_ms: int) -> str:
+        if self.issued:
+            return f"Số liệu chốt đến {hour(cutoff_ms)}"
         if not self.number:
             return f"Bản xem trước, số liệu tính đến {hour(cutoff_ms)}"
         return f"Bản số {self.number}, số liệu chốt đến {hour(cutoff_ms)}"

@@ -1,24 +1,30 @@
-"""Forms of the result report (Biểu 1 to 5) with Vietnamese labels, filled from a report."""
+"""Forms of the result report (Biểu 1 to 5) with Vietnamese labels, measured or as a carrier states it."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 
-from app.reports.figures import labels
-from app.reports.figures.carrier_statement import FigureSource
+from app.core import areas, clock
+from app.reports.counting.stated_report import StatedReport
+from app.reports.figures import by_area, labels
+from app.reports.figures.carrier_statement import KINDS, STATED, FigureSource, Statement, received_as
+from app.reports.figures.document_meta import PaperMeta
 from app.reports.figures.figures import (
+    FIGURES,
+    TIMED,
     CampaignReport,
     CarrierReport,
     Cause,
+    Charged,
     DayRow,
     Figures,
     Header,
     NamedArea,
-    TimeStep,
+    standing_in,
 )
-from app.reports.figures.numbers import NOTHING, count, moment
+from app.reports.figures.numbers import NOTHING, count, day_of, hour, moment
 from app.reports.figures.table_model import (
     Cell,
     CellKind,
@@ -27,26 +33,43 @@ from app.reports.figures.table_model import (
     TableChart,
     TableColumn,
     TableRow,
+    facts,
     ratio,
     total,
     value,
 )
 from app.reports.figures.version import Version
 from app.reports.forms.citation import named_as_stored
-from app.reports.forms.count_columns import LEVELS, cells, columns, measured, part, totals, unproved, whose
+from app.reports.forms.count_columns import (
+    LEVELS,
+    cells,
+    columns,
+    measured,
+    part,
+    pick,
+    stated,
+    totals,
+    unproved,
+    whose,
+)
 from carriers.contract import Reason
 
-INTERIM = "SỐ LIỆU TẠM THỜI: còn tin đang chờ gửi, chưa có biên nhận hoặc chưa rõ kết quả"
 FINAL = "Số liệu cuối cùng"
+_INTERIM = "SỐ LIỆU TẠM THỜI"
+_OPEN = "còn tin đang chờ gửi, chưa có biên nhận hoặc chưa rõ kết quả"
+INTERIM = f"{_INTERIM}: {_OPEN}"
 STEPS = "Diễn biến"
 TITLE = "Kết quả nhắn tin tuyên truyền"
-_SERIES = ("sent", "delivered", "relayed")
+_CAMPAIGN = standing_in("2")
+OfRun = CarrierReport | StatedReport
 
 
-def of_run(report: CarrierReport) -> tuple[ReportTable, ...]:
-    """Return the header, forms 1 to 4, and the time steps."""
-    head = _head(report.header, report.interim, report.extra.oldest_ms)
-    return head, _general(report), _areas(report), _days(report), _reasons(report), _steps(report)
+def of_run(report: OfRun) -> tuple[ReportTable, ...]:
+    """Return the header, forms 1 to 4, and the time steps; of what a carrier states the forms that it has."""
+    found = (_head(report), _form_1(report), _form_2(report), _form_3(report), _form_4(report))
+    if isinstance(report, CarrierReport):
+        return (*found, _steps(report))
+    return tuple(form for form in found if len(form.rows) > 1)  # more than a total
 
 
 def of_campaign(report: CampaignReport) -> tuple[ReportTable, ...]:
@@ -84,24 +107,24 @@ def _side_by_side(report: CampaignReport) -> ReportTable:
     if report.held:
         names = ", ".join(labels.network(carrier) for carrier in report.held)
         source += f" Chưa gồm đợt do doanh nghiệp tự gửi ({names}): xem báo cáo của đợt đó."
-    return ReportTable("Biểu 5", title, first + columns(), (*rows, *_sums(report)), source)
+    return ReportTable("Biểu 5", title, first + columns(_CAMPAIGN), (*rows, *_sums(report)), source)
 
 
 def _run_row(n: int, run: CarrierReport) -> TableRow:
     level = run.header.receipt_level
     first = (str(n), labels.network(run.header.carrier), _settled(run.interim), LEVELS[level])
-    return TableRow(f"run_{n}", (*first, *cells(run.general, level).values()))
+    return TableRow(f"run_{n}", (*first, *pick(cells(run.general, level), _CAMPAIGN)))
 
 
 def _sums(report: CampaignReport) -> list[TableRow]:
     by_level, settled = report.by_level, _settled(report.interim)
     one = len(by_level) < 2
     first = ("", labels.TOTAL, settled, LEVELS[report.receipt_level] if one else "")
-    total_cells = totals(report.total, report.receipt_level, one).values()
+    total_cells = pick(totals(report.total, report.receipt_level, one), _CAMPAIGN)
     rows = [TableRow("total", (*first, *total_cells), strong=True)]
     if not one:
         for level, figures in by_level.items():
-            own = ("", part(level), "", LEVELS[level], *cells(figures, level).values())
+            own = ("", part(level), "", LEVELS[level], *pick(cells(figures, level), _CAMPAIGN))
             rows.append(TableRow(f"total_{level}", own, strong=True))
     return rows
 
@@ -110,221 +133,230 @@ def _settled(interim: bool) -> str:
     return "tạm thời" if interim else "cuối cùng"
 
 
-def _head(head: Header, interim: bool, oldest_ms: int | None) -> ReportTable:
-    state = labels.RUN_STATES[head.run_state]
-    own = (
-        ("Doanh nghiệp", f"{labels.network(head.carrier)} (đợt {head.run_id}, {state})"),
-        ("Lô", ", ".join(str(batch) for batch in head.batches) or NOTHING),
-        ("Tên định danh", head.sender),
-        ("Bắt đầu gửi", moment(head.started_ms)),
-        ("Kết thúc gửi", moment(head.ended_ms)),
-        ("Mức biên nhận", labels.RECEIPT_LEVELS[head.receipt_level]),
-        ("Tin chưa có biên nhận lâu nhất gửi lúc", moment(oldest_ms)),
+def finality(report: OfRun) -> str:
+    """Say whether figures may still change, and why; or what stays without a receipt."""
+    if isinstance(report, CarrierReport):
+        why, no_receipt = _OPEN, report.general.no_receipt
+    else:
+        why, no_receipt = (
+            "doanh nghiệp chưa báo kết thúc gửi",
+            report.statement.figures.general.no_receipt or 0,
+        )
+        if report.statement.ended_ms is not None:
+            why = "doanh nghiệp chốt số liệu khi biên nhận còn về (72 giờ sau khi gửi xong)"
+    if report.interim:
+        return f"{_INTERIM}: {why}"
+    left = f": {count(no_receipt)} tin không có biên nhận, đã hết thời gian chờ" if no_receipt else ""
+    return f"{FINAL}{left}"
+
+
+def first_day(head: Header) -> date:
+    """Return the day that decides which names, laws and areas apply."""
+    return clock.local(clock.from_ms(head.started_ms or head.cutoff_ms)).date()
+
+
+def source(report: OfRun) -> str:
+    """Return the line below each table: whose figures, from which document, and what its receipts prove."""
+    if isinstance(report, CarrierReport):
+        return measured(report.header.receipt_level)
+    of = report.statement
+    paper, signed = cited(of.paper), ", doanh nghiệp ký số" if of.paper.signature else ""
+    return (
+        f"Nguồn số liệu: {KINDS[of.kind]}{signed}, bản {of.paper.version}{f' ({paper})' if paper else ''}; "
+        f"doanh nghiệp chốt đến {hour(of.cutoff_ms)}; {labels.LEVEL_WORDS[of.level]}; chưa đối chiếu "
+        "bằng biên nhận."
     )
-    return facts(head, INTERIM if interim else FINAL, own)
 
 
-# ---- What the forms of measured and of stated figures have in common
+def cited(paper: PaperMeta) -> str:
+    """Return number and day of a carrier's document, as far as it has them."""
+    return ", ".join(filter(None, (paper.number, day_of(paper.dated_on))))
 
 
-def facts(head: Header, finality: str, own: Iterable[tuple[str, str]]) -> ReportTable:
+def _head(report: OfRun) -> ReportTable:
     """Return the first sheet: whether figures may change, of what they are, and the texts sent."""
-    columns = (
-        TableColumn("name", "Mục", CellKind.TEXT, 34),
-        TableColumn("value", "Nội dung", CellKind.TEXT, 90),
-    )
+    head = report.header
+    if isinstance(report, CarrierReport):
+        how = labels.RUN_STATES[head.run_state]
+        began, own = report.began_ms, [("Lô", ", ".join(str(batch) for batch in head.batches) or NOTHING)]
+        last = [
+            ("Mức biên nhận", labels.RECEIPT_LEVELS[head.receipt_level]),
+            ("Tin chưa có biên nhận lâu nhất gửi lúc", moment(report.extra.oldest_ms)),
+        ]
+    else:
+        how, scan = "tự gửi đến thuê bao của mình", report.statement.paper.attachment
+        key = report.statement.paper.signature  # papers of unsigned figures stay as they are
+        began, last = report.statement.began_ms, []
+        own = [
+            ("Nguồn số liệu", source(report)),
+            ("Số, ngày báo cáo", cited(report.statement.paper) or NOTHING),
+            ("Bản quét kèm theo (SHA-256)", scan.sha256 if scan else NOTHING),
+            *([("Chữ ký số của doanh nghiệp", f"khóa {key.kid}; SHA-256 {key.sha256}")] if key else []),
+        ]
     pairs = [
-        ("Tình trạng số liệu", finality),
+        ("Tình trạng số liệu", finality(report)),
         ("Thời điểm chốt số liệu", moment(head.cutoff_ms)),
         ("Văn bản yêu cầu", named_as_stored(head.directive) if head.directive else NOTHING),
         ("Chiến dịch", f"{head.campaign} (số {head.campaign_id})"),
+        ("Doanh nghiệp", f"{labels.network(head.carrier)} ({how}; mã đợt gửi trong Loa: {head.run_id})"),
         *own,
+        ("Tên định danh", head.sender),
+        ("Bắt đầu gửi", moment(began)),
+        ("Kết thúc gửi", moment(head.ended_ms)),
+        *last,
     ]
     for lang, wording in sorted(head.texts.items()):
         pairs.append((f"Nội dung tin{f' ({lang})' if lang else ''}", wording))
         pairs.append(("Mã băm nội dung (SHA-256)", hashlib.sha256(wording.encode()).hexdigest()))
-    rows = tuple(TableRow(f"head_{n}", pair) for n, pair in enumerate(pairs))
-    return ReportTable("Thông tin", TITLE, columns, rows)
+    return facts("Thông tin", TITLE, pairs)
 
 
-GENERAL = (
-    TableColumn("nth", "TT", CellKind.TEXT, 8),
-    TableColumn("name", "Chỉ tiêu", CellKind.TEXT, 62),
-    TableColumn("unit", "Đơn vị", CellKind.TEXT, 10),
-    TableColumn("n", "Số lượng", CellKind.COUNT, 14),
-)
-AREA = (
-    TableColumn("nth", "TT", CellKind.TEXT, 5),
-    TableColumn("code", "Mã", CellKind.TEXT, 8),
-    TableColumn("name", "Huyện/thành phố, xã/phường", CellKind.TEXT, 40),
-)
-DAY = (
-    TableColumn("day", "Ngày", CellKind.TEXT, 20),
-    TableColumn("hours", "Khung giờ", CellKind.TEXT, 20),
-    TableColumn("batches", "Số lô", CellKind.COUNT, 8),
-)
-CAUSE = (
-    TableColumn("nth", "TT", CellKind.TEXT, 5),
-    TableColumn("name", "Nguyên nhân", CellKind.TEXT, 48),
-    TableColumn("n", "Số lượng", CellKind.COUNT, 12),
-)
-REMEDY = TableColumn("remedy", "Biện pháp", CellKind.TEXT, 40)
+# ---- Form 1
 
 
-def form_1(columns: tuple[TableColumn, ...], rows: Iterable[TableRow], source: str) -> ReportTable:
-    return ReportTable("Biểu 1", "Biểu 1 – Kết quả chung", columns, tuple(rows), source)
-
-
-def area_rows(rows: Iterable[tuple[str | None, str, Iterable[Cell]]]) -> list[TableRow]:
-    """Return the rows of form 2; those of unknown area stay out of its chart."""
-    return [
-        TableRow(f"area_{n}", (str(n), code or "", name, *counts), aside=code is None)
-        for n, (code, name, counts) in enumerate(rows, 1)
-    ]
-
-
-def form_2(
-    counts: tuple[TableColumn, ...],
-    rows: Iterable[TableRow],
-    sums: Iterable[Cell],
-    source: str,
-    chart: TableChart,
-) -> ReportTable:
-    last = TableRow("total", ("", "", labels.TOTAL, *sums), strong=True)
-    title = "Biểu 2 – Kết quả theo địa bàn"
-    return ReportTable("Biểu 2", title, AREA + counts, (*rows, last), source, chart)
-
-
-def form_3(
-    counts: tuple[TableColumn, ...], days: Iterable[tuple[Cell, ...]], sums: Iterable[Cell], source: str
-) -> ReportTable:
-    rows = [TableRow(f"day_{n}", cells) for n, cells in enumerate(days)]
-    last = TableRow("total", (labels.TOTAL, "", None, *sums), strong=True)
-    return ReportTable("Biểu 3", "Biểu 3 – Kết quả theo ngày", DAY + counts, (*rows, last), source)
-
-
-def form_4(
-    columns: tuple[TableColumn, ...], rows: Iterable[TableRow], sums: tuple[Cell, ...], source: str
-) -> ReportTable:
-    last = TableRow("total", ("", labels.TOTAL, *sums), strong=True)
-    title = "Biểu 4 – Tin không đến: nguyên nhân"
-    return ReportTable("Biểu 4", title, columns, (*rows, last), source)
-
-
-# Form 1
-
-
-def _general(report: CarrierReport) -> ReportTable:
-    share = TableColumn("ratio", "Tỷ lệ so với đã gửi (%)", CellKind.RATIO, 14)
-    rows = (*_before(report.general, report.excluded), *_outcomes(report), *_extra_rows(report))
-    return form_1((*GENERAL, share), rows, measured(report.header.receipt_level))
-
-
-def _before(g: Figures, causes: Iterable[Cause]) -> list[TableRow]:
-    lines = [
-        TableRow(f"cause_{n}", (f"(2.{n})", f"– {cause.label}", "thuê bao", cause.n, None))
-        for n, cause in enumerate(causes, 1)
-    ]
-    excluded = Formula(g.excluded, f"SUM({{cause_1}}:{{cause_{len(lines)}}})") if lines else g.excluded
-    sent = Formula(g.sent, "{eligible}-{excluded}-{waiting}")
-    return [
-        TableRow("eligible", ("(1)", "Thuê bao thuộc diện gửi", "thuê bao", g.eligible, None)),
-        TableRow("excluded", ("(2)", "Loại trước khi gửi", "thuê bao", excluded, None)),
-        *lines,
-        TableRow("waiting", ("(2')", "Đang chờ gửi", "thuê bao", g.waiting, None)),
-        TableRow("sent", ("(3)", "Đã gửi = (1) − (2) − (2')", "tin", sent, None), strong=True),
-    ]
-
-
-def _outcomes(report: CarrierReport) -> list[TableRow]:
-    g, level = report.general, report.header.receipt_level
-    named = (
-        ("delivered", "(4a)", "Đã nhận (có biên nhận của máy thuê bao)"),
-        ("relayed", "(4b)", "Nhà mạng đã tiếp nhận/chuyển (chưa có biên nhận của máy)"),
-        ("failed", "(5)", "Không nhận được"),
-        ("no_receipt", "(6a)", "Chưa có biên nhận = (3) − (4a) − (4b) − (5) − (6b)"),
-        ("unknown", "(6b)", "Chưa rõ kết quả (có thể đã gửi, không gửi lại tự động)"),
+def _form_1(report: OfRun) -> ReportTable:
+    shown: tuple[TableColumn, ...] = (
+        TableColumn("nth", "TT", CellKind.TEXT, 8),
+        TableColumn("name", "Chỉ tiêu", CellKind.TEXT, 62),
+        TableColumn("unit", "Đơn vị", CellKind.TEXT, 10),
+        TableColumn("n", "Số lượng", CellKind.COUNT, 14),
     )
-    rest = Formula(g.no_receipt, "{sent}-SUM({delivered}:{failed})-{unknown}")
-    rows, found = [], cells(g, level) | {"no_receipt": rest}
-    for key, nth, name in named:
-        cell = labels.NO_RECEIPTS if found[key] == labels.UNPROVED else found[key]
-        n = value(cell)
-        share = ratio(key, "sent", n / g.sent if isinstance(n, int) and g.sent else None)
-        rows.append(TableRow(key, (nth, name, "tin", cell, share)))
-    written_off = (
-        "",
-        "– trong đó: người vận hành chốt không xử lý tiếp",
-        "tin",
-        report.extra.written_off,
-        None,
+    if isinstance(report, CarrierReport):
+        shown += (TableColumn("ratio", "Tỷ lệ so với đã gửi (%)", CellKind.RATIO, 14),)
+        rows, excluded = _measured_rows(report), report.excluded
+    else:
+        rows, excluded = _stated_rows(report.statement), report.statement.figures.excluded
+    more = len(shown) - 4
+    causes = (
+        TableRow(f"cause_{n}", (f"(2.{n})", f"– {cause.label}", "thuê bao", cause.n, *(None,) * more))
+        for n, cause in enumerate(excluded, 1)
     )
-    return [*rows, TableRow("written_off", written_off)]
+    at = 1 + next(nth for nth, row in enumerate(rows) if row.key == "excluded")
+    every = (*rows[:at], *causes, *rows[at:])
+    return ReportTable("Biểu 1", "Biểu 1 – Kết quả chung", shown, every, source(report))
 
 
-def _extra_rows(report: CarrierReport) -> list[TableRow]:
-    g, extra, level = report.general, report.extra, report.header.receipt_level
+def _stated_rows(of: Statement) -> list[TableRow]:
+    """Return the rows of what the carrier's form asks for; (4) is what its receipts prove to be received."""
+    rows = []
+    for key, (number, words, unit) in STATED.items():
+        n = of.figures.stated(key)
+        none = labels.NOT_SAID if key in ("segments", "resent") else labels.NO_RECEIPTS
+        named = FIGURES[received_as(of.level)].label if key == "received" else words
+        cells = (number, named, unit, none if n is None else n)
+        rows.append(TableRow(key, cells, strong=key == "sent"))
+    return rows
+
+
+def _measured_rows(report: CarrierReport) -> list[TableRow]:
+    counts, ratios = (
+        [key for key in standing_in("1") if bool(FIGURES[key].part) is of_ratios and key != "segments"]
+        for of_ratios in (False, True)
+    )
+    extra = report.extra
+    rows = [_figure_row(key, report) for key in counts]
+    rows.append(
+        _extra("written_off", "", "– trong đó: người vận hành chốt không xử lý tiếp", extra.written_off)
+    )
+    rows += [_figure_row(key, report) for key in (*ratios, "segments")]
+    rows += _cost(report.cost)
     resent = extra.resent if extra.resent is not None else "theo đợt"
-    shares = cells(g, level)
-    received = ("(7a)", "Tỷ lệ đã nhận = (4a)/(3)", "%", None, shares["delivered_ratio"])
-    taken = ("(7b)", "Tỷ lệ nhà mạng tiếp nhận = (4b)/(3)", "%", None, shares["relayed_ratio"])
-    return [
-        TableRow("delivered_ratio", received),
-        TableRow("relayed_ratio", taken),
-        TableRow("segments", ("(8)", "Tổng số bản tin quy đổi của tin đã gửi", "bản tin", g.segments, None)),
-        *_cost(report),
-        TableRow("resent", ("(9a)", "Số lần gửi lại do người vận hành quyết định", "lần", resent, None)),
-        TableRow(
-            "deferred",
-            (
-                "(9b)",
-                "Số lần hoãn gửi (nhà mạng hoãn nhận hoặc tin chưa chuyển đi)",
-                "lần",
-                extra.deferred,
-                None,
-            ),
-        ),
-        TableRow("partly", ("(10)", "Tin nhiều phần mới có biên nhận một phần", "tin", extra.partly, None)),
-        *_unexplained(report),
-    ]
-
-
-def _unexplained(report: CarrierReport) -> list[TableRow]:
-    if not report.extra.unexplained:
-        return []
-    name = (
-        "Tin chưa giải thích được, ít nhất (các dòng trong sổ mâu thuẫn nhau; tính theo trạng thái đang ghi)"
+    again, later = (
+        "Số lần gửi lại do người vận hành quyết định",
+        "Số lần hoãn gửi (nhà mạng hoãn nhận hoặc tin chưa chuyển đi)",
     )
-    return [TableRow("unexplained", ("(11)", name, "tin", report.extra.unexplained, None))]
+    rows += [
+        _extra("resent", "(9a)", again, resent, "lần"),
+        _extra("deferred", "(9b)", later, extra.deferred, "lần"),
+        _extra("partly", "(10)", "Tin nhiều phần mới có biên nhận một phần", extra.partly),
+    ]
+    if extra.unexplained:
+        odd = "(các dòng trong sổ mâu thuẫn nhau; tính theo trạng thái đang ghi)"
+        words = f"Tin chưa giải thích được, ít nhất {odd}"
+        rows.append(_extra("unexplained", "(11)", words, extra.unexplained))
+    return rows
 
 
-def _cost(report: CarrierReport) -> list[TableRow]:
+def _extra(key: str, number: str, words: str, n: Cell, unit: str = "tin") -> TableRow:
+    return TableRow(key, (number, words, unit, n, None))
+
+
+def _figure_row(key: str, report: CarrierReport) -> TableRow:
+    """Return a figure's row; what was sent is the base of the share of its parts."""
+    g, figure = report.general, FIGURES[key]
+    cell = cells(g, report.header.receipt_level)[key]
+    if figure.part:
+        return TableRow(key, (*(figure.line or ()), None, cell))
+    if key == "excluded" and report.excluded:
+        cell = Formula(g.excluded, f"SUM({{cause_1}}:{{cause_{len(report.excluded)}}})")
+    elif key == "no_receipt":
+        cell = Formula(g.no_receipt, "{sent}-SUM({delivered}:{failed})-{unknown}")
+    elif cell == labels.UNPROVED:
+        cell = labels.NO_RECEIPTS
+    n, share = value(cell), None
+    if figure.outcome or figure.of:
+        share = ratio(key, "sent", n / g.sent if isinstance(n, int) and g.sent else None)
+    return TableRow(key, (*(figure.line or ()), cell, share), strong=key == "sent")
+
+
+def _cost(cost: Charged | None) -> list[TableRow]:
     """Rows on money, where the price is known: its contract's, set by who sends."""
-    if report.cost is None or report.cost.dong is None:
+    if cost is None or cost.dong is None:
         return []
-    cost, why = report.cost, "theo đơn giá hợp đồng, không tính tin bị từ chối ngay"
     maybe = (
         f" (trong đó {count(cost.unknown_segments)} bản tin có thể đã gửi)" if cost.unknown_segments else ""
     )
+    why = "Chi phí chưa gồm thuế VAT, theo đơn giá hợp đồng, không tính tin bị từ chối ngay"
     return [
-        TableRow("charged", ("(8a)", f"Bản tin tính tiền{maybe}", "bản tin", cost.segments, None)),
-        TableRow("dong", ("(8b)", f"Chi phí chưa gồm thuế VAT, {why}", "đồng", cost.dong, None)),
+        _extra("charged", "(8a)", f"Bản tin tính tiền{maybe}", cost.segments, "bản tin"),
+        _extra("dong", "(8b)", why, cost.dong, "đồng"),
     ]
 
 
-# Forms 2 to 4
+# ---- Forms 2 to 4
 
 
-def _areas(report: CarrierReport) -> ReportTable:
-    level = report.header.receipt_level
-    rows = area_rows((row.code, row.name, cells(row.figures, level).values()) for row in report.places)
-    if report.outside_areas:
-        outside = Figures(eligible=report.outside_areas, excluded=report.outside_areas)
-        left_out = ("", "", labels.OUTSIDE_AREAS, *cells(outside, level).values())
-        rows.append(TableRow("outside", left_out, aside=True))
-    chart = TableChart("Kết quả theo địa bàn", "name", _SERIES, across=True, what="địa bàn")
-    source = f"{measured(level)}{nobody_in(report.empty)}"
-    return form_2(columns(), rows, totals(report.general, level).values(), source, chart)
+def _form_2(report: OfRun) -> ReportTable:
+    on, level = first_day(report.header), report.header.receipt_level
+    found: list[tuple[str | None, dict[str, Cell]]]
+    if isinstance(report, CarrierReport):
+        keys, drawn = standing_in("2"), TIMED
+        found = [(row.code, cells(row.figures, level)) for row in report.places]
+        sums = totals(report.general, level)
+        title, words = "Kết quả theo địa bàn", nobody_in(report.empty)
+    else:
+        proved = report.statement.level
+        key = received_as(proved)
+        keys, drawn = ("eligible", "sent", key, "failed", "no_receipt", f"{key}_ratio"), ("sent", key)
+        found = [(row.code, stated(row.counts, proved)) for row in report.places]
+        whole = stated(report.statement.figures.general, proved)
+        sums = {name: total(cell) if isinstance(cell, int) else cell for name, cell in whole.items()}
+        title = "Kết quả theo địa bàn (doanh nghiệp báo)"
+        names = ", ".join(area.name for area in report.empty)
+        left_out = f" Doanh nghiệp không báo số của {len(report.empty)} địa bàn: {names}." if names else ""
+        words = f"{unproved(proved)}{left_out}"
+    rows = [
+        TableRow(
+            f"area_{n}", (str(n), code or "", by_area.named(code, on), *pick(of, keys)), aside=code is None
+        )
+        for n, (code, of) in enumerate(found, 1)
+    ]
+    if isinstance(report, CarrierReport) and (n := report.outside_areas):
+        outside = pick(cells(Figures(eligible=n, excluded=n), level), keys)
+        rows.append(TableRow("outside", ("", "", labels.OUTSIDE_AREAS, *outside), aside=True))
+    if rows:
+        rows.append(TableRow("total", ("", "", labels.TOTAL, *pick(sums, keys)), strong=True))
+    first = (
+        TableColumn("nth", "TT", CellKind.TEXT, 5),
+        TableColumn("code", "Mã", CellKind.TEXT, 8),
+        TableColumn("name", "Huyện, thành phố" if areas.districts(on) else "Xã, phường", CellKind.TEXT, 40),
+    )
+    chart = TableChart(title, "name", drawn, across=True, what="địa bàn")
+    return ReportTable(
+        *("Biểu 2", "Biểu 2 – Kết quả theo địa bàn", first + columns(keys), tuple(rows)),
+        f"{source(report)}{words}",
+        chart,
+    )
 
 
 def nobody_in(empty: Sequence[NamedArea]) -> str:
@@ -333,19 +365,83 @@ def nobody_in(empty: Sequence[NamedArea]) -> str:
     return f" {len(empty)} địa bàn không có thuê bao nào trong danh sách gửi: {names}." if empty else ""
 
 
-def _days(report: CarrierReport) -> ReportTable:
-    rate = TableColumn("rate", "Tốc độ TB (tin/giây)", CellKind.RATE, 12)
-    level = report.header.receipt_level
-    counted = totals(report.general, level)
-    sums = (*(counted[key] for key in _SERIES), None)
-    days = (_day(day, level) for day in report.days)
-    return form_3((*columns(*_SERIES), rate), days, sums, measured(level))
+def _form_3(report: OfRun) -> ReportTable:
+    counts: tuple[TableColumn, ...]
+    days: list[tuple[Cell, ...]]
+    sums: tuple[Cell, ...]
+    if isinstance(report, CarrierReport):
+        level = report.header.receipt_level
+        counts = (*columns(TIMED), TableColumn("rate", "Tốc độ TB (tin/giây)", CellKind.RATE, 12))
+        days = [_day(day, level) for day in report.days]
+        sums = (*pick(totals(report.general, level), TIMED), None)
+    else:
+        named, rows = FIGURES[received_as(report.statement.level)].label, report.statement.figures.days
+        counts = (
+            TableColumn("sent", "Đã gửi", CellKind.COUNT, 12),
+            TableColumn("received", named, CellKind.COUNT, 14),
+        )
+        none = labels.NOT_SAID if report.statement.level else labels.NO_RECEIPTS
+        days = [
+            (day_of(d.day), d.hours, d.batches, d.sent, none if d.received is None else d.received)
+            for d in rows
+        ]
+        received = [d.received for d in rows if d.received is not None]
+        sums = (total(sum(d.sent for d in rows)), total(sum(received)) if received else none)
+    first = (
+        TableColumn("day", "Ngày", CellKind.TEXT, 20),
+        TableColumn("hours", "Khung giờ", CellKind.TEXT, 20),
+        TableColumn("batches", "Số lô", CellKind.COUNT, 8),
+    )
+    last = TableRow("total", (labels.TOTAL, "", None, *sums), strong=True)
+    every = (*(TableRow(f"day_{n}", of) for n, of in enumerate(days)), last)
+    return ReportTable("Biểu 3", "Biểu 3 – Kết quả theo ngày", first + counts, every, source(report))
 
 
 def _day(day: DayRow, level: int | None) -> tuple[Cell, ...]:
-    name = date.fromisoformat(day.day).strftime("%d/%m/%Y") if day.day else labels.NO_DAY
+    name = day_of(day.day) or labels.NO_DAY
     hours = "" if day.first_ms is None else f"{moment(day.first_ms)[11:16]}–{moment(day.last_ms)[11:16]}"
-    return (name, hours, day.batches, *_series(day, level), day.messages_per_second)
+    return (name, hours, day.batches, *_timed(day.figures, level), day.messages_per_second)
+
+
+def _timed(f: Figures, level: int | None) -> list[Cell]:
+    return pick(cells(f, level) | {"sent": f.sent}, TIMED)
+
+
+def _form_4(report: OfRun) -> ReportTable:
+    share: tuple[TableColumn, ...] = ()
+    rows: list[tuple[str, tuple[Cell, ...]]]
+    if isinstance(report, CarrierReport):
+        failed, share = report.general.failed, (TableColumn("ratio", "Tỷ lệ (%)", CellKind.RATIO, 10),)
+        rows = [
+            (c.key, (c.label, c.n, _share(c.n, failed), _remedy(c, report.networks))) for c in report.reasons
+        ]
+    else:
+        rows = [(c.key, (c.label, c.n, c.remedy)) for c in report.statement.figures.reasons]
+        failed = sum(c.n for c in report.statement.figures.reasons)
+    shown = (
+        TableColumn("nth", "TT", CellKind.TEXT, 5),
+        TableColumn("name", "Nguyên nhân", CellKind.TEXT, 48),
+        TableColumn("n", "Số lượng", CellKind.COUNT, 12),
+        *share,
+        TableColumn("remedy", "Biện pháp", CellKind.TEXT, 40),
+    )
+    last = TableRow("total", ("", labels.TOTAL, total(failed), *(None for _ in share), ""), strong=True)
+    every = (*(TableRow(key, (str(n), *of)) for n, (key, of) in enumerate(rows, 1)), last)
+    return ReportTable("Biểu 4", "Biểu 4 – Tin không đến: nguyên nhân", shown, every, source(report))
+
+
+def _share(n: int, failed: int) -> Formula:
+    return Formula(n / failed if failed else None, 'IF({total}=0,"",{n}/{total})')
+
+
+def _remedy(cause: Cause, networks: Sequence[Cause]) -> str:
+    """Name the networks to ask instead, where the carrier told who serves the numbers."""
+    if cause.key != Reason.OTHER_NETWORK.name.lower() or not networks:
+        return ""
+    return "Thuộc mạng " + "; ".join(f"{each.label}: {count(each.n)}" for each in networks)
+
+
+# ---- Beside the forms
 
 
 def changes(version: Version) -> ReportTable:
@@ -366,34 +462,12 @@ def _steps(report: CarrierReport) -> ReportTable:
     shown = (
         TableColumn("from", "Từ", CellKind.TEXT, 20),
         TableColumn("minutes", "Số phút", CellKind.COUNT, 10),
-        *columns(*_SERIES),
+        *columns(TIMED),
     )
     level = report.header.receipt_level
     rows = tuple(
-        TableRow(f"step_{n}", (moment(step.start_ms)[:16], step.minutes, *_series(step, level)))
+        TableRow(f"step_{n}", (moment(step.start_ms)[:16], step.minutes, *_timed(step.figures, level)))
         for n, step in enumerate(report.steps)
     )
-    chart = TableChart("Diễn biến gửi và nhận theo thời gian", "from", _SERIES) if rows else None
+    chart = TableChart("Diễn biến gửi và nhận theo thời gian", "from", TIMED) if rows else None
     return ReportTable(STEPS, "Diễn biến gửi và nhận theo thời gian", shown, rows, measured(level), chart)
-
-
-def _series(of: DayRow | TimeStep, level: int | None) -> tuple[Cell, ...]:
-    found = cells(Figures(sent=of.sent, delivered=of.delivered, relayed=of.relayed), level)
-    return (of.sent, *(found[key] for key in _SERIES[1:]))
-
-
-def _reasons(report: CarrierReport) -> ReportTable:
-    failed, rows = report.general.failed, []
-    for n, cause in enumerate(report.reasons, 1):
-        share = Formula(cause.n / failed if failed else None, 'IF({total}=0,"",{n}/{total})')
-        remedy = _remedy(cause, report.networks)
-        rows.append(TableRow(cause.key, (str(n), cause.label, cause.n, share, remedy)))
-    shown = (*CAUSE, TableColumn("ratio", "Tỷ lệ (%)", CellKind.RATIO, 10), REMEDY)
-    return form_4(shown, rows, (total(failed), None, ""), measured(report.header.receipt_level))
-
-
-def _remedy(cause: Cause, networks: Sequence[Cause]) -> str:
-    """Name the networks to ask instead, where the carrier told who serves the numbers."""
-    if cause.key != Reason.OTHER_NETWORK.name.lower() or not networks:
-        return ""
-    return "Thuộc mạng " + "; ".join(f"{each.label}: {count(each.n)}" for each in networks)

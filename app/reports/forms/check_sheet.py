@@ -12,10 +12,10 @@ from typing import NamedTuple
 from xlsxwriter.utility import xl_col_to_name
 
 from app.reports.figures import labels
+from app.reports.figures.figures import OUTCOMES
 from app.reports.figures.numbers import NOTHING
 from app.reports.figures.table_model import CellKind, Formula, ReportTable, TableColumn, TableRow, value
 
-_OUTCOMES = ("delivered", "relayed", "failed", "no_receipt", "unknown")
 _LEFT = ("excluded", "waiting", "sent")
 _LIST = "Dữ liệu"
 _LIST_COLUMN = 3  # of the values
@@ -99,7 +99,7 @@ def _label(row: TableRow) -> str:
 def _within(form: ReportTable, first_row: int) -> Iterator[tuple[str, Formula]]:
     """Check that each row's columns agree, in the rows that have all of them; and form 1's rows."""
     keys = {column.key: column.title.lower() for column in form.columns}
-    outcomes = tuple(key for key in _OUTCOMES if key in keys)
+    outcomes = tuple(key for key in OUTCOMES if key in keys)
     for whole, parts in (("eligible", _LEFT), ("sent", outcomes)):
         if not {whole, *parts} <= keys.keys() or len(parts) < 3:
             continue
@@ -121,7 +121,7 @@ def _general(form: ReportTable, first_row: int) -> Iterator[tuple[str, Formula]]
     for whole, parts in (
         ("eligible", _LEFT),
         ("excluded", causes),
-        ("sent", (received, "relayed", "failed", "no_receipt", "unknown")),
+        ("sent", (received, *OUTCOMES[1:])),
     ):
         known = [rows[key] for key in parts if key in rows]
         numbers = [value(form.rows[at].cells[form.place("n")]) for at in known]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from app.reports.build.consolidated import ConsolidatedReport, RunLine
+from app.reports.counting.consolidated import ConsolidatedReport, RunLine
 from app.reports.figures import labels
 from app.reports.figures.addressees import CHANNELS, KINDS, AddresseeStatus, stated_sum
 from app.reports.figures.carrier_statement import FigureSource as Source
 from app.reports.figures.carrier_statement import Statement
-from app.reports.figures.figures import FIGURES, Charged, Figures
+from app.reports.figures.figures import FIGURES, TIMED, Charged, Figures, standing_in
 from app.reports.figures.numbers import NOTHING, count, day_of, moment
 from app.reports.figures.table_model import (
     Cell,
@@ -20,6 +20,7 @@ from app.reports.figures.table_model import (
     TableChart,
     TableColumn,
     TableRow,
+    facts,
     ratio,
     value,
 )
@@ -27,7 +28,7 @@ from app.reports.forms import citation, count_columns, subscriber_tables
 from app.reports.forms.carrier_tables import FINAL, INTERIM
 from carriers.contract import ReceiptLevel
 
-_COUNTS = count_columns.columns(*(key for key in FIGURES if key != "relayed_ratio"))
+_COUNTS = count_columns.columns(standing_in("5"))
 _COLUMNS = (
     TableColumn("nth", "TT", CellKind.TEXT, 5),
     TableColumn("name", "Doanh nghiệp", CellKind.TEXT, 14),
@@ -45,6 +46,7 @@ _SOURCE = (
 )
 NOTHING_YET = "chưa báo cáo"
 CANCELLED = "Đã hủy"
+UNCLEAR = "Chưa rõ"  # over, and nothing is known to have arrived
 OF = " của "  # between words and names in `finality`
 
 
@@ -97,12 +99,7 @@ def head(report: ConsolidatedReport) -> ReportTable:
         ("Trích yếu", letter.subject),
         ("Hạn báo cáo", moment(letter.deadline_ms)),
     )
-    columns = (
-        TableColumn("name", "Mục", CellKind.TEXT, 34),
-        TableColumn("value", "Nội dung", CellKind.TEXT, 90),
-    )
-    rows = tuple(TableRow(f"head_{n}", pair) for n, pair in enumerate(pairs))
-    return ReportTable("Thông tin", "Tổng hợp kết quả phối hợp tuyên truyền", columns, rows)
+    return facts("Thông tin", "Tổng hợp kết quả phối hợp tuyên truyền", pairs)
 
 
 def _form_5(report: ConsolidatedReport) -> ReportTable:
@@ -122,9 +119,7 @@ def _chart(kind: Source, lines: Iterable[RunLine]) -> TableChart:
     lines = tuple(lines)
     title = f"Kết quả theo doanh nghiệp: {count_columns.whose(kind, *map(level, lines))}"
     rows = tuple(f"run_{line.run_id}" for line in lines)
-    return TableChart(
-        title, "name", ("sent", "delivered", "relayed"), True, rows, adds=False, what="doanh nghiệp"
-    )
+    return TableChart(title, "name", TIMED, True, rows, adds=False, what="doanh nghiệp")
 
 
 def _rows(nth: int, line: RunLine, report: ConsolidatedReport) -> Iterable[TableRow]:
@@ -140,7 +135,8 @@ def _row(first: tuple[str, str], line: RunLine, report: ConsolidatedReport) -> T
     when = (report.letter.deadline_ms, report.cutoff_ms)
     found = figures(line)
     counts = (found.get(column.key, NOTHING) for column in _COUNTS)
-    sent = CANCELLED if line.cancelled else _in_time(line.sent_in_time(*when), *when)
+    kept = line.sent_in_time(*when)
+    sent = CANCELLED if line.cancelled else UNCLEAR if kept is None and line.over else _in_time(kept, *when)
     reported = NOTHING if line.kind is Source.MEASURED else _in_time(line.reported_in_time(*when), *when)
     cells_ = (*first, _paper(line), source_of(line), *counts, _span(line), sent, reported)
     return TableRow(f"run_{line.run_id}", cells_)
@@ -213,13 +209,14 @@ def line_name(line: RunLine) -> str:
 def _paper(line: RunLine) -> str:
     if line.kind is not Source.MEASURED and line.statement:
         paper = line.statement.paper
-        return ", ".join(filter(None, (paper.number, day_of(paper.dated_on)))) or f"bản {paper.version}"
-    return f"bản số {line.version}" if line.version else "chưa chốt"
+        named = ", ".join(filter(None, (paper.number, day_of(paper.dated_on)))) or f"bản {paper.version}"
+        return f"{named}, ký số" if paper.signature else named
+    return f"bản chốt {line.version}" if line.version else "chưa chốt khi lập"
 
 
 def _span(line: RunLine) -> str:
     if line.kind is Source.MEASURED:
-        span = (line.report.header.started_ms, line.report.header.ended_ms)
+        span = (line.report.began_ms, line.report.header.ended_ms)
     else:
         span = (line.statement.began_ms, line.statement.ended_ms) if line.statement else (None, None)
     first, last = (moment(ms)[:16] for ms in span)
@@ -281,7 +278,7 @@ def _total(key: str, name: str, lines: Sequence[RunLine]) -> TableRow:
     sums = {column.key: _sum(column.key, found) for column in _COUNTS}
     sent, delivered = value(sums["sent"]), value(sums["delivered"])
     if _has_rounds(lines):  # a sum of messages would count subscribers twice
-        sums |= {"eligible": NOTHING, "failed": NOTHING}
+        sums |= {key: NOTHING for key, each in FIGURES.items() if each.again and key in sums}
     proved = not _has_rounds(lines) and all(level(line) == ReceiptLevel.HANDSET for line in lines)
     if proved and isinstance(sent, int) and isinstance(delivered, int) and sent:
         sums["delivered_ratio"] = ratio("delivered", "sent", delivered / sent)

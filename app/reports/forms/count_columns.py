@@ -1,9 +1,8 @@
-"""Columns and cells of the table of figures (figures/figures.py), without what no receipt proves.
-
-The other places of a new column: CONTRIBUTING.md.
-"""
+"""Columns and cells of the table of figures (figures/figures.py), without what no receipt proves."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 
 from app.reports.figures import labels
 from app.reports.figures.carrier_statement import KINDS, StatedCounts, received_as
@@ -22,9 +21,9 @@ LEVELS: dict[int | None, str] = {
 _WIDTH = 12
 
 
-def columns(*keys: str) -> tuple[TableColumn, ...]:
-    """Return the columns of these figures; of all without any key."""
-    found = (FIGURES[key] for key in keys or FIGURES)
+def columns(keys: Iterable[str]) -> tuple[TableColumn, ...]:
+    """Return the columns of these figures."""
+    found = (FIGURES[key] for key in keys)
     return tuple(
         TableColumn(each.key, each.label, CellKind.RATIO if each.part else CellKind.COUNT, _WIDTH)
         for each in found
@@ -64,6 +63,11 @@ def cells(f: Figures, level: int | None) -> dict[str, Cell]:
     if found["relayed"] == 0 and level is not None and level >= ReceiptLevel.HANDSET:
         found["relayed"], found["relayed_ratio"] = NOTHING, ratio("relayed", "sent", None)
     return found | {"sent": Formula(f.sent, "{eligible}-{excluded}-{waiting}")}
+
+
+def pick(found: Mapping[str, Cell], keys: Iterable[str]) -> list[Cell]:
+    """Return the cells of these figures, in the order of their columns."""
+    return [found[key] for key in keys]
 
 
 def totals(f: Figures, level: int | None, one_level: bool = True) -> dict[str, Cell]:

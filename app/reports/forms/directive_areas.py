@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from app.core import areas, clock
-from app.reports.build.consolidated import ConsolidatedReport, RunLine
-from app.reports.build.unique_reach import Subscribers
+from app.reports.counting.consolidated import ConsolidatedReport, RunLine
+from app.reports.counting.unique_reach import Subscribers
 from app.reports.figures import by_area, labels
 from app.reports.figures.carrier_statement import FigureSource as Source
-from app.reports.figures.figures import FIGURES, provable
+from app.reports.figures.figures import FIGURES, provable, standing_in
 from app.reports.figures.numbers import NOTHING
 from app.reports.figures.table_model import Cell, CellKind, ReportTable, TableColumn, TableRow, ratio, total
 from app.reports.forms import comparison_tables, subscriber_tables
@@ -19,7 +19,7 @@ from carriers.contract import ReceiptLevel
 
 NAME = "Biểu 6"
 _WORDS = {Source.MEASURED: "số đo", Source.STATED: "doanh nghiệp báo", Source.MANUAL: "nhập tay"}
-_KEYS = ("sent", "delivered", "relayed")
+_KEYS = standing_in("6")
 _ONCE = {
     "addressed": "Thuê bao phải gửi, có biên nhận của máy",
     "reached": "Thuê bao đã nhận",
@@ -56,7 +56,7 @@ def of_directive(report: ConsolidatedReport) -> ReportTable:
     rows = [
         TableRow(
             f"area_{nth}",
-            (str(nth), code or "", by_area.label(code, on), *_cells(blocks, shown, code)),
+            (str(nth), code or "", by_area.named(code, on), *_cells(blocks, shown, code)),
             aside=code is None,
         )
         for nth, code in enumerate(ordered, 1)

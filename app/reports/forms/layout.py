@@ -102,7 +102,7 @@ def columns(form: ReportTable, room: float, size: float) -> list[float]:
     Where not all words have room, the numbers have.
     """
     every = range(len(form.columns))
-    least = [_longest(form, nth, head=True) * size * _POINT_MM + _PADDING_MM for nth in every]
+    least = _least(form, size)
     if sum(least) >= room:
         numbers = {
             nth: _longest(form, nth, head=False) * size * _POINT_MM + _PADDING_MM
@@ -123,6 +123,19 @@ def columns(form: ReportTable, room: float, size: float) -> list[float]:
     return [kept.get(n, rest * column.width / whole) for n, column in enumerate(form.columns)]
 
 
+def _least(form: ReportTable, size: float) -> list[float]:
+    """Return the width of each column's longest word at `size` points, in millimetres."""
+    every = range(len(form.columns))
+    return [_longest(form, nth, head=True) * size * _POINT_MM + _PADDING_MM for nth in every]
+
+
+def fits_upright(form: ReportTable, size: float) -> bool:
+    """Return whether the form has room on an upright page, with some for the words of its names."""
+    names = sum(column.width for column in form.columns if column.kind is CellKind.TEXT)
+    return sum(_least(form, size)) + names * _NAME_MM <= width(landscape=False)
+
+
+_NAME_MM = 0.35  # beyond the longest word, for each letter that a column of text is wide
 _POINT_MM, _PADDING_MM = 25.4 / 72, 1.6
 _WIDE_LETTER = 0.6  # widths of the letter size
 _LONG_WORD = 20  # longer ones, such as hashes, are broken

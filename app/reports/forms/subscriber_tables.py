@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from app.reports.build.consolidated import ConsolidatedReport, RunLine
+from app.reports.counting.consolidated import ConsolidatedReport, RunLine
 from app.reports.figures import labels
 from app.reports.figures.carrier_statement import FigureSource as Source
 from app.reports.figures.figures import Figures

@@ -86,32 +86,26 @@ class Frozen:
 _COLUMNS = [column for column in frozen_reports.c if column.name not in ("figures", "code_salt")]
 
 
-def page(
-    connection: Connection, after: int, limit: int, carrier: str | None, subject: ReportSubject | None = None
-) -> list[Frozen]:
-    """Return up to `limit` reports with an id above `after`; with `carrier`, only those of its runs."""
-    where = [frozen_reports.c.id > after, *_visible(carrier), *(_of(subject) if subject else ())]
-    query = select(*_COLUMNS).where(*where).order_by(frozen_reports.c.id).limit(limit)
-    return _frozen(connection, query)
-
-
-def listed(connection: Connection, asked: ListRequest, limit: int, carrier: str | None) -> ListPart[Frozen]:
-    """Return frozen reports, newest first; with `carrier`, only those of its runs."""
-    query = select(*_COLUMNS).where(*_visible(carrier))
+def listed(
+    connection: Connection,
+    wanted: ListRequest | int,
+    limit: int,
+    carrier: str | None = None,
+    subject: ReportSubject | None = None,
+) -> ListPart[Frozen]:
+    """Return frozen reports, newest first or after an id; with `carrier`, only those of its runs."""
+    query = select(*_COLUMNS).where(*_visible(carrier), *(_of(subject) if subject else ()))
     columns = ListColumns(frozen_reports.c.id, frozen_reports.c.created_at)
     with _as_written():
-        found = part(connection, query, columns, asked, limit)
+        found = part(connection, query, columns, wanted, limit)
         return ListPart(_read(connection, found.items), found.total, found.next)
 
 
 def recent(
-    connection: Connection, before: int, limit: int, carrier: str | None, subject: ReportSubject | None = None
-) -> list[Frozen]:
-    """Return reports newest first, below the id `before` (0: from the newest)."""
-    where = [*_visible(carrier), *(_of(subject) if subject else ())]
-    where += [frozen_reports.c.id < before] if before else []
-    query = select(*_COLUMNS).where(*where).order_by(frozen_reports.c.id.desc()).limit(limit)
-    return _frozen(connection, query)
+    connection: Connection, limit: int, carrier: str | None, subject: ReportSubject | None = None
+) -> Sequence[Frozen]:
+    """Return the newest reports, the last one first."""
+    return listed(connection, ListRequest(), limit, carrier, subject).items
 
 
 def get(connection: Connection, report_id: int, carrier: str | None = None) -> Frozen:
@@ -168,7 +162,7 @@ def require_bytes(found: bytes, sha256: str, what: str) -> None:
     """Raise Spoilt if bytes no longer have their hash; what: they are, as a sentence begins."""
     if hashlib.sha256(found).hexdigest() != sha256:
         raise Spoilt(
-            "{what} differs from what was frozen, so it is not shown. The database was altered. "
+            "{what}: the content differs from what was frozen and is not shown. The database was altered. "
             "Compare it with a backup, and run `loa report verify`.",
             what=what,
         )

@@ -98,7 +98,7 @@ def spoilt(connection: Connection, report: Frozen) -> Iterator[str]:
 def all_spoilt(connection: Connection) -> list[str]:
     """Return that of every report."""
     found, after = [], 0
-    while reports := archive.page(connection, after, _AT_ONCE, None):
+    while reports := archive.listed(connection, after, _AT_ONCE).items:
         found += [sentence for each in reports for sentence in spoilt(connection, each)]
         after = reports[-1].id
     return found

@@ -18,7 +18,7 @@ from app.core.errors import NotFound
 from app.database.models import frozen_reports
 from app.reports.figures import labels
 from app.reports.figures.carrier_statement import FigureSource, StatedCounts
-from app.reports.figures.figures import FIGURES
+from app.reports.figures.figures import FIGURES, MAIN
 from app.reports.figures.version import PrintedCode
 from app.reports.frozen import archive, freeze_record
 from app.reports.frozen.archive import Frozen, ReportSubject, Spoilt, SubjectKind
@@ -29,7 +29,6 @@ LENGTH = 16  # characters of 5 bits: 80 bits, neither guessed nor found again fo
 _GROUP = 4
 _LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: none that looks like another
 _READ_AS = str.maketrans("OIL", "011")
-_SHOWN = ("sent", "delivered", "relayed", "failed", "no_receipt")
 # Names in reports of calls that played a recording, frozen before 0059.
 _CALLED = {
     "sent": "placed_calls",
@@ -41,16 +40,12 @@ _CALLED = {
 
 @dataclass(frozen=True, slots=True)
 class FrozenTotals:
-    """One carrier's part as frozen: messages by FIGURES; None: its receipts cannot prove that figure."""
+    """One carrier's part as frozen. figures: by key of FIGURES; None: receipts cannot prove that figure."""
 
     carrier: str
     source: FigureSource | None
     receipt_level: str | None
-    sent: int | None
-    delivered: int | None
-    relayed: int | None
-    failed: int | None
-    no_receipt: int | None
+    figures: Mapping[str, int | None]
     spoken: bool = False  # these are calls, not messages
 
 
@@ -185,15 +180,14 @@ def totals(kind: SubjectKind, figures: Mapping[str, Any]) -> Iterator[FrozenTota
 
 
 def _named(general: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: general.get(FIGURES[key].name) for key in _SHOWN}
+    return {key: general.get(FIGURES[key].name) for key in MAIN}
 
 
 def _called(general: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: general.get(_CALLED.get(key, FIGURES[key].name)) for key in _SHOWN}
+    return {key: general.get(_CALLED.get(key, FIGURES[key].name)) for key in MAIN}
 
 
 def _totals(
     carrier: str, source: FigureSource | None, level: str | None, counts: Mapping[str, Any]
 ) -> FrozenTotals:
-    shown: dict[str, Any] = {key: counts.get(key) for key in _SHOWN}
-    return FrozenTotals(labels.network(carrier), source, level, **shown)
+    return FrozenTotals(labels.network(carrier), source, level, {key: counts.get(key) for key in MAIN})

@@ -15,10 +15,11 @@ from weakref import WeakKeyDictionary, WeakValueDictionary
 from sqlalchemy import Connection, Row, insert, select, update
 
 from app.core import clock
+from app.core.areas import fold
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.masking import mask_written
 from app.database.connection import Database
-from app.database.models import report_files, signed_papers
+from app.database.models import issued_reports, report_files, signed_papers
 from app.reports.frozen import archive, signature_check
 from app.reports.frozen.archive import Frozen
 from app.security import audit
@@ -58,6 +59,11 @@ _LATER = {
     "changed": ("The file was changed after this signature, so what it shows now is not what was signed."),
 }
 
+_OTHER_SIGNER = (
+    "The document names {named} as its signer, but no signature has that name. Ask the office who signed."
+)
+# Words before a name on a paper, folded.
+_RANKS = frozenset(("dai", "thuong", "trung", "thieu", "ta", "tuong", "uy", "ong", "ba", "dong", "chi"))
 _FORMER = "The document has been issued again since, so the signed version is not the current one."
 
 
@@ -85,7 +91,7 @@ class SignedPaper:
     """A signed PDF as it came back. paper: the frozen file that it begins with; None: none of them.
 
     same_pages: whether its pages are still that paper's; good: the issued paper, unchanged, with good
-    signatures alone; sentences: all that was found, in words.
+    signatures alone, one of them in the name of its signer; sentences: all that was found, in words.
     """
 
     sha256: str
@@ -187,7 +193,9 @@ def of_report(connection: Connection, report_id: int) -> list[SignedPaper]:
     query = select(*(each for each in s if each.name != "content")).where(s.report_id == report_id)
     now = connection.execute(select(f.format, f.sha256).where(f.report_id == report_id))
     today = {row.format: row.sha256 for row in now}
-    return [_paper(row, today) for row in connection.execute(query.order_by(s.id))]
+    i = issued_reports.c
+    signer = connection.execute(select(i.signer).where(i.report_id == report_id)).scalar()
+    return [_paper(row, today, signer) for row in connection.execute(query.order_by(s.id))]
 
 
 def fetch(connection: Connection, report: Frozen, sha256: str) -> tuple[str, bytes]:
@@ -203,11 +211,16 @@ def fetch(connection: Connection, report: Frozen, sha256: str) -> tuple[str, byt
     return row.name, bytes(row.content)
 
 
-def _paper(row: Row[Any], today: Mapping[str, str]) -> SignedPaper:
-    """Return a signed paper; today: the hashes of the report's files, since issuing again replaces some."""
+def _paper(row: Row[Any], today: Mapping[str, str], named: str | None) -> SignedPaper:
+    """Return a signed paper; today: the hashes of the report's files, since issuing again replaces some.
+
+    named: rank and name of the signer, as the issued paper has them.
+    """
     found = row.found
     former = found["paper"] is not None and today.get(found["paper"]) != found["paper_sha256"]
     signatures = tuple(_signature(each) for each in found["signatures"])
+    signers = [each.signer for each in signatures]
+    other = bool(named and signers) and not any(_is_of(named or "", each) for each in signers)
     about = (each for pair in zip(signatures, found["signatures"], strict=True) for each in _words(*pair))
     return SignedPaper(
         sha256=row.sha256,
@@ -222,10 +235,20 @@ def _paper(row: Row[Any], today: Mapping[str, str]) -> SignedPaper:
         good=found["paper"] == "issued-pdf"
         and found["same_pages"]
         and not former
+        and not other
         and bool(signatures)
         and all(each.good for each in signatures),
-        sentences=(*about, *_content(found), *([_FORMER] if former else [])),
+        sentences=(*about, *_content(found), *([_FORMER] if former else []))
+        + ((Phrase(_OTHER_SIGNER, named=named),) if other else ()),
     )
+
+
+def _is_of(named: str, signer: str) -> bool:
+    """Return whether a certificate is in the name of the paper's signer, whatever stands around the name."""
+    own, words = ([fold(word) for word in text.split() if fold(word)] for text in (named, signer))
+    while len(own) > 2 and own[0] in _RANKS:
+        own = own[1:]
+    return any(words[at : at + len(own)] == own for at in range(len(words)))
 
 
 def _signature(found: Mapping[str, Any]) -> PaperSignature:

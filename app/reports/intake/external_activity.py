@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, insert, update
 
 from app.core.errors import Invalid, NotFound
 from app.core.masking import NO_MOBILE, holds_mobile, names_mobile, require_no_mobile
@@ -16,10 +16,19 @@ from app.database.connection import shared_ms
 from app.database.models import addressees, outreach
 from app.reports.figures import addressees as known
 from app.reports.figures.addressees import Addressee, AddresseeKind, Outreach, OutreachItem
+from app.reports.figures.carrier_statement import far
 from app.reports.intake.statement_input import Circumstances, InputFault, PaperClaim, refusal
-from app.reports.intake.statement_rules import fault, numbered, paper_faults, range_faults, word_faults
+from app.reports.intake.statement_rules import (
+    confirms,
+    fault,
+    numbered,
+    paper_faults,
+    range_faults,
+    word_faults,
+)
 from app.reports.intake.statement_service import paper_columns
 from app.security import audit
+from carriers.phrases import Phrase
 
 MOST_REACHED = 2_000_000_000  # views, so it may exceed the population
 # Names become workbook cells, which cannot hold control characters.
@@ -106,8 +115,12 @@ def report(connection: Connection, directive_id: int, claim: OutreachClaim, who:
             field="addressee",
         )
     of = of if of.id is not None else register(connection, of, who)
-    version = _next_version(connection, of)
-    if found := list(faults(claim, Circumstances(shared_ms(connection), correcting=version > 1))):
+    before = known.reports(connection, directive_id).get(of.id or 0, [])
+    version = len(before) + 1
+    around = circumstances(
+        shared_ms(connection), known.issued_on(connection, directive_id), before[-1] if before else None
+    )
+    if found := list(faults(claim, around)):
         raise refusal(found)
     row: dict[str, Any] = {"addressee_id": of.id, "items": [asdict(item) for item in claim.items]}
     row |= paper_columns(connection, claim.paper, version, who, None)
@@ -124,9 +137,10 @@ def report_all(
     return [report(connection, directive_id, claim, who) for claim in claims]
 
 
-def _next_version(connection: Connection, of: Addressee) -> int:
-    last = select(func.max(outreach.c.version)).where(outreach.c.addressee_id == of.id)
-    return (connection.execute(last).scalar() or 0) + 1
+def circumstances(now_ms: int, issued_on: str, last: Outreach | None) -> Circumstances:
+    """Return what a report is checked with; issued_on: of the letter; last: the version before, if any."""
+    pieces = sum(item.pieces for item in last.items) if last else None
+    return Circumstances(now_ms, correcting=last is not None, before=pieces, since=issued_on)
 
 
 def faults(claim: OutreachClaim, around: Circumstances) -> Iterator[InputFault]:
@@ -138,6 +152,20 @@ def faults(claim: OutreachClaim, around: Circumstances) -> Iterator[InputFault]:
         )
     for n, item in enumerate(claim.items):
         yield from _item(n, item)
+    pieces = sum(item.pieces for item in claim.items)
+    if around.before is not None and far(pieces, around.before) and not confirms(claim.paper, str(pieces)):
+        yield fault(
+            ("items", 0, "pieces"),
+            Phrase(
+                "{pieces} in all is far from the previous version, {other}. If it is correct, enter {answer} "
+                "in the reason for the correction; otherwise correct it.",
+                pieces=pieces,
+                other=around.before,
+                answer=pieces,
+            ),
+            f"Tổng số {pieces} chênh lệch quá lớn so với bản trước ({around.before}): nếu đúng, hãy ghi "
+            f"“{pieces}” vào lý do đính chính; nếu không, hãy sửa lại.",
+        )
     yield from paper_faults(claim.paper, around)
 
 

@@ -14,8 +14,8 @@ from app.file_import.form_writer import FormSheet, new_workbook, saved
 from app.reports.figures import addressees as known
 from app.reports.figures.addressees import CHANNELS, KINDS, Addressee, AddresseeKind, Outreach, OutreachItem
 from app.reports.figures.document_meta import EntrySource
-from app.reports.intake.external_activity import OutreachClaim, faults
-from app.reports.intake.statement_input import Circumstances, PaperClaim, Place
+from app.reports.intake.external_activity import OutreachClaim, circumstances, faults
+from app.reports.intake.statement_input import PaperClaim, Place
 
 VERSION = "LOA-DV-1"
 SHEET, LISTS = "Kết quả", "Danh mục"
@@ -92,13 +92,15 @@ class AwaitedReports:
     addressees: tuple[Addressee, ...]
     latest: dict[str, Outreach]
     now_ms: int
+    issued_on: str
 
 
 def asked_of(connection: Connection, directive_id: int) -> AwaitedReports:
     asked = tuple(known.of_directive(connection, directive_id))
     reports = known.reports(connection, directive_id).values()
     latest = {versions[-1].addressee: versions[-1] for versions in reports}
-    return AwaitedReports(directive_id, asked, latest, clock.now_ms())
+    issued_on = known.issued_on(connection, directive_id)
+    return AwaitedReports(directive_id, asked, latest, clock.now_ms(), issued_on)
 
 
 def read(content: bytes, asked: AwaitedReports) -> list[OutreachClaim]:
@@ -111,6 +113,7 @@ def read(content: bytes, asked: AwaitedReports) -> list[OutreachClaim]:
         tidy(each.name): each.name for each in asked.addressees if each.kind is not AddresseeKind.CARRIER
     }
     cells.nothing_below(SHEET, FIRST_ROW + ROWS - 1, "BCDEFGHI")
+    cells.nothing_beside(SHEET, "M")
     filled = (row for row in range(FIRST_ROW, FIRST_ROW + ROWS) if _has_content(cells, row))
     rows = [_read_row(cells, row, names) for row in filled]
     if cells.faults:
@@ -121,7 +124,7 @@ def read(content: bytes, asked: AwaitedReports) -> list[OutreachClaim]:
         claim, last = _claim(own), asked.latest.get(name)
         if not _same(claim, last):
             claims.append(claim)
-            around = Circumstances(asked.now_ms, correcting=last is not None)
+            around = circumstances(asked.now_ms, asked.issued_on, last)
             found = faults(claim, around)
             wrong += [CellFault(SHEET, _cell(own, each.place), each.sentence.vi) for each in found]
     if wrong:

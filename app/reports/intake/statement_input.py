@@ -77,7 +77,7 @@ class Circumstances:
     SMS parts of the approved texts; approved_ms: when the campaign was approved;
     answers: numbers and times that a version before has stated, with its note and reason; version: the
     newest, 0 if there is none; level: what receipts proved by the last version; asks: whether figures are
-    handed in, so that a person may answer questions.
+    handed in, so that a person may answer questions; since: the first day (ISO) that its letter may have.
     """
 
     now_ms: int
@@ -90,6 +90,7 @@ class Circumstances:
     version: int = 0
     level: ReceiptLevel | None = None
     asks: bool = False
+    since: str | None = None
 
 
 def refusal(faults: Iterable[InputFault]) -> Invalid:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from app.core import areas, clock
 from app.core.masking import holds_mobile, holds_person
@@ -47,10 +48,16 @@ def faults(claim: StatementInput, around: Circumstances) -> list[InputFault]:
         *_days(claim),
         *_reasons(figures),
         *_times(claim, around),
-        *paper_faults(claim.paper, around),
+        *paper_faults(claim.paper, replace(around, since=_first_day(claim, around))),
         *_attached(claim),
         *_questions(claim, around),
     ]
+
+
+def _first_day(claim: StatementInput, around: Circumstances) -> str | None:
+    """Return the day before which no letter can tell of this sending; None for what was kept long ago."""
+    began = around.approved_ms if claim.began_ms is None else claim.began_ms
+    return _day_of(began) if around.asks and began is not None else None
 
 
 def fault(place: Place, en: str, vi: str) -> InputFault:
@@ -374,6 +381,17 @@ def paper_faults(paper: PaperClaim, around: Circumstances) -> Iterator[InputFaul
     today = _day_of(around.now_ms)
     if paper.dated_on is not None and paper.dated_on > today:
         yield _future(("dated_on",))
+    if paper.dated_on is not None and around.since is not None and paper.dated_on < around.since:
+        yield fault(
+            ("dated_on",),
+            Phrase(
+                "The letter is dated {day}, before the reported period began on {began}.",
+                day=paper.dated_on,
+                began=around.since,
+            ),
+            f"Văn bản ghi ngày {_vi(paper.dated_on)}, trước khi có việc được báo cáo ({_vi(around.since)}); "
+            "hãy sửa ngày.",
+        )
     if paper.received_ms is not None and paper.received_ms > around.now_ms:
         yield _future(("received",))
     if paper.number is not None and (len(paper.number) > _NUMBER_LENGTH or not paper.number.isprintable()):
@@ -630,9 +648,14 @@ def _answered(claim: StatementInput, around: Circumstances, answer: str) -> bool
 
     Those of the versions before that had it as well: what was answered is not asked again.
     """
-    exact = re.compile(rf"(?<!\d){re.escape(answer)}(?!\d)")
     before = [words for stated, words in around.answers if answer in stated]
-    said = [each for each in (claim.paper.note, claim.paper.reason, *before) if each]
+    return confirms(claim.paper, answer, before)
+
+
+def confirms(paper: PaperClaim, answer: str, before: Sequence[str] = ()) -> bool:
+    """Return whether the paper's note or reason, or one of those before it, contains exactly that number."""
+    exact = re.compile(rf"(?<!\d){re.escape(answer)}(?!\d)")
+    said = [each for each in (paper.note, paper.reason, *before) if each]
     return any(exact.search(_GROUPED.sub(_plain, each)) for each in said)
 
 

@@ -16,6 +16,7 @@ from app.file_import.form_reader import CellFault, FormReader, load, refusal, ti
 from app.file_import.form_writer import FormSheet, new_workbook, saved
 from app.reports.figures import carrier_statement, labels
 from app.reports.figures.carrier_statement import (
+    STATED,
     AreaCounts,
     CauseCounts,
     DayCounts,
@@ -72,36 +73,26 @@ HEAD_LABELS = {
     NOTE: "Phản ánh của khách hàng, sự cố, khó khăn",
 }
 
-# Sheet "Biểu 1": numbers in column D.
-ELIGIBLE, EXCLUDED_SUM, SENT = "D4", "D5", "D11"
-CAUSE_CELLS = {key: f"D{row}" for row, key in enumerate(EXCLUDED, 6)}
-RECEIVED, FAILED, NO_RECEIPT, RATIO, SEGMENTS, RESENT = "D12", "D13", "D14", "D15", "D16", "D17"
+_SIGNED_ROW = 24  # the last of the sheet, but for a name below it
+# Sheet "Biểu 1": from the fourth row key, number, words and unit; figures in column D.
+_RATIO_WORDS = "Tỷ lệ = (4)/(3)"
+_CAUSE_ROWS = [
+    (f"cause_{key}", f"(2.{n})", f"– {label}", "thuê bao")
+    for n, (key, label) in enumerate(EXCLUDED.items(), 1)
+]
+_AFTER = {"excluded": _CAUSE_ROWS, "no_receipt": [("ratio", "(7)", _RATIO_WORDS, "%")]}
+GENERAL_ROWS = [row for key, line in STATED.items() for row in ((key, *line), *_AFTER.get(key, ()))]
+FIRST_ROW = 4  # of every sheet but the first
+D = {row[0]: f"D{nth}" for nth, row in enumerate(GENERAL_ROWS, FIRST_ROW)}
 FORMULAS = {
-    EXCLUDED_SUM: "=SUM(D6:D10)",
-    SENT: "=D4-D5",
-    NO_RECEIPT: '=IF(D12="","",D11-D12-D13)',
-    RATIO: '=IF(OR(D12="",D11=0),"",D12/D11)',
+    "excluded": "=SUM(D6:D10)",
+    "sent": "=D4-D5",
+    "no_receipt": '=IF(D12="","",D11-D12-D13)',
+    "ratio": '=IF(OR(D12="",D11=0),"",D12/D11)',
 }
 # The level on the first sheet tells what (4) proves; older forms said "received".
-RECEIVED_WORDS = "Máy đã nhận (biên nhận máy) hoặc nhà mạng đã tiếp nhận (biên nhận tổng đài)"
-RATIO_WORDS = "Tỷ lệ = (4)/(3)"
-FORMER_WORDS = {RECEIVED_WORDS: "Đã nhận (có biên nhận)", RATIO_WORDS: "Tỷ lệ nhận = (4)/(3)"}
-GENERAL_ROWS = (
-    ("(1)", "Thuê bao thuộc diện gửi", "thuê bao"),
-    ("(2)", "Loại trước khi gửi", "thuê bao"),
-    *((f"(2.{n})", f"– {label}", "thuê bao") for n, label in enumerate(EXCLUDED.values(), 1)),
-    ("(3)", "Đã gửi = (1) − (2)", "tin"),
-    ("(4)", RECEIVED_WORDS, "tin"),
-    ("(5)", "Không nhận được", "tin"),
-    ("(6)", "Chưa có biên nhận = (3) − (4) − (5)", "tin"),
-    ("(7)", RATIO_WORDS, "%"),
-    ("(8)", "Tổng số bản tin quy đổi", "bản tin"),
-    ("(9)", "Số lần gửi lại", "lần"),
-)
-FIRST_GENERAL_ROW = 4
-
-# Sheets "Biểu 2" to "Biểu 4": rows from the fourth.
-FIRST_ROW = 4
+FORMER_WORDS = {STATED["received"][1]: "Đã nhận (có biên nhận)", _RATIO_WORDS: "Tỷ lệ nhận = (4)/(3)"}
+# Sheets "Biểu 2" to "Biểu 4"
 AREA_HEAD = (
     *("TT", "Mã", "Địa bàn", "Thuộc diện", "Đã gửi", "(4) theo mức biên nhận", "Không nhận"),
     *("Chưa biên nhận", "Tỷ lệ (4)/(3)", "Ghi chú"),
@@ -197,20 +188,20 @@ def _head_sheet(workbook: Workbook, of: FormHead) -> None:
     for row, words in enumerate(_GUIDE, 17):
         sheet.label(f"A{row}", f"Hướng dẫn {row - 16}")
         sheet.label(f"B{row}", words)
-    for cell, words in (("A24", "Người lập biểu"), ("B24", "Thủ trưởng đơn vị")):
-        sheet.sign(cell, words)
+    for column, words in (("A", "Người lập biểu"), ("B", "Thủ trưởng đơn vị")):
+        sheet.sign(f"{column}{_SIGNED_ROW}", words)
 
 
 def _general_sheet(workbook: Workbook) -> None:
     sheet = FormSheet(workbook.create_sheet(GENERAL), (8, 46, 12, 16))
     sheet.title("A1", "Biểu 1 – Kết quả chung")
     sheet.head(3, ("TT", "Chỉ tiêu", "Đơn vị", "Số lượng"))
-    for row, words in enumerate(GENERAL_ROWS, FIRST_GENERAL_ROW):
+    for row, (_, *words) in enumerate(GENERAL_ROWS, FIRST_ROW):
         for column, word in zip("ABC", words, strict=True):
             sheet.label(f"{column}{row}", word)
-    sheet.counts([ELIGIBLE, *CAUSE_CELLS.values(), RECEIVED, FAILED, SEGMENTS, RESENT])
-    for cell, formula in FORMULAS.items():
-        sheet.formula(cell, formula, "0.0%" if cell == RATIO else "#,##0")
+    sheet.counts([cell for key, cell in D.items() if key not in FORMULAS])
+    for key, formula in FORMULAS.items():
+        sheet.formula(D[key], formula, "0.0%" if key == "ratio" else "#,##0")
 
 
 def _area_sheet(workbook: Workbook, of: FormHead) -> None:
@@ -268,14 +259,9 @@ def _cause_sheet(workbook: Workbook) -> None:
 # ---- Read a filled workbook: check every cell, then the forms against each other, in Vietnamese
 
 _CELLS: dict[Place, tuple[str, str]] = {
-    ("general", "eligible"): (GENERAL, ELIGIBLE),
-    ("general", "excluded"): (GENERAL, EXCLUDED_SUM),
-    ("general", "sent"): (GENERAL, SENT),
-    ("general", "received"): (GENERAL, RECEIVED),
-    ("general", "failed"): (GENERAL, FAILED),
-    ("general", "no_receipt"): (GENERAL, NO_RECEIPT),
-    ("segments",): (GENERAL, SEGMENTS),
-    ("resent",): (GENERAL, RESENT),
+    **{("general", key): (GENERAL, D[key]) for key in STATED},
+    ("segments",): (GENERAL, D["segments"]),
+    ("resent",): (GENERAL, D["resent"]),
     ("level",): (HEAD, LEVEL),
     ("number",): (HEAD, NUMBER),
     ("dated_on",): (HEAD, DATED_ON),
@@ -345,16 +331,15 @@ def _identity(reading: _Reading) -> None:
     asked = CORRECTS.replace("B", "A")
     if not cells.blank(HEAD, asked, CORRECTS):
         cells.fixed(HEAD, asked, CORRECTS_LABEL)
-    for row, words in enumerate(GENERAL_ROWS, FIRST_GENERAL_ROW):
-        former = FORMER_WORDS.get(words[1])
+    for row, (_, _, words, _) in enumerate(GENERAL_ROWS, FIRST_ROW):
+        former = FORMER_WORDS.get(words)
         if former is None or cells.raw(GENERAL, f"B{row}") != former:
-            cells.fixed(GENERAL, f"B{row}", words[1])
+            cells.fixed(GENERAL, f"B{row}", words)
     _heads(cells)
-    cells.nothing_below(
-        GENERAL,
-        FIRST_GENERAL_ROW + len(GENERAL_ROWS) - 1,
-        "BD",
-    )
+    cells.nothing_below(GENERAL, FIRST_ROW + len(GENERAL_ROWS) - 1, "ABCD")
+    cells.nothing_below(HEAD, _SIGNED_ROW, "AB")
+    for sheet, last in ((HEAD, "B"), (GENERAL, "D"), (AREAS, "J"), (DAYS, "F"), (CAUSES, "E")):
+        cells.nothing_beside(sheet, last)
     if cells.faults:
         raise refusal(cells.faults)
 
@@ -415,13 +400,13 @@ def _ms(at_: datetime | None) -> int | None:
 
 def _figures(reading: _Reading) -> StatedFigures:
     cells = reading.cells
-    causes = {key: cells.count(GENERAL, cell) for key, cell in CAUSE_CELLS.items()}
+    causes = {key: cells.count(GENERAL, D[f"cause_{key}"]) for key in EXCLUDED}
     given = {key: n for key, n in causes.items() if n is not None}
-    reading.rows["excluded"] = [int(CAUSE_CELLS[key][1:]) for key in given]
+    reading.rows["excluded"] = [int(D[f"cause_{key}"][1:]) for key in given]
     return StatedFigures(
         general=_general(cells, sum(given.values())),
-        segments=cells.count(GENERAL, SEGMENTS),
-        resent=cells.count(GENERAL, RESENT),
+        segments=cells.count(GENERAL, D["segments"]),
+        resent=cells.count(GENERAL, D["resent"]),
         excluded=tuple(Cause(key, EXCLUDED[key], n) for key, n in given.items()),
         areas=_areas(reading),
         days=_days(reading),
@@ -430,30 +415,11 @@ def _figures(reading: _Reading) -> StatedFigures:
 
 
 def _general(cells: FormReader, excluded: int) -> StatedCounts:
-    eligible = cells.count(GENERAL, ELIGIBLE, needed=True) or 0
-    received, failed = (
-        cells.count(GENERAL, RECEIVED),
-        cells.count(GENERAL, FAILED),
-    )
+    eligible = cells.count(GENERAL, D["eligible"], needed=True) or 0
+    received, failed = (cells.count(GENERAL, D[key]) for key in ("received", "failed"))
     row = _counts(eligible, eligible - excluded, received, failed)
-    cells.computed(
-        GENERAL,
-        EXCLUDED_SUM,
-        FORMULAS[EXCLUDED_SUM],
-        excluded,
-    )
-    cells.computed(
-        GENERAL,
-        SENT,
-        FORMULAS[SENT],
-        row.sent,
-    )
-    cells.computed(
-        GENERAL,
-        NO_RECEIPT,
-        FORMULAS[NO_RECEIPT],
-        row.no_receipt,
-    )
+    for key in ("excluded", "sent", "no_receipt"):
+        cells.computed(GENERAL, D[key], FORMULAS[key], getattr(row, key))
     return row
 
 
@@ -492,10 +458,7 @@ def _in_order(cells: FormReader, codes: Mapping[int, str | None]) -> bool:
 
 def _area(reading: _Reading, row: int, code: str | None) -> AreaCounts:
     cells, on = reading.cells, reading.head.on
-    received, failed = (
-        cells.count(AREAS, f"F{row}"),
-        cells.count(AREAS, f"G{row}"),
-    )
+    received, failed = (cells.count(AREAS, f"{column}{row}") for column in "FG")
     eligible = cells.count(AREAS, f"D{row}", needed=True) or 0
     counts = _counts(eligible, cells.count(AREAS, f"E{row}", needed=True) or 0, received, failed)
     cells.computed(AREAS, f"H{row}", area_formula(row), counts.no_receipt)
@@ -529,7 +492,7 @@ def _day(cells: FormReader, row: int) -> DayCounts:
         )
     return DayCounts(
         day=day.isoformat() if day else "",
-        hours=cells.words(DAYS, f"C{row}").replace(" ", "").replace("–", "-"),
+        hours=cells.hours(DAYS, f"C{row}"),
         batches=cells.count(DAYS, f"D{row}"),
         sent=cells.count(DAYS, f"E{row}", needed=True) or 0,
         received=cells.count(DAYS, f"F{row}"),

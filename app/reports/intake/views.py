@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from app.core import clock
 from app.reports.figures.carrier_statement import StatedFigures, Statement
-from app.reports.figures.document_meta import Attachment, PaperMeta
+from app.reports.figures.document_meta import Attachment, DigitalSignature, PaperMeta
 from carriers.phrases import Phrase
 
 
@@ -27,6 +27,7 @@ class PaperView:
     attachment: Attachment | None
     at: datetime
     by: str
+    signature: DigitalSignature | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ def paper(of: PaperMeta) -> PaperView:
         attachment=of.attachment,
         at=clock.local(clock.from_ms(of.at_ms)),
         by=of.by,
+        signature=of.signature,
     )
 
 

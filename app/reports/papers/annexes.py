@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from app.core import clock
-from app.reports.figures.figures import FIGURES
+from app.reports.figures.figures import FIGURES, MAIN
 from app.reports.figures.numbers import hour
 from app.reports.figures.table_model import CellKind, ReportTable, TableColumn, TableRow
 from app.reports.figures.version import ChangedRow, PrintedCode, RoundRow, Version
+from app.reports.forms import layout
 from app.reports.forms.letterhead import Letterhead
 from app.reports.papers.model import (
     Block,
@@ -27,11 +28,8 @@ from app.reports.papers.model import (
 from carriers import text as sms
 
 BLANK_NUMBER = "\u00a0" * 10  # left blank for the office to number
-MOST_UPRIGHT = 9  # columns of a table on an upright page
 _ROMAN = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 _ALPHABETS = {"gsm7": "GSM-7, không dấu", "ucs2": "UCS-2, có dấu"}
-# Shown in papers; of other figures the workbook tells the changes.
-_MAIN = ("sent", "delivered", "relayed", "failed", "no_receipt")
 _OF_UNITS = {"pieces": "Số tin, bài, buổi", "reach": "Lượt tiếp cận"}
 
 
@@ -69,11 +67,14 @@ def sections(annexes: Sequence[Annex], head: Letterhead, cutoff_ms: int) -> tupl
 
 
 def replaces(version: Version, head: Letterhead, names: Mapping[str, str]) -> Iterator[Paragraph]:
-    """Say which report a later version replaces, and where its changes stand."""
-    if version.since is not None:
+    """Say which issued report a later version replaces, and where its changes stand."""
+    if version.since is not None and not version.issued_before:
+        yield Paragraph(f"Số liệu thay đổi so với bản số {version.since[0]}: {names['changes']}.")
+    elif version.since is not None:
+        which = "" if version.issued else f"bản số {version.since[0]}, "
         yield Paragraph(
             f"Báo cáo này thay thế Báo cáo số{BLANK_NUMBER}/{head.symbol} ngày …… tháng …… năm …… của "
-            f"{head.name} (bản số {version.since[0]}, số liệu chốt đến {hour(version.since[1])}). "
+            f"{head.name} ({which}số liệu chốt đến {hour(version.since[1])}). "
             f"Số liệu thay đổi: {names['changes']}."
         )
 
@@ -110,14 +111,15 @@ def changes_annex(version: Version, reasons: Iterable[str] = ()) -> tuple[Annex,
     if version.since is None:
         return ()
     number, cutoff_ms = version.since
+    before = "báo cáo trước" if version.issued else f"bản số {number}"
     blocks: list[Block] = [Paragraph(words) for words in reasons]
     units = [row for row in version.rows if _OF_UNITS.keys() & {*row.before, *row.after}]
     carriers = [row for row in version.rows if row not in units]
     if carriers:
         words = {key: each.label for key, each in FIGURES.items()}
-        blocks += _changes("Số liệu nhắn tin thay đổi", carriers, words, number)
+        blocks += _changes("Số liệu nhắn tin thay đổi", carriers, words, before)
     if units:
-        blocks += _changes("Số liệu của cơ quan, đơn vị thay đổi", units, _OF_UNITS, number)
+        blocks += _changes("Số liệu của cơ quan, đơn vị thay đổi", units, _OF_UNITS, before)
     if not version.changes:
         blocks.append(Paragraph("Không có số liệu nào thay đổi."))
     else:
@@ -127,20 +129,21 @@ def changes_annex(version: Version, reasons: Iterable[str] = ()) -> tuple[Annex,
                 Style.NOTE,
             )
         )
-    title, note = f"THAY ĐỔI SO VỚI BẢN SỐ {number}", f"(Bản số {number}: số liệu chốt đến {hour(cutoff_ms)})"
-    wide = any(isinstance(each, Table) and len(each.form.columns) > MOST_UPRIGHT for each in blocks)
+    title = f"THAY ĐỔI SO VỚI {before.upper()}"
+    note = f"({before[0].upper()}{before[1:]}: số liệu chốt đến {hour(cutoff_ms)})"
+    wide = not all(layout.fits_upright(each.form, each.size) for each in blocks if isinstance(each, Table))
     return (Annex("changes", title, tuple(blocks), landscape=wide, note=note),)
 
 
 def _changes(
-    title: str, rows: Sequence[ChangedRow], words: Mapping[str, str], number: int
+    title: str, rows: Sequence[ChangedRow], words: Mapping[str, str], before: str
 ) -> Iterator[Block]:
     """Yield a table: a row for each name, both values of each figure that has changed in any of them."""
     changed = [key for key in words if any(row.before.get(key) != row.after.get(key) for row in rows)]
-    shown = [key for key in changed if key in _MAIN] or changed
+    shown = [key for key in changed if key in MAIN] or changed  # the workbook tells the others
     columns = [TableColumn("name", "Tên", CellKind.TEXT, 30)]
     for key in shown:
-        columns.append(TableColumn(f"{key}_before", f"{words[key]}: bản số {number}", CellKind.COUNT, 14))
+        columns.append(TableColumn(f"{key}_before", f"{words[key]}: {before}", CellKind.COUNT, 14))
         columns.append(TableColumn(f"{key}_after", f"{words[key]}: bản này", CellKind.COUNT, 14))
     cells = (
         (row.name, *(n for key in shown for n in (row.before.get(key), row.after.get(key)))) for row in rows

@@ -1,24 +1,25 @@
-"""The carrier's result report (form A), section by section, with forms 1 to 4 and annexes."""
+"""The result report of a carrier (form A), measured or as it states it, with forms 1 to 4 and annexes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date
 
-from app.core import clock
+from app.core import areas, clock
+from app.reports.counting.stated_report import StatedReport
 from app.reports.figures import labels
-from app.reports.figures.figures import CarrierReport, Header
+from app.reports.figures.carrier_statement import received_as
+from app.reports.figures.figures import FIGURES, RARE, CarrierReport, Header
 from app.reports.figures.numbers import NOTHING, count, hour, percent
 from app.reports.figures.table_model import ReportTable, value
 from app.reports.figures.version import Version
-from app.reports.forms import carrier_tables, citation
+from app.reports.forms import carrier_tables, citation, layout
+from app.reports.forms.carrier_tables import OfRun
 from app.reports.forms.citation import named_as_stored
 from app.reports.forms.letterhead import Letterhead
 from app.reports.papers import annexes, chart_images
-from app.reports.papers.annexes import BLANK_NUMBER, MOST_UPRIGHT, Annex
+from app.reports.papers.annexes import BLANK_NUMBER, Annex
 from app.reports.papers.model import (
     Block,
-    DocumentPicture,
     Heading,
     PaperDocument,
     PaperHead,
@@ -32,41 +33,54 @@ from app.reports.papers.model import (
 
 DRAFT = "DỰ THẢO"
 DOTS = "…" * 20
-SUBJECT = "Kết quả nhắn tin tuyên truyền"
+_NAMED = 10  # areas without subscribers that a sentence names
+_NOT_STATED = "Doanh nghiệp không báo số liệu này."
+_BASES = {
+    areas.Basis.REGISTERED: "địa chỉ đăng ký của thuê bao",
+    areas.Basis.SERVING: "trạm phục vụ thuê bao",
+    areas.Basis.UNDIVIDED: "không phân địa bàn",
+}
 
 
-def compose(report: CarrierReport, head: Letterhead, version: Version) -> PaperDocument:
+def compose(report: OfRun, head: Letterhead, version: Version) -> PaperDocument:
     found = {form.name: form for form in carrier_tables.of_run(report)}
-    areas = found["Biểu 2"]
+    directive, cutoff_ms, note, reasons = report.header.directive, report.cutoff_ms, None, list[str]()
+    if isinstance(report, StatedReport):
+        paper = report.statement.paper
+        note, reasons = paper.note, [f"Lý do đính chính: {paper.reason}"] if paper.reason else []
+    else:
+        counted = f" Số liệu chốt đến {hour(cutoff_ms)}."
+        found = {name: form._replace(source=f"{form.source}{counted}") for name, form in found.items()}
+    form_2 = found.get("Biểu 2")
     kept = (
-        areas_annex(areas, _source(areas, report.cutoff_ms)),
+        *([_areas_annex(form_2)] if form_2 else []),
         annexes.texts_annex(report.header.texts),
-        *annexes.changes_annex(version),
+        *annexes.changes_annex(version, reasons),
     )
     at = annexes.references(kept)
     body = (
-        *title(head, report.header.directive, version, report.cutoff_ms),
+        top(head, cutoff_ms),
+        Title("BÁO CÁO", subject(directive), (f"({version.words(cutoff_ms)})",), f"Kính gửi: {head.to}"),
         *annexes.replaces(version, head, at),
+        Heading(1, "I. CĂN CỨ VÀ PHẠM VI"),
         *_scope(report, head, at),
         *_results(report, found, at),
-        *rest(),
+        *_rest(note),
         Signature(head.recipients, head.post, head.signer),
     )
-    sections = (Section(body), *annexes.sections(kept, head, report.cutoff_ms))
-    return PaperDocument(subject(report.header.directive), head.name, DRAFT, report.cutoff_ms, sections)
+    sections = (Section(body), *annexes.sections(kept, head, cutoff_ms))
+    return PaperDocument(subject(directive), head.name, DRAFT, cutoff_ms, sections)
 
 
-def areas_annex(form: ReportTable, source: str) -> Annex:
-    """Return form 2 with its picture; across where it has many columns."""
+def _areas_annex(form: ReportTable) -> Annex:
+    """Return form 2 with its picture, without columns that have no number; across where it has many."""
     picture = chart_images.draw(form)
-    table = Table(form, source, size=8.5)
+    shown, none = form.without_empty(RARE)
+    words = f" Cột không có số liệu: {', '.join(none)}." if none else ""
+    table = Table(shown, f"{form.source}{words}", size=8.5)
     blocks = (table, picture) if picture else (table,)
-    return Annex("areas", "KẾT QUẢ THEO ĐỊA BÀN", blocks, landscape=len(form.columns) > MOST_UPRIGHT)
-
-
-def first_day(report: CarrierReport) -> date:
-    """Return the day that decides which names, laws and areas apply."""
-    return clock.local(clock.from_ms(report.header.started_ms or report.cutoff_ms)).date()
+    wide = not layout.fits_upright(shown, table.size)
+    return Annex("areas", "KẾT QUẢ THEO ĐỊA BÀN", blocks, landscape=wide)
 
 
 def top(head: Letterhead, cutoff_ms: int) -> PaperHead:
@@ -76,31 +90,44 @@ def top(head: Letterhead, cutoff_ms: int) -> PaperHead:
     return PaperHead(head.superior, head.agency, f"Số:{BLANK_NUMBER}/{head.symbol}", dated)
 
 
-def subject(directive: str | None, what: str = SUBJECT) -> str:
-    return f"{what} theo {named_as_stored(directive)}" if directive else what
+def subject(directive: str | None) -> str:
+    return f"{carrier_tables.TITLE} theo {named_as_stored(directive)}" if directive else carrier_tables.TITLE
 
 
-def title(
-    head: Letterhead, directive: str | None, version: Version, cutoff_ms: int, what: str = SUBJECT
-) -> Iterator[Block]:
-    """Yield the top of a carrier's report: letterhead, subject, version, addressee."""
-    yield top(head, cutoff_ms)
-    yield Title(
-        "BÁO CÁO", subject(directive, what), (f"({version.words(cutoff_ms)})",), f"Kính gửi: {head.to}"
-    )
-
-
-def basis(header: Header, head: Letterhead) -> Paragraph:
+def _basis(header: Header, head: Letterhead) -> Paragraph:
     bases = [*([named_as_stored(header.directive)] if header.directive else [])]
     bases += citation.bases(header.legal_basis, head)
     return Paragraph(f"Thực hiện {'; '.join(bases)}." if bases else f"Căn cứ: {DOTS}")
 
 
-def _scope(report: CarrierReport, head: Letterhead, at: Mapping[str, str]) -> Iterator[Block]:
+def _scope(report: OfRun, head: Letterhead, at: Mapping[str, str]) -> Iterator[Block]:
+    if isinstance(report, StatedReport):
+        yield from _stated_scope(report, head, at)
+    else:
+        yield from _measured_scope(report, head, at)
+
+
+def _stated_scope(report: StatedReport, head: Letterhead, at: Mapping[str, str]) -> Iterator[Block]:
+    h, of = report.header, report.statement
+    yield _basis(h, head)
+    yield Paragraph(
+        f"{head.name} tự gửi tin đến thuê bao của mình theo chiến dịch “{h.campaign}”, tên định danh "
+        f"“{h.sender}”; không chuyển "
+        f"số thuê bao cho cơ quan nào. Địa bàn được xác định theo: {_BASES[areas.Basis(report.area_basis)]}. "
+        f"Toàn văn tin nhắn: {at['texts']}."
+    )
+    yield Paragraph(
+        f"Bắt đầu gửi: {hour(of.began_ms)}; kết thúc gửi: {hour(of.ended_ms)}; doanh nghiệp chốt số "
+        f"liệu: {hour(of.cutoff_ms)}. Thời điểm chốt của báo cáo này: {hour(h.cutoff_ms)}."
+    )
+    yield Paragraph(f"{carrier_tables.finality(report)}.")
+    yield Paragraph(carrier_tables.source(report))
+
+
+def _measured_scope(report: CarrierReport, head: Letterhead, at: Mapping[str, str]) -> Iterator[Block]:
     h = report.header
-    yield Heading(1, "I. CĂN CỨ VÀ PHẠM VI")
     yield Heading(2, "1. Căn cứ")
-    yield basis(h, head)
+    yield _basis(h, head)
     yield Heading(2, "2. Nội dung tin nhắn đã duyệt, tên định danh")
     yield Paragraph(
         f"Tin được gửi với tên định danh “{h.sender}”. Toàn văn, mã băm, số ký tự và số bản tin quy đổi của "
@@ -113,55 +140,63 @@ def _scope(report: CarrierReport, head: Letterhead, at: Mapping[str, str]) -> It
     )
     yield Heading(2, "4. Thời gian gửi và thời điểm chốt số liệu")
     yield Paragraph(
-        f"Bắt đầu gửi: {hour(h.started_ms)}; kết thúc gửi: {hour(h.ended_ms)}; tình trạng: "
+        f"Bắt đầu gửi: {hour(report.began_ms)}; kết thúc gửi: {hour(h.ended_ms)}; tình trạng: "
         f"{labels.RUN_STATES[h.run_state]}. Thời điểm chốt số liệu: {hour(h.cutoff_ms)}."
     )
-    yield Paragraph(_settled(report))
+    yield Paragraph(f"{carrier_tables.finality(report)}. {labels.RECEIPT_LEVELS[h.receipt_level]}.")
 
 
-def _settled(report: CarrierReport) -> str:
-    level = labels.RECEIPT_LEVELS[report.header.receipt_level]
-    words = carrier_tables.INTERIM if report.interim else carrier_tables.FINAL
-    return f"{words}. {level}."
-
-
-def _results(report: CarrierReport, found: dict[str, ReportTable], at: Mapping[str, str]) -> Iterator[Block]:
-    g = report.general
+def _results(report: OfRun, found: dict[str, ReportTable], at: Mapping[str, str]) -> Iterator[Block]:
     yield Heading(1, "II. KẾT QUẢ")
     yield Heading(2, "1. Kết quả chung")
-    yield Paragraph(
-        f"Thuộc diện gửi {count(g.eligible)} thuê bao; loại trước khi gửi {count(g.excluded)}; đang chờ gửi "
-        f"{count(g.waiting)}; đã gửi {count(g.sent)} tin, tương ứng {count(g.segments)} bản tin quy đổi. "
-        f"{_received(found)}"
-    )
-    yield Table(found["Biểu 1"], _source(found["Biểu 1"], report.cutoff_ms))
+    if isinstance(report, StatedReport):
+        of, level = report.statement.figures.general, report.statement.level
+        received = labels.NO_RECEIPTS if of.received is None else f"{count(of.received)} tin"
+        n, excluded = of.eligible, of.excluded
+        said = f"đã gửi {count(of.sent)} tin; {FIGURES[received_as(level)].words}: {received}."
+    else:
+        g = report.general
+        n, excluded = g.eligible, g.excluded
+        said = (
+            f"đang chờ gửi {count(g.waiting)}; đã gửi {count(g.sent)} tin, tương ứng {count(g.segments)} "
+            "bản tin "
+            f"quy đổi. {_received(found['Biểu 1'])}"
+        )
+    before = f"Thuộc diện gửi {count(n)} thuê bao; loại trước khi gửi {count(excluded)}"
+    yield Paragraph(f"{before}; {said}")
+    yield Table(found["Biểu 1"], found["Biểu 1"].source)
     yield Heading(2, "2. Kết quả theo địa bàn")
+    yield Paragraph(_by_area(report, at))
+    for name, title in (("Biểu 3", "3. Kết quả theo ngày"), ("Biểu 4", "4. Tin không đến: nguyên nhân")):
+        yield Heading(2, title)
+        yield Table(found[name], found[name].source) if name in found else Paragraph(_NOT_STATED)
+        if name == "Biểu 3" and carrier_tables.STEPS in found:
+            yield from chart_images.draw_all(found[carrier_tables.STEPS])
+    if isinstance(report, CarrierReport):
+        again = NOTHING if report.extra.resent is None else count(report.extra.resent)
+        yield Heading(2, "5. Vấn đề kỹ thuật khi gửi")
+        yield Paragraph(
+            "Số lần hoãn gửi (nhà mạng hoãn nhận hoặc tin chưa chuyển đi): "
+            f"{count(report.extra.deferred)}. Tin "
+            f"chưa rõ kết quả (có thể đã gửi, không tự gửi lại): {count(report.general.unknown)}. Tin "
+            "gửi lại "
+            f"theo quyết định của người vận hành: {again}."
+        )
+
+
+def _by_area(report: OfRun, at: Mapping[str, str]) -> str:
+    if "areas" not in at:
+        return _NOT_STATED
+    if isinstance(report, StatedReport):
+        return f"Biểu 2, {at['areas']}."
     known = [place for place in report.places if place.code is not None]
-    yield Paragraph(
-        f"Số liệu của {len(known)} địa bàn: Biểu 2, {at['areas']}.{carrier_tables.nobody_in(report.empty)}"
-    )
-    yield Heading(2, "3. Kết quả theo ngày")
-    yield Table(found["Biểu 3"], _source(found["Biểu 3"], report.cutoff_ms))
-    yield from _picture(found[carrier_tables.STEPS])
-    yield Heading(2, "4. Tin không đến: nguyên nhân")
-    yield Table(found["Biểu 4"], _source(found["Biểu 4"], report.cutoff_ms))
-    yield Heading(2, "5. Vấn đề kỹ thuật khi gửi")
-    yield Paragraph(_technical(report))
+    nobody = carrier_tables.nobody_in(report.empty)
+    if len(report.empty) > _NAMED:  # the annex names them
+        nobody = f" {len(report.empty)} địa bàn không có thuê bao nào trong danh sách gửi."
+    return f"Số liệu của {len(known)} địa bàn: Biểu 2, {at['areas']}.{nobody}"
 
 
-def _technical(report: CarrierReport) -> str:
-    g, extra = report.general, report.extra
-    resent = NOTHING if extra.resent is None else count(extra.resent)
-    return (
-        f"Số lần hoãn gửi (nhà mạng hoãn nhận hoặc tin chưa chuyển đi): {count(extra.deferred)}. "
-        f"Tin chưa rõ kết quả (có thể "
-        f"đã gửi, không tự gửi lại): {count(g.unknown)}. Tin gửi lại theo quyết định của người vận hành: "
-        f"{resent}."
-    )
-
-
-def _received(found: dict[str, ReportTable]) -> str:
-    form = found["Biểu 1"]
+def _received(form: ReportTable) -> str:
     n, share = form.place("n"), form.place("ratio")
     rows = {row.key: row.cells for row in form.rows}
     parts = []
@@ -178,16 +213,7 @@ def _received(found: dict[str, ReportTable]) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-def _source(form: ReportTable, cutoff_ms: int) -> str:
-    return f"{form.source} Số liệu chốt đến {hour(cutoff_ms)}."
-
-
-def _picture(form: ReportTable) -> tuple[DocumentPicture, ...]:
-    found = chart_images.draw(form)
-    return (found,) if found else ()
-
-
-def rest(note: str | None = None) -> Iterator[Block]:
+def _rest(note: str | None) -> Iterator[Block]:
     """Yield what only people can say, with the carrier's own note if it gave one."""
     yield Heading(1, "III. PHẢN ÁNH CỦA KHÁCH HÀNG, SỰ CỐ, KHÓ KHĂN")
     if note:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import shorten
 
 from app.core import clock
-from app.reports.build.consolidated import ConsolidatedReport
+from app.reports.counting.consolidated import ConsolidatedReport
 from app.reports.figures import by_area
 from app.reports.figures.numbers import count, hour, percent
 from app.reports.forms import citation, comparison_tables, directive_areas, subscriber_tables
@@ -89,6 +89,6 @@ def _least_reached(report: ConsolidatedReport) -> list[str]:
     known = [(row["reached"], row["addressed"], code) for code, row in rows if code and row.get("addressed")]
     known.sort(key=lambda row: (row[0] / row[1], -row[1], row[2]))
     return [
-        f"{by_area.label(code, on)} {count(n)}/{count(whole)} ({percent(n / whole)})"
+        f"{by_area.named(code, on)} {count(n)}/{count(whole)} ({percent(n / whole)})"
         for n, whole, code in known[:_AREAS]
     ]

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 
 from app.core import clock
-from app.reports.build.consolidated import ConsolidatedReport
+from app.core.phone import HOLDERS, network
+from app.reports.counting.consolidated import ConsolidatedReport
 from app.reports.figures.addressees import AddresseeKind
 from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.numbers import count, hour
 from app.reports.figures.table_model import ReportTable
 from app.reports.figures.version import Version
-from app.reports.forms import citation, comparison_tables, directive_areas, subscriber_tables
+from app.reports.forms import citation, comparison_tables, directive_areas, layout, subscriber_tables
 from app.reports.forms.letterhead import Letterhead
 from app.reports.papers import annexes, chairman_page, chart_images
 from app.reports.papers.annexes import Annex
@@ -108,6 +109,13 @@ def _directions(report: ConsolidatedReport, head: Letterhead) -> Iterator[Block]
     yield Paragraph(f"{comparison_tables.finality(report)}.")
 
 
+def _uncovered(report: ConsolidatedReport) -> Iterator[Block]:
+    """Name the carriers whose subscribers nobody was asked to write to."""
+    names = sorted(network(each) for each in HOLDERS - {line.carrier for line in report.lines})
+    if names:
+        yield Paragraph(f"Chưa bao gồm thuê bao của các mạng không có đợt gửi: {', '.join(names)}.")
+
+
 def _basis(report: ConsolidatedReport, head: Letterhead) -> str:
     """An agency issues its own directive and carries out another's."""
     letter = report.letter
@@ -130,6 +138,7 @@ def _results(report: ConsolidatedReport, channels: ReportTable, at: Mapping[str,
     if report.lines:
         table = subscriber_tables.table(report)
         yield Table(table, table.source, size=10)
+        yield from _uncovered(report)
     yield from _unexplained(report)
     yield Heading(2, "4. Ngân hàng")
     yield _reported(report, _BANKS)
@@ -145,8 +154,8 @@ def _unexplained(report: ConsolidatedReport) -> Iterator[Block]:
         if n := line.report.extra.unexplained:
             name = comparison_tables.carrier_name(line.carrier)
             yield Paragraph(
-                f"{name}, đợt {line.run_id}: có ít nhất {count(n)} tin chưa giải thích được (các dòng trong "
-                "sổ mâu thuẫn nhau); số liệu tính theo trạng thái đang ghi."
+                f"{name}, mã đợt {line.run_id} trong Loa: có ít nhất {count(n)} tin chưa giải thích được "
+                "(các dòng trong sổ mâu thuẫn nhau); số liệu tính theo trạng thái đang ghi."
             )
 
 
@@ -218,8 +227,8 @@ def _units(form: ReportTable) -> Annex:
 
 def _areas(form: ReportTable) -> tuple[Annex, ...]:
     """Return form 6, across where it has many columns; nothing without figures by area."""
-    wide = len(form.columns) > annexes.MOST_UPRIGHT + 1  # the first is narrow
     blocks = (Table(form, form.source, size=8.5),)
+    wide = not layout.fits_upright(form, 8.5)
     found = Annex("areas", "KẾT QUẢ THEO ĐỊA BÀN CỦA CÁC DOANH NGHIỆP", blocks, landscape=wide)
     return (found,) if form.rows else ()
 

@@ -149,7 +149,7 @@ def _replacing(text: str, before: ReplacedPaper) -> str:
     start, _, rest = text.partition(f"{BLANK_NUMBER}/")
     _, blank, rest = rest.partition(" ngày ……")
     day, of, rest = rest.partition(" của ")
-    _, last, rest = rest.partition(" (bản số ")
+    _, last, rest = rest.partition(" (")
     named = f"{start} {before.number}/{before.symbol}{blank}{day}{of}{before.organ_name}{last}{rest}"
     return _dated(named, before)
 

@@ -69,10 +69,10 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class DocumentPicture:
-    """A PNG under its title; sizes in millimetres; alt: its content in words."""
+    """A chart under its title. plot: what chart.typ draws, as JSON; sizes in millimetres; alt: in words."""
 
     title: str
-    png: bytes
+    plot: str
     width_mm: float
     height_mm: float
     alt: str

@@ -86,7 +86,7 @@ def _sum(lines: Sequence[FrozenTotals]) -> _RoundSum:
     if source is None:
         return _RoundSum(NOTHING_YET)
     proved = ReceiptLevel[level.upper()] if level else None
-    sent, delivered = _whole([line.sent for line in lines]), _whole([line.delivered for line in lines])
+    sent, delivered = (_whole([line.figures[key] for line in lines]) for key in ("sent", "delivered"))
     handset = proved == ReceiptLevel.HANDSET
     ratio = delivered / sent if handset and sent and delivered is not None else None
     words = f"{count_columns.whose(source, proved)}, {count_columns.LEVELS[proved]}"

@@ -19,7 +19,7 @@ from app.core.states import RunState
 from app.database.connection import Database, shared_ms
 from app.database.models import campaigns, directives, frozen_reports, report_files, run_batches, runs
 from app.ledger.ledger import Ledger
-from app.reports.build import (
+from app.reports.counting import (
     carrier_report,
     clock_check,
     consolidated,
@@ -28,13 +28,14 @@ from app.reports.build import (
     snapshots,
     stated_report,
 )
-from app.reports.build.consolidated import PRESENT, ConsolidatedReport, ConsolidationTerms
-from app.reports.build.snapshot_taking import take
-from app.reports.build.snapshots import SnapshotCause
+from app.reports.counting.consolidated import PRESENT, ConsolidatedReport, ConsolidationTerms
+from app.reports.counting.snapshot_taking import take
+from app.reports.counting.snapshots import SnapshotCause
+from app.reports.counting.stated_report import StatedReport
+from app.reports.export import json_file
 from app.reports.export.formats import (
     PAPERS,
     Format,
-    OfRun,
     Prepared,
     head_of,
     paper,
@@ -45,11 +46,12 @@ from app.reports.export.formats import (
 from app.reports.figures.figures import CarrierReport, Unbalanced
 from app.reports.figures.version import Version
 from app.reports.forms import letterhead
+from app.reports.forms.carrier_tables import OfRun
 from app.reports.forms.letterhead import Letterheads
 from app.reports.frozen import archive, freeze_record, printed_code
 from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.frozen.freeze_record import ISSUED
-from app.reports.papers import edoc_metadata
+from app.reports.papers import exchange_files
 from app.reports.verification import verify
 from app.security import audit
 
@@ -120,11 +122,12 @@ class Freezer:
         """Return the version that follows `last`, with what has changed since, and whether nothing has."""
         if last is None:
             return Version(1), False
-        old, new = json.loads(self.db.read(archive.figures, last)), prepared.document
+        old = json.loads(self.db.read(archive.figures, last))
+        new = json_file.as_kept(prepared.document, old)  # a figure that is new in Loa is no change
         since = (last.version, clock.to_ms(last.cut_off_at))
         changes = (differences.differences(old, new), differences.changed_rows(old, new))
         alike = not changes[0] and differences.judged_alike(old, new)
-        return Version(last.version + 1, since, *changes), alike
+        return Version(last.version + 1, since, *changes, issued_before=last.issued is not None), alike
 
     def _keep(self, prepared: Prepared[Built], subject: ReportSubject, version: Version) -> Frozen:
         cutoff_ms = prepared.report.cutoff_ms
@@ -164,7 +167,7 @@ def as_of(connection: Connection, subject: ReportSubject, cutoff_ms: int | None)
 
 
 def require_past(connection: Connection, subject: ReportSubject) -> None:
-    """Raise Conflict where part of it has a time in the future, see app/reports/build/clock_check.py."""
+    """Raise Conflict where part of it has a time in the future, see app/reports/counting/clock_check.py."""
     directive_id = subject.id if subject.kind is SubjectKind.DIRECTIVE else None
     clock_check.require_past(connection, _campaigns(connection, subject), directive_id)
 
@@ -195,7 +198,7 @@ def made(
     yield from ((form.value, files[form]) for form in FORMATS)
     if isinstance(report, ConsolidatedReport):
         yield Format.SUMMARY.value, render(report, Format.SUMMARY, letterheads, version).content
-    yield SIDECAR, edoc_metadata.render(said, head_of(report, letterheads), version, papers[Format.PDF])
+    yield SIDECAR, exchange_files.metadata(said, head_of(report, letterheads), version, papers[Format.PDF])
 
 
 def name_of(subject: ReportSubject, version: int, form: str) -> str:
@@ -313,15 +316,18 @@ def _naming(report: CarrierReport, unexplained: Mapping[int, int]) -> CarrierRep
 def as_frozen(report: Built, document: Mapping[str, Any]) -> Built:
     """Return a rebuilt report with what the ledger does not hold and the frozen one says, by run.
 
-    What was unexplained, and the prices of its day: only the SMS parts that are charged are counted again.
+    What was unexplained, the rules and the prices of its day: only the SMS parts charged are counted again.
     """
     each = [document, *(line["measured"] for line in document.get("runs", ()))]
     of_run = {run["run_id"]: run for run in each if "run_id" in run}
     unexplained = {run_id: run.get("unexplained_messages", 0) for run_id, run in of_run.items()}
-    return _each(naming(report, unexplained), lambda one: _priced(one, of_run.get(one.header.run_id, {})))
+    if isinstance(report, StatedReport):
+        return replace(report, rules=document.get("rules", 1))
+    return _each(naming(report, unexplained), lambda one: _as_then(one, of_run.get(one.header.run_id, {})))
 
 
-def _priced(report: CarrierReport, said: Mapping[str, Any]) -> CarrierReport:
+def _as_then(report: CarrierReport, said: Mapping[str, Any]) -> CarrierReport:
+    report = replace(report, rules=said.get("rules", 1))
     if report.cost is None:
         return report
     kept = said.get("cost", {})

@@ -15,15 +15,15 @@ from app.core.errors import Conflict, Invalid
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time, shared_ms
 from app.database.models import issued_reports, report_files
-from app.reports.build.consolidated import ConsolidatedReport
+from app.reports.counting.consolidated import ConsolidatedReport
 from app.reports.export.formats import PAPERS, Format, head_of, paper, prepare
 from app.reports.figures.version import PrintedCode, Version
 from app.reports.forms.letterhead import Letterhead, Letterheads
 from app.reports.frozen import archive, freeze_record
 from app.reports.frozen.archive import Frozen, ReportSubject
 from app.reports.frozen.freeze_record import ISSUED
-from app.reports.papers import chairman_page, consolidated_paper, edoc_metadata, edxml_envelope, final_paper
-from app.reports.papers.edxml_envelope import Attached
+from app.reports.papers import chairman_page, consolidated_paper, exchange_files, final_paper
+from app.reports.papers.exchange_files import Attached
 from app.reports.papers.final_paper import Issue, ReplacedPaper, fill
 from app.reports.release import earlier_round, freeze, verify_archive
 from app.reports.release.freeze import ENVELOPE, SIDECAR, Built, Freezer
@@ -55,7 +55,7 @@ def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) 
     printed = PrintedCode(report.code, "", report.sha256, freezer.place) if report.code else None
     earlier = db.read(earlier_round.find, report, wanted.compare_with, carrier)
     version = freezer.next_version(prepare(built), last)[0]
-    version = replace(version, number=report.version, printed=printed, earlier=earlier)
+    version = replace(version, number=report.version, printed=printed, earlier=earlier, issued=True)
     before = db.read(_replaced, last, head_of(built, freezer.letterheads)) if last else None
     files = dict(_made(built, freezer.letterheads, version, (wanted, before)))
     try:
@@ -90,10 +90,10 @@ def _made(
         own = replace(wanted, remarks=proposals)
         page = fill(consolidated_paper.summary(built, head, version), own, before)
         yield Format.SUMMARY.value, PAPERS[Format.PDF](page)
-    yield SIDECAR, edoc_metadata.render(final, head, version, papers[Format.PDF], wanted)
+    yield SIDECAR, exchange_files.metadata(final, head, version, papers[Format.PDF], wanted)
     if head.organ_id and head.to_organ_id:
         files = [Attached(f"{wanted.number}-{_PLAIN.sub('-', head.symbol)}.pdf", papers[Format.PDF])]
-        yield ENVELOPE, edxml_envelope.render(final, head, wanted, files, before)
+        yield ENVELOPE, exchange_files.envelope(final, head, wanted, files, before)
 
 
 def _replaced(connection: Connection, last: Frozen, head: Letterhead) -> ReplacedPaper | None:
@@ -123,7 +123,7 @@ def _issued_before(connection: Connection, report: Frozen) -> Frozen | None:
     The later one tells its readers which paper it replaces, and that can't be told otherwise any more.
     """
     subject = ReportSubject(report.subject, report.subject_id)
-    issued = [each for each in archive.recent(connection, 0, _VERSIONS, None, subject) if each.issued]
+    issued = [each for each in archive.recent(connection, _VERSIONS, None, subject) if each.issued]
     if issued and issued[0].version > report.version and issued[0].issued:
         later = issued[0]
         raise Conflict(

@@ -13,9 +13,9 @@ from app.core import clock
 from app.core.errors import Conflict, NotFound
 from app.core.states import RunState
 from app.database.connection import Database
-from app.reports.build import carrier_report, differences, snapshots
-from app.reports.build.consolidated import ConsolidationTerms
-from app.reports.build.snapshots import Unkept
+from app.reports.counting import carrier_report, differences, snapshots
+from app.reports.counting.consolidated import ConsolidationTerms
+from app.reports.counting.snapshots import Unkept
 from app.reports.export import json_file
 from app.reports.export.formats import document
 from app.reports.figures.carrier_statement import FigureSource

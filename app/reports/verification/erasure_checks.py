@@ -23,7 +23,7 @@ from app.database.models import (
     unknowns,
 )
 from app.ledger import erasure
-from app.reports.build.snapshots import SnapshotCause, intact
+from app.reports.counting.snapshots import SnapshotCause, intact
 from app.reports.figures import tally
 from app.reports.frozen.archive import Frozen, SubjectKind
 from carriers.phrases import Phrase

@@ -15,14 +15,13 @@ from app.core import clock
 from app.core.states import DeliveryState, RunState
 from app.database.models import deliveries, runs, tallies
 from app.ledger.contract import TallyCount
-from app.reports.build import carrier_report, scope, snapshots
-from app.reports.build.scope import Scope
+from app.reports.counting import carrier_report, scope, snapshots
+from app.reports.counting.scope import Scope
 from app.reports.figures import by_area, tally
-from app.reports.figures.figures import FIGURES, AreaRow, Figures
+from app.reports.figures.figures import FIGURES, OUTCOMES, AreaRow, Figures
 from app.reports.frozen.archive import Spoilt
 from carriers.phrases import Phrase
 
-_OUTCOMES = ("delivered", "relayed", "failed", "no_receipt", "unknown", "segments")
 _MOST = 400  # snapshots of a run that one look recounts, the newest
 
 
@@ -55,12 +54,12 @@ def of_campaign(connection: Connection, campaign_id: int) -> Iterator[str]:
 def of_document(connection: Connection, run: Mapping[str, Any], settled_ms: int) -> Iterator[str]:
     """Yield what differs in a frozen run's document; settled_ms: up to when nothing was missing in it."""
     areas = {row["code"]: _figures(row) for row in run["areas"]}
-    kept = [_Kept(f"Biểu 2 (đợt {run['run_id']})", settled_ms, areas)]
+    kept = [_Kept(f"Biểu 2 (mã đợt {run['run_id']})", settled_ms, areas)]
     return _compared(scope.of_run(connection, run["run_id"]), connection, kept, raw=False)
 
 
 def _figures(row: Mapping[str, Any]) -> Figures:
-    return Figures(**{key: row[each.name] or 0 for key, each in FIGURES.items() if not each.part})
+    return Figures(**{key: row.get(each.name) or 0 for key, each in FIGURES.items() if not each.part})
 
 
 def _compared(of: Scope, connection: Connection, kept: Sequence[_Kept], *, raw: bool) -> Iterator[str]:
@@ -77,7 +76,7 @@ def _compared(of: Scope, connection: Connection, kept: Sequence[_Kept], *, raw: 
         for code in sorted({*each.areas, *names}, key=lambda code: code or ""):
             then, now, gone = (found.get(code, Figures()) for found in (each.areas, *both))
             pairs = [("eligible", then.eligible, now.eligible + gone.eligible)]
-            pairs += [(key, getattr(then, key), getattr(now, key)) for key in _OUTCOMES]
+            pairs += [(key, getattr(then, key), getattr(now, key)) for key in (*OUTCOMES, "segments")]
             for key, before, after in pairs:
                 if after > before or (key == "eligible" and after != before):
                     where = f"{each.name}, {names.get(code, code)}, {FIGURES[key].label.lower()}"

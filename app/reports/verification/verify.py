@@ -35,7 +35,7 @@ from app.database.models import (
 from app.ledger import approval_digest, batch_rows, erasure, money, opt_out_seal
 from app.ledger.contract import ResultKind, TallyCount
 from app.ledger.ledger import Ledger
-from app.reports.build import carrier_report, clock_check, unique_reach
+from app.reports.counting import carrier_report, clock_check, unique_reach
 from app.reports.figures import carrier_statement, tally
 from app.reports.figures.carrier_statement import Statement
 from app.reports.figures.figures import OVER, Unbalanced

@@ -23,7 +23,7 @@ class AreaGroup:
 
 
 def offered() -> list[AreaGroup]:
-    return _offered(clock.local(clock.now()).date())
+    return _offered(clock.local(clock.now()).date(), areas.chosen())
 
 
 def districts() -> list[AreaGroup]:
@@ -32,7 +32,7 @@ def districts() -> list[AreaGroup]:
 
 
 @lru_cache(4)
-def _offered(today: date) -> list[AreaGroup]:
+def _offered(today: date, province: str) -> list[AreaGroup]:
     """A commune that came from several districts stands in its home's group."""
     own: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
     for each in areas.current(today):

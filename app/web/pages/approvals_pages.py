@@ -3,43 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from difflib import SequenceMatcher
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastapi import Response
 from sqlalchemy import Connection, func, or_, select
 
-from app.api.bodies import filled
-from app.api.dependencies import Id, Routes
-from app.campaigns import approval, forecast, optimistic_lock, queries
+from app.api.dependencies import Routes
+from app.campaigns import approval, forecast, operations, optimistic_lock, queries
 from app.campaigns import text_cost as wordings
 from app.campaigns.queries import Decision, Dossier, RunSummary
 from app.campaigns.quiet_hours import breaks_quiet_hours
-from app.campaigns.schemas import ApprovalBody, ReasonBody
 from app.campaigns.text_cost import Preview
 from app.core import areas, clock
 from app.core.config import Settings
-from app.core.errors import Conflict, Forbidden, Invalid
+from app.core.errors import Forbidden
 from app.core.states import CampaignState
 from app.database.models import approvals, audit, batches, campaigns, directives, do_not_send, subscribers
 from app.ledger import approval_digest
-from app.security import tenant_scope
 from app.security.principal import Caller, base_name
+from app.sender_names.checks import Finding, of_campaign
+from app.text_verification.compare import TextPart, word_by_word
 from app.web import query_params
 from app.web.forms import purposes
 from app.web.forms.purposes import OUTCOMES
+from app.web.operation_forms import add_forms
 from app.web.rendering import (
-    Fields,
-    FormData,
     FormState,
     PageRequest,
     Visit,
-    redirect_with_flash,
-    refused,
     render,
 )
 from app.web.translations import Said, say
@@ -119,7 +114,7 @@ class Case:
     last: the decision before; same: the content is unchanged since; changes: since then, or since it was
     first submitted. compared: with what was decided on and with what was submitted before. prices: carrier ->
     đồng for an SMS part; areas: where the subscribers are, None if they are too many to count unasked.
-    original: the text with its diacritics, where another form is sent.
+    original: the text with its diacritics, where another form is sent. register: what the register says.
     """
 
     dossier: Dossier
@@ -136,6 +131,7 @@ class Case:
     outlooks: Mapping[int, RunOutlook]
     prices: Mapping[str, Decimal]
     areas: Sequence[AreaShare] | None
+    register: Sequence[Finding]
 
     @property
     def people(self) -> int:
@@ -195,6 +191,7 @@ def case(
         outlooks=_outlooks(connection, dossier, settings.rates),
         prices=prices(settings, dossier.campaign.purpose, {run.carrier for run in dossier.runs}),
         areas=shares(connection, dossier, counts=counts),
+        register=of_campaign(connection, optimistic_lock.campaign(connection, campaign_id)),
     )
 
 
@@ -310,13 +307,6 @@ _LACKING: Mapping[str, Any] = {"budget": [None, None, None]}
 PEOPLE: Said = say("Subscribers")
 
 
-class WordDifference(NamedTuple):
-    """Some words of a text: `kind` is "same", "added" or "removed" since the last decision."""
-
-    kind: str
-    words: str
-
-
 @dataclass(frozen=True, slots=True)
 class ContentDifference:
     """One thing that was otherwise at the last decision; carrier: whose number of people it is."""
@@ -332,7 +322,7 @@ class ContentComparison:
     """The content now against an earlier one. texts: language -> its words, if they differ."""
 
     said: Said
-    texts: Mapping[str, Sequence[WordDifference]]
+    texts: Mapping[str, Sequence[TextPart]]
     differences: Sequence[ContentDifference]
 
 
@@ -367,21 +357,9 @@ def _submitted_before(connection: Connection, campaign_id: int) -> Any:
     return connection.execute(query.order_by(a.id.desc()).offset(1).limit(1)).first()
 
 
-def _text_differences(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, list[WordDifference]]:
+def _text_differences(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, list[TextPart]]:
     pairs = {code: (before.get(code, ""), now.get(code, "")) for code in sorted({*before, *now})}
-    return {code: list(word_differences(*pair)) for code, pair in pairs.items() if pair[0] != pair[1]}
-
-
-def word_differences(before: str, now: str) -> Iterator[WordDifference]:
-    old, new = before.split(), now.split()
-    for kind, i1, i2, j1, j2 in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if kind == "equal":
-            yield WordDifference("same", " ".join(new[j1:j2]))
-            continue
-        if i1 < i2:
-            yield WordDifference("removed", " ".join(old[i1:i2]))
-        if j1 < j2:
-            yield WordDifference("added", " ".join(new[j1:j2]))
+    return {code: list(word_by_word(*pair)) for code, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[ContentDifference]:
@@ -418,59 +396,6 @@ async def page_approvals(visit: Visit, campaign: str = "", areas: str = "") -> R
     return await _page(visit, query_params.number(campaign), FormState(), counts=bool(areas))
 
 
-@router.post("/campaigns/{campaign_id}/approve")
-async def page_do_approve_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Approve exactly what the page showed, by its digest."""
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-
-    def work(connection: Connection) -> None:
-        said = {name: fields.get(name) or None for name in ("digest", "reason")}
-        if said["digest"] is None:
-            raise Invalid("The form has no digest of what you reviewed. Reload the page.", field="digest")
-        body = filled(ApprovalBody, said | {"acknowledged": fields.get("acknowledged") == "yes"})
-        if approval.is_repeated(connection, campaign_id, visit.who.name, body.digest):
-            return  # a second click
-        approval.approve(
-            connection, campaign_id, visit.who, body.digest, body.reason, acknowledged=body.acknowledged
-        )
-
-    return await _decide(
-        visit, campaign_id, fields, work, say("The campaign is approved. Its runs can start.")
-    )
-
-
-@router.post("/campaigns/{campaign_id}/return")
-async def page_do_return_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-
-    def work(connection: Connection) -> None:
-        reason = filled(ReasonBody, {"reason": fields.get("reason")}).reason
-        approval.send_back(connection, campaign_id, visit.who, reason)
-
-    return await _decide(visit, campaign_id, fields, work, say("The campaign was returned to its author."))
-
-
-@router.post("/campaigns/{campaign_id}/reject")
-async def page_do_reject_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-
-    def work(connection: Connection) -> None:
-        reason = filled(ReasonBody, {"reason": fields.get("reason")}).reason
-        approval.reject(connection, campaign_id, visit.who, reason)
-
-    return await _decide(visit, campaign_id, fields, work, say("The campaign was rejected."))
-
-
-async def _decide(
-    visit: PageRequest, campaign_id: int, fields: FormData, work: Callable[[Connection], None], flash: Said
-) -> Response:
-    try:
-        await visit.db.awrite(work)
-    except (Conflict, Forbidden, Invalid) as error:
-        return await _page(visit, campaign_id, refused(error, fields))
-    return redirect_with_flash(visit, "/approvals", flash)
-
-
 async def _page(
     visit: PageRequest, campaign_id: int, entered: FormState, *, counts: bool = False
 ) -> Response:
@@ -489,3 +414,8 @@ def _read(
     if not chosen:
         return listed, None
     return listed, case(connection, chosen, visit.who, visit.settings, counts=counts)
+
+
+add_forms(
+    router, operations, only=dict.fromkeys(("approve_campaign", "return_campaign", "reject_campaign"), _page)
+)

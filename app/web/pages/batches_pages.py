@@ -13,7 +13,7 @@ from sqlalchemy import Connection, func, select
 
 from app.api import uploads
 from app.api.dependencies import Id, Routes
-from app.batches import importer, queries
+from app.batches import operations, queries
 from app.batches.importer import folder_of, register
 from app.batches.queries import BadLine, Batch
 from app.batches.routes import begin, carrier_of
@@ -30,6 +30,7 @@ from app.reports.figures import tally
 from app.web import query_params
 from app.web.forms.list_export import ListFile, carrier_name, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
+from app.web.operation_forms import add_forms
 from app.web.rendering import FormData, FormState, PageRequest, Visit, redirect_with_flash, refused, render
 from app.web.translations import Said, say
 from app.web.view_models import delivery_labels, traffic_light
@@ -170,7 +171,7 @@ def read_batch(
     if use is not None:
         of, states = (use.campaign_id, batch_id), FILTERS[asked.state][1]
         part = deliveries.listed(connection, of, asked.after, ON_A_PAGE, states)
-    bad = queries.bad_lines_page(connection, batch_id, 0, FIRST_BAD)
+    bad = queries.bad_lines_page(connection, batch_id, 0, FIRST_BAD).items
     s = subscribers.c
     lost = select(func.count()).where(s.batch_id == batch_id, s.area.is_(None))
     without_area = connection.execute(lost).scalar_one()
@@ -219,8 +220,4 @@ async def page_batch(
     return render(visit, "batch.html", **values)
 
 
-@router.post("/batches/{batch_id}/discard")
-async def page_do_discard_batch(batch_id: Id, visit: Visit) -> Response:
-    """Put a batch out of the way whose file could not be used."""
-    await visit.db.awrite(importer.discard, batch_id, visit.who.name, visit.who.carrier)
-    return redirect_with_flash(visit, "/batches", say("Batch {n} was discarded."), n=batch_id)
+add_forms(router, operations)

@@ -15,32 +15,36 @@ from sqlalchemy import Connection, select
 
 from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
-from app.campaigns import budget_orders, follow_ups, lifecycle, optimistic_lock, queries, text_cost
+from app.campaigns import (
+    follow_ups,
+    operations,
+    optimistic_lock,
+    queries,
+    text_cost,
+)
 from app.campaigns.queries import Campaign, Dossier, WantedCampaigns
 from app.campaigns.quiet_hours import DayHours
-from app.campaigns.schemas import BudgetBody, FollowUpBody
+from app.campaigns.schemas import FollowUpBody
 from app.campaigns.text_cost import Preview
 from app.core import clock
-from app.core.errors import AppError, Conflict, Invalid, NotFound
+from app.core.errors import Conflict, Invalid, NotFound
 from app.core.states import FAILED, CampaignState, RunState
 from app.database.listing import ListPart, ListRequest
 from app.database.models import campaigns, directives, links, runs, tallies
 from app.ledger import erasure
 from app.ledger.contract import TallyCount
 from app.ledger.unreached import STATES, USUAL
-from app.reports.build import comparison, latency_sample
-from app.reports.build.comparison import NormVerdict
-from app.reports.build.latency_sample import Latency, LatencySample
 from app.reports.figures import tally
-from app.reports.figures.by_area import MixedRow
 from app.reports.figures.figures import Figures
 from app.security import tenant_scope
 from app.security.principal import Caller
+from app.sender_names.checks import Finding, of_campaign
 from app.web import display_names, query_params, stages
 from app.web.forms import area_choice, read_fields
 from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.forms.purposes import OUTCOMES
+from app.web.operation_forms import add_forms
 from app.web.rendering import (
     Fields,
     FormData,
@@ -52,10 +56,12 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import Speaker, say
-from app.web.view_models import campaign_stream, run_page, run_status, svg_charts
+from app.web.view_models import campaign_stream, latency_sample, norm, run_page, run_status, svg_charts
 from app.web.view_models.campaign_stream import Followed
 from app.web.view_models.estimate import Hint, hints
+from app.web.view_models.latency_sample import Latency, LatencySample
 from app.web.view_models.letter_panel import last_end
+from app.web.view_models.norm import AreaSources, NormVerdict
 from app.web.view_models.run_page import ReasonCount
 from app.web.view_models.run_status import Ends, RunView
 from app.web.view_models.svg_charts import SvgChart
@@ -107,6 +113,7 @@ class CampaignPageView:
     letter: str | None
     words: list[CampaignText]
     runs: list[RunView]
+    register: list[Finding] = field(default_factory=list)
     areas: list[AreaView] = field(default_factory=list)
     failed: list[ReasonCount] = field(default_factory=list)
     waits: list[Waited] = field(default_factory=list)
@@ -126,7 +133,11 @@ def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> Camp
     views = run_status.views(connection, [row], dossier.runs)
     letter = select(directives.c.number).where(directives.c.id == row.directive_id)
     words = [_wording(language, text) for language, text in sorted(row.texts.items())]
-    base = CampaignPageView(dossier, connection.scalar(letter), words, views, totals_erased=_gone(dossier))
+    planned = {run.carrier for run in dossier.runs if run.state is RunState.PLANNED}
+    found = of_campaign(connection, row, planned) if planned else []
+    base = CampaignPageView(
+        dossier, connection.scalar(letter), words, views, found, totals_erased=_gone(dossier)
+    )
     if base.totals_erased or not any(run.figures.sent for run in views):
         return base
     ids = [run.id for run in views]
@@ -137,6 +148,7 @@ def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> Camp
         letter=base.letter,
         words=words,
         runs=views,
+        register=found,
         areas=by_area(connection, campaign_id, who.carrier, counts),
         failed=run_page.whys((c.reason, c.n) for c in counts if c.state in FAILED),
         waits=_waits(samples),
@@ -253,28 +265,28 @@ def by_area(
 
     counts: of the runs that this carrier may see, for a caller that has read them.
     """
-    found = [_area(each) for each in comparison.areas_of(connection, campaign_id, carrier, counts)]
+    found = [_area(each) for each in norm.areas_of(connection, campaign_id, carrier, counts)]
     return sorted(found, key=lambda each: (each.ratio is None, each.ratio or 0.0))
 
 
-def _area(of: MixedRow) -> AreaView:
-    said = [each for each in (of.figures.stated, of.figures.manual) if each is not None]
+def _area(of: AreaSources) -> AreaView:
+    said = [each for each in (of.stated, of.manual) if each is not None]
     stated = (said[0].sent, said[0].received) if said else None
-    measured = of.figures.measured
+    measured = of.measured
     if measured is None:
         ratio = said[0].received_ratio if said else None
         return AreaView(of.code, of.name, None, stated, ratio, OPEN)
-    proved = of.figures.handset
+    proved = of.handset
     if proved is None or not proved.sent:  # without handset receipts there is no received share
         return AreaView(of.code, of.name, measured, stated, None, _JUDGED[_unproved(measured)])
     waiting = proved.no_receipt + proved.unknown + proved.relayed
-    judged = _JUDGED[comparison.judge(ReceiptLevel.HANDSET, proved.sent, proved.delivered, waiting)]
+    judged = _JUDGED[norm.judge(ReceiptLevel.HANDSET, proved.sent, proved.delivered, waiting)]
     part = None if proved.sent == measured.sent else proved.sent
     return AreaView(of.code, of.name, measured, stated, proved.delivered / proved.sent, judged, part)
 
 
-def _unproved(measured: Figures) -> comparison.NormVerdict:
-    return comparison.judge(ReceiptLevel.OPERATOR, measured.sent, measured.relayed, 0)
+def _unproved(measured: Figures) -> norm.NormVerdict:
+    return norm.judge(ReceiptLevel.OPERATOR, measured.sent, measured.relayed, 0)
 
 
 router = Routes(include_in_schema=False)
@@ -444,39 +456,7 @@ async def page_campaign_events(campaign_id: Id, visit: Visit, last_id: LastId = 
     return await campaign_stream.stream(visit.request, of, last_id)
 
 
-@router.post("/campaigns/{campaign_id}/withdraw")
-async def page_do_withdraw_campaign(campaign_id: Id, visit: Visit) -> Response:
-    """Give the campaign up before anything of it was sent."""
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-    await visit.db.awrite(lifecycle.withdraw, campaign_id, visit.who.name)
-    return redirect_with_flash(visit, "/campaigns", say("The campaign was withdrawn. Editing reopens it."))
-
-
-@router.post("/campaigns/{campaign_id}/budget")
-async def page_do_ask_budget(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Ask for another budget."""
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-    try:
-        said = {"budget_segments": read_fields.number(fields, "budget_segments")}
-        body = filled(BudgetBody, said | {"because": fields.get("because")})
-        asked = body.budget_segments, body.because
-        await visit.db.awrite(budget_orders.ask, campaign_id, *asked, visit.who.name)
-    except AppError as error:
-        return await _page(visit, campaign_id, refused(error, fields))
-    place = f"/campaigns/{campaign_id}#budget"
-    return redirect_with_flash(visit, place, say("Requested. Another person must approve it."))
-
-
-@router.post("/campaigns/{campaign_id}/budget/{order_id}/approve")
-async def page_do_approve_budget(campaign_id: Id, order_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Approve the budget that somebody else has asked for."""
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-    try:
-        await visit.db.awrite(budget_orders.approve_waking, visit.db, campaign_id, order_id, visit.who)
-    except AppError as error:
-        return await _page(visit, campaign_id, refused(error, fields))
-    place = f"/campaigns/{campaign_id}#budget"
-    return redirect_with_flash(visit, place, say("The budget is approved."))
+add_forms(router, operations, only={"withdraw_campaign": None, "ask_budget": _page, "approve_budget": _page})
 
 
 @router.get("/campaigns/{campaign_id}/follow-up")

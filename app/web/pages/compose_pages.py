@@ -14,7 +14,7 @@ from sqlalchemy import Connection, select
 from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
 from app.api.idempotency_store import IdempotencyClaim, KeyReused, StoredAnswer, once
-from app.campaigns import lifecycle, queries, text_cost, texts
+from app.campaigns import lifecycle, operations, queries, text_cost, texts
 from app.campaigns.drafts import Draft, TextForm
 from app.campaigns.queries import Dossier
 from app.campaigns.quiet_hours import DayHours
@@ -26,9 +26,12 @@ from app.core.states import BatchState, RunState
 from app.database.models import batches, directives
 from app.security import tenant_scope
 from app.security.roles import may
+from app.sender_names import checks
+from app.sender_names.checks import Finding
 from app.web import query_params
 from app.web.forms import area_choice, purposes, read_fields
 from app.web.forms.read_fields import Version, as_read
+from app.web.operation_forms import add_forms
 from app.web.rendering import (
     Fields,
     FormData,
@@ -110,12 +113,14 @@ def _add_runs(
 async def _new(visit: PageRequest, fields: FormData, entered: FormState) -> Response:
     options = await visit.db.aread(choices)
     found = await visit.db.aread(preview, fields, visit.settings)
+    register = await visit.db.aread(findings, fields, visit.settings)
     ticked = set(chosen_batches(fields))
     return _render(
         visit,
         entered,
         choices=options,
         estimate=found,
+        register=register,
         ticked=ticked,
         dossier=None,
         kept={},
@@ -209,23 +214,6 @@ async def page_do_remove_run(run_id: Id, visit: Visit, version: Version = "") ->
     return _done(visit, campaign_id, say("The run is removed."))
 
 
-@router.post("/campaigns/{campaign_id}/submit")
-async def page_do_submit_campaign(campaign_id: Id, visit: Visit, version: Version = "") -> Response:
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
-
-    def work(connection: Connection) -> None:
-        as_read(connection, campaign_id, version)
-        lifecycle.submit(connection, campaign_id, visit.who.name)
-
-    try:
-        await visit.db.awrite(work)
-    except _REFUSALS as error:
-        return await _edit(visit, campaign_id, above(error))
-    return redirect_with_flash(
-        visit, f"/campaigns/{campaign_id}", say("The campaign was submitted. Another person must decide.")
-    )
-
-
 async def _edit(
     visit: PageRequest,
     campaign_id: int,
@@ -242,9 +230,12 @@ async def _edit(
     fields = fields or FormData({name: [value] for name, value in shown.items()})
     options = await visit.db.aread(choices)
     found = await visit.db.aread(preview, fields, visit.settings, _sizes(dossier))
+    at = [run.carrier for run in dossier.runs]
+    register = await visit.db.aread(findings, fields, visit.settings, at)
     shown_too: dict[str, Any] = {
         "choices": options,
         "estimate": found,
+        "register": register,
         "ticked": set[int](),
         "dossier": dossier,
     }
@@ -400,12 +391,29 @@ def preview(
     return estimate.estimate(connection, forms, sizes, due)
 
 
+def findings(
+    connection: Connection, fields: FormData, settings: Settings, carriers: Sequence[str] = ()
+) -> list[Finding]:
+    """Check what is written so far against the register, at these carriers or those of the chosen batches."""
+    forms, sender = _forms(fields), fields.get("sender")
+    if forms is None or not sender:
+        return []
+    text = forms[0 if fields.get("form") == TextForm.ACCENTED else 1]
+    window = _window(fields, settings)
+    ends = [None if at is None else clock.to_ms(at) for at in (window.start, window.end)]
+    content = checks.content(sender[:11], fields.get("purpose"), (text,), *ends)
+    at = carriers or sorted(estimate.chosen(connection, chosen_batches(fields)))
+    return checks.look(connection, content, at)
+
+
 def _forms(fields: FormData) -> tuple[str, str] | None:
     own = fields.raw("text").strip().replace("\r\n", "\n")
-    if own:
-        return estimate.both(own[:2000])
     found = {text.key: text for text in texts.all_texts()}.get(fields.get("text_key"))
-    return (found.accented, found.unaccented) if found else None
+    if not own and found is None:
+        return None
+    forms = estimate.both(own[:2000]) if own or found is None else (found.accented, found.unaccented)
+    accented, plain = (texts.with_sender(each, fields.get("sender") or texts.SENDER) for each in forms)
+    return accented, plain
 
 
 def _window(fields: FormData, settings: Settings) -> sending_window.Window:
@@ -438,3 +446,10 @@ def page_texts(visit: Visit) -> Response:
     ]
     writes = may(visit.who.role, "create_campaign")
     return render(visit, "texts.html", texts=shown, purposes=purposes, writes=writes)
+
+
+def _as_read(connection: Connection, version: str, campaign_id: int) -> None:
+    as_read(connection, campaign_id, version)
+
+
+add_forms(router, operations, only={"submit_campaign": _edit}, unchanged=_as_read)

@@ -13,9 +13,8 @@ from sqlalchemy import Connection, Select, func, select
 
 from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
-from app.campaigns import directives
+from app.campaigns import directives, operations
 from app.campaigns.directives import Directive
-from app.campaigns.schemas import DeadlineBody, DirectiveBody
 from app.core import clock
 from app.core.carrier_check import check_own
 from app.core.errors import AppError, Conflict, Invalid, NotFound
@@ -37,6 +36,7 @@ from app.web import stages
 from app.web.forms import outreach_fields, purposes, read_fields
 from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
+from app.web.operation_forms import add_forms
 from app.web.rendering import (
     Fields,
     FormData,
@@ -236,35 +236,11 @@ def page_new_directive(visit: Visit) -> Response:
     return _new(visit, FormState())
 
 
-@router.post("/directives/new")
-async def page_do_create_directive(visit: Visit, fields: Fields) -> Response:
-    try:
-        letter = filled(DirectiveBody, _letter(fields)).letter()
-        directive_id = await visit.db.awrite(directives.create, letter, visit.who.name)
-    except (Conflict, Invalid) as error:
-        return _new(visit, refused(error, fields))
-    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The directive was saved."))
-
-
 @router.get("/directives/{directive_id}")
 async def page_directive(directive_id: Id, visit: Visit) -> Response:
     """Show the directive, its deadline and campaigns; for the office also who has reported."""
     await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
     return await _one(visit, directive_id, FormState())
-
-
-@router.post("/directives/{directive_id}/deadline")
-async def page_do_put_off_deadline(directive_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Set another report deadline, or none; the history keeps the one before."""
-    await visit.db.aread(tenant_scope.require, visit.who, directive_id=directive_id)
-    try:
-        due = read_fields.moment(fields, "report_deadline")
-        body = filled(DeadlineBody, {"report_deadline": due, "reason": fields.get("reason")})
-        changed = (directive_id, body.report_deadline, body.reason, visit.who.name)
-        await visit.db.awrite(directives.put_off, *changed)
-    except (Conflict, Invalid) as error:
-        return await _one(visit, directive_id, refused(error, fields))
-    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The deadline was changed."))
 
 
 @router.post("/directives/{directive_id}/addressees")
@@ -335,3 +311,11 @@ def _report(visit: PageRequest, form: ReportForm, entered: FormState) -> Respons
     channels = {key: visit.speaker.say(each) for key, each in purposes.CHANNELS.items()}
     values = {"form_of": form, "rows": rows, "channels": channels}
     return render(visit, "outreach.html", entered.status, entered=entered, **values)
+
+
+add_forms(
+    router,
+    operations,
+    only={"create_directive": _new, "put_off_deadline": _one},
+    reads={"create_directive": _letter},
+)

@@ -10,9 +10,8 @@ from fastapi import Path, Response
 from sqlalchemy import Connection, select
 
 from app.api.dependencies import Id, Routes
-from app.api.rate_limit import TooOften
 from app.core import areas, clock
-from app.core.errors import Invalid
+from app.core.errors import Invalid, TooOften
 from app.core.ids import LARGEST, Exact
 from app.core.states import REASON_NAMES, DeliveryState
 from app.database.models import campaigns

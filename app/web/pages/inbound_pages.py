@@ -3,35 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Response
 from sqlalchemy import Connection
 
-from app.api.bodies import filled
 from app.api.dependencies import Routes
 from app.core import clock
-from app.core.carrier_check import check_carrier
-from app.core.errors import AppError, Forbidden, Invalid
+from app.core.errors import Invalid
 from app.inbound import queries
 from app.inbound.reply_kinds import ReplyKind
-from app.privacy import do_not_send
+from app.privacy import do_not_send, operations
 from app.privacy.do_not_send import Changed
-from app.privacy.routes import Numbers, named
+from app.privacy.operations import Numbers, named
 from app.security.roles import may
 from app.web import query_params
 from app.web.forms.list_export import ListFile, carrier_name, list_file, wants_file
-from app.web.forms.list_query import ListQuery, list_view
+from app.web.forms.list_query import UNASKED, ListQuery, list_view
+from app.web.operation_forms import add_forms
 from app.web.rendering import (
-    Fields,
     FormData,
     FormState,
     PageRequest,
     Visit,
     redirect_with_flash,
-    refused,
     render,
 )
 from app.web.translations import Said, say
@@ -137,54 +134,34 @@ async def page_opt_outs(visit: Visit, query: Annotated[ListQuery, Depends()], ca
     if wants_file(query):
         asked = query.request(["since"])
         return list_file(visit, OPT_OUTS_FILE, asked, partial(do_not_send.listed, carrier=only or None))
-    return await _opt_outs(visit, only, query, FormState())
+    return await _opt_outs(visit, FormState(), only, query)
 
 
-@router.post("/do-not-send/add")
-async def page_do_add_do_not_send(visit: Visit, fields: Fields) -> Response:
-    """Add numbers as POST /v1/do-not-send does."""
-    return await _change(visit, fields, do_not_send.add, _ADDED)
+def _changed(flash: tuple[Said, Said], visit: PageRequest, answer: Changed, body: Numbers) -> Response:
+    values: dict[str, str | int] = {"n": answer.changed, "known": answer.unchanged}
+    if answer.refused:
+        places = [str(each.place) for each in answer.refused[:_SHOWN]]
+        values["places"] = ", ".join(places) + (" …" if len(answer.refused) > _SHOWN else "")
+    place = f"/do-not-send?carrier={named(visit.who, body.carrier)}"
+    return redirect_with_flash(visit, place, flash[bool(answer.refused)], **values)
 
 
-@router.post("/do-not-send/remove")
-async def page_do_remove_do_not_send(visit: Visit, fields: Fields) -> Response:
-    """Remove numbers as POST /v1/do-not-send/remove does."""
-    return await _change(visit, fields, do_not_send.remove, _REMOVED)
-
-
-async def _change(
-    visit: PageRequest, fields: FormData, verb: Callable[..., Changed], flash: tuple[Said, Said]
-) -> Response:
-    try:
-        body = _body(fields)
-        carrier = check_carrier(visit.settings, named(visit.who, body.carrier))
-        work = partial(verb, carrier=carrier, numbers=body.numbers, who=visit.who.name)
-        done = await visit.db.awrite(work)
-    except (Forbidden, Invalid) as error:
-        return await _opt_outs(visit, visit.who.carrier or "", ListQuery(), refused(error, fields, "numbers"))
-    values: dict[str, str | int] = {"n": done.changed, "known": done.unchanged}
-    if done.refused:
-        places = [str(each.place) for each in done.refused[:_SHOWN]]
-        values["places"] = ", ".join(places) + (" …" if len(done.refused) > _SHOWN else "")
-    return redirect_with_flash(visit, f"/do-not-send?carrier={carrier}", flash[bool(done.refused)], **values)
-
-
-def _body(fields: FormData) -> Numbers:
+def _body(fields: FormData) -> dict[str, Any]:
     """Split the numbers by line or comma; an unreadable one is named by its place, never repeated."""
     numbers = [each.strip() for each in _BETWEEN.split(fields.get("numbers")) if each.strip()]
     if not numbers:
         raise Invalid("Enter at least one number, one per line.", field="numbers")
     if any(len(each) > do_not_send.LONGEST for each in numbers):
         raise Invalid("Enter each number on its own line.", field="numbers")
-    try:
-        return filled(Numbers, {"carrier": fields.get("carrier") or None, "numbers": numbers})
-    except AppError as error:
-        raise Invalid(
-            "Enter at most {most} numbers at once.", most=do_not_send.MOST, field="numbers"
-        ) from error
+    if len(numbers) > do_not_send.MOST:
+        raise Invalid("Enter at most {most} numbers at once.", most=do_not_send.MOST, field="numbers")
+    return {"carrier": fields.get("carrier") or None, "numbers": numbers}
 
 
-async def _opt_outs(visit: PageRequest, carrier: str, query: ListQuery, entered: FormState) -> Response:
+async def _opt_outs(
+    visit: PageRequest, entered: FormState, carrier: str = "", query: ListQuery = UNASKED
+) -> Response:
+    carrier = visit.who.carrier or carrier
     found = await visit.db.aread(
         do_not_send.listed, query.request(["since"]), NUMBERS_ON_A_PAGE, carrier or None
     )
@@ -192,3 +169,12 @@ async def _opt_outs(visit: PageRequest, carrier: str, query: ListQuery, entered:
     known = {} if visit.who.carrier else query_params.carriers(visit.settings)
     values = {"carriers": known, "changes": may(visit.who.role, "add_do_not_send")}
     return render(visit, "opt_outs.html", entered.status, list=shown, entered=entered, **values)
+
+
+add_forms(
+    router,
+    operations,
+    only={"add_do_not_send": _opt_outs, "remove_do_not_send": _opt_outs},
+    reads={"add_do_not_send": _body, "remove_do_not_send": _body},
+    shows={"add_do_not_send": partial(_changed, _ADDED), "remove_do_not_send": partial(_changed, _REMOVED)},
+)

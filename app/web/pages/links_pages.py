@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from fastapi import Response
@@ -25,13 +25,13 @@ from app.web.view_models.run_status import STANDS as STOPS
 from carriers.contract import ReceiptLevel
 
 router = Routes(include_in_schema=False)
-add_forms(router, links.TAG)
+add_forms(router, links)
 
 # The best that a link's receipts prove.
 LEVELS: dict[str, Said] = {
     "none": say("none"),
     "operator": say("up to the carrier's centre"),
-    "handset": say("up to the telephone"),
+    "handset": say("up to the handset"),
 }
 
 
@@ -75,6 +75,9 @@ class LinkPageView:
     advice: Said | None = None
     left: bool = False
     assumed: bool = False  # its settings do not say what its receipts prove
+    source: str | None = None  # who said what they prove
+    source_on: date | None = None
+    claimed: bool = False  # they prove the telephone, and nobody is named who said so
 
 
 @router.get("/links")
@@ -121,4 +124,7 @@ def _view(row: Row[Any], link: LinkStatus) -> LinkPageView:
         STANDS[link.state][1],
         traffic_light.ADVICE[STOPS[link.state]] if link_status.is_away(link) else None,
         link.state is LinkHealthState.REMOVED,
+        source=row.level_source,
+        source_on=date.fromisoformat(row.level_source_on) if row.level_source_on else None,
+        claimed=row.receipt_level == ReceiptLevel.HANDSET and not row.level_source,
     )

@@ -6,15 +6,15 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Depends, Response
-from sqlalchemy import Connection
 
-from app.api.dependencies import Id, Routes
-from app.notifications import outbox
+from app.api.dependencies import Routes
+from app.directives import notices
 from app.notifications.outbox import NoticeState, NotificationChannel
 from app.security.roles import may
 from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
-from app.web.rendering import Fields, Visit, redirect_with_flash, render
+from app.web.operation_forms import add_forms
+from app.web.rendering import Visit, render
 from app.web.translations import Said, say
 
 router = Routes(include_in_schema=False)
@@ -52,8 +52,8 @@ async def page_notices(visit: Visit, query: Annotated[ListQuery, Depends()], sta
     asked = NoticeState(state) if state in list(NoticeState) else None
     request = query.request(["made"])
     if wants_file(query):
-        return list_file(visit, FILE, request, partial(outbox.listed, state=asked))
-    found = await visit.db.aread(outbox.listed, request, ON_A_PAGE, asked)
+        return list_file(visit, FILE, request, partial(notices.listed, state=asked))
+    found = await visit.db.aread(notices.listed, request, ON_A_PAGE, asked)
     shown = list_view(visit, query, found, {"state": asked or ""})
     values: dict[str, Any] = {
         "states": STATES,
@@ -63,17 +63,4 @@ async def page_notices(visit: Visit, query: Annotated[ListQuery, Depends()], sta
     return render(visit, "notices.html", list=shown, **values)
 
 
-@router.post("/notices/replay")
-async def page_do_replay_failed_notices(visit: Visit, fields: Fields) -> Response:
-    """Send everything that failed to one receiver once more."""
-    n = await visit.db.awrite(outbox.replay_failed, fields.get("target")[:254], visit.who.name)
-    return redirect_with_flash(visit, "/notices", say("Notices being sent again: {n}."), n=n)
-
-
-@router.post("/notices/{notice_id}/replay")
-async def page_do_replay_notice(notice_id: Id, visit: Visit) -> Response:
-    def work(connection: Connection) -> None:
-        outbox.replay(connection, notice_id, visit.who.name)
-
-    await visit.db.awrite(work)
-    return redirect_with_flash(visit, "/notices", say("Notice {n} is being sent again."), n=notice_id)
+add_forms(router, notices)

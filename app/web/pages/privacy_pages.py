@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -11,31 +10,23 @@ from typing import Annotated
 from fastapi import Depends, Response
 from sqlalchemy import Connection
 
-from app.api.bodies import filled
-from app.api.dependencies import Id, LedgerDep, Routes
-from app.api.rate_limit import TooOften
+from app.api.dependencies import Id, Routes
 from app.core import clock
-from app.core.errors import Conflict, Forbidden, Invalid
 from app.database.listing import ListPart
-from app.privacy import certificates, erasable, person_requests, retention_due, terms_in_force
+from app.privacy import certificates, erasable, operations, person_requests, retention_due, terms_in_force
 from app.privacy.certificates import Certificate
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
-from app.privacy.person_answers import PersonAnswer, PersonAnswers
-from app.privacy.person_requests import NewPersonRequest, PersonRequest, RequestKind, RequestOutcome
-from app.privacy.routes import PersonAnswerBody, PersonRequestBody
+from app.privacy.person_requests import PersonRequest, RequestKind, RequestOutcome
 from app.privacy.terms_in_force import TermsInForce
 from app.security.roles import may
 from app.web import query_params
-from app.web.forms import read_fields
 from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import UNASKED, ListQuery, ListView, list_view
+from app.web.operation_forms import add_forms
 from app.web.rendering import (
-    Fields,
     FormState,
     PageRequest,
     Visit,
-    redirect_with_flash,
-    refused,
     render,
 )
 from app.web.translations import Said, say
@@ -87,38 +78,10 @@ async def page_person_requests(
     return await _list(visit, FormState(), query, state)
 
 
-@router.post("/person-requests")
-async def page_do_record_person_request(visit: Visit, fields: Fields) -> Response:
-    """Record a request as POST /v1/person-requests does; the number is not shown again."""
-    try:
-        said = {name: fields.get(name) for name in ("phone", "kind", "reference")}
-        body = filled(PersonRequestBody, said | {"came_on": read_fields.iso_day(fields.get("came_on"))})
-        wanted = NewPersonRequest(body.phone, body.kind, body.came_on, body.reference)
-        work = partial(person_requests.record, wanted=wanted, who=visit.who.name)
-        made = await visit.db.awrite(work, holidays=visit.settings.holidays)
-    except (Conflict, Invalid) as error:
-        return await _list(visit, refused(error, fields, "phone"))
-    return redirect_with_flash(visit, f"/person-requests/{made.id}", say("The request was recorded."))
-
-
 @router.get("/person-requests/{request_id}")
 async def page_person_request(request_id: Id, visit: Visit) -> Response:
     """Show a request, its answer, and the paper for who asked."""
-    return await _one(visit, request_id, FormState())
-
-
-@router.post("/person-requests/{request_id}/answer")
-async def page_do_answer_person_request(
-    request_id: Id, visit: Visit, fields: Fields, ledger: LedgerDep
-) -> Response:
-    """Answer a request as POST /v1/person-requests/{request_id}/answer does."""
-    try:
-        body = filled(PersonAnswerBody, {"outcome": fields.get("outcome"), "why": fields.get("why")})
-        answers = PersonAnswers(visit.db, ledger, visit.settings.retention_days, visit.who)
-        await asyncio.to_thread(answers.answer, request_id, PersonAnswer(body.outcome, body.why))
-    except (Conflict, Forbidden, Invalid, TooOften) as error:
-        return await _one(visit, request_id, refused(error, fields))
-    return redirect_with_flash(visit, f"/person-requests/{request_id}", say("The request was answered."))
+    return await _one(visit, FormState(), request_id)
 
 
 async def _list(
@@ -132,11 +95,13 @@ async def _list(
     return render(visit, "person_requests.html", entered.status, list=shown, entered=entered, **values)
 
 
-async def _one(visit: PageRequest, number: int, entered: FormState) -> Response:
-    found = await visit.db.aread(person_requests.get, number)
+async def _one(visit: PageRequest, entered: FormState, request_id: int) -> Response:
+    found = await visit.db.aread(person_requests.get, request_id)
     values = {"kinds": KINDS, "state_of": _state, "answers": may(visit.who.role, "answer_person_request")}
     return render(visit, "person_request.html", entered.status, of=found, entered=entered, **values)
 
+
+add_forms(router, operations, only={"record_person_request": _list, "answer_person_request": _one})
 
 ERASURES_ON_A_PAGE = 20
 

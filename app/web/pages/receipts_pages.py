@@ -148,13 +148,13 @@ LEVELS: Mapping[str, Said] = {
 # Short names of verdicts; the full sentence stands beside each.
 VERDICTS: Mapping[str, Said] = {
     ResultVerdict.AGREED: say("agrees"),
-    ResultVerdict.SETTLED: say("told something new"),
+    ResultVerdict.SETTLED: say("contained a new result"),
     ResultVerdict.SAYS_DELIVERED: say("contradicts: delivered"),
     ResultVerdict.SAYS_UNDELIVERED: say("contradicts: not delivered"),
     ResultVerdict.OPEN: say("still open"),
     ResultVerdict.REPEATED: say("repeated"),
     ResultVerdict.UNSENT: say("was not sent"),
-    ResultVerdict.UNKNOWN: say("of no message of ours"),
+    ResultVerdict.UNKNOWN: say("no matching message"),
     ResultVerdict.AMBIGUOUS: say("ambiguous"),
     ResultVerdict.BAD: say("can't be read"),
 }

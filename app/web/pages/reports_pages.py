@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from functools import partial
 from typing import Annotated, Any
 
@@ -19,13 +20,13 @@ from app.api.dependencies import Id, LedgerDep, Routes
 from app.core import clock, ids
 from app.core.errors import Conflict, Invalid, TooLarge, no_such
 from app.core.ids import LARGEST, Exact
+from app.dispatch import link_store
 from app.file_import.spool import folder_of
-from app.reports import report_list
 from app.reports.archive_routes import require_own
-from app.reports.build import carrier_report, clock_check, differences, snapshots
-from app.reports.build.clock_check import InFuture
-from app.reports.build.fraud_signals import FraudSignal, doubts
-from app.reports.build.stated_report import StatedReport
+from app.reports.counting import carrier_report, clock_check, differences, snapshots
+from app.reports.counting.clock_check import InFuture
+from app.reports.counting.fraud_signals import FraudSignal, doubts
+from app.reports.counting.stated_report import StatedReport
 from app.reports.export.formats import Report, tables_of
 from app.reports.figures import carrier_statement, numbers
 from app.reports.figures.figures import CampaignReport, CarrierReport
@@ -57,6 +58,8 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import Speaker, say
+from app.web.view_models import report_list
+from carriers.contract import ReceiptLevel
 
 router = Routes(include_in_schema=False)
 Cursor = Annotated[int, Query(ge=0, le=LARGEST), Exact]
@@ -207,7 +210,7 @@ def _earlier_rounds(connection: Connection, report: Frozen, carrier: str | None)
     """Return the frozen reports of other directives that this one may be compared with, newest first."""
     return [
         each
-        for each in archive.recent(connection, 0, _ROUNDS, carrier)
+        for each in archive.recent(connection, _ROUNDS, carrier)
         if each.subject is report.subject is SubjectKind.DIRECTIVE
         and each.subject_id != report.subject_id
         and each.cut_off_at < report.cut_off_at
@@ -220,7 +223,7 @@ def _frozen(
     carrier = visit.who.carrier
     report = visit.db.read(archive.get, report_id, carrier)
     subject = ReportSubject(report.subject, report.subject_id)
-    versions = visit.db.read(archive.recent, 0, 1000, carrier, subject)
+    versions = visit.db.read(archive.recent, 1000, carrier, subject)
     other = _other(versions, report, against)
     shown: dict[str, Any] = {
         "report": report,
@@ -296,7 +299,7 @@ def _build(visit: PageRequest, build: _Building, asked: FormData, of: tuple[str,
 
 
 def _page(visit: PageRequest, address: str, found: _Built, subject: ReportSubject | None) -> Response:
-    versions = visit.db.read(archive.recent, 0, _PIECE, visit.who.carrier, subject) if subject else []
+    versions = visit.db.read(archive.recent, _PIECE, visit.who.carrier, subject) if subject else []
     source, level = _nature(found.report)
     shown: dict[str, Any] = {
         "address": address,
@@ -312,6 +315,7 @@ def _page(visit: PageRequest, address: str, found: _Built, subject: ReportSubjec
         "doubts": _doubts(visit, found.report),
         "source": display_names.SOURCES[source] if source else None,
         "level": display_names.LEVELS[level] if source else None,
+        "handset": _handset_sources(visit, found.report),
         "entered": found.entered,
         "freezes": may(visit.who.role, "freeze_report"),
         # Of a run that has not begun there is nothing to keep.
@@ -333,6 +337,13 @@ def _doubts(visit: PageRequest, report: Report | None) -> list[FraudSignal]:
     if not isinstance(report, CarrierReport | StatedReport) or not may(visit.who.role, "list_doubts"):
         return []
     return visit.db.read(doubts, report.header.run_id, visit.settings.switched_off)
+
+
+def _handset_sources(visit: PageRequest, report: Report | None) -> list[tuple[str, str | None, date | None]]:
+    """Return the links whose receipts prove the telephone in these figures, and who says so."""
+    if not isinstance(report, CarrierReport) or report.header.receipt_level != ReceiptLevel.HANDSET:
+        return []
+    return visit.db.read(link_store.handset_sources, report.header.carrier)
 
 
 def _nature(report: Report | None) -> tuple[carrier_statement.FigureSource | None, int | None]:

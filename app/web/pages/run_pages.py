@@ -7,13 +7,16 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Header, Response
+from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection
+from starlette.datastructures import UploadFile
 
+from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
 from app.campaigns import queries, runs
-from app.campaigns.runs import Verb
 from app.core import clock
 from app.core.errors import AppError, Invalid, VersionChanged
+from app.operations import OPERATIONS
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import FigureSource, StatedCounts, StatedFigures, Statement
 from app.reports.figures.document_meta import EntrySource
@@ -22,8 +25,11 @@ from app.reports.intake.statement_input import PaperClaim, StatementInput
 from app.security import tenant_scope
 from app.security.principal import Caller
 from app.security.roles import may
+from app.signed_orders import orders, results
+from app.signed_orders.results import ResultBody
 from app.web.forms import read_fields
-from app.web.forms.read_fields import Version, as_read
+from app.web.forms.read_fields import as_read
+from app.web.operation_forms import add_forms
 from app.web.rendering import (
     Fields,
     FormData,
@@ -34,7 +40,7 @@ from app.web.rendering import (
     refused,
     render,
 )
-from app.web.translations import Said, say
+from app.web.translations import say
 from app.web.view_models import campaign_stream
 from app.web.view_models.campaign_stream import Followed
 from app.web.view_models.run_page import read_run
@@ -42,14 +48,6 @@ from carriers.contract import ReceiptLevel
 
 router = Routes(include_in_schema=False)
 LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
-
-DONE: dict[Verb, Said] = {
-    Verb.START: say("The run has begun."),
-    Verb.PAUSE: say("The run was paused. Messages in flight still arrive."),
-    Verb.RESUME: say("The run continues with the next message."),
-    Verb.END: say("The end was recorded. Enter the figures as soon as they are available."),
-    Verb.CANCEL: say("The run is being cancelled. Nothing more is sent."),
-}
 
 
 @router.get("/runs/{run_id}")
@@ -79,86 +77,17 @@ async def _page(visit: PageRequest, run_id: int, entered: FormState) -> Response
         slows=may(visit.who.role, "set_rate"),
         states=may(visit.who.role, "state_figures"),
         raises=may(visit.who.role, "ask_budget"),
+        signed_orders=await visit.db.aread(orders.issued, run_id),
+        signed_results=await visit.db.aread(results.taken, run_id),
+        issues=may(visit.who.role, "issue_order"),
     )
 
 
-# Orders
+def _as_read(connection: Connection, version: str, run_id: int) -> None:
+    as_read(connection, queries.run(connection, run_id).campaign_id, version)
 
 
-@router.post("/runs/{run_id}/start")
-async def page_do_start_run(run_id: Id, visit: Visit, fields: Fields, version: Version = "") -> Response:
-    """Start sending if what was approved is what the page showed."""
-    return await _order(visit, run_id, Verb.START, fields, version)
-
-
-@router.post("/runs/{run_id}/pause")
-async def page_do_pause_run(run_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Pause sending. Messages in flight still arrive."""
-    return await _order(visit, run_id, Verb.PAUSE, fields)
-
-
-@router.post("/runs/{run_id}/resume")
-async def page_do_resume_run(run_id: Id, visit: Visit, fields: Fields, version: Version = "") -> Response:
-    return await _order(visit, run_id, Verb.RESUME, fields, version)
-
-
-@router.post("/runs/{run_id}/end")
-async def page_do_end_run(run_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Record that a carrier that sends itself has finished."""
-    return await _order(visit, run_id, Verb.END, fields)
-
-
-@router.post("/runs/{run_id}/cancel")
-async def page_do_cancel_run(run_id: Id, visit: Visit, fields: Fields) -> Response:
-    return await _order(visit, run_id, Verb.CANCEL, fields)
-
-
-async def _order(
-    visit: PageRequest, run_id: int, verb: Verb, fields: FormData, version: str = ""
-) -> Response:
-    def work(connection: Connection) -> None:
-        as_read(connection, queries.run(connection, run_id, visit.who.carrier).campaign_id, version)
-        runs.act(connection, verb, run_id, visit.who.name, read_fields.moment(fields, "at"))
-        visit.db.wake(connection)
-
-    try:
-        await visit.db.awrite(work)
-    except AppError as error:
-        return await _page(visit, run_id, refused(error, fields))
-    return redirect_with_flash(visit, f"/runs/{run_id}", DONE[verb])
-
-
-@router.post("/runs/{run_id}/priority")
-async def page_do_set_priority(run_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Set the run's priority among the runs of its carrier."""
-    await visit.db.aread(tenant_scope.require, visit.who, run_id=run_id)
-
-    def work(connection: Connection) -> None:
-        runs.set_priority(connection, run_id, read_fields.needed(fields, "priority"), visit.who.name)
-
-    try:
-        await visit.db.awrite(work)
-    except AppError as error:
-        return await _page(visit, run_id, refused(error, fields))
-    return redirect_with_flash(visit, f"/runs/{run_id}", say("The turn is changed."))
-
-
-@router.post("/runs/{run_id}/rate")
-async def page_do_set_rate(run_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Set the run's own rate below that of the links; an empty field removes it."""
-    await visit.db.aread(tenant_scope.require, visit.who, run_id=run_id)
-
-    def work(connection: Connection) -> None:
-        rate = read_fields.number(fields, "segments_per_second")
-        runs.set_rate(connection, run_id, rate, visit.who.name)
-
-    try:
-        await visit.db.awrite(work)
-    except AppError as error:
-        return await _page(visit, run_id, refused(error, fields))
-    return redirect_with_flash(
-        visit, f"/runs/{run_id}", say("The rate was changed. It applies from the next thousand messages on.")
-    )
+add_forms(router, runs, again=_page, unchanged=_as_read)
 
 
 @router.post("/runs/{run_id}/statements")
@@ -170,6 +99,23 @@ async def page_do_state_figures(run_id: Id, visit: Visit, fields: Fields) -> Res
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
     return redirect_with_flash(visit, f"/runs/{run_id}", say("The figures are kept."))
+
+
+@router.post("/runs/{run_id}/results")
+async def page_do_take_result(run_id: Id, visit: Visit) -> Response:
+    """Take the signed file of a carrier as POST /v1/runs/{id}/results does."""
+    db, settings = visit.db, visit.settings
+    await db.aread(tenant_scope.require, visit.who, run_id=run_id)
+    file = (await visit.request.form()).get("file")
+    try:
+        content = await file.read() if isinstance(file, UploadFile) else b""
+        body = filled(ResultBody, results.read_file(content))
+        take = OPERATIONS["take_result"].run
+        taken = await run_in_threadpool(take, db, settings, visit.who, run_id=run_id, body=body)
+    except AppError as error:
+        return await _page(visit, run_id, refused(error, FormData()))
+    said = say("The signed result is taken, as version {n} of the figures.")
+    return redirect_with_flash(visit, f"/runs/{run_id}", said, n=taken.statement)
 
 
 _MINUTE_MS = 60_000

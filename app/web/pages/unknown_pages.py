@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from fastapi import Response
 from sqlalchemy import Connection, Row
@@ -17,26 +15,16 @@ from app.api.dependencies import Id, Routes
 from app.campaigns import queries
 from app.campaigns.queries import RunSummary
 from app.core import clock
-from app.core.errors import AppError, Invalid
+from app.core.errors import Invalid
 from app.core.phone import mask
 from app.core.states import REASON_NAMES
 from app.database.listing import ListPart
-from app.dispatch import rejected_orders, unknown_decisions
-from app.ledger.ledger import Ledger
+from app.dispatch import decisions, rejected_orders, unknown_decisions
 from app.security.roles import may
 from app.web import query_params
 from app.web.forms.list_query import UNASKED, ListQuery, ListView, list_view
-from app.web.rendering import (
-    Fields,
-    FormData,
-    FormState,
-    PageRequest,
-    Visit,
-    redirect_with_flash,
-    refused,
-    render,
-)
-from app.web.translations import say
+from app.web.operation_forms import add_forms
+from app.web.rendering import FormData, FormState, PageRequest, Visit, render
 from app.web.view_models import delivery_labels
 from carriers.contract import Reason
 
@@ -44,6 +32,7 @@ router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
 _LINE = re.compile("([0-9]{1,9})-([0-9]{1,9})")
 _LONGEST = 500
+_EMPTY = FormData()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,54 +80,26 @@ async def _page(
     run_id: int,
     entered: FormState,
     query: ListQuery = UNASKED,
-    ticked: Sequence[str] = (),
+    fields: FormData = _EMPTY,
 ) -> Response:
     found = await visit.db.aread(listing, run_id, visit.who.carrier, query.after)
     decides = may(visit.who.role, "resend_unknown")
     values = {"run": found.run, "list": list_view(visit, query, found.part)}
-    values |= {"entered": entered, "decides": decides, "ticked": ticked}
+    values |= {"entered": entered, "decides": decides, "ticked": fields.all("line")}
     return render(visit, "unknown.html", entered.status, **values)
 
 
-@router.post("/runs/{run_id}/unknown/resend")
-async def page_do_resend_unknown(run_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Queue the chosen ones again; the sender accepts possible duplicates."""
-    try:
-        await visit.db.aread(queries.run, run_id, visit.who.carrier)
-        order = unknown_decisions.UnknownOrder(run_id, visit.who.name, _chosen(fields))
-        done = await asyncio.to_thread(unknown_decisions.resend, visit.db, _ledger(visit), order)
-    except AppError as error:
-        return await _page(visit, run_id, refused(error, fields), ticked=fields.all("line"))
-    return redirect_with_flash(visit, f"/runs/{run_id}", say("Queued again: {n} messages."), n=done)
-
-
-@router.post("/runs/{run_id}/unknown/write-off")
-async def page_do_write_off_unknown(run_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Leave the chosen ones unknown for good, with a reason."""
-    try:
-        await visit.db.aread(queries.run, run_id, visit.who.carrier)
-        order = unknown_decisions.UnknownOrder(run_id, visit.who.name, _chosen(fields), _reason(fields))
-        done = await asyncio.to_thread(unknown_decisions.write_off, visit.db, _ledger(visit), order)
-    except AppError as error:
-        return await _page(visit, run_id, refused(error, fields), ticked=fields.all("line"))
-    return redirect_with_flash(visit, f"/runs/{run_id}", say("Written off: {n} messages."), n=done)
-
-
-def _ledger(visit: PageRequest) -> Ledger:
-    return cast(Ledger, visit.request.app.state.ledger)
-
-
-def _chosen(fields: FormData) -> list[tuple[int, int]]:
-    """Return the ticked lines, empty for all; raises Invalid for no choice, which must not mean all."""
+def _chosen(fields: FormData) -> dict[str, Any]:
+    """Read the ticked lines, or all; raises Invalid for no choice, which must not mean all."""
     if fields.get("all"):
-        return []
+        return {"all": True}
     found = [place for each in fields.all("line") if (place := _LINE.fullmatch(each))]
     if not found:
         raise Invalid("Select the messages, or “all of the run”.", field="line")
-    return [(int(place[1]), int(place[2])) for place in found]
+    return {"lines": [(int(place[1]), int(place[2])) for place in found]}
 
 
-def _reason(fields: FormData) -> str:
+def _written_off(fields: FormData) -> dict[str, Any]:
     why = fields.get("reason")
     if not why or len(why) > _LONGEST:
         raise Invalid(
@@ -146,7 +107,7 @@ def _reason(fields: FormData) -> str:
             most=_LONGEST,
             field="reason",
         )
-    return why
+    return _chosen(fields) | {"reason": why}
 
 
 GROUPS_ON_A_PAGE = 30
@@ -158,35 +119,10 @@ async def page_rejected(run_id: Id, visit: Visit, after: str = "", orders_after:
     return await _rejected(visit, run_id, FormState(), (after, orders_after))
 
 
-@router.post("/runs/{run_id}/rejected")
-async def page_do_ask_rejected(run_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Ask for the messages of one reason and code to be sent again."""
-    await visit.db.aread(queries.run, run_id, visit.who.carrier)
-    reason, because, code = (fields.get(name) for name in ("reason", "because", "code"))
-    try:
-        if reason not in REASONS:
-            raise Invalid("Choose a group of rejected messages.", field="reason")
-        of = (visit.db, run_id, Reason[reason.upper()], because, visit.who.name, code)
-        await asyncio.to_thread(rejected_orders.ask, *of)
-    except AppError as error:
-        return await _rejected(visit, run_id, refused(error, fields))
-    return redirect_with_flash(
-        visit, visit.path, say("The order was created. Another person must approve it.")
-    )
-
-
-@router.post("/runs/{run_id}/rejected/{order_id}/approve")
-async def page_do_approve_rejected(run_id: Id, order_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Carry out somebody else's order."""
-    await visit.db.aread(queries.run, run_id, visit.who.carrier)
-    ledger = cast(Ledger, visit.request.app.state.ledger)
-    work = partial(rejected_orders.approve, visit.db, ledger, run_id, order_id, visit.who)
-    try:
-        done = await asyncio.to_thread(work)
-    except AppError as error:
-        return await _rejected(visit, run_id, refused(error, fields))
-    said = say("Queued again: {n} rejected messages.")
-    return redirect_with_flash(visit, f"/runs/{run_id}/rejected", said, n=done.sent_again)
+def _order(fields: FormData) -> dict[str, str]:
+    if fields.get("reason") not in REASONS:
+        raise Invalid("Choose a group of rejected messages.", field="reason")
+    return {name: fields.get(name) for name in ("reason", "because", "code")}
 
 
 async def _rejected(
@@ -212,3 +148,14 @@ def _view(visit: PageRequest, rows: Sequence[Any], place: str, prefix: str) -> L
     path = visit.path if visit.request.method == "GET" else visit.back
     following = str(end) if end < len(rows) else ""
     return ListView(rows[first:end], path, {}, frozenset(), len(rows), first, following, prefix)
+
+
+add_forms(
+    router,
+    decisions,
+    only={
+        **dict.fromkeys(("resend_unknown", "write_off_unknown"), _page),
+        **dict.fromkeys(("ask_rejected", "approve_rejected"), _rejected),
+    },
+    reads={"resend_unknown": _chosen, "write_off_unknown": _written_off, "ask_rejected": _order},
+)

@@ -9,9 +9,9 @@ from urllib.parse import parse_qs
 from fastapi import Response
 
 from app.api.dependencies import Routes
-from app.api.rate_limit import TooOften, admit_stranger
+from app.api.rate_limit import admit_stranger
 from app.core import clock
-from app.core.errors import AppError, Invalid, NotFound
+from app.core.errors import AppError, Invalid, NotFound, TooOften
 from app.reports.forms import letterhead
 from app.reports.frozen import printed_code
 from app.reports.frozen.archive import Spoilt

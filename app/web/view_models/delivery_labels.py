@@ -109,7 +109,7 @@ STATE_CHANGES: dict[str, Said] = {
 LEVELS: dict[str, Said] = {
     "none": say("of no level"),
     "operator": say("of the carrier's centre"),
-    "handset": say("of the telephone"),
+    "handset": say("handset"),
 }
 EVENTS: dict[str, dict[str, Said]] = {
     "submission": RESULTS,

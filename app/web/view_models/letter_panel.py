@@ -28,8 +28,8 @@ from app.database.models import (
 )
 from app.ledger import erasure
 from app.observability import send_rate
-from app.reports.build import unique_reach
-from app.reports.build.scope import levels_proved
+from app.reports.counting import unique_reach
+from app.reports.counting.scope import levels_proved
 from app.reports.figures import carrier_statement
 from app.reports.figures.figures import Figures
 from app.web import stages

@@ -25,6 +25,8 @@ from app.observability import link_status as links
 from app.observability.link_status import LinkStatus
 from app.privacy.person_requests import PersonRequest, open_ones
 from app.security.tenant_scope import own_campaigns
+from app.sender_names import reminders
+from app.sender_names.reminders import Ending
 from app.web import stages
 from app.web.nav import planned
 from app.web.view_models import letter_panel, run_status, traffic_light
@@ -232,6 +234,7 @@ class OverviewView:
     awaiting: list[Awaiting]  # the oldest of them
     to_start: list[ToStart]
     suspended: list[SuspendedRun]
+    ending: list[Ending]  # registered sender names that end within 90 days, or have ended
     requests: list[PersonRequest]  # of persons, open; the page shows them to who may answer
     more: int
     any: bool  # whether any campaign exists, drafts included
@@ -305,6 +308,7 @@ def read_overview(connection: Connection, carrier: str | None) -> OverviewView:
         awaiting=oldest,
         to_start=to_start(connection, carrier),
         suspended=suspended(connection, carrier),
+        ending=reminders.ending(connection, clock.now(), carrier),
         requests=person_requests(connection, carrier),
         more=found_in_all - len(every[:MOST]),
         any=bool(rows) or connection.execute(select(campaigns.c.id).limit(1)).first() is not None,
@@ -452,6 +456,7 @@ def shape(of: OverviewView) -> str:
     parts += [(each.id, each.since) for each in of.remarked]  # repeated failures alone change nothing
     parts += [each.run_id for each in of.unknown] + [each.run_id for each in of.to_start]
     parts += [(each.id, each.overdue) for each in of.requests]
+    parts += [(each.entry.id, each.days) for each in of.ending]
     parts += [of.waiting, of.more, bool(of.quarantine)]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:_TAG]
 

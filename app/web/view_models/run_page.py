@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
@@ -24,6 +24,7 @@ from app.reports.figures import carrier_statement, tally
 from app.reports.figures.carrier_statement import Statement
 from app.security.principal import Caller
 from app.security.roles import may
+from app.sender_names.checks import Finding, of_campaign
 from app.web.translations import Said
 from app.web.view_models import delivery_labels, run_status
 from app.web.view_models.delivery_labels import Remedy
@@ -96,6 +97,10 @@ class RunPageView:
     stated_at: datetime | None
     stated: StatedForm
     left_off: list[str]  # what the version before had, by its fields
+    handset: list[
+        tuple[str, str | None, date | None]
+    ]  # links whose receipts prove the telephone, who says so
+    register: list[Finding]  # what the register says against a start
 
     @property
     def follows(self) -> int:
@@ -180,6 +185,8 @@ def read_run(connection: Connection, run_id: int, who: Caller, settings: Setting
         stated_at=None if said is None else clock.from_ms(said.cutoff_ms),
         stated=StatedForm() if said is None else StatedForm.of(said),
         left_off=versions[-1].lacks(versions[-2]) if len(versions) > 1 else [],
+        handset=[] if run.audience else link_store.handset_sources(connection, run.carrier),
+        register=of_campaign(connection, row, {run.carrier}) if run.state is RunState.PLANNED else [],
     )
 
 

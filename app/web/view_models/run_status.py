@@ -20,15 +20,15 @@ from app.ledger.contract import TallyCount
 from app.observability import link_status
 from app.observability.link_status import LinkHealthState, Standstill
 from app.observability.send_rate import NOTHING, Measured
-from app.reports.build import comparison
-from app.reports.build.carrier_report import figures_of
-from app.reports.build.scope import SentRun, levels_proved
+from app.reports.counting.carrier_report import figures_of
+from app.reports.counting.scope import SentRun, levels_proved
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import Statement
 from app.reports.figures.figures import Figures
 from app.web import stages
+from app.web.display_names import BAR
 from app.web.translations import Said
-from app.web.view_models import svg_charts, traffic_light
+from app.web.view_models import norm, svg_charts, traffic_light
 from app.web.view_models.svg_charts import Span
 from app.web.view_models.traffic_light import Due, Judged, Light
 from carriers.contract import ReceiptLevel
@@ -70,14 +70,7 @@ class RunView:
 
 
 def bar_of(figures: Figures) -> dict[str, int]:
-    return {
-        "delivered": figures.delivered,
-        "relayed": figures.relayed,
-        "failed": figures.failed,
-        "no_receipt": figures.no_receipt,
-        "unknown": figures.unknown,
-        "waiting": figures.waiting,
-    }
+    return {key: getattr(figures, key) for key in BAR}
 
 
 def views(
@@ -155,10 +148,10 @@ def _view(run: RunSummary, of: _PageData) -> RunView:
     received = _received(figures, level)
     waiting = figures.no_receipt + figures.unknown + (figures.relayed if _by_handset(level) else 0)
     ends = _ended(run) if run.state in _OVER else _forecast(run, of)
-    norm = comparison.judge(level, figures.sent, received, waiting)
+    against = norm.judge(level, figures.sent, received, waiting)
     over = run.state in (RunState.SENT, RunState.FINISHED)
     stops = _lacks(run, figures, of) if over else _stops(run, figures, of)
-    judged = traffic_light.judge(run.state, ends, _due(run, figures, of), norm, of.now, stops)
+    judged = traffic_light.judge(run.state, ends, _due(run, figures, of), against, of.now, stops)
     return replace(_made(run, figures, level, ends, judged, of), **_standstill(run, judged, of))
 
 
@@ -173,7 +166,7 @@ def _lacks(run: RunSummary, figures: Figures, of: _PageData) -> Judged | None:
     if of.cut_off.get(run.id):
         return traffic_light.CUT_OFF
     # The norm can't be said to be kept.
-    if figures.eligible - figures.unknown < comparison.NORM * figures.eligible:
+    if figures.eligible - figures.unknown < norm.NORM * figures.eligible:
         return traffic_light.UNCLEAR
     return None if figures.sent or not figures.eligible else traffic_light.NONE_SENT
 
@@ -222,7 +215,7 @@ def _held(connection: Connection, run: RunSummary, of: _PageData) -> RunView:
     said = carrier_statement.latest(connection, run.id)
     figures, received = _stated(said) if said else (Figures(), None)
     level = said.level if said else None
-    norm = comparison.judge(level, figures.sent, received, figures.no_receipt)
+    against = norm.judge(level, figures.sent, received, figures.no_receipt)
     deadline, window = of.deadline(run), of.window(run)
     ended_ms = carrier_statement.ended_ms(said, _ms(run.ended_at))
     first_ms = said.first_ms if said else None
@@ -231,7 +224,7 @@ def _held(connection: Connection, run: RunSummary, of: _PageData) -> RunView:
     )
     done = None if ended_ms is None else clock.from_ms(ended_ms)
     judged = traffic_light.judge_held(
-        run.state, done is not None, said is not None, kept, norm, deadline is not None
+        run.state, done is not None, said is not None, kept, against, deadline is not None
     )
     return _made(run, figures, level, None if done is None else (done, done), judged, of)
 

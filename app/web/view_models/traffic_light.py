@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from app.campaigns.lifecycle import FileFault, file_fault
 from app.core.states import RunState
-from app.reports.build.comparison import NormVerdict
 from app.web.translations import Said, say
+from app.web.view_models.norm import NormVerdict
 
 # Plausibility of an uploaded file
 

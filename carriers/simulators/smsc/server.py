@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from carriers.simulators.process import Simulator
-from carriers.simulators.randomness import Pace, TimerWheel, unit
+from carriers.simulators.randomness import Pace, TimerWheel, fits, unit
 from carriers.simulators.smsc.behaviour import BY_NUMBER, Ids, OutcomePicker, SmscBehaviour
 from carriers.simulators.smsc.messages import Reader, SmscCounters, SmscStatistics
 from carriers.simulators.smsc.receipts import (
@@ -504,6 +504,8 @@ class Smsc(Simulator):
             return self._refuse(session, sequence, pdu.ESME_RINVMSGLEN)
         if not phone.isdigit() or len(phone) > 20:
             return self._refuse(session, sequence, pdu.ESME_RINVDSTADR)
+        if unregistered := self._unregistered(body):
+            return self._refuse(session, sequence, unregistered)
         plan = self._chooser.choose(phone, kind.part.number if kind.part else 1, self.tally.submits)
         status, limit = plan.answer.status, self._behaviour.rate_limit
         if not status and limit and self._in_second.add(now) > limit:
@@ -511,6 +513,18 @@ class Smsc(Simulator):
         if status:
             return self._refuse(session, sequence, status)
         return self._take(SmscMessage(session, sequence, len(self.reporter.states), phone, kind, plan))
+
+    def _unregistered(self, body: bytes) -> int:
+        """Return the status for a sender, a text or a parameter that is not as registered; 0 if all is."""
+        own = self._behaviour
+        if not (own.senders or own.registered or own.needs_tlv):
+            return 0
+        message = pdu.read_short_message(body)
+        if own.senders and message.source.decode("latin-1") not in own.senders.split(","):
+            return 0x0A
+        if own.needs_tlv and own.needs_tlv not in message.tlvs:
+            return 0xC3
+        return 0 if fits(own.registered, message.message.decode("latin-1")) else 0x45
 
     def _refuse(self, session: SmscSession, sequence: int, status: int) -> None:
         if status in (pdu.ESME_RTHROTTLED, pdu.ESME_RMSGQFUL):

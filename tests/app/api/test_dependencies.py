@@ -11,7 +11,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 # They ask the database, and so may have to wait.
-IN_A_THREAD = {"get_freezing", "get_own_run", "get_visit"}
+IN_A_THREAD = {"get_freezing", "get_visit"}
 
 
 def test_what_has_to_wait_for_nothing_takes_no_thread(application: FastAPI) -> None:

@@ -231,6 +231,7 @@ import_batch(db, registered(db, file).id, path, stays)
 """
 
 
+@pytest.mark.longer
 def test_a_command_that_was_killed_leaves_a_batch_that_says_so(database_url: str, tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text(many(LONG_SLICE + 10))

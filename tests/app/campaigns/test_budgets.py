@@ -152,7 +152,7 @@ def test_a_campaign_without_a_budget_or_not_approved_is_told_what_to_do(db: Data
     with pytest.raises(Conflict, match="has no budget"):
         ask(db, approved(db), 30)
     campaign_id, _ = db.write(whole_run, "viettel")
-    with pytest.raises(Conflict, match="The campaign is draft"):
+    with pytest.raises(Conflict, match="Edit the campaign to change its budget"):
         ask(db, campaign_id, 30)
 
 

@@ -103,8 +103,10 @@ def test_an_urgent_warning_may_go_out_at_any_hour() -> None:
 @pytest.mark.parametrize("text", texts.all_texts(), ids=lambda text: text.key)
 def test_every_text_of_messages_can_be_pinned_in_both_forms(text: texts.Text) -> None:
     draft = replace(DRAFT, text=None, text_key=text.key)
-    assert pin(replace(draft, form=TextForm.ACCENTED), HOURS)["texts"][""] == text.accented
-    assert pin(replace(draft, form=TextForm.UNACCENTED), HOURS)["texts"][""] == text.unaccented
+    for form, wording in ((TextForm.ACCENTED, text.accented), (TextForm.UNACCENTED, text.unaccented)):
+        sent = pin(replace(draft, form=form), HOURS)["texts"][""]
+        assert sent == wording.replace("{sender}", "CA SON LA")
+        assert sent.startswith("CA SON LA ")
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,7 @@ def test_what_was_refused_is_not_sent_again_once_the_follow_up_is_erased(db: Dat
     assert made.state("list") is D.REJECTED
 
 
+@pytest.mark.longer
 def test_what_is_unknown_is_not_sent_again_once_the_follow_up_is_erased(db: Database) -> None:
     made = Family(db, 0, past.link(db))
     made.first("list")

@@ -136,7 +136,7 @@ def test_a_command_says_which_carrier_has_nobody_left(database_url: str, tmp_pat
     one, two = sent(db, {1: D.UNDELIVERED}), sent(db, {1: D.DELIVERED}, "viettel")
     db.close()
     said = Shell(database_url, tmp_path)(campaign_commands.app, "follow-up", str(one), str(two))
-    assert said.startswith("Campaign 3 is a draft to 0 at vnpt.\nNo subscribers remain at vnpt:")
+    assert said.startswith("Campaign 3 is a draft for 0 at vnpt.\nNo subscribers remain at vnpt:")
 
 
 @pytest.mark.longer
@@ -147,11 +147,11 @@ def test_a_command_makes_one_whole(database_url: str, tmp_path: Path) -> None:
     db.close()
     shell = Shell(database_url, tmp_path)
     said = shell(campaign_commands.app, "follow-up", str(one), "--end", "2031-02-09T18:00+07:00")
-    assert said == "Campaign 2 is a draft to 1 at viettel, 1 at vnpt."
+    assert said == "Campaign 2 is a draft for 1 at viettel, 1 at vnpt."
     more = shell(
         campaign_commands.app, "follow-up", str(one), "--outcome", "rejected", "--text", "Canh giac."
     )
-    assert more == "Campaign 3 is a draft to 1 at vnpt."
+    assert more == "Campaign 3 is a draft for 1 at vnpt."
     assert shell(campaign_commands.app, "submit", "2") == "Campaign 2 is submitted."
     shown = shell(campaign_commands.app, "show", "2")
     assert "no_receipt" in shown

@@ -61,7 +61,7 @@ def test_a_paused_run_s_end_is_told_for_the_case_that_somebody_resumes_it(db: Da
     db.write(lambda c: c.execute(update(runs).values(state="paused")))
     found = db.read(forecast, run_id, EIGHT)
     assert found.finishes_at
-    assert found.warnings[0] == "The run is paused: these times hold only if somebody resumes it now."
+    assert found.warnings[0] == "The run is paused. These times apply only if it is resumed now."
     db.write(lambda c: c.execute(update(runs).values(state="running")))
     assert not any("paused" in each for each in db.read(forecast, run_id, EIGHT).warnings)
 
@@ -72,7 +72,7 @@ def test_a_paused_run_with_nothing_left_is_not_called_done_without_a_condition(d
     db.write(lambda c: c.execute(update(runs).values(state="paused")))
     found = db.read(forecast, run_id, EIGHT)
     assert found.finishes_at
-    assert found.warnings == ["The run is paused: these times hold only if somebody resumes it now."]
+    assert found.warnings == ["The run is paused. These times apply only if it is resumed now."]
 
 
 @pytest.mark.parametrize("state", ["cancelling", "cancelled", "sent", "finished"])
@@ -97,7 +97,7 @@ def test_halted_links_and_runs_before_it_are_named(db: Database) -> None:
     assert found.segments_per_second == 10.0
     assert [warning.split(";")[0] for warning in found.warnings] == [
         "1 of 2 links are halted and are not counted.",
-        "1 running runs go before it at these links",
+        "1 running runs come first on these links",
     ]
 
 
@@ -131,9 +131,7 @@ def test_links_that_no_worker_has_opened_have_the_rate_of_the_settings(db: Datab
     _, run_id = db.write(new_run, accepted=36_000)
     found = db.read(forecast, run_id, EIGHT, rates)
     assert (found.segments_per_second, found.seconds) == (10.0, 3600.0)
-    assert found.warnings == [
-        "No worker has opened the carrier's links yet, so the rate is that of the settings."
-    ]
+    assert found.warnings == ["No worker has opened the carrier's links yet, so the configured rate is used."]
     db.write(new_link, rate=2.0)
     assert db.read(forecast, run_id, EIGHT, rates).segments_per_second == 2.0
 

@@ -176,7 +176,7 @@ def test_a_new_key_from_the_same_account_of_the_host_does_not_help_and_the_refus
 ) -> None:
     root, other = at_keyboard("root"), at_keyboard("admin")
     key(db, "chief", root)
-    with pytest.raises(FourEyes, match="root would be on both sides of this campaign, because giving an"):
+    with pytest.raises(FourEyes, match=r"root would .* or another account on the host"):
         both(db, root, "chief")
     key(db, "chief-2", root)
     with pytest.raises(FourEyes):
@@ -248,7 +248,7 @@ def test_an_edit_after_the_approval_voids_it_and_says_so(db: Database) -> None:
         ("voided", "editor", "edited"),
     ]
     [run] = found.runs
-    with pytest.raises(Conflict, match="The campaign is draft"):
+    with pytest.raises(Conflict, match="Runs can start only after approval"):
         db.write(act, Verb.START, run.id, "operator")
 
 

@@ -83,9 +83,9 @@ def stated(db: Database, run_id: int) -> None:
 
 def test_a_held_run_needs_its_approval(db: Database) -> None:
     _, run_id = held_run(db)
-    with pytest.raises(Conflict, match="The campaign is draft"):
+    with pytest.raises(Conflict, match="Runs can start only after approval"):
         order(db, Verb.START, run_id, "operator")
-    with pytest.raises(Conflict, match="The campaign is draft"):
+    with pytest.raises(Conflict, match="Runs can start only after approval"):
         db.read(carrier_orders.order, run_id)
 
 

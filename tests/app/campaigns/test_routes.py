@@ -231,7 +231,7 @@ def test_orders_move_a_run_over_http(client: Client, chief: Client, db: Database
     assert states == ["running", "paused", "running", "cancelling"]
     assert client.get(f"/v1/runs/{run_id}").json()["closing"] == "cancelled"
     refused = client.post(f"/v1/runs/{run_id}/resume")
-    assert (refused.status_code, refused.json()["title"]) == (409, "Not possible in the present state")
+    assert (refused.status_code, refused.json()["title"]) == (409, "Not possible in the current state")
 
 
 @pytest.mark.longer

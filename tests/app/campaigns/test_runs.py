@@ -19,6 +19,7 @@ from app.database.models import runs as table
 from app.security import Caller
 from tests.app.campaigns.rows import DRAFT, HOURS, new_link, new_run
 from tests.engines import other_by_hand
+from tests.operations import carry_out
 
 
 def approved(db: Database) -> int:
@@ -164,10 +165,10 @@ def test_many_starts_at_once_are_one_start(db: Database) -> None:
 
 def test_a_priority_is_kept_within_its_bounds(db: Database) -> None:
     run_id = approved(db)
-    db.write(runs.set_priority, run_id, 7, "operator")
+    carry_out(db, "set_priority", "operator", run_id=run_id, priority=7)
     assert db.read(optimistic_lock.run, run_id).priority == 7
-    with pytest.raises(Invalid, match="between -100 and 100"):
-        db.write(runs.set_priority, run_id, 101, "operator")
+    with pytest.raises(Invalid, match="priority must be 100 or less"):
+        carry_out(db, "set_priority", "operator", run_id=run_id, priority=101)
 
 
 @pytest.mark.longer
@@ -177,12 +178,12 @@ def test_a_rate_is_a_tenth_of_the_links_at_least_and_kept_with_who_set_it(db: Da
     for n in (1, 2):
         db.write(new_link, f"{carrier}-{n}", 105.0, carrier=carrier)
     with pytest.raises(Invalid, match="between 21 and"):
-        db.write(runs.set_rate, run_id, 20, "operator")
-    db.write(runs.set_rate, run_id, 21, "operator")
+        carry_out(db, "set_rate", "operator", run_id=run_id, segments_per_second=20)
+    carry_out(db, "set_rate", "operator", run_id=run_id, segments_per_second=21)
     assert db.read(forecast, run_id, clock.now()).segments_per_second == 21
     db.write(new_link, f"{carrier}-3", 790.0, carrier=carrier)  # and so a tenth is more now
     assert db.read(forecast, run_id, clock.now()).segments_per_second == 100
-    db.write(runs.set_rate, run_id, None, "operator")
+    carry_out(db, "set_rate", "operator", run_id=run_id, segments_per_second=None)
     assert db.read(optimistic_lock.run, run_id).segments_per_second is None
     query = select(audit.c.detail).where(audit.c.action == "run.rate").order_by(audit.c.id)
     assert db.read(lambda c: c.execute(query).scalars().all()) == [
@@ -195,7 +196,7 @@ def test_a_cancelled_run_takes_no_rate(db: Database) -> None:
     run_id = approved(db)
     put(db, run_id, "cancelled")
     with pytest.raises(Conflict, match="is cancelled"):
-        db.write(runs.set_rate, run_id, 21, "operator")
+        carry_out(db, "set_rate", "operator", run_id=run_id, segments_per_second=21)
 
 
 def test_an_order_to_no_run_is_not_found(db: Database) -> None:

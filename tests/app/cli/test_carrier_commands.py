@@ -220,8 +220,8 @@ def test_failures_are_shown_masked_and_told_to_the_ledger_only_on_order(
         again = shell.run(carrier_commands.app, *words, "--apply")
     assert shown.count("8491*****0") == 2
     assert not any(number in shown for number in numbers)
-    assert "2 entries: 1 new to the ledger, 0 known already, 1 not ours" in result.stderr
-    assert "2 entries: 0 new to the ledger, 1 known already, 1 not ours" in again.stderr
+    assert "2 entries: 1 new to the ledger, 0 already known, 1 not from Loa" in result.stderr
+    assert "2 entries: 0 new to the ledger, 1 already known, 1 not from Loa" in again.stderr
 
 
 @pytest.mark.longer
@@ -236,7 +236,7 @@ def test_the_carriers_own_figures_stand_beside_ours(shell: Desk, database_url: s
     ours = {each["state"]: each["messages"] for each in told["our_ledger"]}
     assert ours == {"submitted": 2, "delivered": 1}  # the test message is in no ledger
     assert any(each["count"] == 1 for each in told["the_carriers_own"])
-    assert shown.index("The carrier's own figures") < shown.index("Our ledger")
+    assert shown.index("The carrier's own figures") < shown.index("The ledger, for")
 
 
 @pytest.mark.longer

@@ -33,6 +33,7 @@ def test_a_device_is_no_file(words: str) -> None:
     assert "/dev/zero is a device" in str(refused.exception)
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("said", ["write_whole(file, b'x')", "done('Done.')"])
 def test_a_reader_that_has_left_stops_no_work(said: str, tmp_path: Path) -> None:
     """As `loa report freeze --folder reports | head -1` leaves once it has its line."""

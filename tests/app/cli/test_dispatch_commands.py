@@ -65,14 +65,14 @@ def states(url: str) -> dict[int, int]:
 def test_a_halted_link_is_shown_and_resumed(shell: Shell) -> None:
     assert "the password is wrong" in shell(LINK, "list")
     assert json.loads(shell(LINK, "list", "--json"))[0]["state"] == "halted"
-    assert shell(LINK, "resume", "1").startswith("The link is resumed.")
+    assert shell(LINK, "resume", "1").startswith("The link was resumed.")
 
 
 def test_a_link_is_resumed_by_its_name(shell: Shell) -> None:
     name = json.loads(shell(LINK, "list", "--json"))[0]["name"]
     with pytest.raises(NotFound, match="There is no link viettel-9"):
         shell(LINK, "resume", "viettel-9")
-    assert shell(LINK, "resume", name).startswith("The link is resumed.")
+    assert shell(LINK, "resume", name).startswith("The link was resumed.")
     assert json.loads(shell(LINK, "list", "--json"))[0]["state"] == "running"
 
 

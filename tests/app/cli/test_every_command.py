@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from app.cli import common
 from carriers import registry
 from tests import parity
 from tests.app.cli.test_wrong import folder, refused
+from tests.app.signed_orders.documents import signed_result
 from tests.ports import refusing
 
 __all__ = ["folder"]
@@ -28,6 +30,7 @@ HERE = {
     *(("user", verb) for verb in ("totp", "reseal", "sign")),
     ("audit", "seal"),
     ("do-not-send", "seal"),
+    ("signing-key", "new"),
     *(("simulate", verb) for verb in ("smsc", *registry.OWN) if verb != "smpp"),
 }
 # Commands that ask the server for what other commands stand for in tests/parity.py.
@@ -60,6 +63,7 @@ ARGUMENTS = {
     ("database", "backup"): "copy.sqlite3",
     ("database", "copy"): "--to postgresql://127.0.0.1/x",
     ("do-not-send", "seal"): "--carrier viettel",
+    ("signing-key", "new"): "own.pem",
     ("user", "totp"): "lan",
 }
 
@@ -84,12 +88,13 @@ def test_under_a_server_nothing_happens_here(
     for name in ("list.csv", "results.csv", "form.xlsx", "scan.pdf"):
         (folder / name).write_text("phone\n0912345678\n", encoding="utf-8")
     (folder / "figures.json").write_text(json.dumps({"level": "handset"}), encoding="utf-8")
+    (folder / "result.json").write_bytes(signed_result())
     before = sorted(folder.rglob("*"))
     spoken = {**SPOKEN, **ALSO}.get(words)
     monkeypatch.setattr("sys.stdin", open(folder / "list.csv", encoding="utf-8"))  # noqa: SIM115
     with refusing() as port:
         monkeypatch.setenv("LOA_SERVER", f"http://127.0.0.1:{port}")
-        command = spoken.split() if spoken else [*words, *ARGUMENTS.get(words, "").split()]
+        command = shlex.split(spoken) if spoken else [*words, *ARGUMENTS.get(words, "").split()]
         status, said = refused(monkeypatch, capsys, *command)
     common.server = None
     assert status == 1, said

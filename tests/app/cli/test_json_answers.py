@@ -79,7 +79,7 @@ def test_what_is_made_is_told_as_facts(
     ("words", "status", "detail"),
     [
         (("run", "list"), 1, "There is no ledger in the folder data"),
-        (("run", "show", "x"), 2, "use only the digits 0 to 9"),
+        (("run", "show", "x"), 2, "Use only the digits 0 to 9"),
         (("campaign", "approve", "1"), 2, "Missing option '--digest'"),
         (("rum", "list"), 2, "Did you mean 'run'?"),
         (("key", "add", "lan", "--role", "operator", "--carrier", "viettle"), 1, "Did you mean viettel?"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Iterator
@@ -15,18 +14,11 @@ from typer.testing import CliRunner
 from app.cli import app as loa
 from app.cli import common, remote
 from app.cli.remote import RequestRefused
-from app.core import clock
 from app.core.errors import Invalid
 from app.database.connection import Database
-from app.dispatch import link_store
 from app.security import create_key
-from carriers.contract import Halted, LinkHealth
 from tests.app.api.served import served
-from tests.app.campaigns.rows import new_batch, new_run, whole_run
-from tests.app.world import FIRST_PHONE, build
-from tests.long.app.reports.intake.forms import FILLED, filled
-from tests.long.app.reports.intake.scene import PDF, body, held
-from tests.operations import carry_out
+from tests.app.campaigns.rows import new_batch, new_run
 
 _LOGGED = re.compile(r'\[(info|warning) |"logger": "')  # in whichever form logs were last set up
 
@@ -51,20 +43,6 @@ def said(server: str, *arguments: str) -> str:
     assert found.exit_code == 0, found.output
     # The server is a thread of this process, and its log lines come among what the command says.
     return "".join(line for line in found.output.splitlines(keepends=True) if not _LOGGED.search(line))
-
-
-@pytest.mark.longer
-def test_campaigns_runs_and_reports_are_read_there(server: str, db: Database, tmp_path: Path) -> None:
-    db.write(whole_run)
-    assert "Before Tet" in said(server, "campaign", "list")
-    assert "digest: " in said(server, "campaign", "show", "1")
-    assert "planned" in said(server, "run", "list")
-    assert "state: planned" in said(server, "run", "show", "1")
-    assert "Thuộc diện" in said(server, "report", "campaign", "1")
-    assert said(server, "report", "campaign", "1", "--format", "json").startswith("{")
-    file = tmp_path / "report.xlsx"
-    said(server, "report", "run", "1", "--format", "xlsx", "--out", str(file))
-    assert file.read_bytes()[:2] == b"PK"
 
 
 @pytest.mark.longer
@@ -104,46 +82,6 @@ def test_a_campaign_goes_from_draft_to_running_there_by_two_keys(
     assert said(server, *approve, "--acknowledged") == "Campaign 1 is approved.\n"
     assert "The carrier has no link" in said(server, "run", "forecast", "1")
     assert said(server, "campaign", "withdraw", "1") == "Campaign 1 is withdrawn.\n"
-
-
-@pytest.mark.longer
-def test_links_and_unknown_messages_are_decided_on_there(server: str, db: Database) -> None:
-    world = build(db, 2)
-    world.fan_out()
-    while db.write(world.ledger.mark_waiting_unknown, world.run, world.link.id, 20).left:
-        pass
-    db.write(link_store.halt, world.link.id, Halted("0x0E", "the password is wrong"))
-    lost = LinkHealth(refused_at=clock.monotonic() - 1, lost_since=clock.monotonic() - 9, refusal="0x58")
-    db.write(link_store.write_health, [(world.link.id, "a", lost)])
-    assert "the password is wrong" in said(server, "link", "list")
-    (there,), (here,) = json.loads(said(server, "link", "list", "--json")), carry_out(db, "list_links")
-    assert (there["health"], there["refusal"]) == (here.health, here.refusal) == ("lost", "0x58")
-    assert said(server, "link", "resume", "1").startswith("The link is resumed.")
-    assert said(server, "link", "halt", here.name, "--reason", "The centre is rebuilt").startswith(
-        "The link is halted"
-    )
-    assert carry_out(db, "list_links")[0].reason == "The centre is rebuilt"
-    assert said(server, "link", "resume", here.name).startswith("The link is resumed.")
-    assert " unknown " in said(server, "delivery", "find", f"0{str(FIRST_PHONE)[2:]}")
-    one = said(server, "unknown", "resend", "1", "--line", f"{world.batch}:2")
-    assert one == "1 delivery of run 1 is queued again.\n"
-    rest = said(server, "unknown", "write-off", "1", "--all")
-    assert rest == "1 delivery of run 1 is written off.\n"
-
-
-@pytest.mark.prove
-@pytest.mark.longer
-def test_figures_and_their_scan_are_handed_in_there(server: str, db: Database, tmp_path: Path) -> None:
-    held(db)
-    figures, form, scan = (tmp_path / name for name in ("figures.json", "form.xlsx", "scan.pdf"))
-    figures.write_text(json.dumps(body()))
-    form.write_bytes(filled(FILLED))
-    scan.write_bytes(PDF)
-    first = said(server, "statement", "add", "2", str(figures), "--manual", "--scan", str(scan))
-    assert first == "Run 2: version 1 is kept (manual).\n"
-    with pytest.raises(RequestRefused, match=r"lý do|reason"):
-        said(server, "statement", "add", "2", str(form))
-    assert "manual  handset  970   900" in said(server, "statement", "list", "2")
 
 
 @pytest.mark.longer

@@ -101,7 +101,7 @@ def test_a_command_that_is_told_to_end_leaves_no_part(tmp_path: Path, order: sig
         ("a" * 255, ""),  # as long as the system takes
         ("a" * 256, "(File name too long); choose a shorter name."),
         ("loop", "(Too many levels of symbolic links); the link points to itself; name a file."),
-        ("folder", "(Is a directory); name a file in it."),
+        ("folder", "(Is a directory); name a file in this folder."),
         ("nowhere/list.csv", "(No such file or directory); name a file or folder that this account can use."),
     ],
 )
@@ -115,7 +115,7 @@ def test_a_place_that_takes_no_list_is_named_as_it_was_given(
     assert refused(monkeypatch, capsys, "batch", "import", "numbers.csv", "--carrier", "vnpt")[0] == 0
     status, words = refused(monkeypatch, capsys, "batch", "bad-lines", "1", "--out", name)
     assert status == (1 if said else 0), words
-    assert words.strip() == (f"loa: {name} can't be read or written {said}" if said else "")
+    assert words.strip() == (f"loa: {name} cannot be read or written {said}" if said else "")
     assert [*folder.glob(".loa-*")] == []
 
 
@@ -128,7 +128,8 @@ def test_a_full_disk_is_said_with_its_place_and_the_remedy(
     status, said = refused(monkeypatch, capsys, "batch", "bad-lines", "1", "--out", "/dev/full")
     assert status == 1
     assert said.strip() == (
-        "loa: /dev/full can't be read or written (No space left on device); make room on that disk, or name "
+        "loa: /dev/full cannot be read or written (No space left on device); free some space on "
+        "that disk, or name "
         "a file on another one."
     )
 

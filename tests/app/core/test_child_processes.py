@@ -22,6 +22,7 @@ def checked(folder: Path) -> object:
     return signature_check.check(folder / "a.pdf", None, {})
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("work", "module"),
     [(checked, "app.reports.frozen.signature_check")],

@@ -116,6 +116,7 @@ def test_a_second_loa_on_one_folder_is_told_what_to_do(sqlite_url: str) -> None:
     Database(sqlite_url).close()
 
 
+@pytest.mark.longer
 async def test_a_file_locked_by_another_program_is_waited_for_and_nothing_is_lost(
     sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

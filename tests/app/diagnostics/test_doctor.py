@@ -251,8 +251,8 @@ def test_every_fault_of_the_links_is_said_at_once(tmp_path: Path) -> None:
 
 
 def test_a_link_that_does_not_say_what_its_receipts_prove_is_named_and_no_fault(tmp_path: Path) -> None:
-    stated = smpp_link("viettel", 1)
-    silent = {name: value for name, value in stated.items() if name != "receipt_level"}
+    stated = smpp_link("viettel", 1) | {"receipt_level_source": "Annex 2 of the contract"}
+    silent = {name: value for name, value in stated.items() if not name.startswith("receipt_level")}
     links = {name: LinkSettings.model_validate(own) for name, own in (("a", silent), ("b", stated))}
     found = list(wiring(Settings(data=tmp_path, links=links)))
     assert bad(found) == []

@@ -18,11 +18,12 @@ from app.core import clock
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import directives as table
-from app.directives import reminders
+from app.database.models import notices as notices_table
+from app.directives import notices, reminders
 from app.directives.notification_loop import NotificationLoop
 from app.notifications import outbox
 from app.notifications.outbox import NotificationChannel
-from app.reports.build import consolidated
+from app.reports.counting import consolidated
 from tests.app.directives.scene import DEADLINE, letter
 from tests.app.notifications.servers import endpoint, smtp_server
 from tests.engines import by_default
@@ -207,7 +208,7 @@ async def test_planning_twice_says_it_once(db: Database) -> None:
     herald = NotificationLoop(db, settings())
     await herald.plan()
     await NotificationLoop(db, settings()).plan()
-    assert len(db.read(outbox.listed, 0, 100).items) == 4
+    assert len(db.read(notices.listed, 0, 100).items) == 4
 
 
 async def test_a_worker_with_nobody_to_tell_waits_for_its_end(db: Database) -> None:
@@ -216,3 +217,27 @@ async def test_a_worker_with_nobody_to_tell_waits_for_its_end(db: Database) -> N
     await asyncio.sleep(0)
     stopping.set()
     await asyncio.wait_for(running, 1)
+
+
+@pytest.mark.longer
+async def test_what_one_host_cannot_send_another_tries(db: Database) -> None:
+    letter(db, deadline=clock.now() + timedelta(days=1) - timedelta(minutes=5))
+    with smtp_server() as (post, port), endpoint() as told:
+        stopping = asyncio.Event()
+        cut_off = NotificationLoop(db, settings(1, told.url))
+        await cut_off.plan()
+        running = [asyncio.create_task(cut_off.run(stopping))]
+        await until_tried(db)
+        running.append(asyncio.create_task(NotificationLoop(db, settings(port, told.url)).run(stopping)))
+        async with asyncio.timeout(20):
+            while len(post.messages) < 3:
+                db.write(lambda c: c.execute(update(notices_table).values(due_at=0)))
+                await asyncio.sleep(0.2)
+        stopping.set()
+        await asyncio.gather(*running)
+
+
+async def until_tried(db: Database) -> None:
+    async with asyncio.timeout(10):
+        while not any(each.tries for each in db.read(outbox.listed, 0, 100).items):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event, func, insert, select, update
 
-from app.api.rate_limit import TooOften
 from app.core import clock
-from app.core.errors import Invalid, NotFound
+from app.core.errors import Invalid, NotFound, TooOften
 from app.core.states import DeliveryState, NotSent
 from app.database.connection import Database
 from app.database.models import audit, deliveries, erasures, left_out, runs

@@ -305,6 +305,7 @@ async def test_the_lease_of_the_chunk_held_ahead_is_renewed(db: Database) -> Non
     all_once(world, carrier, 210)
 
 
+@pytest.mark.longer
 async def test_a_chunk_held_ahead_that_another_has_taken_over_is_not_sent(db: Database) -> None:
     world, carrier = ready(db, 210), PaperCarrier()
     async with held_ahead(world, carrier, lease_s=600.0) as (_, held):
@@ -424,6 +425,7 @@ def fail_second_claim(loop: SendLoop, monkeypatch: pytest.MonkeyPatch) -> list[i
     return asked
 
 
+@pytest.mark.longer
 @on_sqlite
 @pytest.mark.usefixtures("nothing_unheard")
 @pytest.mark.parametrize("stopped", [True, False])

@@ -18,7 +18,7 @@ from app.dispatch import run_sweeps as sweeps
 from app.dispatch.fan_out_job import FanOutJob
 from app.dispatch.run_sweeps import close_due
 from app.ledger.contract import Reservation, SubmitOutcome
-from app.reports.build import carrier_report
+from app.reports.counting import carrier_report
 from carriers.contract import Deferred, Reason, Rejected
 from tests.app.world import FIRST_PHONE, World, accepted, add_batch, aside, build, receipt
 

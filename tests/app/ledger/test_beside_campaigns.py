@@ -138,6 +138,7 @@ def test_a_receipt_with_an_id_finds_the_only_message_without_one(db: Database, w
     assert (state(first, 2), state(others[0], 2)) == (DELIVERED, SUBMITTED)
 
 
+@pytest.mark.longer
 def test_numbers_are_looked_up_only_where_a_message_bears_no_id(new_postgresql_url: str) -> None:
     db = Database(new_postgresql_url)
     try:
@@ -170,6 +171,7 @@ def test_when_the_last_message_went_out_is_noted_once_a_campaign_has_ended(new_p
         db.close()
 
 
+@pytest.mark.longer
 def test_receipts_touch_no_more_where_there_are_many_campaigns(new_postgresql_url: str) -> None:
     """Of an ended campaign: nothing for our own receipts; a look at its indexes for what nobody knows."""
     db = Database(new_postgresql_url)

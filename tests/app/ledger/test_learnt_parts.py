@@ -101,6 +101,7 @@ def test_the_part_that_was_refused_is_the_one_that_the_answer_means(
     assert checked(world) == UNDELIVERED
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("refs", [("a", "b", None), (None, "a", "b"), ("b", None, "a")])
 def test_the_part_without_an_id_is_the_one_whose_id_a_receipt_has_taught(
     db: Database, refs: tuple[str | None, ...]
@@ -116,6 +117,7 @@ def test_the_part_without_an_id_is_the_one_whose_id_a_receipt_has_taught(
     assert checked(world) == DELIVERED
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(
     ("result", "then"),
     [
@@ -156,6 +158,7 @@ def test_what_is_learnt_of_one_sending_numbers_no_other_one(
     assert checked(world) == then
 
 
+@pytest.mark.longer
 def test_an_answer_with_ids_of_two_sendings_is_about_the_one_that_it_names_more_of(db: Database) -> None:
     """Of the first sending more is learnt, and less is named."""
     world, _ = lost(db, parts=4)
@@ -204,6 +207,7 @@ def test_an_answer_of_many_messages_numbers_each_by_its_own_receipts(db: Databas
 NOT_TAKEN = Deferred("0x58", 1.0, throttled=True)
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("status", [GOOD, BAD, ON_ITS_WAY])
 @pytest.mark.parametrize("looks", [0, 1, 3])
 def test_what_a_receipt_told_of_is_not_sent_again_for_a_late_not_taken(

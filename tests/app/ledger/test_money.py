@@ -284,6 +284,7 @@ async def at_work(loops: list[SendLoop], ends: Any) -> None:
 LEASED = select(func.count()).select_from(chunks).where(chunks.c.state == 1)
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(("ceiling", "parts"), each_third([(299, 1), (300, 1), (1, 1), (301, 2)]))
 async def test_four_senders_spend_the_budget_to_the_last_message_and_not_one_more(
     db: Database, ceiling: int, parts: int

@@ -90,6 +90,7 @@ def test_without_another_the_unknown_message_is_settled(db: Database) -> None:
     assert verify(db, world.ledger) == []
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize(("days", "of_other"), [(0.01, UNKNOWN), (DAYS + 0.1, DELIVERED)])
 def test_the_first_copy_of_what_a_person_sent_again_may_be_meant_as_long_as_carriers_try(
     db: Database, days: float, of_other: object

@@ -72,6 +72,7 @@ def noted(db: Database) -> None:
         db.write(late_references.note_offset, link_id, minutes)
 
 
+@pytest.mark.longer
 def test_every_unknown_message_of_a_centre_that_stamps_utc_is_settled_and_the_zone_is_named(
     db: Database,
 ) -> None:

@@ -15,7 +15,7 @@ from app.database.connection import Database
 from app.database.models import quarantine, runs, unknowns
 from app.dispatch.link_store import LinkRecord, register
 from app.ledger.contract import EVER, Arrival, DeliveryKey, Link, Reservation, SubmitOutcome
-from app.reports.build.carrier_report import build_batch
+from app.reports.counting.carrier_report import build_batch
 from app.reports.verification.verify import verify
 from carriers.contract import (
     Accepted,

@@ -55,6 +55,7 @@ def lost(world: World) -> None:
     assert world.delivery(2)["state"] == DeliveryState.UNKNOWN
 
 
+@pytest.mark.longer
 @pytest.mark.parametrize("status", [ReceiptStatus.DELIVERED, ReceiptStatus.UNDELIVERED])
 @pytest.mark.parametrize("known", [False, True], ids=["by its phone", "by its line"])
 @pytest.mark.parametrize("before", ANSWERS)

@@ -17,6 +17,7 @@ from app.core.errors import Conflict, NotFound
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import campaigns, directives, links, notices, runs
+from app.directives.notices import listed
 from app.directives.notification_loop import NotificationLoop, at_risk
 from app.dispatch import link_store as link_rows
 from app.notifications import events, outbox
@@ -24,6 +25,7 @@ from app.security import audit
 from carriers.contract import Halted
 from tests.app.notifications.servers import endpoint
 from tests.app.world import World, build
+from tests.operations import carry_out
 
 ENDS = ("run.sent", "run.finished")
 SECRET = "whsec_" + base64.b64encode(b"an invented secret of 32 bytes!!").decode()
@@ -141,7 +143,7 @@ async def test_the_herald_brings_them_to_a_real_endpoint_once_and_again_when_ask
         running = [asyncio.create_task(each.run(stopping)) for each in heralds]
         await until(lambda: len(told.requests) == 2)
         row = db.read(lambda c: c.execute(select(notices).where(notices.c.kind == "link.halted")).one())
-        db.write(outbox.replay, row.id, "Lan")
+        carry_out(db, "replay_notice", "Lan", notice_id=row.id)
         await until(lambda: len(told.requests) == 3)
         stopping.set()
         await asyncio.gather(*running)
@@ -149,7 +151,7 @@ async def test_the_herald_brings_them_to_a_real_endpoint_once_and_again_when_ask
     assert len(set(ids)) == 2
     assert b"Wrong password." in told.requests[-1][1]
     with pytest.raises(NotFound):
-        db.write(outbox.replay, 999, "Lan")
+        carry_out(db, "replay_notice", "Lan", notice_id=999)
 
 
 @pytest.mark.longer
@@ -158,11 +160,11 @@ def test_all_that_failed_to_one_receiver_is_sent_again_by_one_order(db: Database
     db.write(outbox.put, [outbox.Notice(f"{name}/{n}", "x", of, name, {}) for name in "ab" for n in range(2)])
     while due := db.write(outbox.next_due):
         db.write(outbox.record_outcome, due, outbox.Never("The endpoint answered with status 410."))
-    assert db.write(outbox.replay_failed, "a", "Lan") == 2
-    waiting = db.read(outbox.listed, 0, 10, outbox.NoticeState.WAITING).items
+    assert carry_out(db, "replay_failed_notices", "Lan", target="a").notices == 2
+    waiting = db.read(listed, 0, 10, outbox.NoticeState.WAITING).items
     assert [each.target for each in waiting] == ["a", "a"]
     with pytest.raises(Conflict, match="There are no failed notices to a"):
-        db.write(outbox.replay_failed, "a", "Lan")
+        carry_out(db, "replay_failed_notices", "Lan", target="a")
 
 
 def test_an_order_to_send_again_outlives_a_sending_that_is_under_way(db: Database) -> None:
@@ -172,7 +174,7 @@ def test_an_order_to_send_again_outlives_a_sending_that_is_under_way(db: Databas
     assert db.write(outbox.put, [notice]) == 1
     under_way = db.write(outbox.next_due)
     assert under_way is not None
-    db.write(outbox.replay, under_way.id, "Lan")
+    carry_out(db, "replay_notice", "Lan", notice_id=under_way.id)
     db.write(outbox.record_outcome, under_way, outbox.Sent())
     again = db.write(outbox.next_due)
     assert again is not None

@@ -145,6 +145,7 @@ def test_an_encrypted_server_must_be_vouched_for(certificate: Path, monkeypatch:
     assert len(post.messages) == 1
 
 
+@pytest.mark.longer
 def test_a_server_that_is_away_or_silent_is_tried_again_later() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]

@@ -14,12 +14,14 @@ from app.core.config import Settings
 from app.database.connection import Database
 from app.database.jobs import Hold
 from app.database.models import notices
+from app.directives.notices import listed
 from app.notifications import outbox
 from app.notifications.outbox import Later, Never, Notice, NoticeState, NotificationChannel, Sent
 from app.notifications.sender import Sender
 from app.observability.faults import present
 from tests.app.held import expire, held_by
 from tests.app.notifications.servers import endpoint, smtp_server
+from tests.operations import carry_out
 
 SECRET = "whsec_" + base64.b64encode(b"an invented secret of 32 bytes!!").decode()
 
@@ -75,7 +77,7 @@ def test_what_loa_has_not_written_is_not_sent_and_is_a_fault(
         found = keyed.read(lambda c: c.execute(select(notices).where(notices.c.id == 99)).one())
         assert (found.state, "outside Loa" in found.error) == (NoticeState.FAILED, True)
         assert [each.subject for each in keyed.read(present)] == ["notice 99"]
-        keyed.write(outbox.replay, 99, "an")  # which makes it no more genuine
+        carry_out(keyed, "replay_notice", "an", notice_id=99)  # which makes it no more genuine
         assert keyed.write(outbox.next_due) is None
     finally:
         keyed.close()
@@ -165,7 +167,7 @@ async def test_the_sender_sends_by_both_ways(db: Database) -> None:
         assert await sender.sweep() == 2
         assert await sender.sweep() == 0
     assert (len(post.messages), len(told.requests)) == (1, 1)
-    kept = db.read(outbox.listed, 0, 10, NoticeState.SENT).items
+    kept = db.read(listed, 0, 10, NoticeState.SENT).items
     assert [(each.channel, each.tries) for each in kept] == [("email", 0), ("webhook", 0)]
 
 

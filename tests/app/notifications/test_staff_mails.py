@@ -16,6 +16,7 @@ from app.campaigns import approval, lifecycle
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import SetupError
+from app.core.states import HALTED_BY_HAND
 from app.database.connection import Database
 from app.database.models import audit, links, notices
 from app.directives import reminders
@@ -121,6 +122,8 @@ def test_a_halted_link_is_told_to_its_operator_and_the_administrator(db: Databas
     db.write(link_store.halt, 1, Halted("0x0E", "wrong password"))
     assert told(db) == {"lan": ["link.halted"], "truc.vnpt": ["link.halted"]}
     assert "(mã 0x0E)" in found(db)[0].payload["text"]
+    db.write(link_store.halt, 1, Halted(HALTED_BY_HAND, "works on its centre"))
+    assert "(mã" not in found(db)[0].payload["text"]
     db.write(lambda c: c.execute(update(links).values(state="running")))
     assert found(db) == []
 

@@ -254,7 +254,7 @@ async def test_a_thousand_faults_are_counted_and_not_all_told(db: Database) -> N
     async with door(db, world) as there:
         found = problem(await there.post([{}] * 1000), 422, "webhook-unreadable")
     assert len(found["errors"]) == 20
-    assert found["detail"].endswith("980 more can't be read.")
+    assert found["detail"].endswith("980 more cannot be read.")
 
 
 @pytest.mark.longer

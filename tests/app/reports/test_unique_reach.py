@@ -14,13 +14,14 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import deliveries, directives, erasures, kept_reach
 from app.ledger.ledger import ledger_for
-from app.reports.build import consolidated, snapshots, unique_reach
-from app.reports.build.snapshot_taking import take
-from app.reports.build.snapshots import SnapshotCause
-from app.reports.build.unique_reach import UniqueReach
+from app.reports.counting import consolidated, snapshots, unique_reach
+from app.reports.counting.snapshot_taking import take
+from app.reports.counting.snapshots import SnapshotCause
+from app.reports.counting.unique_reach import UniqueReach
 from app.reports.export.formats import Format, render
-from app.reports.figures.figures import Unbalanced
+from app.reports.figures.figures import Figures, Unbalanced
 from app.reports.frozen.archive import ReportSubject, SubjectKind
+from carriers.contract import Reason
 from tests.app.campaigns import past
 from tests.app.campaigns.past import D, sent
 from tests.app.campaigns.rows import DRAFT
@@ -153,3 +154,18 @@ def test_the_consolidated_report_has_it_in_every_format(db: Database, letter: in
 def test_a_person_is_a_state_of_the_telephone_not_of_the_centre(db: Database, letter: int) -> None:
     sent(db, dict.fromkeys(range(5), DeliveryState.RELAYED), draft=replace(DRAFT, directive_id=letter))
     assert of(db, letter).persons == 0
+
+
+@pytest.mark.longer
+def test_a_telephone_that_was_off_each_time_is_counted_once_among_the_failed(
+    db: Database, letter: int
+) -> None:
+    draft = replace(DRAFT, directive_id=letter)
+    off, dead = (D.UNDELIVERED, Reason.EXPIRED), (D.UNDELIVERED, Reason.NO_SUCH_NUMBER)
+    sent(db, {0: off, 1: off, 2: dead, 3: D.DELIVERED}, draft=draft)
+    sent(db, {0: off, 1: D.DELIVERED, 2: dead}, draft=draft)
+    rows = of(db, letter).subscribers
+    assert rows is not None
+    whole = sum((row.figures for row in rows), Figures())
+    assert (whole.eligible, whole.delivered, whole.failed, whole.switched_off) == (4, 2, 2, 1)
+    whole.check("the directive")

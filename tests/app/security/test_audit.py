@@ -162,14 +162,14 @@ def test_a_head_kept_elsewhere_shows_that_the_end_was_cut_off(
     monkeypatch.setenv("LOA_DATABASE_URL" if not db.sqlite else "LOA_DATA", where(db))
     head = f"{whole.rows}:{whole.head}"
     db.close()
-    assert said("verify", "--head", head) == (0, f"5 acts, all as they were written. Head: {head}")
+    assert said("verify", "--head", head) == (0, f"5 acts, all unaltered. Head: {head}")
     again = Database(url(db))
     again.write(lambda c: c.execute(delete(table).where(table.c.id == 5)))
     again.close()
     assert said("verify")[0] == 0  # nothing shows it from inside
     code, words = said("verify", "--head", head)
     assert code == 1
-    assert "Row 5 is not the one that was there" in words
+    assert "Row 5 differs from the row that was there at that time" in words
 
 
 @pytest.mark.parametrize("head", ["nonsense", "5", "5:", "5:" + "0" * 63, "x:" + "0" * 64])

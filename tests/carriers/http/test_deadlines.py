@@ -188,6 +188,7 @@ async def test_lost_answers_among_others_hold_nothing_back() -> None:
     assert sum(isinstance(each, Accepted) for each in results) == 20
 
 
+@pytest.mark.longer
 async def test_the_link_waits_as_long_as_the_carrier_says() -> None:
     busy = page(b"", "Retry-After: 1", status="503 Service Unavailable")
     async with Peer(answering(busy)) as peer, link(peer.url) as carrier:

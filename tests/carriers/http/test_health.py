@@ -71,6 +71,7 @@ class SlowLogin(PlainCarrier):
         return await super().hand_over(some)
 
 
+@pytest.mark.longer
 async def test_a_permit_is_looked_at_right_before_the_request_is_written() -> None:
     """Though the message had its place before: a login or a handshake may take longer than a lease."""
     async with Peer() as peer:

@@ -57,6 +57,7 @@ async def test_a_refusal_as_the_first_answer_of_its_connection_is_believed_at_on
         assert isinstance((await carrier.submit(letters(1)))[0], Halted)
 
 
+@pytest.mark.longer
 async def test_the_answer_to_a_request_that_was_given_up_is_not_the_next_ones() -> None:
     given_up = asyncio.Event()
 

@@ -234,6 +234,7 @@ async def test_a_cancelled_submit_leaves_nothing_that_could_go_out_later() -> No
         assert len(peer.of(pdu.SUBMIT_SM)) == 3
 
 
+@pytest.mark.longer
 async def test_a_cancelled_submit_leaves_no_part_that_could_go_out_later() -> None:
     handle = by_part(take, refuse(0x58), take)
     pause_s = 2.0  # within which the answers are seen here, however little time this process gets

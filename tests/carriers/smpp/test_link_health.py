@@ -175,6 +175,7 @@ async def test_a_centre_that_falls_silent_after_one_late_answer_costs_one_window
         assert len(seen) == 12
 
 
+@pytest.mark.longer
 async def test_while_a_probing_link_waits_nothing_at_all_goes_out() -> None:
     options = {"window": 3, "reconnect_min_s": 20, "reconnect_max_s": 20, "response_timeout_s": 0.2}
     async with Peer({pdu.SUBMIT_SM: ignore}) as peer, Link(peer.port, **options) as carrier:
@@ -188,6 +189,7 @@ async def test_while_a_probing_link_waits_nothing_at_all_goes_out() -> None:
         assert len(peer.of(pdu.SUBMIT_SM)) == 1
 
 
+@pytest.mark.longer
 async def test_a_lost_answer_among_others_holds_nothing() -> None:
     count = iter(range(1000))
 

@@ -117,6 +117,7 @@ async def test_a_part_that_waits_to_be_sent_again_holds_no_slot_of_the_window() 
         assert isinstance(result, Partial)
 
 
+@pytest.mark.longer
 async def test_a_part_whose_link_goes_down_before_it_is_sent_again_leaves_the_message_partial() -> None:
     handle = by_part(take, refuse(0x58), take)
     slow = {"part_retry_s": 2.0, "part_retries": 1}  # the drop comes within, however busy the machine

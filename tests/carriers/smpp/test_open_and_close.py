@@ -118,6 +118,7 @@ async def test_a_part_that_is_put_off_while_the_link_closes_is_not_kept_for_late
     assert result.refused == (1,)
 
 
+@pytest.mark.longer
 async def test_a_closed_link_has_no_part_left_that_a_timer_or_a_second_close_would_find() -> None:
     faults: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))

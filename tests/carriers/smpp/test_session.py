@@ -197,6 +197,7 @@ async def test_one_missed_answer_is_unknown_and_the_others_go_on() -> None:
         assert len(peer.of(pdu.BIND_TRANSCEIVER)) == 1
 
 
+@pytest.mark.longer
 async def test_a_silent_peer_loses_one_window_and_no_more() -> None:
     async with Peer() as peer, Link(peer.port, window=3) as carrier:
         await carrier.ready()

@@ -135,7 +135,7 @@ def test_a_reconnection_waits_from_a_hundredth_of_a_second_to_ten_minutes() -> N
 
 def test_an_approval_covers_the_settings_that_change_what_is_sent_or_as_whom() -> None:
     given = {each.name: 1 for each in fields(SmppSettings)}
-    own = {"source_ton", "source_npi", "service_type", "ucs2", "gsm_data_coding", "gsm_alphabet"}
+    own = {"source_ton", "source_npi", "service_type", "ucs2", "gsm_data_coding", "gsm_alphabet", "tlvs"}
     assert content_options(SmppSettings, given).keys() == own
 
 

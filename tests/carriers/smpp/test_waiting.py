@@ -49,6 +49,7 @@ async def test_a_single_message_given_up_waits_until_anything_is_answered() -> N
         assert carrier.health().waiting_since is None
 
 
+@pytest.mark.longer
 async def test_queries_that_nobody_answers_make_no_link_wait() -> None:
     handle: dict[int, Handle] = {pdu.QUERY_SM: ignore}
     async with Peer(handle) as peer, Link(peer.port, response_timeout_s=0.6) as carrier:

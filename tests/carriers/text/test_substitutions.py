@@ -60,7 +60,7 @@ def test_a_fix_names_place_character_and_replacement() -> None:
         ("cảnh báo \u200b", "adds 1 unit, and turns the unaccented form into UCS-2"),
         ("cảnh báo 🚨", "adds 2 units, and turns the unaccented form into UCS-2"),
         ("canh bao\r\n", "adds 1 unit"),
-        ("cảnh báo\r", "costs nothing, but telephones show it in different ways"),
+        ("cảnh báo\r", "costs nothing, but phones show it in different ways"),
     ],
 )
 def test_the_cost_is_what_the_character_costs_in_this_text(text: str, cost: str) -> None:

@@ -218,7 +218,7 @@ async def test_a_check_of_the_link_sends_nothing_and_names_no_secret() -> None:
     assert [each.what for each in found] == [
         "The carrier sees us at 203.0.113.9: this address must be on its list.",
         "User, password and CP code are taken. The balance is 1000000000.",
-        "wsGetCpCode has CP code SLA_CA for our tax code, sender IDs: CA SONLA.",
+        "wsGetCpCode has CP code SLA_CA for this tax code, sender IDs: CA SONLA.",
     ]
     assert [each.good for each in refused] == [True, False, False]
     assert PASSWORD not in f"{found}{refused}{logs}"

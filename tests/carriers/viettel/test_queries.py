@@ -198,7 +198,7 @@ async def test_a_check_finds_address_balance_and_sender_ids() -> None:
             CheckFinding(True, "The carrier sees us at 203.0.113.9: this address must be on its list."),
             CheckFinding(True, "User, password and CP code are taken. The balance is 1500000.5."),
             CheckFinding(
-                True, "wsGetCpCode has CP code SLA_CA for our tax code, sender IDs: CA SONLA, CA SLA."
+                True, "wsGetCpCode has CP code SLA_CA for this tax code, sender IDs: CA SONLA, CA SLA."
             ),
         ]
     assert [operation for operation, _ in service.asked] == ["getIp", "checkBalance", "wsGetCpCode"]
@@ -220,7 +220,7 @@ async def test_a_check_finds_address_balance_and_sender_ids() -> None:
         ("balance", "<return><errCode>9</errCode><errDesc>x</errDesc></return>", 1, "refused: code 9, x."),
         ("balance", f"<return><errDesc>{WRONG}</errDesc></return>", 1, "WRONG_INFORMATION_AUTHENTICATE"),
         ("names", "", 2, "wsGetCpCode was answered without a CP code."),
-        ("names", "<return><cpCode>X</cpCode></return>", 2, "CP code X for our tax code, sender IDs: none."),
+        ("names", "<return><cpCode>X</cpCode></return>", 2, "CP code X for this tax code, sender IDs: none."),
         ("names", "<return><alias>A</alias><cpCode>X</cpCode></return>", 2, "CP code X for our tax code"),
     ],
 )

@@ -106,7 +106,7 @@ async def test_a_customer_that_the_settings_name_is_not_asked_for(respx_mock: re
         (
             "get_contract",
             {"CONTRACTDETAIL": {**CONTRACT, "ENDVALIDDATED": "khong han"}},
-            "Contract 70001 has an end that can't be read: 'khong han'.",
+            "Contract 70001 has an unreadable end date: 'khong han'.",
         ),
         (
             "get_contract",
@@ -137,14 +137,14 @@ async def test_a_customer_that_the_settings_name_is_not_asked_for(respx_mock: re
         (
             "get_template",
             {"TEMPLATEDETAIL": {"TEMPLATEID": "800123", "TEMPLATECONTENT": "Bao: {Z}"}},
-            "Template 800123 at VNPT has a brace that is no placeholder such as {D,160} or {P1}: "
+            "Template 800123 at VNPT has a brace that is not part of a placeholder such as {D,160} or {P1}: "
             "compare it by hand.",
         ),
         ("get_prepaid_orders", {"DATA": [{"BALANCE": 0}]}, "The package has 0 left."),
         (
             "get_prepaid_orders",
             {"DATA": {"PACKAGE_ID": "7", "BALANCE": "het"}},
-            "Package 7 has a balance that can't be read: 'het'.",
+            "Package 7 has an unreadable balance: 'het'.",
         ),
         (
             "get_label",

@@ -36,7 +36,6 @@ from app.devtools.demo.demo_setup import (
     fresh_db,
     import_file,
     settings_for,
-    tidy,
 )
 from app.devtools.demo.outcome import SHOWN, DemoOutcome, compare, figures
 from app.devtools.demo.progress_board import ProgressBoard
@@ -212,20 +211,6 @@ def test_two_demos_do_not_share_a_folder(tmp_path: Path) -> None:
             fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(SetupError, match="can't be made"), claimed(tmp_path / "file" / "demo"):
-        pass
-
-
-def test_tidying_leaves_reports_and_log(tmp_path: Path) -> None:
-    for name in ("sample/a.csv", "reports/b.csv", "loa.sqlite3", "loa.log"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    tidy(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"reports", "loa.log"}
-
-
 # ---- settings and database --------------------------------------------------------------------------------
 
 
@@ -252,16 +237,6 @@ def test_a_database_that_holds_data_is_refused(
 
 
 # ---- the simulators ---------------------------------------------------------------------------------------
-
-
-def test_a_centre_that_does_not_start_is_named(tmp_path: Path) -> None:
-    roles = {"viettel": scenario(600)["viettel"]}
-    with (
-        pytest.raises(SetupError, match="viettel did not start"),
-        running_simulators(roles, "no number", tmp_path / "log"),  # type: ignore[arg-type]
-    ):
-        pass
-    assert "no number" in (tmp_path / "log").read_text()
 
 
 def test_a_centre_that_is_killed_is_named(tmp_path: Path) -> None:
@@ -323,31 +298,6 @@ async def test_a_demo_in_which_nothing_moves_ends_in_words(tmp_path: Path) -> No
 def board(terminal: bool) -> tuple[ProgressBoard, io.StringIO]:
     out = io.StringIO()
     return ProgressBoard(Console(file=out, force_terminal=terminal, width=80, highlight=False)), out
-
-
-def test_a_terminal_sees_a_bar_for_each_carrier() -> None:
-    shown, out = board(terminal=True)
-    with shown.bars("sending", {"vnpt": 10, "viettel": 0}) as update:
-        update("vnpt", 5, "5/s")
-    said = out.getvalue()
-    assert "50%" in said
-    assert "5/s" in said
-    assert "viettel" in said
-
-
-def test_elsewhere_the_last_state_is_one_plain_line_said_once() -> None:
-    shown, out = board(terminal=False)
-    with shown.bars("sending", {"vnpt": 10, "viettel": 20}) as update:
-        for done in range(11):
-            update("vnpt", done, "quick")
-            update("viettel", 2 * done, "slow")
-    assert out.getvalue() == "sending: vnpt 100 % (quick); viettel 100 % (slow)\n"
-
-
-def test_long_lines_are_not_wrapped_nor_read_as_markup() -> None:
-    shown, out = board(terminal=False)
-    shown.say("[bold]" + "x" * 200)
-    assert out.getvalue() == "[bold]" + "x" * 200 + "\n"
 
 
 def test_what_does_not_agree_is_said_and_not_called_verified(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI
-from sqlalchemy import Connection, Table, insert, update
+from sqlalchemy import Connection, Table, insert, select, update
 from starlette.datastructures import Headers
 
 from app.accounts.service import NewPerson, add_person
@@ -24,6 +24,7 @@ from app.database.models import (
     person_requests,
     receipt_files,
     report_files,
+    sender_names,
 )
 from app.database.models import directives as letters
 from app.database.models import runs as runs_table
@@ -71,6 +72,7 @@ class Place(NamedTuple):
             "erasure",
             "order",
             "request",
+            "sender_name",
         )
         words |= {f"{each}_id": str(self.number) for each in numbers}
         return template.format_map(words)
@@ -84,9 +86,19 @@ def build(db: Database) -> dict[str, str]:
     """Fill the tables; a key for each role, the operators' by their carrier."""
     for carrier in CARRIERS:
         db.write(_of, carrier)
+    db.write(register_names)
     roles = {"admin": None, "approver": None, "auditor": None}
     keys = {role: db.write(create_key, f"{role} key", role) for role in roles}
     return keys | {c: db.write(create_key, f"{c} desk", "operator", c) for c in CARRIERS}
+
+
+def register_names(c: Connection) -> None:
+    """Enter a sender name of each carrier, also again after a role has removed it."""
+    known = set(c.execute(select(sender_names.c.id)).scalars())
+    said = {"name": "CA SON LA", "state": "registered", "changed_at": clock.now_ms(), "changed_by": "author"}
+    rows = [{"id": n, "carrier": carrier, **said} for n, carrier in enumerate(CARRIERS, 1) if n not in known]
+    if rows:
+        c.execute(insert(sender_names), rows)
 
 
 def _of(c: Connection, carrier: str) -> None:

@@ -23,9 +23,10 @@ from tests.long.app.reports.scene import T0, Scene
 OFTEN = {"requests_per_minute": 1_000_000, "stranger_requests_per_minute": 1_000_000}
 MARK, AREA = "kin-dao", "03679"  # what stands in nothing but the other's part; its name is no secret
 IDS = {
-    f"{each}_id": "1" for each in ("run", "batch", "campaign", "other", "directive", "link", "report", "file")
+    f"{each}_id": "1"
+    for each in ("run", "batch", "campaign", "other", "directive", "link", "report", "file", "sender_name")
 }
-IDS |= {"key": "gia-danh-cong-an", "form": "json", "line": "1", "sha256": "0" * 64}
+IDS |= {"carrier": "vnpt", "key": "gia-danh-cong-an", "form": "json", "line": "1", "sha256": "0" * 64}
 MORE = (
     *(f"{door}/{what}?carrier=viettel" for door in ("", "/v1") for what in ("campaigns", "batches")),
     *("/v1/runs?carrier=viettel", "/v1/runs?campaign_id=1", "/v1/batches/1/report?campaign=1"),

@@ -248,7 +248,7 @@ def test_a_shortage_of_descriptors_is_one_line_of_log_and_passes(tmp_path: Path)
             told = "".join(said)
         log.seek(0)
         told += log.read().decode()
-    assert told.count("connections can't be taken") == 1
+    assert told.count("connections cannot be accepted") == 1
     assert len(told) < 10_000
 
 

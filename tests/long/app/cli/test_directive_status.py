@@ -18,6 +18,6 @@ def test_a_paused_run_is_said_to_be_paused(db: Database, database_url: str, tmp_
     db.write(lambda c: c.execute(update(runs).where(runs.c.id == 1).values(state="paused")))
     said = Shell(database_url, tmp_path)(directive_commands.app, "status", "1")
     assert (
-        "! run 1 (viettel): The run is paused: these times hold only if somebody resumes it now."
+        "! run 1 (viettel): The run is paused. These times apply only if it is resumed now."
         in said.splitlines()
     )

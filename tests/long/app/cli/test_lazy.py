@@ -17,6 +17,7 @@ from app.cli.lazy import _help
 from app.core.config import Settings
 from app.core.errors import SetupError
 from app.database.connection import Database
+from tests.operations import OPERATIONS
 from tests.ports import refusing
 
 ROOT = Path(__file__).parents[4]
@@ -85,6 +86,14 @@ def test_a_command_that_asks_the_database_imports_no_more_than_that_needs(
     assert len(loaded) < modules
 
 
+def test_operations_are_declared_without_what_only_a_server_or_a_paper_needs() -> None:
+    modules = ", ".join(sorted({each.function.__module__ for each in OPERATIONS.values()}))
+    absent = (*_HEAVY, *_PAPERS, "psycopg", "starlette")
+    look = f"import sys, {modules}; print(*[each for each in {absent!r} if each in sys.modules])"
+    said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
+    assert said.split() == []
+
+
 @pytest.mark.prove
 @pytest.mark.parametrize(
     ("module", "absent"),
@@ -127,8 +136,8 @@ def test_a_command_does_not_wait_for_what_it_has_no_use_for(module: str, absent:
     ("words", "more", "status", "sentence"),
     [
         (("run", "list"), {"LOA_RETENTON_DAYS": "3"}, 1, "Did you mean LOA_RETENTION_DAYS?"),
-        (("run", "show", "x"), {}, 2, "use only the digits 0 to 9"),
-        (("batch", "import", "none.csv", "--carrier", "vnpt", "--json"), {}, 1, "none.csv can't be read"),
+        (("run", "show", "x"), {}, 2, "Use only the digits 0 to 9"),
+        (("batch", "import", "none.csv", "--carrier", "vnpt", "--json"), {}, 1, "Cannot read none.csv"),
     ],
 )
 def test_a_mistake_ends_a_process_in_a_sentence_and_makes_nothing(
@@ -145,6 +154,8 @@ def test_a_mistake_ends_a_process_in_a_sentence_and_makes_nothing(
 async def test_a_second_worker_of_a_host_is_told_that_its_metrics_port_is_taken(
     db: Database, tmp_path: Path
 ) -> None:
-    taken = pytest.raises(SetupError, match="give each worker of a host a metrics_port of its own")
+    taken = pytest.raises(
+        SetupError, match=r"Cannot serve metrics at 127\.0\.0\.1:45787 \(Address already in use\)"
+    )
     with refusing() as port, taken:
         await serve_command._links(Settings(data=tmp_path, metrics_port=port), db, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +23,7 @@ from loa_client import LoaClient
 from tests import parity
 from tests.app.api.served import served
 from tests.app.described import described
+from tests.app.signed_orders.documents import signed_result
 from tests.engines import sqlite_alone
 from tests.loa_client.generator import LEFT_OUT
 from tests.long.app.accounts.scene import build
@@ -62,6 +64,7 @@ def server(
     monkeypatch.setenv("LOA_KEY", build(db)["admin"])
     Path("list.csv").write_text("phone\n0912345678\n", encoding="utf-8")
     Path("results.csv").write_text("phone,status,time\n0912345678,DELIVRD,2024-02-05 08:00\n", "utf-8")
+    Path("result.json").write_bytes(signed_result())
     Path("figures.json").write_text(json.dumps(body()), encoding="utf-8")
     Path("scan.pdf").write_bytes(PDF)
     with served(application) as address:
@@ -93,7 +96,7 @@ def test_each_command_asks_the_server_for_its_operation(server: str, asked: set[
     for operation, command in parity.COMMANDS.items():
         asked.clear()
         try:
-            told = said("--server", server, *command.split())
+            told = said("--server", server, *shlex.split(command))
         except AppError as refused:  # by the server, which is enough
             told = str(refused)
         if operation not in asked:

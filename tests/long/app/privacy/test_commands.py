@@ -65,7 +65,7 @@ def test_a_term_that_was_shortened_by_mistake_erases_nothing_until_it_is_confirm
     run = shell.run(retention_commands.app, "run")
     for said in (listed.stderr, run.stderr):
         assert "retention_days was shortened from 3650 to 90." in said
-        assert "until you confirm the shorter one: loa retention confirm" in said
+        assert "until you confirm the shorter one with `loa retention confirm`" in said
     assert "3650 days after its end" in listed.stdout
     assert run.stdout.strip() == "Nothing is due."
     assert shell(retention_commands.app, "confirm") == "Confirmed: retention_days is 90 instead of 3650."
@@ -121,7 +121,7 @@ def test_numbers_come_by_argument_by_stdin_and_by_file(shell: Shell, tmp_path: P
     assert "8491*****78" in listed
     assert "345678" not in listed
     assert "changed: 1" in shell(do_not_send_commands.app, "remove", *carrier, "0912345680")
-    with pytest.raises(Invalid, match="There is no carrier"):
+    with pytest.raises(Invalid, match="Carrier “nobody” does not exist"):
         shell(do_not_send_commands.app, "add", "--carrier", "nobody", "0912345678")
 
 

@@ -14,7 +14,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.ledger.contract import Reservation, SubmitOutcome
 from app.privacy import do_not_send
-from app.reports.build import carrier_report
+from app.reports.counting import carrier_report
 from app.reports.verification.verify import verify
 from app.security import audit, create_key
 from carriers.contract import Deferred
@@ -172,9 +172,12 @@ def test_an_operator_keeps_the_list_of_its_own_carrier(client: Client, operator:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"numbers": ["0912345678"]}, "Name the carrier"),
+        ({"numbers": ["0912345678"]}, "Choose a carrier"),
         ({"numbers": [], "carrier": "vnpt"}, "numbers"),
-        ({"numbers": ["0912345678"], "carrier": "nobody"}, "There is no carrier"),
+        (
+            {"numbers": ["0912345678"], "carrier": "nobody"},
+            "Carrier “nobody” does not exist",
+        ),
         ({"numbers": ["0" * 41], "carrier": "vnpt"}, "numbers"),
     ],
 )

@@ -32,7 +32,7 @@ from app.observability.faults import Faults
 from app.observability.metrics import Metrics
 from app.privacy import certificates, retention_due
 from app.privacy.erasable import ErasureKind
-from app.reports.build import carrier_report
+from app.reports.counting import carrier_report
 from app.reports.export import json_file
 from app.reports.forms.letterhead import Letterheads
 from app.reports.frozen import archive
@@ -101,9 +101,9 @@ def test_the_report_stays_what_it_was_in_every_form(db: Database) -> None:
     assert replace(after, header=replace(after.header, cutoff_ms=now)) == before
     assert json_file.of_run(after)["general"]["sent_messages"] == 10
     assert db.read(carrier_report.build_campaign, 1, now + DAY).runs[0].general == before.general
-    with pytest.raises(Conflict, match="rows of run 1 are erased, so its report can't be built for a moment"):
+    with pytest.raises(Conflict, match="The rows of run 1 have been erased, so its report cannot be created"):
         db.read(carrier_report.build, 1, T0)
-    with pytest.raises(Conflict, match="no batch of it has a report any more"):
+    with pytest.raises(Conflict, match="The rows of campaign 1 have been erased, so batch reports are no"):
         db.read(carrier_report.build_batch, 1, 1, clock.now_ms())
 
 
@@ -119,9 +119,9 @@ def test_a_recount_knows_that_rows_are_gone_and_finds_what_is_altered(db: Databa
     chunk = {"campaign_id": 1, "batch_id": 1, "first_seq": 1, "last_seq": 1, "run_id": 1, "watermark": 0}
     db.write(lambda c: c.execute(insert(m.chunks).values(chunk)))
     said = " ".join(each.sentence for each in examine(db, ledger_for(db)).differences)
-    assert "tallies are not the totals of certificate" in said
-    assert "kept report is missing or has been altered" in said
-    assert "1 rows of chunks are there" in said
+    assert "tallies differ from the totals in certificate" in said
+    assert "stored report is missing or was altered" in said
+    assert "1 rows of chunks remain" in said
 
 
 @other_by_hand
@@ -135,7 +135,7 @@ def test_a_frozen_report_survives_and_its_proof_says_why_no_more(db: Database, d
     proof = verify_archive.prove(db, db.read(archive.get, frozen_.id))
     assert proof.sound
     assert proof.note
-    assert "the rows behind it were erased" in proof.note
+    assert "Report 1: its underlying rows were erased by " in proof.note
     assert db.read(archive.content, frozen_, "pdf")[1]
     again, new = Freezer(db, ledger_for(db), heads, "an").freeze(ReportSubject(SubjectKind.RUN, 1))
     assert (again.id, new) == (frozen_.id, False)  # the same figures, so no new version
@@ -398,7 +398,11 @@ def test_nothing_more_is_sent_or_decided_in_an_erased_campaign(db: Database) -> 
     db.write(lambda c: c.execute(delete(m.left_out)))
     erase(db)
     for decide in (unknown_decisions.resend, unknown_decisions.write_off):
-        with pytest.raises(Conflict, match="numbers of this campaign are erased"):
+        with pytest.raises(
+            Conflict, match="The numbers of this campaign have been erased, so nothing more can be"
+        ):
             decide(db, ledger_for(db), unknown_decisions.UnknownOrder(1, "an"))
-    with pytest.raises(Conflict, match="numbers of this campaign are erased"):
+    with pytest.raises(
+        Conflict, match="The numbers of this campaign have been erased, so nothing more can be"
+    ):
         db.write(runs.act, Verb.START, 1, "an")

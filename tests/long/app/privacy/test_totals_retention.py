@@ -21,7 +21,7 @@ from app.ledger.ledger import ledger_for
 from app.privacy import certificates, retention_due
 from app.privacy.certificates import Certificate
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms
-from app.reports.build import carrier_report, comparison, consolidated
+from app.reports.counting import carrier_report, consolidated
 from app.reports.forms.letterhead import Letterheads
 from app.reports.frozen import archive
 from app.reports.frozen.archive import ReportSubject as Reported
@@ -30,6 +30,7 @@ from app.reports.release import verify_archive
 from app.reports.release.freeze import Freezer
 from app.reports.verification.verify import examine
 from app.security import audit
+from app.web.view_models import norm
 from tests.app.client import Client
 from tests.engines import sqlite_alone
 from tests.long.app.privacy.past import DAYS, erase, over, rows
@@ -102,10 +103,10 @@ def test_totals_go_after_their_months_and_all_that_is_left_agrees(each_engine: s
     assert set(numbers.kept_reports) == {"1"}
     verdict = examine(db, ledger_for(db))
     assert verdict.differences == ()
-    assert "its totals are erased as well" in verdict.erased[1]
+    assert "Campaign 1: its totals have been erased too (certificate 5)" in verdict.erased[1]
     proof = verify_archive.prove(db, db.read(archive.get, paper.id))
     assert proof.sound
-    assert "the totals behind it are erased" in (proof.note or "")
+    assert "its underlying totals have been erased" in (proof.note or "")
     assert db.read(archive.content, paper, "pdf")[1]
     assert erase(db, terms=SOON) == 0
     db.close()
@@ -119,9 +120,9 @@ def test_what_is_measured_is_refused_in_words_once_the_totals_are_gone(client: C
         lambda c: carrier_report.build(c, 1, now),
         lambda c: carrier_report.build_campaign(c, 1, now),
         lambda c: consolidated.build(c, 1, now),
-        lambda c: comparison.areas_of(c, 1),
+        lambda c: norm.areas_of(c, 1),
     ):
-        with pytest.raises(Conflict, match="totals of campaign 1 are erased by the rules of retention"):
+        with pytest.raises(Conflict, match="The totals of campaign 1 were erased under the retention rules"):
             db.read(read)
     run = client.get("/v1/runs/1").json()
     assert (run["totals_erased"], run["progress"], run["not_queued"]) == (True, {}, 0)
@@ -280,9 +281,9 @@ def test_a_head_of_before_the_cut_is_told_apart_from_one_that_proves_something(
         result = CliRunner().invoke(command.app, ["verify", *arguments])
         return result.output or str(getattr(result.exception, "detail", ""))
 
-    assert said("--head", head).startswith("5 acts (1 to 2 erased by certificate 1), all as they were")
+    assert said("--head", head).startswith("5 acts (1 to 2 erased by certificate 1), all unaltered")
     assert said("--head", f"2:{begin.hash}").startswith("5 acts")
-    assert "Row 2 is not the one" in said("--head", f"2:{'0' * 64}")
+    assert "Row 2 differs from the row that was there at that time" in said("--head", f"2:{'0' * 64}")
     assert "give one that was printed later" in said("--head", f"1:{'0' * 64}")
 
 

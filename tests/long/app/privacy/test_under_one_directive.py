@@ -29,7 +29,7 @@ from app.database.models import (
 from app.ledger.ledger import ledger_for
 from app.privacy import certificates, erasable, retention_due
 from app.privacy.erasable import RetentionTerms
-from app.reports.build import consolidated, unique_reach
+from app.reports.counting import consolidated, unique_reach
 from app.reports.verification.verify import verify
 from tests.app.world import FIRST_PHONE, World, accepted, add_batch, build, receipt
 from tests.long.app.privacy.past import erase, eraser

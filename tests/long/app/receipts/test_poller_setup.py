@@ -154,8 +154,11 @@ async def test_the_subscribers_on_viettels_list_have_failed_and_nobody_else_is_t
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"reconcile": True}, "has no list of failures"),
-        ({"poll": "all", "kind": "viettel"}, "can't be asked"),
+        ({"reconcile": True}, "Link one: reconcile is on, but links of kind smpp have no list of"),
+        (
+            {"poll": "all", "kind": "viettel"},
+            "Link one: poll is 'all', but links of kind viettel cannot be asked",
+        ),
     ],
 )
 async def test_settings_that_want_what_a_link_can_not_do_are_refused_in_words(

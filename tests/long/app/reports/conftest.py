@@ -72,7 +72,7 @@ def frozen(frozen_twice: Path, tmp_path: Path) -> Iterator[Two]:
     """Two versions of form B in a copy of their own; their letterhead is complete."""
     shutil.copy(frozen_twice, tmp_path / "loa.sqlite3")
     with closing(Database(f"sqlite:///{tmp_path / 'loa.sqlite3'}")) as db:
-        versions = db.read(archive.page, 0, 2, None)
+        versions = db.read(archive.listed, 0, 2).items
         yield Freezer(db, ledger_for(db), letterhead.load(None), "officer"), versions
 
 

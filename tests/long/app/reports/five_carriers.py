@@ -21,8 +21,8 @@ from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
 from app.file_import.upload import UploadedFile
-from app.reports.build import consolidated
-from app.reports.build.consolidated import ConsolidatedReport
+from app.reports.counting import consolidated
+from app.reports.counting.consolidated import ConsolidatedReport
 from app.reports.export.formats import tables_of
 from app.reports.figures.addressees import OutreachChannel, OutreachItem
 from app.reports.figures.document_meta import EntrySource

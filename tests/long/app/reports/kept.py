@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from app.database.connection import Database
-from app.reports.build import snapshots
-from app.reports.build.snapshot_taking import figures_at
-from app.reports.build.snapshots import SnapshotCause
+from app.reports.counting import snapshots
+from app.reports.counting.snapshot_taking import figures_at
+from app.reports.counting.snapshots import SnapshotCause
 from app.reports.frozen.archive import Frozen, ReportSubject
 from app.reports.release.freeze import Freezer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app.core import areas, clock
 from app.database import models as m
 from app.database.connection import Database
-from app.reports.build.carrier_report import build
+from app.reports.counting.carrier_report import build
 from app.reports.export.formats import Format, Report, render
 from app.reports.figures.figures import CarrierReport
 from app.reports.figures.version import PREVIEW, Version

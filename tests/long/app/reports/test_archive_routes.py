@@ -64,7 +64,7 @@ def test_a_spoilt_file_is_a_problem_and_not_a_file(clients: Clients, db: Databas
     db.write(lambda c: c.execute(update(report_files).values(content=b"spoilt")))
     answer = clients["anyone"].get(f"/v1/reports/{report['id']}/files/pdf")
     assert (answer.status_code, answer.json()["type"]) == (500, "/docs/errors#report-spoilt")
-    assert "not what was frozen" in clients["anyone"].get(f"/v1/reports/{report['id']}/proof").text
+    assert "differs from what was frozen" in clients["anyone"].get(f"/v1/reports/{report['id']}/proof").text
 
 
 @pytest.mark.prove

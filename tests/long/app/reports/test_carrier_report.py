@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, replace
+from dataclasses import astuple, fields, replace
 
 import pytest
 from sqlalchemy import delete, insert, update
@@ -14,8 +14,8 @@ from app.database import models as m
 from app.database.connection import Database
 from app.dispatch import link_store
 from app.ledger.contract import ResultKind
-from app.reports.build import consolidated
-from app.reports.build.carrier_report import build, build_batch, build_campaign
+from app.reports.counting import consolidated
+from app.reports.counting.carrier_report import build, build_batch, build_campaign
 from app.reports.export import json_file
 from app.reports.figures.figures import CarrierReport, Cause, Charged, DayRow, Figures, Unbalanced
 from app.reports.figures.table_model import ReportTable
@@ -59,9 +59,10 @@ def test_the_networks_that_refusals_name_stand_beside_their_reason(db: Database)
 
 
 def test_form_1_counts_every_line_of_the_run_once(sound: Database) -> None:
-    outcomes = {"delivered": 3, "relayed": 0, "failed": 4, "no_receipt": 1, "unknown": 2}
+    expected = {"eligible": 16, "excluded": 6, "waiting": 0, "sent": 10, "segments": 12}
+    expected |= {"delivered": 3, "relayed": 0, "failed": 4, "no_receipt": 1, "unknown": 2}
     report = report_of(sound)
-    assert report.general == Figures(eligible=16, excluded=6, waiting=0, sent=10, segments=12, **outcomes)
+    assert {key: getattr(report.general, key) for key in expected} == expected
     in_lines = {"repeated": 1, "fixed_line": 2, "too_short": 1}
     assert excluded(report) == in_lines | {"cancelled": 1, "repeated_in_campaign": 1}
 
@@ -115,16 +116,17 @@ def test_days_are_those_of_viet_nam(db: Database) -> None:
     scene.message(S.UNKNOWN, submitted_at=None)
     scene.save(db)
     assert report_of(db).days == (
-        DayRow("2024-01-28", 1, 1, 0, 0, midnight - 1, midnight - 1),
-        DayRow("2024-01-29", 2, 2, 1, 0, midnight, midnight + 500),
-        DayRow("2024-01-30", 0, 0, 1, 0, None, None),
-        DayRow(None, 1, 1, 0, 0, None, None),
+        DayRow("2024-01-28", 1, Figures(sent=1), midnight - 1, midnight - 1),
+        DayRow("2024-01-29", 2, Figures(sent=2, delivered=1), midnight, midnight + 500),
+        DayRow("2024-01-30", 0, Figures(delivered=1), None, None),
+        DayRow(None, 1, Figures(sent=1), None, None),
     )
 
 
 def test_the_rate_of_a_day_is_messages_over_the_time_between_first_and_last() -> None:
-    assert DayRow("2024-01-29", sent=9, first_ms=T0, last_ms=T0 + 3000).messages_per_second == 3.0
-    assert DayRow("2024-01-29", sent=1, first_ms=T0, last_ms=T0).messages_per_second is None
+    nine, one = Figures(sent=9), Figures(sent=1)
+    assert DayRow("2024-01-29", 1, nine, first_ms=T0, last_ms=T0 + 3000).messages_per_second == 3.0
+    assert DayRow("2024-01-29", 1, one, first_ms=T0, last_ms=T0).messages_per_second is None
     assert DayRow(None).messages_per_second is None
 
 
@@ -318,13 +320,13 @@ def change_tally(column: str, by: int, state: S) -> object:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (change_tally("n", 1, S.UNKNOWN), "number of lines comes to 18 one way and 16 another"),
-        (change_tally("n", -1, S.EXCLUDED), "number of lines comes to 15 one way and 16 another"),
-        (change_tally("state", -1, S.DELIVERED), "delivered by day comes to 3 one way and 0 another"),
-        (update(m.batches).values(lines=m.batches.c.lines + 1), "the number excluded comes to"),
+        (change_tally("n", 1, S.UNKNOWN), "number of lines adds up to 18 one way and to 16 another"),
+        (change_tally("n", -1, S.EXCLUDED), "number of lines adds up to 15 one way and to 16 another"),
+        (change_tally("state", -1, S.DELIVERED), "delivered by day adds up to 3 one way and to 0 another"),
+        (update(m.batches).values(lines=m.batches.c.lines + 1), "the number excluded adds up to"),
         (
             update(m.deliveries).values(batch_id=m.deliveries.c.batch_id + 9),
-            "sent by day comes to 0 one way and 10 another",
+            "sent by day adds up to 0 one way and to 10 another",
         ),
     ],
 )
@@ -340,7 +342,7 @@ def test_a_report_that_does_not_add_up_is_refused(db: Database, spoil: object, s
     [
         (Figures(eligible=3, sent=2, delivered=2), "eligible - excluded - waiting"),
         (Figures(eligible=2, sent=2, delivered=1), "the sum of outcomes 1"),
-        (Figures(eligible=1, sent=1, delivered=2, failed=-1), "a count is not zero or more"),
+        (Figures(eligible=1, sent=1, delivered=2, failed=-1), "a count differs from zero or more"),
     ],
 )
 def test_figures_that_do_not_close_are_named(figures: Figures, said: str) -> None:
@@ -349,15 +351,16 @@ def test_figures_that_do_not_close_are_named(figures: Figures, said: str) -> Non
 
 
 def test_figures_add_column_by_column() -> None:
-    one = Figures(*range(10))
-    assert astuple(one + replace(one, eligible=5)) == (5, 2, 4, 6, 8, 10, 12, 14, 16, 18)
+    n = len(fields(Figures))
+    one = Figures(*range(n))
+    assert astuple(one + replace(one, eligible=5)) == (5, *(2 * each for each in range(1, n)))
 
 
 @pytest.mark.parametrize("run", [1, 2])
 def test_a_brief_report_differs_in_what_it_leaves_out_alone(sound: Database, run: int) -> None:
     whole, brief = sound.read(build, run, CUTOFF), sound.read(build, run, CUTOFF, brief=True)
-    days = {name: sum(getattr(day, name) for day in whole.days) for name in ("sent", "delivered", "relayed")}
-    assert {name: sum(getattr(day, name) for day in brief.days) for name in days} == days
+    days = [sum((day.figures for day in each.days), Figures()) for each in (whole, brief)]
+    assert days[0] == days[1]
     left_out = {"extra": brief.extra, "days": brief.days, "steps": (), "networks": ()}
     assert brief == replace(whole, **left_out)
     assert brief.extra.written_off == whole.extra.written_off
@@ -391,3 +394,18 @@ def test_the_consolidated_report_says_what_was_sent_cost_and_whom_that_leaves_ou
     assert cost
     assert form.rows[-1].cells[2:] == (cost.segments, cost.unknown_segments, cost.dong)
     assert "Chưa gồm" in form.source
+
+
+def test_telephones_that_were_off_are_a_part_of_what_failed_in_general_and_by_area(db: Database) -> None:
+    scene = Scene("finished")
+    for reason, n in ((Reason.EXPIRED, 3), (Reason.NO_SUCH_NUMBER, 2)):
+        for _ in range(n):
+            scene.message(S.UNDELIVERED, area="116", reason=int(reason))
+    scene.message(S.DELIVERED)
+    scene.save(db)
+    report = report_of(db)
+    assert (report.general.failed, report.general.switched_off) == (5, 3)
+    assert [row.figures.switched_off for row in report.areas if row.code == "116"] == [3]
+    assert next(cause.n for cause in report.reasons if cause.key == "expired") == 3
+    with pytest.raises(Unbalanced, match="switched_off 6 differs from at most failed 5"):
+        replace(report.general, switched_off=6).check("Run 1")

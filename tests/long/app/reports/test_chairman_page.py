@@ -15,8 +15,8 @@ from docx import Document
 from pypdf import PdfReader
 
 from app.database.connection import Database
-from app.reports.build import consolidated
-from app.reports.build.consolidated import ConsolidatedReport, RunLine
+from app.reports.counting import consolidated
+from app.reports.counting.consolidated import ConsolidatedReport, RunLine
 from app.reports.export import docx_file, pdf_file
 from app.reports.figures.version import PREVIEW, PrintedCode, Version
 from app.reports.forms import comparison_tables, letterhead

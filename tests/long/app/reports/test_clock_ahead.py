@@ -19,7 +19,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.directives.status import status
 from app.ledger import directive_deadline
-from app.reports.build import unique_reach
+from app.reports.counting import unique_reach
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.release import verify_archive
 from app.reports.release.freeze import Freezer

@@ -7,11 +7,11 @@ import pytest
 from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
-from app.reports.build import comparison
-from app.reports.build.comparison import NormVerdict, judge
 from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import statement_service
 from app.reports.intake.schemas import StatementBody
+from app.web.view_models import norm
+from app.web.view_models.norm import NormVerdict, judge
 from tests.long.app.reports.intake.scene import body
 from tests.long.app.reports.scene import DAY, T0, Scene
 
@@ -69,7 +69,7 @@ def test_a_share_is_held_against_the_norm(
 
 def test_a_campaign_of_2024_is_reported_by_districts_and_one_of_today_by_communes(db: Database) -> None:
     two_campaigns(db)
-    then = db.read(comparison.areas_of, 1)
+    then = db.read(norm.areas_of, 1)
     assert [(row.code, row.name) for row in then] == [
         ("116", "Thành phố Sơn La"),
         ("123", "Huyện Mộc Châu"),
@@ -77,11 +77,11 @@ def test_a_campaign_of_2024_is_reported_by_districts_and_one_of_today_by_commune
         ("128", "Huyện Vân Hồ"),
         (None, "Không xác định địa bàn"),
     ]
-    city = then[0].figures
+    city = then[0]
     assert city.measured is not None
     assert city.stated is not None
     assert (city.measured.delivered, city.stated.sent, city.manual) == (2, 580, None)
-    now = db.read(comparison.areas_of, 2)
+    now = db.read(norm.areas_of, 2)
     assert [(row.code, row.name) for row in now] == [
         (TO_HIEU, "Phường Tô Hiệu"),
         (BIEN, "Xã Mường La"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.core import areas
-from app.reports.build.consolidated import ConsolidatedReport
+from app.reports.counting.consolidated import ConsolidatedReport
 from app.reports.export.formats import tables_of
 from app.reports.figures.carrier_statement import AreaCounts, FigureSource
 from app.reports.figures.table_model import ReportTable, value

@@ -85,15 +85,15 @@ def test_what_is_no_earlier_round_is_refused(rounds: tuple[Freezer, Frozen, int]
     later = earlier(freezer, report, days=-30, subject_id=3)
     run = freeze_at(freezer, ReportSubject(SubjectKind.RUN, 4), five_carriers.FIRST)[0]
     for wrong, why in (
-        (frozen[1][0].id, "compared with one of another directive"),
-        (run.id, "compared with one of another directive"),
-        (later, "no earlier cut-off"),
+        (frozen[1][0].id, "Compare a directive's report with one of another directive"),
+        (run.id, "Compare a directive's report with one of another directive"),
+        (later, "Report 4 does not have an earlier cut-off, so it is not an earlier"),
     ):
         with pytest.raises(Invalid, match=why):
             issue(freezer, report.id, None, replace(SIGNED, compare_with=wrong))
     with pytest.raises(NotFound):
         issue(freezer, report.id, None, replace(SIGNED, compare_with=99))
-    with pytest.raises(Invalid, match="compared with one of another directive"):
+    with pytest.raises(Invalid, match="Compare a directive's report with one of another directive"):
         issue(freezer, run.id, None, replace(SIGNED, remarks={}, compare_with=other))
 
 

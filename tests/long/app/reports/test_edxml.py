@@ -113,5 +113,5 @@ def test_what_is_replaced_is_named_as_it_was_issued_though_the_letterhead_was_co
     assert said(root, replaced + "ed:DocumentId") == f"000.00.12.G01,{TODAY:%Y/%m/%d},125/BC-CAT-PA05"
     for form in ("issued-docx", "issued-pdf"):
         paper = text_of(now, later, form)
-        assert f"thay thế Báo cáo số 125/BC-CAT-PA05 {DATED} của Công an tỉnh Sơn La (bản số 1" in paper
+        assert f"thay thế Báo cáo số 125/BC-CAT-PA05 {DATED} của Công an tỉnh Sơn La (số liệu" in paper
         assert "Số: 130/BC-CAT-PX03" in paper

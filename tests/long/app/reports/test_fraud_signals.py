@@ -12,7 +12,7 @@ from app.cli import app as cli
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import deliveries
-from app.reports.build.fraud_signals import Sign, doubts
+from app.reports.counting.fraud_signals import Sign, doubts
 from app.runtime.api_app import create_app
 from app.security import create_key
 from tests.app.client import Client

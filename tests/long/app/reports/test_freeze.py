@@ -17,8 +17,8 @@ from app.core.states import RunState
 from app.database import models as m
 from app.database.connection import Database
 from app.ledger.contract import DeliveryKey, Link, SubmitOutcome
-from app.reports.build import snapshots
-from app.reports.build.carrier_report import build
+from app.reports.counting import snapshots
+from app.reports.counting.carrier_report import build
 from app.reports.export import json_file
 from app.reports.export.formats import document, prepare
 from app.reports.figures.figures import Unbalanced
@@ -165,12 +165,12 @@ def test_what_was_altered_is_not_given_out_and_is_named(story: Story, db: Databa
     report = story.freeze()
     if what == "figures":
         db.write(lambda c: c.execute(update(m.frozen_reports).values(figures="{}")))
-        with pytest.raises(Spoilt, match="not what was frozen"):
+        with pytest.raises(Spoilt, match="differs from what was frozen"):
             db.read(archive.figures, report)
     else:
         spoilt = update(m.report_files).where(m.report_files.c.format == what).values(content=b"x")
         db.write(lambda c: c.execute(spoilt))
-        with pytest.raises(Spoilt, match="not what was frozen"):
+        with pytest.raises(Spoilt, match="differs from what was frozen"):
             db.read(archive.content, report, what)
     proof = verify_archive.prove(db, report)
     assert not proof.sound
@@ -194,7 +194,10 @@ def test_a_file_that_was_altered_together_with_its_hash_is_not_given_out_and_is_
     assert [each.sentence for each in verify(db, story.world.ledger)] == list(
         verify_archive.prove(db, db.read(archive.get, report.id)).sentences
     )
-    assert "is not what was frozen" in verify(db, story.world.ledger)[0].sentence
+    assert (
+        "The details of report 1 (version, cut-off, carrier, changes, list of"
+        in verify(db, story.world.ledger)[0].sentence
+    )
 
 
 @pytest.mark.parametrize("part", [{"channel": "call"}, {"announcements": [{}]}, {"published": [{}]}])
@@ -211,7 +214,7 @@ def test_of_figures_that_are_no_longer_counted_the_bytes_are_proved_alone(
     proof = verify_archive.prove(db, report)
     assert proof.sound
     assert proof.note is not None
-    assert "only its bytes are compared" in proof.note
+    assert "Report 1: it contains figures that Loa no longer counts, so only the" in proof.note
     db.write(lambda c: c.execute(update(m.report_files).values(content=b"x")))
     assert not verify_archive.prove(db, report).sound
 
@@ -222,11 +225,11 @@ def test_a_ledger_that_was_altered_no_longer_gives_the_figures(story: Story, db:
     story.receive(story.sent[4])
     db.write(lambda c: c.execute(delete(m.receipts).where(m.receipts.c.seq == story.sent[4])))
     proof = verify_archive.prove(db, report)
-    assert any("đã nhận (biên nhận máy) was 4 and comes to 5 now" in each.lower() for each in proof.sentences)
+    assert any("đã nhận (biên nhận máy) was 4 and is now 5" in each.lower() for each in proof.sentences)
 
 
 def test_a_cut_off_is_neither_to_come_nor_before_the_last(story: Story) -> None:
-    with pytest.raises(Invalid, match="has not come yet"):
+    with pytest.raises(Invalid, match="The cut-off is in the future"):
         story.freeze(clock.now_ms() + 60_000)
     first = story.world.db.read(snapshots.now) - 1000
     take_at(story.world.db, story.subject, first)
@@ -237,7 +240,7 @@ def test_a_cut_off_is_neither_to_come_nor_before_the_last(story: Story) -> None:
 
 def test_nothing_is_frozen_of_what_does_not_add_up(story: Story, db: Database) -> None:
     db.write(lambda c: c.execute(update(m.batches).values(accepted=m.batches.c.accepted + 1)))
-    with pytest.raises(Unbalanced, match="so nothing is frozen"):
+    with pytest.raises(Unbalanced, match="The recount found 1 differences, so nothing was frozen"):
         story.freeze()
     assert db.read(archive.newest, story.subject) is None
 
@@ -278,6 +281,6 @@ def test_a_link_that_proves_less_since_then_is_no_difference(story: Story, db: D
 def test_of_two_who_freeze_at_the_same_moment_one_is_told(story: Story, db: Database) -> None:
     report = db.read(build, story.world.run, db.wait_for_commits(None))
     story.freezer._keep(prepare(report), story.subject, Version(1))
-    with pytest.raises(Conflict, match="at the same moment"):
+    with pytest.raises(Conflict, match="Someone else has just frozen this report"):
         story.freezer._keep(prepare(report), story.subject, Version(1))
     assert db.read(archive.newest, story.subject) is not None

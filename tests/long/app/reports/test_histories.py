@@ -13,10 +13,10 @@ from app.core.states import DeliveryState, NotSent
 from app.database.connection import Database
 from app.database.models import deliveries, quarantine, runs, submissions, unknowns
 from app.ledger.contract import Arrival, DeliveryKey, DeliveryToSend, Reservation, SubmitOutcome
-from app.reports.build.carrier_report import build as report
-from app.reports.build.carrier_report import build_batch, build_campaign
-from app.reports.build.snapshot_taking import take
-from app.reports.build.snapshots import SnapshotCause
+from app.reports.counting.carrier_report import build as report
+from app.reports.counting.carrier_report import build_batch, build_campaign
+from app.reports.counting.snapshot_taking import take
+from app.reports.counting.snapshots import SnapshotCause
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.verification import snapshot_recount
 from app.reports.verification.verify import verify

@@ -13,8 +13,8 @@ from app.core.states import NotSent
 from app.database import models as m
 from app.database.connection import Database
 from app.directives.status import status
-from app.reports.build import consolidated
-from app.reports.build.consolidated import ConsolidationTerms
+from app.reports.counting import consolidated
+from app.reports.counting.consolidated import ConsolidationTerms
 from app.reports.figures.carrier_statement import FigureSource
 from tests.long.app.reports.intake.scene import held
 from tests.long.app.reports.scene import DAY, HOUR, T0, Scene

@@ -11,7 +11,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.directives.status import status
 from app.ledger.ledger import ledger_for
-from app.reports.build import comparison, consolidated
+from app.reports.counting import consolidated
 from app.reports.figures import carrier_statement
 from app.reports.figures.addressees import OutreachChannel
 from app.reports.figures.carrier_statement import FigureSource
@@ -22,6 +22,7 @@ from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.papers import consolidated_paper
 from app.reports.papers.model import Paragraph
 from app.reports.release.freeze import Freezer
+from app.web.view_models import norm
 from tests.long.app.reports.kept import freeze_at
 from tests.long.app.reports.letter_2024 import AFTER, DEADLINE, NAMES, at
 from tests.long.app.reports.reading import words
@@ -96,10 +97,10 @@ def test_the_status_told_it_day_by_day(replayed: Database) -> None:
 
 
 def test_the_measured_areas_are_the_districts_of_then(replayed: Database) -> None:
-    rows = replayed.read(comparison.areas_of, 1)
+    rows = replayed.read(norm.areas_of, 1)
     names = [row.name for row in rows]
     assert (names[0], names[-1], len(rows)) == ("Thành phố Sơn La", "Không xác định địa bàn", 13)
-    viettel = [row.figures.stated for row in rows]
+    viettel = [row.stated for row in rows]
     assert viettel[0] is not None
     assert (viettel[0].sent, viettel[0].received) == (54_000, 51_234)
 

@@ -12,7 +12,7 @@ from app.core.errors import SetupError
 from app.reports.figures.version import PREVIEW
 from app.reports.forms import letterhead
 from app.reports.forms.letterhead import POLICE
-from app.reports.papers import edoc_metadata
+from app.reports.papers import exchange_files
 from app.reports.papers.model import PaperDocument
 
 OWN = """
@@ -69,10 +69,10 @@ def test_an_organisation_that_nobody_knows_gets_dots_to_fill_in() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[[letterhead]\n", "are not TOML"),
-        ("[[letterhead]]\n", "lacks its carrier"),
-        ('[[letterhead]]\ncarrier = "x"\n', "entry 1 of .* lacks agency"),
-        (OWN + '[[letterhead]]\ncarrier = "vnpt"\nagancy = "x"\n', "unknown name agancy"),
+        ("[[letterhead]\n", "The letterheads in"),
+        ("[[letterhead]]\n", "The letterhead in entry 1 of"),
+        ('[[letterhead]]\ncarrier = "x"\n', "The letterhead in entry 1 of"),
+        (OWN + '[[letterhead]]\ncarrier = "vnpt"\nagancy = "x"\n', "The letterhead in entry 3 of"),
         (OWN.replace('["Như trên"]', '"Như trên"'), "recipients must be a list of texts"),
         (OWN.replace("2025-07-01", '"2025-07-01"'), "since must be a date"),
         (OWN.replace('"BC-CU"', "5"), "symbol must be a text"),
@@ -84,14 +84,16 @@ def test_a_wrong_file_is_refused_with_its_entry(tmp_path: Path, text: str, said:
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match="can't be read"):
+    with pytest.raises(SetupError, match="Cannot read the letterheads in"):
         letterhead.load(tmp_path / "none.toml")
 
 
 def test_the_document_systems_fields_keep_their_lengths() -> None:
     head = letterhead.load(None).of("vnpt", date(2024, 1, 29))
     paper = PaperDocument("T" * 900, "x", "DỰ THẢO", 0, ())
-    fields = json.loads(edoc_metadata.render(paper, head, PREVIEW, b"/Type /Pages /Type /Page\n/Type /Page "))
+    fields = json.loads(
+        exchange_files.metadata(paper, head, PREVIEW, b"/Type /Pages /Type /Page\n/Type /Page ")
+    )
     assert (len(fields["Subject"]), fields["PageAmount"], fields["TypeName"]) == (500, 2, "Báo cáo")
     assert (fields["CodeNotation"], fields["CodeNumber"], fields["IssuedDate"]) == ("BC-VNPT-SLA", "", "")
     assert fields["To"][0]["OrganName"] == "Công an tỉnh Sơn La (qua Phòng PA05)"

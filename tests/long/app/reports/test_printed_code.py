@@ -93,7 +93,7 @@ def test_a_code_shows_version_day_and_the_totals_as_they_were_frozen(newest: tup
         else None
         for line in kept["runs"]
     ]
-    assert [each.sent for each in found.carriers] == sent
+    assert [each.figures["sent"] for each in found.carriers] == sent
     assert len({each.source for each in found.carriers}) >= 3
 
 
@@ -103,7 +103,7 @@ def test_a_run_s_code_shows_its_carrier(frozen: Two) -> None:
     report = freeze_at(freezer, RUN, five_carriers.FIRST)[0]
     found = freezer.db.read(look, report.code or "")
     general = json.loads(freezer.db.read(archive.figures, report))["general"]
-    assert [(each.carrier, each.sent) for each in found.carriers] == [
+    assert [(each.carrier, each.figures["sent"]) for each in found.carriers] == [
         ("VNPT VinaPhone", general["sent_messages"])
     ]
 
@@ -168,7 +168,7 @@ def test_figures_altered_with_their_hash_in_table_and_audit_are_not_shown(
         connection.execute(update(frozen_reports).where(own).values(figures=text, sha256=sha256))  # type: ignore[attr-defined]
 
     freezer.db.write(forge)
-    with pytest.raises(Spoilt, match="not those that were frozen"):
+    with pytest.raises(Spoilt, match="The figures behind this code differ from what was frozen, so they are"):
         freezer.db.read(look, report.code or "")
 
 
@@ -196,7 +196,7 @@ def test_a_report_that_somebody_wrote_into_the_database_with_its_own_code_is_not
             c.execute(update(audit).where(audit.c.subject == "report/999").values(seal=None))
 
     freezer.db.write(forge)
-    with pytest.raises(Spoilt, match="not those that were frozen"):
+    with pytest.raises(Spoilt, match="The figures behind this code differ from what was frozen, so they are"):
         freezer.db.read(lambda c: look(keyed(c), drawn.code))
     assert freezer.db.read(lambda c: look(keyed(c), report.code or "")).version == report.version
 

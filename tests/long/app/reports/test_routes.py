@@ -70,12 +70,6 @@ def test_the_workbook_opens(readers: dict[str, Client]) -> None:
 
 
 @other_by_hand
-@pytest.mark.parametrize("path", PATHS)
-def test_nobody_reads_a_report_without_a_key(readers: dict[str, Client], path: str) -> None:
-    assert readers["stranger"].get(path).status_code == 401
-
-
-@other_by_hand
 @pytest.mark.parametrize(
     ("path", "status"),
     [

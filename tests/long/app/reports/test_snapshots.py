@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, update
+from sqlalchemy import delete, insert, select, update
 
 from app.core import clock
 from app.core.clock import DAY_MS
@@ -17,10 +17,10 @@ from app.database import models as m
 from app.database.connection import Database
 from app.observability.faults import Faults, present
 from app.observability.metrics import Metrics
-from app.reports.build import carrier_report, snapshot_taking, snapshots
-from app.reports.build.carrier_report import build
-from app.reports.build.snapshot_taking import SNAPSHOT, SnapshotPlan, due, take, take_due
-from app.reports.build.snapshots import SnapshotCause
+from app.reports.counting import carrier_report, snapshot_taking, snapshots
+from app.reports.counting.carrier_report import build
+from app.reports.counting.snapshot_taking import SNAPSHOT, SnapshotPlan, due, take, take_due
+from app.reports.counting.snapshots import SnapshotCause
 from app.reports.forms import letterhead
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.release import verify_archive
@@ -129,7 +129,7 @@ async def test_a_worker_that_was_down_at_midnight_takes_it_late_and_the_snapshot
         assert db.read(snapshots.moment, RUN, midnight) == row.cutoff_at
         return
     taken = snapshots.said(row.cutoff_at)
-    with pytest.raises(Invalid, match=f"was taken at {taken}, because no worker was running"):
+    with pytest.raises(Invalid, match=f"was taken at {taken} because no worker was running"):
         db.read(snapshots.moment, RUN, midnight)
     assert db.read(snapshots.moment, RUN, row.cutoff_at // 1000 * 1000) == row.cutoff_at
     assert db.read(build, 1, row.cutoff_at).header.cutoff_ms == row.cutoff_at
@@ -156,6 +156,15 @@ async def test_a_subject_that_fails_keeps_no_other_waiting(
     assert [row.subject.split()[:2] for row in db.read(present)] == [["run", "99"]]
 
 
+async def test_a_midnight_that_was_missed_is_not_tried_for_ever(sent: World) -> None:
+    midnight = moved_back(sent.db, 2)
+    job = f"run 99 midnight {clock.moment(midnight - DAY_MS).isoformat()}"  # of what is no more
+    sent.db.write(jobs.add, SNAPSHOT, job)
+    await swept(sent.db)
+    assert sent.db.read(lambda c: c.execute(select(m.jobs)).all()) == []
+    assert sent.db.read(present) == []
+
+
 async def test_a_snapshot_is_planned_and_taken_once_by_several_workers(sent: World) -> None:
     moved_back(sent.db, 2)
     await asyncio.gather(*(swept(sent.db) for _ in range(3)))
@@ -170,9 +179,9 @@ def test_another_moment_is_refused_in_words_that_name_the_nearest(sent: World) -
     db.write(lambda c: c.execute(update(m.snapshots).values(cutoff_at=at - 60_000)))
     again = take(db, [RUN], SnapshotCause.MIDNIGHT)
     both = ", ".join(map(snapshots.said, (at - 60_000, again)))
-    with pytest.raises(Invalid, match=f"the nearest: {both}. Give the time of a snapshot"):
+    with pytest.raises(Invalid, match=f"The nearest: {both}. Use the time of a snapshot"):
         db.read(snapshots.moment, RUN, at - 30_000)
-    with pytest.raises(Invalid, match="has not come yet"):
+    with pytest.raises(Invalid, match="The cut-off is in the future"):
         db.read(snapshots.moment, RUN, clock.now_ms() + 60_000)
 
 
@@ -188,10 +197,10 @@ def test_a_snapshot_stays_and_the_recount_finds_what_was_altered_under_it(sent: 
     db.write(lambda c: c.execute(update(m.deliveries).where(row).values(state=int(DeliveryState.DELIVERED))))
     db.write(lambda c: c.execute(delete(m.deliveries).where(m.deliveries.c.seq == 4)))
     told = " ".join(each.sentence for each in verify(db, sent.ledger))
-    assert "đã nhận (biên nhận máy) was 3 and comes to 4 now" in told
-    assert "thuộc diện was 3 and comes to 2 now" in told
+    assert "đã nhận (biên nhận máy) was 3 and is now 4" in told
+    assert "thuộc diện was 3 and is now 2" in told
     db.write(lambda c: c.execute(update(m.snapshots).values(figures="{}")))
-    assert any("is not what was kept" in each.sentence for each in verify(db, sent.ledger))
+    assert any("differs from what was stored" in each.sentence for each in verify(db, sent.ledger))
 
 
 def test_a_report_frozen_before_there_were_snapshots_is_proved_as_far_as_rows_stand(
@@ -205,8 +214,8 @@ def test_a_report_frozen_before_there_were_snapshots_is_proved_as_far_as_rows_st
     assert verify_archive.prove(db, report) == verify_archive.Proof(report.id, ())  # nothing has moved
     receive(sent, 5)
     proof = verify_archive.prove(db, report)
-    assert (proof.sound, "of which no snapshot was kept" in (proof.note or "")) == (True, True)
+    assert (proof.sound, "there is no snapshot" in (proof.note or "")) == (True, True)
     row = m.deliveries.c.seq.in_([8, 11])
     db.write(lambda c: c.execute(update(m.deliveries).where(row).values(state=int(DeliveryState.DELIVERED))))
     proof = verify_archive.prove(db, report)
-    assert any("đã nhận (biên nhận máy) was 1 and comes to 3 now" in each for each in proof.sentences)
+    assert any("đã nhận (biên nhận máy) was 1 and is now 3" in each for each in proof.sentences)

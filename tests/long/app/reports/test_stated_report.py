@@ -16,8 +16,8 @@ from app.core.errors import Conflict
 from app.database.connection import Database
 from app.database.models import attachments
 from app.ledger.ledger import ledger_for
-from app.reports.build import carrier_report, consolidated, stated_report
-from app.reports.build.stated_report import StatedReport
+from app.reports.counting import carrier_report, consolidated, stated_report
+from app.reports.counting.stated_report import StatedReport
 from app.reports.export.formats import Format, render
 from app.reports.figures.document_meta import EntrySource
 from app.reports.forms import comparison_tables, letterhead

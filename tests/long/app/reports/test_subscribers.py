@@ -19,8 +19,8 @@ from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import audiences, directives, links, runs
 from app.ledger.ledger import ledger_for
-from app.reports.build import consolidated
-from app.reports.build.consolidated import ConsolidatedReport, ConsolidationTerms
+from app.reports.counting import consolidated
+from app.reports.counting.consolidated import ConsolidatedReport, ConsolidationTerms
 from app.reports.export.formats import Format, prepare, render
 from app.reports.figures.addressees import OutreachChannel, OutreachItem
 from app.reports.figures.document_meta import EntrySource

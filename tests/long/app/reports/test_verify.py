@@ -86,15 +86,16 @@ CASES: list[tuple[Executable, str]] = [
     # batches
     (
         update(m.batches).values(accepted=B.accepted + 1),
-        "Batch 1: its counter of accepted subscribers is 11, its rows give 10",
+        "Batch 1: its counter of accepted subscribers is 11, but its rows give 10",
     ),
-    (update(m.batches).values(rejected=B.rejected + 1), "counter of rejected lines is 4, its rows give 3"),
-    (update(m.batches).values(lines=B.lines + 1), "counter of lines is 15, its rows give 14"),
-    (update(m.bad_lines).values(reason="repeated"), "counter of repeated lines is 1, its rows give 4"),
+    (update(m.batches).values(rejected=B.rejected + 1), ("counter of rejected lines is 4, but its "
+"rows give 3")),
+    (update(m.batches).values(lines=B.lines + 1), "counter of lines is 15, but its rows give 14"),
+    (update(m.bad_lines).values(reason="repeated"), "counter of repeated lines is 1, but its rows give 4"),
     # tallies
     (
         insert(m.tallies).values(**TALLY, n=1, segments=2),
-        "03646, DELIVERED, reason 0: tallies say 2 messages and 3 segments, rows give 1 and 1",
+        "03646, DELIVERED, reason 0: tallies say 2 messages and 3 segments, but rows give 1 and 1",
     ),
     (delete(m.tallies).where(m.tallies.c.state == 9), "EXCLUDED, reason 22: tallies say 0 messages"),
     (
@@ -102,10 +103,10 @@ CASES: list[tuple[Executable, str]] = [
         "area unknown, DELIVERED, reason 0: tallies say 0",
     ),
     # unknowns
-    (delete(m.unknowns), "2 unknown deliveries are not on the list"),
+    (delete(m.unknowns), "Run 1: 2 unknown deliveries are missing from the list of unknown"),
     (
         insert(m.unknowns).values(**KEY, seq=5, run_id=1, phone=1, since=T0, why="x"),
-        "1 entries of the list of unknowns have no unknown delivery",
+        "Run 1: 1 entries in the list of unknown messages have no unknown",
     ),
     # subscribers
     (
@@ -124,7 +125,7 @@ CASES: list[tuple[Executable, str]] = [
     (delete(m.chunks).where(m.chunks.c.batch_id == 2), "Batch 2: 1 deliveries are in no chunk"),
     (
         update(m.chunks).where(m.chunks.c.batch_id == 1).values(last_seq=6),
-        "Batch 1: its chunks hold 2 deliveries, and it has 10",
+        "Batch 1: its chunks contain 2 deliveries, but the batch has 10",
     ),
     (
         insert(m.chunks).values(**KEY, first_seq=6, last_seq=6, run_id=1, watermark=6),
@@ -132,24 +133,24 @@ CASES: list[tuple[Executable, str]] = [
     ),
     (
         update(m.chunks).values(state=int(ChunkState.DONE)),
-        "Batch 3: 1 queued deliveries are in chunks that are done",
+        "Batch 3: 1 queued deliveries are in finished chunks",
     ),
     # runs
-    (update(m.runs).values(state="sent"), "Run 2 is over, and 1 of its deliveries are still queued"),
-    (update(m.runs).values(state="finished"), "Run 2 is over, and 1 of its subscribers were never queued"),
+    (update(m.runs).values(state="sent"), "Run 2 has ended, but 1 of its deliveries are still queued"),
+    (update(m.runs).values(state="finished"), "Run 2 has ended, but 1 of its subscribers were never queued"),
     # submissions against states
-    (delete(m.submissions), ("stand as SUBMITTED, but no submission says that the carrier accepted "
+    (delete(m.submissions), ("are recorded as SUBMITTED, but no submission says that the carrier accepted "
 "them")),
-    (delete(m.submissions), ("stand as REJECTED, but no submission says that the carrier rejected "
+    (delete(m.submissions), ("are recorded as REJECTED, but no submission says that the carrier rejected "
 "them")),
-    (delete(m.submissions), "stand as RELAYED, but they were never submitted"),
+    (delete(m.submissions), "are recorded as RELAYED, but they were never submitted"),
     (
         lines_of(S.SUBMITTED).values(state=int(S.NOT_SENT)),
-        "stand as NOT_SENT, but a submission says that the carrier accepted them",
+        "are recorded as NOT_SENT, but a submission says that the carrier accepted them",
     ),
     (
         lines_of(S.SUBMITTED).values(state=int(S.QUEUED)),
-        "stand as QUEUED, but a submission says that the carrier accepted them",
+        "are recorded as QUEUED, but a submission says that the carrier accepted them",
     ),
     # masks against receipts
     (delete(m.receipts), "their parts recorded as delivered are 111 in the row and 0 in the journal"),
@@ -164,17 +165,17 @@ CASES: list[tuple[Executable, str]] = [
     # states against masks
     (
         first(S.DELIVERED).values(state=int(S.RELAYED)),
-        "stand as RELAYED, but their parts make them DELIVERED",
+        "are recorded as RELAYED, but their parts make them DELIVERED",
     ),
     (
         first(S.DELIVERED).values(state=int(S.SUBMITTED)),
-        "stand as SUBMITTED, but their parts make them DELIVERED",
+        "are recorded as SUBMITTED, but their parts make them DELIVERED",
     ),
-    (first(S.DELIVERED).values(parts=2), "stand as DELIVERED, but not all of their parts are settled"),
-    (first(S.REJECTED).values(delivered=1), "stand as REJECTED, but their parts make them DELIVERED"),
+    (first(S.DELIVERED).values(parts=2), "are recorded as DELIVERED, but not all of their parts are settled"),
+    (first(S.REJECTED).values(delivered=1), "are recorded as REJECTED, but their parts make them DELIVERED"),
     (
         first(S.EXPIRED).values(reason=int(Reason.BARRED)),
-        "stand as EXPIRED, but their parts make them UNDELIVERED",
+        "are recorded as EXPIRED, but their parts make them UNDELIVERED",
     ),
     (first(S.DELIVERED).values(reason=int(Reason.OTHER)), "they have the failure reason 1"),
     (
@@ -182,7 +183,7 @@ CASES: list[tuple[Executable, str]] = [
         "their reason is 2, but the worst in a receipt is 5",
     ),
     # reports
-    (update(m.tallies).values(n=m.tallies.c.n + 1), "the number of lines comes to"),
+    (update(m.tallies).values(n=m.tallies.c.n + 1), "the number of lines adds up to"),
 ]  # fmt: skip
 
 

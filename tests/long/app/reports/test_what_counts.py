@@ -18,9 +18,9 @@ from app.database import models as m
 from app.database.connection import Database
 from app.directives.status import status
 from app.ledger.ledger import ledger_for
-from app.reports.build import consolidated
-from app.reports.build.consolidated import ConsolidationTerms
-from app.reports.build.differences import differences
+from app.reports.counting import consolidated
+from app.reports.counting.consolidated import ConsolidationTerms
+from app.reports.counting.differences import differences
 from app.reports.export.formats import Format, document, prepare, render
 from app.reports.figures.version import Version
 from app.reports.forms import letterhead
@@ -154,7 +154,7 @@ def test_reports_of_a_campaign_that_are_frozen_together_have_one_cut_off(
     result = CliRunner().invoke(app, ["report", "freeze", "--campaign", "1"])
     assert result.exit_code == 0, result.output
     with closing(Database(database_url)) as db:
-        found = db.read(archive.page, 0, 10, None)
+        found = db.read(archive.listed, 0, 10).items
         assert [(each.subject, each.subject_id) for each in found] == [("run", 1), ("run", 2), DIRECTIVE]
         assert len({each.cut_off_at for each in found}) == 1
         whole = json.loads(db.read(archive.figures, found[-1]))

@@ -16,8 +16,7 @@ from app.core.states import DeliveryState as S
 from app.database import models as m
 from app.database.connection import Database
 from app.database.listing import ListRequest
-from app.reports import report_list
-from app.reports.build import carrier_report, differences, latency_sample
+from app.reports.counting import carrier_report, differences
 from app.reports.figures.addressees import (
     Addressee,
     AddresseeKind,
@@ -31,6 +30,7 @@ from app.reports.frozen import archive
 from app.reports.frozen.archive import Frozen
 from app.reports.release import earlier_round
 from app.reports.release.freeze import Freezer
+from app.web.view_models import latency_sample, report_list
 from tests.long.app.reports.conftest import Two
 from tests.long.app.reports.scene import HOUR, T0, Scene
 from tests.long.app.reports.test_earlier_round import earlier

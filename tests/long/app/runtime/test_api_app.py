@@ -84,7 +84,7 @@ def test_an_error_is_a_problem_with_a_page_and_the_request_s_id(stranger: Client
     response = stranger.get("/v1/campaigns", headers={"X-Request-Id": "mine-1"})
     assert problem(response) == {
         "type": "/docs/errors#unauthorised",
-        "title": "Credentials are needed",
+        "title": "Authentication is required",
         "status": 401,
         "detail": "Send an API key as `Authorization: Bearer loa_...`, or sign in with POST /v1/session.",
         "request_id": "mine-1",
@@ -147,7 +147,7 @@ def test_wrong_input_is_named_and_not_repeated(trouble: Client, content: str, de
             "body.number must be a single line without control characters.",
         ),
         ("/v1/directives", {"number": "x" * 61}, "body.number must have at most 60 characters."),
-        ("/v1/directives", {"number": ""}, "body.number must have at least 1 characters."),
+        ("/v1/directives", {"number": ""}, "body.number must have 1 or more characters."),
         ("/v1/directives", {"number": 9}, "body.number must be text."),
         (
             "/v1/directives",
@@ -158,7 +158,7 @@ def test_wrong_input_is_named_and_not_repeated(trouble: Client, content: str, de
         (
             "/v1/directives",
             {"report_deadline": "soon"},
-            "body.report_deadline needs a date, a time and a zone",
+            "body.report_deadline must be a date and time with a time zone",
         ),
         ("/v1/directives", {"addressees": "VNPT"}, "body.addressees must be a list."),
         ("/v1/directives", {"addressees": ["x"] * 201}, "body.addressees must have at most 200 entries."),
@@ -170,12 +170,16 @@ def test_wrong_input_is_named_and_not_repeated(trouble: Client, content: str, de
             {"day_starts": "7h"},
             ("body.day_starts must be a time of day, for example 07:00."),
         ),
-        ("/v1/campaigns/1/runs", {"batch_ids": []}, "body.batch_ids must have at least 1 entries."),
+        ("/v1/campaigns/1/runs", {"batch_ids": []}, "body.batch_ids must have 1 or more entries."),
         ("/v1/campaigns/1/runs", {"batch_ids": ["x"]}, "body.batch_ids.0 must be a whole number."),
-        ("/v1/campaigns/1/runs", {"carrier": "Việt"}, "body.carrier must be small letters, digits, - and _"),
+        (
+            "/v1/campaigns/1/runs",
+            {"carrier": "Việt"},
+            "body.carrier must consist of lower-case letters, digits, - and _",
+        ),
         ("/v1/campaigns/1/held-runs", {"estimated": 0}, "body.estimated must be at least 1."),
         ("/v1/campaigns/1/held-runs", {"estimated": 10**9}, "body.estimated must be at most 200000000."),
-        ("/v1/campaigns/1/approve", {"digest": "x"}, "body.digest must be a digest"),
+        ("/v1/campaigns/1/approve", {"digest": "x"}, "body.digest must be the digest"),
     ],
 )
 def test_what_a_field_needs_is_said_in_words(
@@ -209,12 +213,12 @@ def test_a_body_that_is_not_sent_as_json_is_refused_by_the_name_of_the_header(cl
 def test_a_program_that_forgets_v1_gets_no_page(client: Client, path: str, accept: str) -> None:
     answer = client.get(path, headers={"Accept": accept})
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
-    assert str(problem(answer)["detail"]).startswith("Addresses of the API begin with /v1/")
+    assert str(problem(answer)["detail"]).startswith("API addresses start with /v1/")
     assert "html" in client.get("/campaigns", headers={"Accept": "text/html"}).headers["content-type"]
 
 
 def test_a_slash_too_many_is_said(client: Client) -> None:
-    assert "leave out the slash at its end" in str(problem(client.get("/v1/runs/"))["detail"])
+    assert "Remove the slash" in str(problem(client.get("/v1/runs/"))["detail"])
 
 
 def test_an_error_of_one_field_names_it() -> None:
@@ -232,7 +236,7 @@ def test_a_body_that_is_too_large_is_refused_while_it_comes(trouble: Client, pat
 
 def test_a_scan_that_is_too_large_is_not_to_be_packed(client: Client) -> None:
     answer = client.post("/v1/attachments", files={"file": ("a.pdf", b"%PDF-" + b" " * 10 * BODY_LIMIT)})
-    assert "scan a paper at a lower resolution" in problem(answer)["detail"]
+    assert "The file is larger than 10485760 bytes" in problem(answer)["detail"]
 
 
 def test_an_upload_has_a_limit_of_its_own(trouble: Client) -> None:

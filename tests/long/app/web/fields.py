@@ -45,6 +45,8 @@ KINDS: dict[str, set[str]] = {
     "model-fields": {"extra_forbidden"},
     "nullable": set(),
     "str": {"string_type", "string_unicode"},
+    "tuple": {"tuple_type", "missing", "too_long"},
+    "literal": {"literal_error"},
 }
 LIMITS: dict[str, set[str]] = {
     "ge": {"greater_than_equal"},
@@ -60,7 +62,20 @@ LIMITS: dict[str, set[str]] = {
 QUIET = {
     "function",  # app/core/ids.py
     *("type", "schema", "metadata", "ref", "cls", "config", "serialization", "custom_init", "root_model"),
-    *("default", "members", "sub_type", "missing", "microseconds_precision", "strip_whitespace", "fields"),
+    *(
+        "default",
+        "default_factory",
+        "items_schema",
+        "variadic_item_index",
+        "expected",
+        "default_factory_takes_data",
+        "members",
+        "sub_type",
+        "missing",
+        "microseconds_precision",
+        "strip_whitespace",
+        "fields",
+    ),
     *("items_schema", "keys_schema", "values_schema", "computed_fields", "model_name", "post_init"),
 }
 
@@ -101,6 +116,8 @@ def _needed(of: Dependant) -> Iterator[Dependant]:
 def parts(schema: Any) -> Iterator[Mapping[str, Any]]:
     """Each field's own schema within."""
     if isinstance(schema, Mapping):
+        if schema.get("type") == "lax-or-strict":  # of a password, which is text
+            return
         if isinstance(schema.get("type"), str):
             yield schema
         for value in schema.values():
@@ -114,6 +131,8 @@ def errors_of(part: Mapping[str, Any]) -> set[str]:
     """Which errors this field can give; KeyError for a kind or a limit that nobody has thought of."""
     if part["type"] == "function-after" and part["function"]["function"] is bodies.without_mobile:
         return {"mobile_number"}
+    if part["type"] == "function-after" and part["schema"]["type"] == "lax-or-strict":  # a password's limit
+        return {"too_long"}
     found = set(KINDS[part["type"]])
     for limit in set(part) - QUIET:
         found |= LIMITS[limit]

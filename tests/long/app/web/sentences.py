@@ -77,7 +77,8 @@ def used() -> list[Sentence]:
     for file in modules():
         found += of_module(file.read_text("utf-8"), file.name)
     for each in OPERATIONS.values():
-        found += [Sentence(said, None, each.name) for said in (each.done, each.audit) if said]
+        on_pages = ((each.flash or each.done) if each.page else "", each.audit)
+        found += [Sentence(said, None, each.name) for said in on_pages if said]
     return found
 
 

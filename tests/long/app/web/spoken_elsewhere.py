@@ -20,7 +20,7 @@ MODULES = {
     "app/database/server_waits.py": _HOST,
     "app/runtime/worker.py": _HOST,
     "app/reports/verification/verify.py": _HOST,
-    "app/reports/build/unique_reach.py": _HOST,
+    "app/reports/counting/unique_reach.py": _HOST,
     "carriers/simulators/": _HOST,
     "app/core/config.py": _START,
     "app/runtime/transport_security.py": _START,
@@ -96,7 +96,7 @@ WORDS = {
         _LOG
     ),
     "the server has closed the connection": _LOG,
-    "{} is no name of an element.": _LOG,
+    "{} is not a valid element name.": _LOG,
     "The database did not come back within {} s after the stop request.": _LOG,
     (
         "Another Loa (process {}) is using the folder {}. With SQLite only one process can send. Stop "
@@ -111,8 +111,32 @@ WORDS = {
     "dd/MM/yyyy HH": _INSIDE,
     "dd-MM-yyyy HH": _INSIDE,
     "The bind as {} at {}:{}": _HOST,
-    "nothing was heard of it": _HOST,
+    "no data was received from it": _HOST,
     "Try again in a moment.": _HOST,
     "The key “{}” was {} under this Idempotency-Key. Its secret was shown once and is stored nowhere; if it "
     "never reached you, rotate the key (POST /v1/keys/{{}}/rotate) under a new Idempotency-Key.": _PROGRAMS,
+    "The message itself: it alone may have a phone number, such as a hotline.": _API,
+    # loa_carrier.py at the command line of a carrier
+    **dict.fromkeys(
+        (
+            "Line {}: {} is not an outcome.",
+            "Line {}: {} must be a whole number.",
+            "PEM for sign, else the signer's JWK",
+            "Read its fingerprint to the police over the telephone: {}",
+            "SHA-256 of the order: {}",
+            "SMS parts sent",
+            "Signed by the key {} (fingerprint {}).",
+            "The result keeps the format, adds up, and is about this order.",
+            "Wrote {}.",
+            "columns area,eligible,excluded,sent,... or area,outcome,cause",
+            "from version 2 on: what changed, and why",
+            "loa_carrier: The order does not keep its format.",
+            "loa_carrier: {}",
+            "for the private key; FILE.jwk is for the police",
+            "such as 2031-02-05T01:00:00Z",
+            "the figures will change no more",
+            "{} is not of the format {}.",
+        ),
+        _HOST,
+    ),
 }

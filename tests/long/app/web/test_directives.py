@@ -13,7 +13,6 @@ from app.core.states import DeliveryState
 from app.database import models
 from app.database.connection import Database
 from app.reports.figures import addressees
-from app.web.pages.directives_pages import ON_A_PAGE
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
 
@@ -145,18 +144,6 @@ def test_an_operator_sees_the_letter_behind_its_runs_and_no_addressee(
     assert "quá hạn 2 ngày" in office
     assert "Nơi nhận và báo cáo" in office
     assert "Nhập báo cáo" not in office
-
-
-def test_the_list_goes_on(pages_db: Database, signed_in: In) -> None:
-    for n in range(ON_A_PAGE + 1):
-        letter = directives.DirectiveFields(f"{n}/CV", directives.date(2024, 1, 1), "CAT", "x")
-        pages_db.write(directives.create, letter, "test")
-    paper = signed_in()
-    first = paper.get("/directives").text
-    assert f">{ON_A_PAGE}/CV<" in first
-    assert ">0/CV<" not in first
-    assert f'href="/directives?after=2&amp;nth={ON_A_PAGE}"' in first
-    assert ">0/CV<" in paper.get("/directives?after=2").text
 
 
 def test_the_list_of_letters_and_the_letter_count_the_same_addressees(

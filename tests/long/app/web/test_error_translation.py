@@ -286,7 +286,7 @@ def test_a_sentence_of_before_its_values_were_kept_apart_is_shown_in_english() -
                 verb="resume",
                 allowed=join((RunState.RUNNING, RunState.PAUSED), " or "),
             ).detail,
-            "Không chạy tiếp được vì đợt gửi chưa gửi. Đợt gửi phải đang gửi hoặc tạm dừng.",
+            "Không chạy tiếp được vì đợt gửi chưa gửi. Chỉ làm được khi đợt gửi đang gửi hoặc tạm dừng.",
         ),
         (no_such("batch", 7).detail, "Không có lô 7."),
         (

@@ -32,8 +32,8 @@ _IDS = (
     "notice_id",
     "order_id",
 )
-_IDS += ("plan_id", "request_id", "nth")
-NUMBERS = dict.fromkeys(_IDS, "1")
+_IDS += ("plan_id", "request_id", "nth", "sender_name_id")
+NUMBERS = dict.fromkeys(_IDS, "1") | {"carrier": "vnpt"}
 
 
 def acts(db: Database) -> int:

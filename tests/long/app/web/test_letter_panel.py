@@ -12,7 +12,7 @@ from sqlalchemy import event, insert, select, update
 from app.core import clock
 from app.database.connection import Database
 from app.database.models import campaigns, directives, runs
-from app.reports.build import unique_reach
+from app.reports.counting import unique_reach
 from app.web import stages
 from app.web.view_models import letter_panel, overview_page, traffic_light
 from app.web.view_models.letter_panel import LetterPanel

@@ -42,6 +42,11 @@ def test_a_halted_link_is_resumed_by_its_operator_and_by_no_auditor(
     assert pages_db.read(lambda c: c.execute(select(table.c.state)).scalars().first()) == "running"
     again = paper.send("/campaigns?state=nonsense", "/links/1/resume")
     assert again.status_code == 409
+    assert paper.send("/links", "/links/1/halt", reason="The carrier works on its centre.").status_code == 303
+    halted = text(paper.get("/links").text)
+    assert "The carrier works on its centre." in halted
+    assert "by_hand" not in halted  # which is a mark of Loa's, not a code of the carrier
+    assert paper.send("/links", "/links/1/resume").status_code == 303
     assert paper.send("/links", "/links/2/resume").status_code == 404
     reader = signed_in("admin", None)
     assert "Chạy tiếp" not in text(reader.get("/links").text)

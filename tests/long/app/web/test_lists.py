@@ -119,7 +119,7 @@ LISTS = [
     ("/receipts", TIMED, 50, False),
 ]
 # Of each kind one: searched, of another table, masked, by times. `make prove` has all.
-ALWAYS = {"/campaigns", "/erasures?kind=batch", "/do-not-send", "/receipts"}
+ALWAYS = {"/campaigns", "/batches", "/audit", "/erasures?kind=batch", "/do-not-send", "/receipts"}
 BY_PATH = [
     pytest.param(*each, id=each[0].split("?")[0], marks=() if each[0] in ALWAYS else pytest.mark.prove)
     for each in LISTS

@@ -9,7 +9,6 @@ import pytest
 
 from app.database.connection import Database
 from app.privacy import do_not_send
-from app.web.pages.inbound_pages import NUMBERS_ON_A_PAGE as ON_A_PAGE
 from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]
@@ -18,10 +17,6 @@ NUMBERS = "0912 345 678\n+84912345679, 12\n84912345678"
 
 def entries(db: Database) -> list[tuple[str, str]]:
     return [(each.carrier, each.phone) for each in db.read(do_not_send.listed, 0, 1000).items]
-
-
-def test_an_empty_list_says_what_to_do(signed_in: In) -> None:
-    assert "Chưa có số nào trong danh sách." in text(signed_in("auditor").get("/do-not-send").text)
 
 
 def test_numbers_are_added_and_what_is_none_is_named_by_its_place(pages_db: Database, signed_in: In) -> None:
@@ -75,13 +70,3 @@ def test_an_operator_sees_and_changes_the_own_list(pages_db: Database, signed_in
     assert len(entries(pages_db)) == 1
     reader = signed_in("auditor")
     assert "Đưa vào danh sách" not in text(reader.get("/do-not-send").text)
-
-
-def test_the_newest_come_first_and_the_rest_on_further_pages(pages_db: Database, signed_in: In) -> None:
-    numbers = [f"09{n:08d}" for n in range(12_000_000, 12_000_000 + ON_A_PAGE + 2)]
-    pages_db.write(do_not_send.add, "vnpt", numbers, "an")
-    paper = signed_in("auditor")
-    first = paper.get("/do-not-send").text
-    assert first.count("8491*****") == ON_A_PAGE
-    further = re.findall(r'rel="next" href="([^"]+)"', first)[0].replace("&amp;", "&")
-    assert paper.get(further).text.count("8491*****") == 2

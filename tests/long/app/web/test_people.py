@@ -44,8 +44,8 @@ def test_a_person_is_let_in_and_stands_in_the_list(pages_db: Database, signed_in
     ("wrong", "where", "wanted"),
     [
         ({"name": "admin person"}, "name", "Đã có người dùng tên admin person"),
-        ({"name": " "}, "name", "Tên bắt đầu bằng chữ"),
-        ({"role": "king"}, "role", "Vai trò phải là một trong"),
+        ({"name": " "}, "name", "phải là tên: bắt đầu bằng chữ"),
+        ({"role": "king"}, "role", "không có lựa chọn này"),
         ({"role": "operator", "carrier": ""}, "carrier", "Người vận hành phải thuộc một nhà mạng"),
         ({"role": "admin", "carrier": "vnpt"}, "carrier", "Người vận hành phải thuộc một nhà mạng"),
         ({"password": "short"}, "password", "Mật khẩu dài từ"),

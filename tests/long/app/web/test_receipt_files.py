@@ -115,7 +115,7 @@ def test_a_refusal_stands_on_the_form(
     assert answer.status_code == 422
     assert wanted in answer.text
     assert 'value="Tháng 1"' in answer.text
-    assert pages_db.read(queries.page, 0, 10) == []
+    assert pages_db.read(queries.listed, 0, 10).items == []
 
 
 @pytest.mark.prove

@@ -20,8 +20,8 @@ from app.database.models import (
     runs,
     tallies,
 )
-from app.reports.build.snapshot_taking import take
-from app.reports.build.snapshots import SnapshotCause
+from app.reports.counting.snapshot_taking import take
+from app.reports.counting.snapshots import SnapshotCause
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.web import rendering
 from tests.long.app.reports.receiving import receive
@@ -63,7 +63,7 @@ def test_a_run_is_shown_with_what_its_receipts_prove(signed_in: In) -> None:
     assert "đo bằng biên nhận biên nhận mức máy" in handset
     assert "số liệu tạm thời" in handset
     assert "Biểu 4" in handset
-    assert "biên nhận mức tổng đài: tổng đài nhà mạng đã tiếp nhận, chưa rõ máy đã nhận" in operator
+    assert "biên nhận mức tổng đài: nhà mạng đã tiếp nhận, chưa rõ máy đã nhận" in operator
     assert "không có biên nhận" in operator
     assert "Chốt số liệu này" not in handset  # an auditor freezes nothing
     assert "Biểu 5" in text(paper.get("/reports/campaigns/1").text)

@@ -93,7 +93,7 @@ def test_each_order_says_what_will_happen_and_then_does_it(ready: World, signed_
     assert "Đợt gửi đã kết thúc, không bắt đầu hay tạm dừng được nữa." in text(paper.get("/runs/1").text)
     refused = paper.send("/campaigns", "/runs/1/start")
     assert refused.status_code == 409
-    assert "Không bắt đầu được vì đợt gửi đang hủy. Đợt gửi phải chưa gửi." in text(refused.text)
+    assert "Không bắt đầu được vì đợt gửi đang hủy. Chỉ làm được khi đợt gửi chưa gửi." in text(refused.text)
 
 
 def test_who_starts_sees_the_text_and_the_sender(ready: World, signed_in: In) -> None:
@@ -172,7 +172,7 @@ def test_the_turn_is_changed_and_a_wrong_one_stays_in_its_field(ready: World, si
     refused = paper.send("/runs/1", "/runs/1/priority", priority="900")
     assert refused.status_code == 422
     assert 'value="900"' in refused.text
-    assert "Mức ưu tiên phải từ -100 đến 100" in text(refused.text)
+    assert "Mục mức ưu tiên nhiều nhất là 100" in text(refused.text)
     assert paper.send("/runs/1", "/runs/1/priority", priority="7").status_code == 303
     assert "Thứ tự ưu tiên trong các đợt gửi của nhà mạng: 7" in text(paper.get("/runs/1").text)
 
@@ -181,7 +181,7 @@ def test_a_lower_rate_is_set_and_taken_back(ready: World, signed_in: In) -> None
     paper = signed_in("operator", "viettel")
     refused = paper.send("/runs/1", "/runs/1/rate", segments_per_second="0")
     assert refused.status_code == 422
-    assert "Muốn ngừng gửi một thời gian, hãy tạm dừng đợt gửi." in text(refused.text)
+    assert "Mục bản tin mỗi giây phải từ 1 trở lên" in text(refused.text)
     assert paper.send("/runs/1", "/runs/1/rate", segments_per_second="200").status_code == 303
     assert "Tốc độ: nhiều nhất 200 bản tin/giây" in text(paper.get("/runs/1").text)
     assert paper.send("/runs/1", "/runs/1/rate", segments_per_second="").status_code == 303

@@ -11,8 +11,8 @@ from app.core.states import DeliveryState as State
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import batches, tallies
-from app.reports.build.comparison import NormVerdict
 from app.web.view_models import svg_charts, traffic_light
+from app.web.view_models.norm import NormVerdict
 from app.web.view_models.traffic_light import Due
 from tests.e2e import scene
 from tests.long.app.web.conftest import text

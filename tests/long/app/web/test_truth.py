@@ -23,9 +23,9 @@ from app.database.models import (
     webhook_clocks,
 )
 from app.directives.status import status
-from app.reports.build import consolidated, latency_sample
+from app.reports.counting import consolidated
 from app.web import rendering
-from app.web.view_models import overview_page
+from app.web.view_models import latency_sample, overview_page
 from app.web.view_models.overview_page import Watch
 from tests.app.campaigns.rows import new_batch, new_campaign
 from tests.e2e import scene

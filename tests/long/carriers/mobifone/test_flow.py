@@ -221,7 +221,7 @@ async def test_the_check_says_whether_mobifone_lets_us_in() -> None:
             (found,) = await mobi.check()
         assert not found.good
         assert "login 401" in found.what
-        assert "correct user and password" in found.what
+        assert "Correct user and password" in found.what
         assert carrier.report()["submits"] == 0
     async with link(carrier.url, login_tries=1) as mobi:
         (found,) = await mobi.check()

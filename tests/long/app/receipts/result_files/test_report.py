@@ -11,7 +11,7 @@ from app.core import clock
 from app.database.connection import Database
 from app.database.models import links
 from app.receipts.result_files.register import FileClaim
-from app.reports.build import carrier_report
+from app.reports.counting import carrier_report
 from app.reports.figures.figures import CarrierReport
 from app.reports.verification.verify import verify
 from carriers.contract import ReceiptLevel

@@ -256,13 +256,16 @@ def test_messages_handed_over_after_the_times_of_the_file_are_not_missing_there(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("Họ tên;Trạng thái\nLò A;DELIVRD\n", "no column of phone numbers"),
-        ("phone;status;time\n", "no lines below its header"),
+        ("Họ tên;Trạng thái\nLò A;DELIVRD\n", "The file has no column for phone numbers"),
+        ("phone;status;time\n", "The file has a header but no lines"),
         (
             "phone;status;time\nx;DELIVRD;\n0912000001;zzz;\n",
             "None of the 2 lines can be read. The first: line 2",
         ),
-        ("phone;status;time\n" + "0912000001;SENT;\n" * 501, "8491\\*\\*\\*\\*\\*01 stands on 501 lines"),
+        (
+            "phone;status;time\n" + "0912000001;SENT;\n" * 501,
+            r"The number 8491\*\*\*\*\*01 occurs on 501 lines, so this is not a result",
+        ),
         ("phone;status;time\n0912000001;SENT;\n" + "09\0\n" * 11, "NUL"),  # more than a text has by mishap
     ],
 )
@@ -294,7 +297,7 @@ def test_a_file_in_living_hands_is_not_taken(db: Database, tmp_path: Path) -> No
     world = sent(db, [TAKEN])
     path = csv_file(tmp_path / "f.csv", [(phone(0), "DELIVRD", at(), "")])
     ResultFileImport(db, scene.registered(db, path).id).claim()
-    with pytest.raises(Conflict, match="Receipt file 1 is being imported already"):
+    with pytest.raises(Conflict, match="Receipt file 1 is already being imported"):
         load(world, path)
 
 

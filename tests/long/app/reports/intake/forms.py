@@ -30,7 +30,7 @@ Cells = Mapping[tuple[str, str], Any]
 
 # Districts 116 and 125; the form has a row for each in 4 and 5, the unknown area in 6, the total in 7.
 HEAD = FormHead(2, "viettel", "Phòng, chống lừa đảo", date(2024, 2, 5), ("116", "125"))
-NOW = Circumstances(to_ms(datetime(2024, 2, 23, 9, tzinfo=VIETNAM)), correcting=False)
+NOW = Circumstances(to_ms(datetime(2024, 2, 23, 9, tzinfo=VIETNAM)), correcting=False, asks=True)
 
 FILLED: dict[tuple[str, str], Any] = {
     ("Chung", "B7"): "125/BC-VTSL",

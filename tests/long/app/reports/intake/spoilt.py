@@ -132,6 +132,13 @@ TAKEN: dict[str, tuple[Callable[[], bytes], Cells]] = {
         lambda: filled({(CHUNG, "B8"): "22/02/2024", (CHUNG, "B12"): "21-02-2024 17:00"}),
         RIGHT,
     ),
+    "hours as they are said": (lambda: filled({(DAYS, "C4"): "8h00 – 11h30"}), RIGHT),
+    "hours as offices write them": (
+        lambda: filled(
+            {(CHUNG, "B10"): "8h00 ngày 05/02/2024", (CHUNG, "B11"): "17 giờ 30, ngày 07/02/2024"}
+        ),
+        RIGHT,
+    ),
     "hours with a long dash": (lambda: filled({(DAYS, "C4"): "08:00 – 11:30"}), RIGHT),
     "computed cells pasted as values": (
         lambda: filled({(GENERAL, "D5"): 30, (GENERAL, "D11"): 970, (AREAS, "H4"): 10, (AREAS, "D7"): 1000}),
@@ -314,6 +321,27 @@ REFUSED: dict[str, tuple[Callable[[], bytes], tuple[str, str], str]] = {
         lambda: filled({(GENERAL, "B18"): "Gửi bù", (GENERAL, "D18"): 12}),
         (GENERAL, "B18"),
         "dưới dòng cuối (17) của biểu mẫu, không được đọc",
+    ),
+    "a note beside form 1": (
+        lambda: filled({(GENERAL, "F12"): "chưa tính thuê bao trả trước"}),
+        (GENERAL, "F12"),
+        "nằm ngoài cột cuối (D) của biểu mẫu, không được đọc; hãy chuyển",
+    ),
+    "a note beside a commune": (
+        lambda: filled({(AREAS, "K5"): "thiếu 3 bản"}),
+        (AREAS, "K5"),
+        "nằm ngoài cột cuối (J)",
+    ),
+    "a note beside the first sheet": (lambda: filled({(CHUNG, "D8"): "chờ ký"}), (CHUNG, "D8"), "ngoài cột"),
+    "a note below the first sheet": (
+        lambda: filled({(CHUNG, "B30"): "số liệu chờ bổ sung"}),
+        (CHUNG, "B30"),
+        "dưới dòng cuối (24)",
+    ),
+    "a letter of before the sending": (
+        lambda: filled({(CHUNG, "B8"): "22/10/2023"}),
+        (CHUNG, "B8"),
+        "trước khi có việc được báo cáo (05/02/2024); hãy sửa ngày",
     ),
     "a day twice": (
         lambda: filled(

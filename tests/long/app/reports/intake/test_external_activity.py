@@ -320,3 +320,22 @@ def test_the_command_line_takes_no_other_names_and_addresses_than_the_api(
     with pytest.raises(Invalid) as refused:
         db.write(external_activity.register, of, "at the keyboard")
     assert refused.value.field == field
+
+
+# ---- slips
+
+
+def test_a_letter_of_before_the_directive_is_refused(client: Client, directive: str) -> None:
+    answer = reported(client, directive, dated_on="2023-12-20")
+    assert answer.status_code == 422
+    assert "before the reported period began on 2024-01-29" in answer.json()["detail"]
+
+
+def test_a_correction_that_is_eight_times_smaller_is_asked_about(client: Client, directive: str) -> None:
+    items = [{"channel": "loudspeaker", "pieces": 800}]
+    assert reported(client, directive, items=items).status_code == 201
+    fewer = {"items": [{"channel": "loudspeaker", "pieces": 100}], "reason": "Đính chính."}
+    answer = reported(client, directive, **fewer)
+    assert answer.status_code == 422
+    assert "100 in all is far from the previous version, 800" in answer.json()["detail"]
+    assert reported(client, directive, **fewer | {"reason": "Đính chính: 100 buổi."}).status_code == 201

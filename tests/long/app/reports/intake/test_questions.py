@@ -12,7 +12,7 @@ from app.core.clock import VIETNAM, to_ms
 from app.core.errors import Invalid
 from app.database import models as m
 from app.database.connection import Database
-from app.reports.build.fraud_signals import Sign, doubts
+from app.reports.counting.fraud_signals import Sign, doubts
 from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import statement_rules, statement_service, statement_workbook

@@ -109,11 +109,6 @@ WRONG: list[tuple[dict[tuple[str, str], Any], str, str, str]] = [
 ]
 
 
-def test_there_are_forty_kinds_and_more() -> None:
-    assert len(WRONG) >= 40
-    assert len({(sheet, cell, words) for _, sheet, cell, words in WRONG}) >= 40
-
-
 @pytest.mark.parametrize(("changes", "sheet", "cell", "words"), each_third(WRONG))
 def test_a_wrong_cell_is_named_with_its_remedy(
     changes: dict[tuple[str, str], Any], sheet: str, cell: str, words: str

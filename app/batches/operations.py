@@ -1,0 +1,76 @@
+"""Operations on batches; upload and download of files are routes (routes.py)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from app.batches import importer, queries
+from app.batches.queries import BadLine, Batch
+from app.core.errors import Forbidden
+from app.core.ids import Number
+from app.core.states import BatchState
+from app.database.listing import ListPart
+from app.operations import OfCarrier, Paging, Since, Transaction, operation
+from app.security.roles import EVERYBODY, WORKERS
+
+TAG = "batches"
+State = Annotated[BatchState | None, Field(description="only in this state", examples=["ready"])]
+
+
+@operation(
+    "GET /v1/batches",
+    roles=EVERYBODY,
+    command="batch list",
+    columns=(
+        "id",
+        "carrier",
+        "name",
+        "state",
+        "percent",
+        "lines",
+        "accepted",
+        "rejected",
+        "repeated",
+        "error",
+    ),
+)
+def list_batches(
+    tx: Transaction, paging: Paging, carrier: OfCarrier = None, state: State = None, since: Since = None
+) -> ListPart[Batch]:
+    """List batches in order of arrival."""
+    if tx.who.carrier and carrier not in (None, tx.who.carrier):
+        raise Forbidden(
+            "Your account can only use batches of {carrier}.", carrier=tx.who.carrier, field="carrier"
+        )
+    wanted = queries.BatchFilter(carrier or tx.who.carrier, state, since)
+    return queries.listed(tx.connection, paging.request, paging.limit, wanted)
+
+
+@operation("GET /v1/batches/{batch_id}", roles=EVERYBODY, command="batch show")
+def get_batch(tx: Transaction, batch_id: Number) -> Batch:
+    """Get one batch; during the import, `percent` is its progress."""
+    return queries.get(tx.connection, batch_id)
+
+
+@operation(
+    "DELETE /v1/batches/{batch_id}",
+    roles=WORKERS,
+    command="batch discard",
+    audit="threw {subject} away",
+    done="Batch {batch_id} was discarded.",
+    facts=lambda told: {"batch": told["batch_id"], "discarded": True},
+    page="/batches",
+    form="/batches/{batch_id}/discard",
+)
+def discard_batch(tx: Transaction, batch_id: Number) -> None:
+    """Put a failed batch out of the way; lists leave it out. The same file later is imported anew."""
+    importer.discard(tx.connection, batch_id, tx.who.name)
+
+
+@operation("GET /v1/batches/{batch_id}/bad-lines", roles=EVERYBODY)
+def list_bad_lines(tx: Transaction, batch_id: Number, paging: Paging) -> ListPart[BadLine]:
+    """List lines that gave no subscriber, in the order of the file; `next` is a line number."""
+    queries.get(tx.connection, batch_id)
+    return queries.bad_lines_page(tx.connection, batch_id, paging.request, paging.limit)

@@ -1,0 +1,57 @@
+"""`loa sender-name`: what reads files; the rest are operations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.files import readable
+from app.cli.operation_commands import add_operations, carried_out
+from app.cli.output import Number, done
+from app.cli.remote import asked
+from app.cli.statement_commands import attach
+from app.core.config import Settings
+from app.core.errors import Invalid
+from app.sender_names import checks as checks  # with the register, its operations
+
+app = typer.Typer(no_args_is_help=True, help="The register of sender names and templates at the carriers.")
+
+
+@app.command("import")
+def import_(
+    file: Annotated[
+        Path,
+        typer.Argument(callback=readable, help="CSV in UTF-8, the names of the fields in its first line."),
+    ],
+) -> None:
+    """Import a table of sender names and templates: all of it, or none if a line is wrong."""
+    try:
+        table = file.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Invalid("{file} is not UTF-8. Save it as “CSV UTF-8”.", file=file.name) from None
+    found = carried_out("import_sender_names", {}, table=table)
+    done(
+        f"The register has {found.added} new entries, and {found.replaced} replaced ones.",
+        added=found.added,
+        replaced=found.replaced,
+    )
+
+
+@app.command()
+def paper(
+    sender_name_id: Number,
+    file: Annotated[Path, typer.Argument(callback=readable, help="PDF, PNG or JPEG.")],
+) -> None:
+    """File a scan, such as the certificate, as the paper behind an entry."""
+    sha256 = asked(
+        lambda api: api.keep_attachment(file=file).sha256,
+        lambda db: attach(db, file, Settings().attachment_limit_mb),
+        looks=False,
+    )
+    carried_out("set_sender_name_paper", {"sender_name_id": sender_name_id}, attachment=sha256)
+    done(f"The paper of entry {sender_name_id} is filed.", sender_name=sender_name_id, attachment=sha256)
+
+
+add_operations(app, "sender-name")

@@ -1,0 +1,345 @@
+"""Snapshots: the measured figures of runs and the reach of directives, kept as they were at a moment.
+
+A report is of now, or of such a moment: nothing counts a past one again from the journals.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, replace
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Subquery,
+    Table,
+    and_,
+    func,
+    insert,
+    select,
+    union_all,
+)
+
+from app.core import clock
+from app.core.errors import Conflict, Invalid
+from app.core.states import DeliveryState
+from app.database.connection import shared_ms
+from app.database.models import deliveries, receipts, runs, snapshots, state_events, submissions
+from app.ledger import erasure
+from app.reports.counting.scope import Scope
+from app.reports.figures import tally
+from app.reports.figures.figures import (
+    BY_REASON,
+    AreaRow,
+    CarrierReport,
+    Cause,
+    Charged,
+    DayRow,
+    Extra,
+    Figures,
+    Header,
+    NamedArea,
+    TimeStep,
+)
+from app.reports.frozen.archive import ReportSubject, Spoilt, SubjectKind
+
+LATE_MS = 5 * 60_000  # a snapshot taken so long after it was due no longer answers for that moment
+_S = snapshots.c
+
+
+class SnapshotCause(StrEnum):
+    MIDNIGHT = "midnight"
+    DEADLINE = "deadline"
+    FREEZE = "freeze"
+    ERASURE = "erasure"  # the last one of a run; later reports are printed from it
+
+
+# ---- Which moments there are
+
+
+def moment(connection: Connection, subject: ReportSubject, asked_ms: int) -> int:
+    """Return the moment of the snapshot that answers for the asked one, both ms since 1970.
+
+    It is the same second, or was due then and taken in time. Raises Invalid for a moment to come, and
+    for one without a snapshot in words that name the nearest ones.
+    """
+    if asked_ms > shared_ms(connection):
+        raise Invalid(
+            "The cut-off is in the future. Choose a past time, or leave it empty for now.", field="cut_off_at"
+        )
+    rows = moments(connection, subject)
+    for row in rows:
+        if row.cutoff_at // 1000 == asked_ms // 1000 or (
+            row.due_at == asked_ms and row.cutoff_at - row.due_at <= LATE_MS
+        ):
+            return int(row.cutoff_at)
+    late = next((row for row in rows if row.due_at == asked_ms), None)
+    if late is not None:
+        raise Invalid(
+            "The snapshot due at {asked} was taken at {taken} because no worker was running. Use "
+            "that time, or leave the cut-off empty for now.",
+            asked=said(asked_ms),
+            taken=said(late.cutoff_at),
+            field="cut_off_at",
+        )
+    if not rows:
+        raise Invalid(
+            "There is no snapshot of this report yet. Snapshots are taken at midnight, at the "
+            "deadline and when a report is frozen. Leave the cut-off empty for now.",
+            field="cut_off_at",
+        )
+    before = [row.cutoff_at for row in rows if row.cutoff_at < asked_ms]
+    after = [row.cutoff_at for row in rows if row.cutoff_at > asked_ms]
+    near = ", ".join(said(at) for at in (*before[:1], *after[-1:]))
+    raise Invalid(
+        "There is no snapshot of this report at {asked}. The nearest: {near}. Use the time of a "
+        "snapshot (midnight, the deadline, a freeze), or leave the cut-off empty for now.",
+        asked=said(asked_ms),
+        near=near,
+        field="cut_off_at",
+    )
+
+
+def moments(connection: Connection, subject: ReportSubject) -> list[Row[Any]]:
+    """Return the snapshots of a subject, the newest first, without their figures."""
+    query = select(_S.cutoff_at, _S.due_at, _S.cause).where(*_of(subject))
+    return list(connection.execute(query.order_by(_S.cutoff_at.desc())))
+
+
+def now(connection: Connection) -> int:
+    """Return a time (ms since 1970) that nothing which this transaction sees is later than."""
+    connection.execute(select(runs.c.id).limit(1))  # SQLite looks at the database only now
+    return shared_ms(connection)
+
+
+def said(at_ms: int) -> str:
+    return f"{clock.local(clock.from_ms(at_ms)):%d/%m/%Y %H:%M:%S}"
+
+
+def _of(subject: ReportSubject) -> list[ColumnElement[bool]]:
+    return [_S.kind == subject.kind.value, _S.subject_id == subject.id]
+
+
+# ---- Keeping and reading
+
+
+def keep(
+    connection: Connection,
+    subject: ReportSubject,
+    figures: CarrierReport | Mapping[str, Any],
+    cutoff_ms: int,
+    cause: SnapshotCause,
+    *,
+    settled_ms: int | None = None,
+    due_ms: int | None = None,
+) -> None:
+    """Keep a run's report or a directive's reach, unless that moment is kept already.
+
+    settled_ms: up to when nothing was missing; what was recorded between that and the cut-off may be in it.
+    """
+    if connection.execute(select(_S.cutoff_at).where(*_of(subject), _S.cutoff_at == cutoff_ms)).first():
+        return
+    text = json.dumps(asdict(figures) if isinstance(figures, CarrierReport) else figures, ensure_ascii=False)
+    row = {
+        "kind": subject.kind.value,
+        "subject_id": subject.id,
+        "cutoff_at": cutoff_ms,
+        "settled_at": cutoff_ms if settled_ms is None else settled_ms,
+        "due_at": due_ms,
+        "cause": cause.value,
+        "mark": mark(connection, subject.id) if subject.kind is SubjectKind.RUN else "",
+        "figures": text,
+        "sha256": _hash(text),
+    }
+    connection.execute(insert(snapshots).values(row))
+
+
+def mark(connection: Connection, run_id: int) -> str:
+    """Return a hash that changes with the run's state and with the sums of its tallies."""
+    r = runs.c
+    run = connection.execute(
+        select(r.state, r.closing, r.started_at, r.ended_at, r.finished_at).where(r.id == run_id)
+    ).one()
+    counts = [list(each) for each in tally.of_run(connection, run_id)]
+    return _hash(json.dumps([list(run), counts]))
+
+
+def of_run(connection: Connection, run_id: int, cutoff_ms: int) -> CarrierReport | None:
+    """Return the report of a run at the moment of a snapshot, or of one whose rows are erased; else None.
+
+    Raises Conflict for another moment before the erasure, and once the totals are erased too.
+    """
+    campaign_id = connection.execute(select(runs.c.campaign_id).where(runs.c.id == run_id)).scalar()
+    if campaign_id is not None:
+        erasure.require_totals(connection, campaign_id)
+    run = ReportSubject(SubjectKind.RUN, run_id)
+    query = select(snapshots).where(*_of(run))
+    if row := connection.execute(query.where(_S.cutoff_at == cutoff_ms)).first():
+        return _read(row)
+    row = connection.execute(query.where(_S.cause == SnapshotCause.ERASURE)).first()
+    if row is None:
+        return None
+    if cutoff_ms < row.cutoff_at:
+        raise Conflict(
+            "The rows of run {run} have been erased, so its report cannot be created for a time "
+            "before {at}. Reports already frozen are unchanged.",
+            run=run_id,
+            at=said(row.cutoff_at),
+            field="cut_off_at",
+        )
+    report = _read(row)
+    return replace(report, header=replace(report.header, cutoff_ms=cutoff_ms))
+
+
+def of_directive(connection: Connection, directive_id: int, cutoff_ms: int) -> dict[str, Any] | None:
+    """Return the reach that a snapshot of this moment has, as `keep` was given it; None without one."""
+    where = _of(ReportSubject(SubjectKind.DIRECTIVE, directive_id))
+    row = connection.execute(select(snapshots).where(*where, _S.cutoff_at == cutoff_ms)).first()
+    if row is None:
+        return None
+    reach: dict[str, Any] = json.loads(_text(row))
+    return reach
+
+
+def last_of_directive(connection: Connection, directive_id: int) -> dict[str, Any]:
+    """Return what the directive's last snapshot has, as `keep` was given it; nothing without one."""
+    where = _of(ReportSubject(SubjectKind.DIRECTIVE, directive_id))
+    row = connection.execute(select(snapshots).where(*where).order_by(_S.cutoff_at.desc()).limit(1)).first()
+    return json.loads(_text(row)) if row else {}
+
+
+def is_erased(connection: Connection, run_id: int) -> bool:
+    """Return whether the run has the snapshot of its erasure."""
+    where = (*_of(ReportSubject(SubjectKind.RUN, run_id)), _S.cause == SnapshotCause.ERASURE)
+    return connection.execute(select(_S.cutoff_at).where(*where)).first() is not None
+
+
+def intact(connection: Connection, run_id: int, sha256: str | None = None) -> bool:
+    """Return whether the run's last report exists and is unaltered; with `sha256`, that it has this hash."""
+    where = (*_of(ReportSubject(SubjectKind.RUN, run_id)), _S.cause == SnapshotCause.ERASURE)
+    row = connection.execute(select(_S.figures, _S.sha256).where(*where)).first()
+    return row is not None and _hash(row.figures) == row.sha256 and sha256 in (None, row.sha256)
+
+
+def all_of_run(connection: Connection, run_id: int) -> list[tuple[int, CarrierReport]]:
+    """Return up to when nothing was missing (ms since 1970), and the report, of each snapshot of a run."""
+    query = select(snapshots).where(*_of(ReportSubject(SubjectKind.RUN, run_id))).order_by(_S.cutoff_at)
+    return [(row.settled_at, _read(row)) for row in connection.execute(query)]
+
+
+def settled(connection: Connection, run_id: int, cutoff_ms: int) -> int | None:
+    """Return up to when nothing was missing in the run's snapshot of this moment; None without one."""
+    where = (*_of(ReportSubject(SubjectKind.RUN, run_id)), _S.cutoff_at == cutoff_ms)
+    found: int | None = connection.execute(select(_S.settled_at).where(*where)).scalar()
+    return found
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _text(row: Row[Any]) -> str:
+    text: str = row.figures
+    if _hash(text) != row.sha256:
+        raise Spoilt(
+            "The snapshot of {kind} {id} differs from what was stored, so it is not shown. The "
+            "database was altered. Compare it with a backup.",
+            kind=row.kind,
+            id=row.subject_id,
+        )
+    return text
+
+
+def _read(row: Row[Any]) -> CarrierReport:
+    kept = json.loads(_text(row))
+    head = kept["header"]
+    several: dict[str, Any] = {
+        "excluded": Cause,
+        "days": _day,
+        "reasons": Cause,
+        "steps": _step,
+        "networks": Cause,
+    }
+    lists: dict[str, Any] = {
+        name: tuple(kind(**each) for each in kept[name]) for name, kind in several.items()
+    }
+    return CarrierReport(
+        header=Header(**head | {"batches": tuple(head["batches"])}),
+        general=Figures(**_by_reason(kept) | kept["general"]),
+        extra=Extra(**kept["extra"]),
+        areas=_areas(kept["areas"]),
+        places=_areas(kept["places"]),
+        outside_areas=kept["outside_areas"],
+        empty=tuple(NamedArea(**each) for each in kept.get("empty", ())),  # older ones lack these two
+        cost=Charged(**cost) if (cost := kept.get("cost")) else None,
+        **lists,
+    )
+
+
+def _day(**row: Any) -> DayRow:
+    return DayRow(row["day"], row["batches"], _timed(row), row["first_ms"], row["last_ms"])
+
+
+def _step(**row: Any) -> TimeStep:
+    return TimeStep(row["start_ms"], row["minutes"], _timed(row))
+
+
+def _timed(row: Mapping[str, Any]) -> Figures:
+    """Return the figures of a time; in older snapshots they stand beside it."""
+    return Figures(**(row.get("figures") or {key: row[key] for key in ("sent", "delivered", "relayed")}))
+
+
+def _by_reason(kept: Mapping[str, Any]) -> dict[str, int]:
+    """Return what form 4 has of figures that older snapshots lack."""
+    known = {cause["key"]: cause["n"] for cause in kept["reasons"]}
+    return {key: known.get(reason.name.lower(), 0) for key, reason in BY_REASON.items()}
+
+
+def _areas(rows: Iterable[dict[str, Any]]) -> tuple[AreaRow, ...]:
+    return tuple(AreaRow(row["code"], row["name"], Figures(**row["figures"])) for row in rows)
+
+
+# ---- What has happened since a moment
+
+
+class Unkept(Conflict):
+    """No snapshot was kept of the moment, and something has changed since."""
+
+
+def require_unchanged(connection: Connection, scope: Scope, cutoff_ms: int) -> None:
+    """Raise Unkept where something has happened to the run or its messages after the moment."""
+    late = last_changes(scope)
+    first = connection.execute(select(late.c.seq).where(late.c.at > cutoff_ms).limit(1)).first()
+    moved = [at for at in (scope.run.started_at, scope.run.ended_at) if at is not None and at > cutoff_ms]
+    if moved or first is not None:
+        raise Unkept(
+            "Run {run} has changed since {at} and there is no snapshot of that time, so its report "
+            "cannot be created again. The frozen report is unchanged. Freeze a new version.",
+            run=scope.run.id,
+            at=said(cutoff_ms),
+            field="cut_off_at",
+        )
+
+
+def last_changes(scope: Scope) -> Subquery:
+    """Select (batch_id, seq, at) of everything that has changed deliveries, at ms since 1970."""
+    r, d = receipts.c, deliveries.c
+    closed = d.state == DeliveryState.NOT_SENT
+    times: Collection[tuple[Table, ColumnElement[int], ColumnElement[bool]]] = (
+        (receipts, func.coalesce(r.matched_at, r.received_at), r.seq.is_not(None)),
+        (submissions, submissions.c.at, submissions.c.at.is_not(None)),
+        (state_events, state_events.c.at, state_events.c.at.is_not(None)),
+        (deliveries, d.done_at, and_(closed, d.done_at.is_not(None))),
+        (deliveries, d.submitted_at, d.submitted_at.is_not(None)),
+    )
+    parts: list[Select[Any]] = [
+        select(table.c.batch_id, table.c.seq, at.label("at")).where(*scope.within(table), known)
+        for table, at, known in times
+    ]
+    return union_all(*parts).subquery("changes")

@@ -1,0 +1,137 @@
+"""The formats of orders and results: schemas, and what a schema can't say.
+
+What carriers need of it is in loa_carrier.py, which is given to them as one file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any
+
+from app.core.errors import Invalid
+from app.core.masking import holds_person
+from app.signed_orders import loa_carrier
+from app.signed_orders.loa_carrier import (
+    CARRIER,
+    CLOCKS,
+    CODE,
+    COUNTS,
+    DAY,
+    HASH,
+    MAYBE,
+    ORDER,
+    PROSE,
+    RESULT,
+    TIME,
+    WHICH,
+    N,
+    Refused,
+    Rule,
+    Signed,
+    fields,
+    moment,
+    rule,
+)
+
+_PUBLISHED = "The message itself: it alone may have a phone number, such as a hotline."
+_ON = rule("string", pattern=f"^{DAY}$")
+_CLOCK = rule("string", pattern="^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")
+_FIGURES = (*COUNTS, "by_area", "by_cause")
+
+
+def _text(most: int, least: int = 1) -> Rule:
+    return rule("string", minLength=least, maxLength=most)
+
+
+def _list(each: Rule, most: int, least: int = 0) -> Rule:
+    return rule("array", items=each, minItems=least, maxItems=most)
+
+
+def _word(*words: str) -> Rule:
+    return rule("string", enum=list(words))
+
+
+_TEXT = fields(
+    language=_text(20, 0),
+    text=_text(2000) | {"$comment": _PUBLISHED},
+    sha256=HASH,
+    parts=rule("integer", minimum=1, maximum=10),
+)
+_CONTENT = fields(
+    ["object", "null"],
+    directive=fields(["object", "null"], number=_text(60), issued_on=_ON, issuer=_text(200)),
+    purpose=_text(20),
+    sender=_text(11),
+    texts=_list(_TEXT, 20, 1),
+    begins_at=MAYBE,
+    ends_at=MAYBE,
+    day_begins=_CLOCK,
+    day_ends=_CLOCK,
+    time_zone=_word("Asia/Ho_Chi_Minh"),
+    area_basis=_word("dia_chi_dang_ky", "tram_phuc_vu", "khong_phan_dia_ban"),
+    areas_of=_ON,
+    areas=_list(fields(code=rule("string", pattern=f"^{CODE}$"), name=_text(200)), 400),
+    estimated=N,
+    figures=_list(_word(*_FIGURES), len(_FIGURES), 1),
+    report_by=MAYBE,
+    valid_until=TIME,
+    approval=fields(sha256=HASH, approved_at=TIME),
+)
+SCHEMAS: dict[str, Rule] = {
+    ORDER: fields(
+        format=_word(ORDER),
+        kind=_word("order", "withdrawal"),
+        number=WHICH,
+        issuer=_text(200),
+        carrier=CARRIER,
+        issued_at=TIME,
+        replaces=fields(["object", "null"], number=WHICH, sha256=HASH),
+        reason=PROSE,
+        content=_CONTENT,
+    ),
+    RESULT: loa_carrier.SCHEMA,
+}
+
+
+def check_order(order: Any, now: datetime | None = None) -> None:
+    """Raise Refused for what is not an order or withdrawal; `now`: its time is checked as well."""
+    loa_carrier.check(order, SCHEMAS[ORDER], "order")
+    content, withdraws = order["content"], order["kind"] == "withdrawal"
+    if withdraws is not (content is None):
+        raise Refused("An order has a content, and a withdrawal has null in its place.")
+    if withdraws and not (order["replaces"] and order["reason"]):
+        raise Refused("A withdrawal names the order that it withdraws, and its reason.")
+    if now is not None and moment(order["issued_at"]) > now + CLOCKS:
+        raise Refused("The order was issued in the future. Check the clocks of both sides.")
+    if content is not None:
+        _check_content(content, now)
+
+
+def _check_content(content: Any, now: datetime | None) -> None:
+    if any(hashlib.sha256(each["text"].encode()).hexdigest() != each["sha256"] for each in content["texts"]):
+        raise Refused("A text does not have its SHA-256, so the order is damaged.")
+    codes = [area["code"] for area in content["areas"]]
+    if len(codes) != len(set(codes)):
+        raise Refused("An area is ordered twice.")
+    begins, ends = content["begins_at"], content["ends_at"]
+    if begins and ends and ends <= begins:
+        raise Refused("The sending window ends before it begins.")
+    if now is not None and moment(content["valid_until"]) < now:
+        raise Refused("The order was valid until {until}. Ask for a new one.", content["valid_until"])
+
+
+def read(content: bytes, form: str, now: datetime) -> Signed:
+    """Read a signed document of this format, not yet verified. Raises Invalid with a sentence."""
+    try:
+        signed = loa_carrier.read(content)
+        if signed.format != form:
+            raise Refused("The document must be of the format {form}, not {format}.", form, signed.format)
+        (check_order if form == ORDER else loa_carrier.check_result)(signed.content, now)
+    except Refused as refusal:
+        raise Invalid(refusal.template, **refusal.values, field="file") from None
+    if form == RESULT and any(map(holds_person, (signed.content["remarks"], signed.content["changes"]))):
+        raise Invalid(
+            "The remarks have a phone number. A document must have none: take it out.", field="file"
+        )
+    return signed

@@ -1,0 +1,270 @@
+"""The signed order of a held run: issued, replaced by a later one, withdrawn, and fetched by its carrier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any
+
+from annotated_types import Interval
+from pydantic import Field
+from sqlalchemy import Connection, Row, insert, select
+
+from app.api.bodies import AnyKeptProse, KeptProse, StrictBody
+from app.campaigns import carrier_orders, optimistic_lock
+from app.campaigns.carrier_orders import CarrierOrder
+from app.core import clock
+from app.core.errors import Conflict, Invalid, no_such
+from app.core.ids import LARGEST, Exact
+from app.core.states import RunState
+from app.database.connection import shared_ms
+from app.database.models import campaigns, directives, runs, signed_orders
+from app.operations import Transaction, operation
+from app.reports.forms import letterhead
+from app.reports.forms.letterhead import POLICE
+from app.security.roles import EVERYBODY
+from app.signed_orders import formats, keys, loa_carrier
+from app.signed_orders.keys import APPROVERS
+from app.signed_orders.loa_carrier import ORDER, Refused, Signed, moment
+from carriers.phrases import Phrase
+
+TAG = keys.TAG
+
+RunId = Annotated[int, Interval(ge=1, le=LARGEST), Exact]
+_OPEN_DAYS = 90  # how long an order without an end of sending and without a deadline is valid
+_OVER = (RunState.CANCELLING, RunState.CANCELLED, RunState.SENT, RunState.FINISHED)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOrder:
+    """An order or a withdrawal as it was signed. sha256: of its payload, by which a result names it."""
+
+    number: str
+    kind: str
+    sha256: str
+    kid: str
+    issued_at: datetime
+    issued_by: str
+    replaces: str | None
+    valid_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentSignature:
+    """A signature over protected + "." + payload."""
+
+    protected: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDocument:
+    """A JWS in the general JSON serialization: docs/signed-orders.md."""
+
+    payload: str
+    signatures: list[DocumentSignature]
+
+
+class IssueBody(StrictBody):
+    """Why the order takes the place of an earlier one; needed only then."""
+
+    reason: AnyKeptProse = Field("", examples=["Đổi thời gian gửi."])
+
+
+class WithdrawBody(StrictBody):
+    """Why the order is withdrawn; the carrier reads it."""
+
+    reason: KeptProse = Field(examples=["Dừng chiến dịch."])
+
+
+@operation(
+    "GET /v1/runs/{run_id}/orders",
+    roles=EVERYBODY,
+    command="order list",
+    columns=("number", "kind", "issued_at", "issued_by", "valid_until", "replaces", "sha256"),
+)
+def list_orders(tx: Transaction, run_id: RunId) -> list[SignedOrder]:
+    """List what was signed for the carrier of a run, oldest first."""
+    return issued(tx.connection, run_id)
+
+
+@operation("GET /v1/runs/{run_id}/orders/signed", roles=EVERYBODY, command="order get")
+def get_signed_order(tx: Transaction, run_id: RunId) -> SignedDocument:
+    """Get the document that was signed last for a run: its order, or the withdrawal of it."""
+    tx.headers["Content-Disposition"] = f'attachment; filename="loa-run-{run_id}-order.json"'
+    found = rows(tx.connection, run_id)
+    if not found:
+        raise no_such("signed order", Phrase("of run {run}", run=run_id))
+    if found[-1].kind == "order" and not _is_approved(tx.connection, found[-1]):
+        raise Conflict(
+            "The order {run_id}-{serial} is no longer what is approved. Do not send by it; wait until it is "
+            "replaced or withdrawn.",
+            run_id=run_id,
+            serial=found[-1].serial,
+        )
+    outer = loa_carrier.parse(found[-1].content)
+    return SignedDocument(outer["payload"], [DocumentSignature(**each) for each in outer["signatures"]])
+
+
+@operation(
+    "POST /v1/runs/{run_id}/orders",
+    roles=APPROVERS,
+    command="order issue",
+    audit="signed an order for {subject}",
+    done="The order {number} is signed. The carrier may fetch it.",
+    page="/runs/{run_id}",
+)
+def issue_order(tx: Transaction, run_id: RunId, body: IssueBody) -> SignedOrder:
+    """Sign the approved order of a run whose carrier sends itself; repeated, the same order is returned."""
+    run = optimistic_lock.run(tx.connection, run_id)
+    order = carrier_orders.order(tx.connection, run_id)
+    private = keys.own_key(tx.connection, tx.settings)
+    before = rows(tx.connection, run_id)
+    last = before[-1] if before else None
+    kid = loa_carrier.kid(private.public_key())
+    if last is not None and (last.kind, last.digest, last.kid) == ("order", order.digest, kid):
+        return _view(last)
+    if RunState(run.state) in _OVER:
+        raise Conflict("Run {run_id} is {state}, so nothing more is ordered.", run_id=run_id, state=run.state)
+    if last is not None and not body.reason:
+        raise Invalid("Enter why the order takes the place of the earlier one.", field="reason")
+    content = _content(tx.connection, order, shared_ms(tx.connection))
+    return _sign(tx, run_id, order.carrier, before, order.digest, body.reason, content)
+
+
+@operation(
+    "POST /v1/runs/{run_id}/orders/withdraw",
+    roles=APPROVERS,
+    command="order withdraw",
+    audit="withdrew the order for {subject}",
+    done="The withdrawal {number} is signed. Tell the carrier, and let it fetch the withdrawal.",
+    page="/runs/{run_id}",
+)
+def withdraw_order(tx: Transaction, run_id: RunId, body: WithdrawBody) -> SignedOrder:
+    """Sign the withdrawal of a run's order, so that the carrier stops; it still reports what it has sent."""
+    run = optimistic_lock.run(tx.connection, run_id)
+    before = rows(tx.connection, run_id)
+    if not before or before[-1].kind != "order":
+        raise Conflict("Run {run_id} has no signed order that could be withdrawn.", run_id=run_id)
+    return _sign(tx, run_id, run.carrier, before, before[-1].digest, body.reason, None)
+
+
+def issued(connection: Connection, run_id: int) -> list[SignedOrder]:
+    """Return what was signed for a run as it is shown, oldest first."""
+    return [_view(row) for row in rows(connection, run_id)]
+
+
+def rows(connection: Connection, run_id: int) -> Sequence[Row[Any]]:
+    """Return what was signed for a run, oldest first."""
+    query = select(signed_orders).where(signed_orders.c.run_id == run_id)
+    return connection.execute(query.order_by(signed_orders.c.serial)).all()
+
+
+def document(row: Row[Any]) -> Signed:
+    """Return a stored order as it was signed. Raises Conflict if the row was altered."""
+    signed = loa_carrier.read(bytes(row.content))
+    if signed.sha256 != row.sha256:
+        raise Conflict("A signed order is not what was stored. Compare the database with a backup.")
+    return signed
+
+
+def _is_approved(connection: Connection, row: Row[Any]) -> bool:
+    try:
+        return bool(carrier_orders.order(connection, row.run_id).digest == row.digest)
+    except Conflict:
+        return False
+
+
+def _sign(
+    tx: Transaction,
+    run_id: int,
+    carrier: str,
+    before: Sequence[Row[Any]],
+    digest: str,
+    reason: str,
+    content: dict[str, Any] | None,
+) -> SignedOrder:
+    private, now = keys.own_key(tx.connection, tx.settings), shared_ms(tx.connection)
+    serial, last = len(before) + 1, before[-1] if before else None
+    order = {
+        "format": ORDER,
+        "kind": "withdrawal" if content is None else "order",
+        "number": f"{run_id}-{serial}",
+        "issuer": letterhead.load(tx.settings.letterheads).of(POLICE, _day(now)).name,
+        "carrier": carrier,
+        "issued_at": _time(now),
+        "replaces": {"number": f"{run_id}-{last.serial}", "sha256": last.sha256} if last else None,
+        "reason": reason,
+        "content": content,
+    }
+    try:
+        formats.check_order(order)
+    except Refused as refusal:
+        raise Invalid(refusal.template, **refusal.values) from None
+    signed = loa_carrier.sign(order, private)
+    row = {"run_id": run_id, "serial": serial, "kind": order["kind"], "digest": digest}
+    row |= {"sha256": loa_carrier.read(signed).sha256, "kid": loa_carrier.kid(private.public_key())}
+    tx.connection.execute(insert(signed_orders).values(**row, content=signed, at=now, by=tx.who.name))
+    tx.note(f"run/{run_id}", number=order["number"], sha256=row["sha256"], kid=row["kid"])
+    return _view(rows(tx.connection, run_id)[-1])
+
+
+def _content(connection: Connection, order: CarrierOrder, now: int) -> dict[str, Any]:
+    letter = connection.execute(
+        select(directives)
+        .join(campaigns, campaigns.c.directive_id == directives.c.id)
+        .join(runs, runs.c.campaign_id == campaigns.c.id)
+        .where(runs.c.id == order.run_id)
+    ).first()
+    begins, ends, due = order.window_start, order.window_end, order.report_deadline
+    until = ends or due or clock.moment(now) + timedelta(days=_OPEN_DAYS)
+    if clock.to_ms(until) <= now:
+        raise Conflict("The window of the order is over. Edit the campaign, and have it approved again.")
+    named = (
+        {"number": letter.number, "issued_on": letter.issued_on, "issuer": letter.issuer} if letter else None
+    )
+    return {
+        "directive": named,
+        "purpose": order.purpose,
+        "sender": order.sender,
+        "texts": [
+            {"language": each.language, "text": each.text, "sha256": each.sha256, "parts": each.segments}
+            for each in order.texts
+        ],
+        "begins_at": begins and _time(clock.to_ms(begins)),
+        "ends_at": ends and _time(clock.to_ms(ends)),
+        "day_begins": order.day_starts,
+        "day_ends": order.day_ends,
+        "time_zone": "Asia/Ho_Chi_Minh",
+        "area_basis": str(order.area_basis),
+        "areas_of": _day(clock.to_ms(begins) if begins else now).isoformat(),
+        "areas": [{"code": each.code, "name": each.name} for each in order.areas],
+        "estimated": order.estimated,
+        "figures": [*loa_carrier.COUNTS, "by_area", "by_cause"],
+        "report_by": due and _time(clock.to_ms(due)),
+        "valid_until": _time(clock.to_ms(until)),
+        "approval": {"sha256": order.digest, "approved_at": _time(clock.to_ms(order.approved_at))},
+    }
+
+
+def _day(ms: int) -> date:
+    return clock.local(clock.from_ms(ms)).date()
+
+
+def _time(ms: int) -> str:
+    return clock.from_ms(ms).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _view(row: Row[Any]) -> SignedOrder:
+    said = document(row).content
+    return SignedOrder(
+        number=said["number"],
+        kind=row.kind,
+        sha256=row.sha256,
+        kid=row.kid,
+        issued_at=clock.moment(row.at),
+        issued_by=row.by,
+        replaces=said["replaces"]["number"] if said["replaces"] else None,
+        valid_until=clock.local(moment(said["content"]["valid_until"])) if said["content"] else None,
+    )

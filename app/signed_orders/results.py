@@ -1,0 +1,274 @@
+"""Results that carriers have signed: verified, matched to their order, and kept as statements."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+from sqlalchemy import Connection, Row, func, insert, select
+
+from app.api.bodies import StrictBody
+from app.core import clock
+from app.core.errors import Conflict, Invalid
+from app.database.connection import shared_ms
+from app.database.models import signed_orders, signed_results, statements
+from app.operations import Transaction, operation
+from app.reports.figures import by_area
+from app.reports.figures.carrier_statement import (
+    AreaCounts,
+    CauseCounts,
+    FigureSource,
+    StatedCounts,
+    StatedFigures,
+    add,
+)
+from app.reports.figures.document_meta import EntrySource
+from app.reports.figures.figures import Cause
+from app.reports.intake import statement_service
+from app.reports.intake.statement_input import EXCLUDED, REASONS, PaperClaim, StatementInput
+from app.security.roles import EVERYBODY, Role
+from app.signed_orders import formats, keys, loa_carrier, orders
+from app.signed_orders.loa_carrier import COUNTS, RESULT, WITHHELD, Refused, Signed, moment
+from app.signed_orders.orders import RunId
+from carriers.contract import ReceiptLevel
+
+TAG = keys.TAG
+
+_CORRECTS = "Số liệu có chữ ký số của doanh nghiệp."  # where unsigned figures were stated before
+LATE_DAYS = 180  # after its order's validity a result is not taken any more
+_TAKERS = frozenset({Role.ADMIN, Role.APPROVER, Role.OPERATOR})
+Text = Annotated[str, StringConstraints(max_length=loa_carrier.MOST_BYTES)]
+
+
+class SignatureBody(StrictBody):
+    """A signature over protected + "." + payload."""
+
+    protected: Text = Field(examples=["eyJhbGciOiJFZERTQSIsImtpZCI6..."])
+    signature: Text = Field(examples=["R0Yc3mGk..."])
+
+
+class ResultBody(StrictBody):
+    """A signed result as its file has it: docs/signed-orders.md."""
+
+    payload: Text = Field(examples=["eyJhcmVhcyI6W10s..."])
+    signatures: list[SignatureBody] = Field(max_length=10)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedResult:
+    """A result that was taken. statement: the version of the run's statement that it became."""
+
+    version: int
+    statement: int
+    order: str
+    final: bool
+    sha256: str
+    kid: str
+    taken_at: datetime
+    taken_by: str
+
+
+@operation(
+    "GET /v1/runs/{run_id}/results",
+    roles=EVERYBODY,
+    command="result list",
+    columns=("version", "statement", "order", "final", "taken_at", "taken_by", "kid", "sha256"),
+)
+def list_results(tx: Transaction, run_id: RunId) -> list[SignedResult]:
+    """List the signed results of a run that were taken, oldest first."""
+    return taken(tx.connection, run_id)
+
+
+@operation(
+    "POST /v1/runs/{run_id}/results",
+    roles=_TAKERS,
+    action="result.take",
+    audit="took a signed result of {subject}",
+    status=201,
+)
+def take_result(tx: Transaction, run_id: RunId, body: ResultBody) -> SignedResult:
+    """Take a result that its carrier has signed; the body is the signed file itself."""
+    connection, now = tx.connection, shared_ms(tx.connection)
+    run = statement_service.open_run(connection, run_id, tx.who.carrier)
+    content = json.dumps(body.model_dump(), indent=1).encode()
+    signed = formats.read(content, RESULT, clock.from_ms(now))
+    kid = _verified(connection, signed, run.carrier)
+    order = _order(connection, signed, run_id)
+    _check_turn(connection, signed, run_id, order, now)
+    stated = statement_service.state(
+        connection, run_id, _claim(connection, signed.content, run_id), tx.who.name, run.carrier
+    )
+    made = statements.c.run_id == run_id, statements.c.version == stated.paper.version
+    row = {
+        "statement_id": connection.execute(select(statements.c.id).where(*made)).scalar_one(),
+        "order_id": order.id,
+        "version": signed.content["version"],
+        "sha256": signed.sha256,
+        "kid": kid,
+        "final": signed.content["final"],
+    }
+    connection.execute(insert(signed_results).values(**row, content=content, at=now, by=tx.who.name))
+    tx.note(f"run/{run_id}", version=row["version"], sha256=signed.sha256, kid=kid)
+    return _view(_rows(connection, run_id)[-1])
+
+
+def taken(connection: Connection, run_id: int) -> list[SignedResult]:
+    """Return the signed results of a run that were taken, oldest first."""
+    return [_view(row) for row in _rows(connection, run_id)]
+
+
+def read_file(content: bytes) -> dict[str, Any]:
+    """Return the fields of a signed file, for the body. Raises Invalid."""
+    try:
+        found = loa_carrier.parse(content)
+        loa_carrier.read(content)
+    except Refused as refusal:
+        raise Invalid(refusal.template, **refusal.values, field="file") from None
+    return dict(found)
+
+
+def _verified(connection: Connection, signed: Signed, carrier: str) -> str:
+    """Return the key of the carrier that has signed. Raises Invalid."""
+    trusted, signers = keys.trusted(connection, carrier), [key for key, *_ in signed.signatures]
+    known = keys.holders(connection, signers)
+    if known and not trusted.keys() & set(signers):
+        kid, (state, holder) = next(iter(known.items()))
+        raise Invalid(
+            "The key {kid} is not a key of {carrier} in force: it is {state}, of {holder}.",
+            field="file",
+            kid=kid,
+            carrier=carrier,
+            state=state,
+            holder=holder,
+        )
+    try:
+        return loa_carrier.verify(signed, trusted)[0]
+    except Refused as refusal:
+        raise Invalid(refusal.template, **refusal.values, field="file") from None
+
+
+def _order(connection: Connection, signed: Signed, run_id: int) -> Row[Any]:
+    """Return the order that the result is about: the run's, and the one that holds. Raises Conflict."""
+    said = signed.content["order"]
+    row = connection.execute(select(signed_orders).where(signed_orders.c.sha256 == said["sha256"])).first()
+    if row is None:
+        raise Conflict(
+            "The result is about an order {number} that was not issued here.",
+            field="file",
+            number=said["number"],
+        )
+    if row.run_id != run_id:
+        raise Conflict(
+            "The result is about the order of run {run_id}. Hand it in there.",
+            field="file",
+            run_id=row.run_id,
+        )
+    try:
+        loa_carrier.match(signed.content, orders.document(row))
+    except Refused as refusal:
+        raise Conflict(refusal.template, **refusal.values, field="file") from None
+    holds = [each.serial for each in orders.rows(connection, run_id) if each.kind == "order"][-1]
+    if row.serial != holds:
+        raise Conflict(
+            "The order {number} was replaced by {run_id}-{named}. Report on that one.",
+            field="file",
+            number=said["number"],
+            run_id=run_id,
+            named=holds,
+        )
+    return row
+
+
+def _check_turn(connection: Connection, signed: Signed, run_id: int, order: Row[Any], now: int) -> None:
+    """Raise Conflict for a result that was taken already, is older than one that was, or comes too late."""
+    before = _rows(connection, run_id)
+    same = next((each for each in before if each.sha256 == signed.sha256), None)
+    if same is not None:
+        raise Conflict(
+            "This result was taken already, as version {version}.", field="file", version=same.version
+        )
+    last, version = max((each.version for each in before), default=0), signed.content["version"]
+    if version <= last:
+        raise Conflict(
+            "Version {last} of the result was taken already, so version {version} is too old. Give a later "
+            "state a higher version.",
+            field="file",
+            last=last,
+            version=version,
+        )
+    until = moment(orders.document(order).content["content"]["valid_until"]) + timedelta(days=LATE_DAYS)
+    if clock.from_ms(now) > until:
+        raise Conflict(
+            "The result comes more than {late_days} days after the order's validity. State it by letter.",
+            field="file",
+            late_days=LATE_DAYS,
+        )
+
+
+def _claim(connection: Connection, result: Mapping[str, Any], run_id: int) -> StatementInput:
+    reason = result["changes"] or (_CORRECTS if _stated(connection, run_id) else None)
+    began, ended, cutoff = (
+        None if result[name] is None else clock.to_ms(moment(result[name]))
+        for name in ("began_at", "ended_at", "cutoff_at")
+    )
+    return StatementInput(
+        kind=FigureSource.STATED,
+        level=ReceiptLevel[result["proves"].upper()],
+        figures=_figures(result),
+        cutoff_ms=cutoff or 0,
+        paper=PaperClaim(EntrySource.SIGNED, note=result["remarks"] or None, reason=reason),
+        began_ms=began,
+        ended_ms=ended,
+    )
+
+
+def _stated(connection: Connection, run_id: int) -> bool:
+    query = select(func.count()).select_from(statements).where(statements.c.run_id == run_id)
+    return bool(connection.execute(query).scalar())
+
+
+def _figures(result: Mapping[str, Any]) -> StatedFigures:
+    on = clock.local(moment(result["began_at"] or result["cutoff_at"])).date()
+    rows = {row["area"]: _counts(row) for row in result["areas"]}
+    places = [
+        AreaCounts(code, by_area.label(code, on), counts)
+        for code, counts in rows.items()
+        if code not in ("?", WITHHELD)
+    ]
+    hidden = [counts for code, counts in rows.items() if code in ("?", WITHHELD)]
+    if hidden:  # one row, as forms have it
+        codes = ", ".join(result["withheld"]["areas"])
+        note = f"gồm các địa bàn có ô dưới 5 người: {codes}" if codes else ""
+        places.append(AreaCounts(None, by_area.label(None, on), add(hidden), note))
+    return StatedFigures(
+        general=_counts(result["totals"]),
+        segments=result["parts"],
+        excluded=tuple(
+            Cause(each["cause"], EXCLUDED[each["cause"]], each["count"]) for each in result["excluded"]
+        ),
+        areas=tuple(places),
+        reasons=tuple(
+            CauseCounts(each["cause"], REASONS[each["cause"]], each["count"]) for each in result["failed"]
+        ),
+    )
+
+
+def _counts(row: Mapping[str, Any]) -> StatedCounts:
+    return StatedCounts(*(row[name] for name in COUNTS))
+
+
+def _rows(connection: Connection, run_id: int) -> list[Row[Any]]:
+    s = statements.c
+    query = select(signed_results, signed_orders.c.serial, s.version.label("statement"), s.run_id)
+    query = query.join(signed_orders, signed_orders.c.id == signed_results.c.order_id)
+    query = query.join(statements, statements.c.id == signed_results.c.statement_id)
+    return list(connection.execute(query.where(s.run_id == run_id).order_by(signed_results.c.id)).all())
+
+
+def _view(row: Row[Any]) -> SignedResult:
+    order, at = f"{row.run_id}-{row.serial}", clock.moment(row.at)
+    return SignedResult(row.version, row.statement, order, row.final, row.sha256, row.kid, at, row.by)

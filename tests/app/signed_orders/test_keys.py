@@ -1,0 +1,183 @@
+"""Signing keys: two persons and a fingerprint make one count; revoked, ended or altered it no longer does."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import SecretStr
+from sqlalchemy import update
+
+from app.api.bodies import filled
+from app.campaigns.approval import FourEyes
+from app.core import clock
+from app.core.config import Settings
+from app.core.errors import Conflict, Forbidden, Invalid, NotFound
+from app.database.connection import Database
+from app.database.models import signing_keys
+from app.operations import OPERATIONS
+from app.security.principal import Caller
+from app.signed_orders import keys, loa_carrier
+from tests.app.signed_orders.documents import CARRIER, POLICE, STRANGER
+from tests.engines import each_engine
+from tests.operations import carry_out
+
+database_url = each_engine
+
+OPERATOR = Caller("vnpt desk", "operator", "vnpt", person=True)
+
+
+def text(key: Ed25519PrivateKey) -> str:
+    return json.dumps(loa_carrier.jwk(key.public_key()))
+
+
+def kid(key: Ed25519PrivateKey) -> str:
+    return loa_carrier.kid(key.public_key())
+
+
+def pem(key: Ed25519PrivateKey) -> str:
+    form, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, form, plain).decode()
+
+
+def register(
+    db: Database, key: Ed25519PrivateKey, carrier: str | None, who: str = "lan", **more: Any
+) -> None:
+    body = filled(keys.KeyBody, {"key": text(key), "carrier": carrier, **more})
+    carry_out(db, "register_signing_key", who, body=body)
+
+
+def approve(db: Database, key: Ed25519PrivateKey, who: str = "minh", said: str | None = None) -> Any:
+    body = filled(keys.FingerprintBody, {"fingerprint": said or loa_carrier.fingerprint(kid(key))})
+    return carry_out(db, "approve_signing_key", who, kid=kid(key), body=body)
+
+
+def in_force(db: Database, key: Ed25519PrivateKey, carrier: str | None) -> None:
+    register(db, key, carrier)
+    approve(db, key)
+
+
+def trusted(db: Database, carrier: str | None) -> list[str]:
+    return list(db.read(keys.trusted, carrier))
+
+
+def state(db: Database, key: Ed25519PrivateKey) -> str:
+    return str(next(each for each in carry_out(db, "list_signing_keys") if each.kid == kid(key)).state)
+
+
+def as_operator(db: Database, name: str, **arguments: Any) -> Any:
+    return OPERATIONS[name].run(db, Settings(), OPERATOR, **arguments)
+
+
+def test_a_key_counts_once_another_person_has_heard_its_fingerprint(db: Database) -> None:
+    register(db, CARRIER, "vnpt")
+    assert (trusted(db, "vnpt"), state(db, CARRIER)) == ([], "asked")
+    assert carry_out(db, "list_signing_keys")[0].fingerprint is None  # the approver asks its holder
+    with pytest.raises(FourEyes):
+        approve(db, CARRIER, who="lan")
+    with pytest.raises(Invalid, match="not the fingerprint"):
+        approve(db, CARRIER, said=loa_carrier.fingerprint(kid(STRANGER)))
+    spoken = loa_carrier.fingerprint(kid(CARRIER)).upper().replace(" ", "-")
+    assert approve(db, CARRIER, said=spoken).approved_by == "minh"
+    assert trusted(db, "vnpt") == [kid(CARRIER)]
+    assert (trusted(db, None), trusted(db, "viettel")) == ([], [])
+    with pytest.raises(Conflict, match="not waiting"):
+        approve(db, CARRIER)
+
+
+def test_a_revoked_key_never_comes_back(db: Database) -> None:
+    in_force(db, CARRIER, "vnpt")
+    body = keys.RevokeBody(reason="Mất máy tính")
+    carry_out(db, "revoke_signing_key", kid=kid(CARRIER), body=body)
+    assert (trusted(db, "vnpt"), state(db, CARRIER)) == ([], "revoked")
+    with pytest.raises(Conflict, match="revoked already"):
+        carry_out(db, "revoke_signing_key", kid=kid(CARRIER), body=body)
+    with pytest.raises(Conflict, match="registered already"):
+        register(db, CARRIER, "vnpt")
+
+
+def test_a_rotated_key_stays_in_force_for_its_overlap(db: Database) -> None:
+    in_force(db, CARRIER, "vnpt")
+    with pytest.raises(Invalid, match="same holder"):
+        register(db, STRANGER, "viettel", replaces=kid(CARRIER))
+    register(db, STRANGER, "vnpt", replaces=kid(CARRIER), overlap_days=3)
+    approve(db, STRANGER)
+    assert set(trusted(db, "vnpt")) == {kid(CARRIER), kid(STRANGER)}
+    end_sooner(db, days=4)
+    assert trusted(db, "vnpt") == [kid(STRANGER)]
+
+
+def end_sooner(db: Database, days: int) -> None:
+    moved = update(signing_keys).values(ends_at=signing_keys.c.ends_at - days * clock.DAY_MS)
+    db.write(lambda c: c.execute(moved))
+
+
+def test_a_key_ends_at_the_time_that_was_set(db: Database) -> None:
+    in_force(db, CARRIER, "vnpt")
+    with pytest.raises(Invalid, match="future"):
+        carry_out(db, "end_signing_key", kid=kid(CARRIER), body=keys.EndBody(at=clock.now()))
+    body = keys.EndBody(at=clock.now() + timedelta(days=1))
+    assert carry_out(db, "end_signing_key", kid=kid(CARRIER), body=body).state == "active"
+    end_sooner(db, days=2)
+    assert (trusted(db, "vnpt"), state(db, CARRIER)) == ([], "ended")
+
+
+def test_a_key_that_was_put_or_changed_in_the_database_counts_for_nothing(db: Database) -> None:
+    in_force(db, CARRIER, "vnpt")
+    other = {"kid": kid(STRANGER), "x": loa_carrier.jwk(STRANGER.public_key())["x"]}
+    db.write(lambda c: c.execute(update(signing_keys).values(other)))
+    assert (trusted(db, "vnpt"), state(db, STRANGER)) == ([], "altered")
+    assert carry_out(db, "publish_signing_keys").keys == []
+
+
+def test_an_operator_sees_and_changes_its_own_carriers_keys_alone(db: Database) -> None:
+    in_force(db, POLICE, None)
+    register(db, STRANGER, "viettel")
+    body = filled(keys.KeyBody, {"key": text(CARRIER), "carrier": "vnpt"})
+    assert as_operator(db, "register_signing_key", body=body).state == "asked"
+    assert {each.kid for each in as_operator(db, "list_signing_keys")} == {kid(POLICE), kid(CARRIER)}
+    assert [each.kid for each in as_operator(db, "publish_signing_keys").keys] == [kid(POLICE)]
+    with pytest.raises(Forbidden, match="register keys of vnpt"):
+        as_operator(db, "register_signing_key", body=body.model_copy(update={"carrier": None}))
+    for key in (STRANGER, POLICE):
+        with pytest.raises(NotFound):
+            as_operator(db, "revoke_signing_key", kid=kid(key), body=keys.RevokeBody(reason="x"))
+    assert as_operator(
+        db, "revoke_signing_key", kid=kid(CARRIER), body=keys.RevokeBody(reason="x")
+    ).revoked_at
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("{", "damaged"),
+        ("[]", "must be an Ed25519 JWK"),
+        ('{"kty":"OKP","crv":"Ed25519","x":"AA"}', "32 bytes"),
+        ('{"kty":"OKP","crv":"X25519","x":"AA"}', "must be an Ed25519 JWK"),
+        ('{"kty":"OKP","crv":"Ed25519","x":"AA","d":"AA"}', "private key"),
+        (text(POLICE)[:-1] + ',"kid":"x"}', "thumbprint"),
+    ],
+)
+def test_what_is_no_public_key_is_refused(db: Database, said: str, sentence: str) -> None:
+    body = filled(keys.KeyBody, {"key": said, "carrier": "vnpt"})
+    with pytest.raises(Invalid, match=sentence):
+        carry_out(db, "register_signing_key", body=body)
+
+
+def test_orders_are_signed_by_a_registered_key_of_the_settings_alone(db: Database) -> None:
+    def signer(**settings: Any) -> str:
+        said = Settings().model_copy(update=settings)
+        return kid(db.read(keys.own_key, said))
+
+    with pytest.raises(Conflict, match="no key to sign with"):
+        signer()
+    with pytest.raises(Conflict, match="not usable"):
+        signer(order_key=SecretStr("x"))
+    with pytest.raises(Conflict, match="not a key of the agency in force"):
+        signer(order_key=SecretStr(pem(POLICE)))
+    in_force(db, POLICE, None)
+    assert signer(order_key=SecretStr(pem(POLICE))) == kid(POLICE)

@@ -1,0 +1,249 @@
+"""Orders are signed as approved, replaced, withdrawn; results are taken once, in turn, from the right key."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+
+from app.api.bodies import filled
+from app.campaigns import carrier_orders, lifecycle
+from app.core import clock
+from app.core.errors import AppError, Conflict, Invalid, NotFound
+from app.database.connection import Database
+from app.database.models import audit, campaigns, signed_orders, statements
+from app.operations import OPERATIONS
+from app.reports.figures import carrier_statement
+from app.reports.figures.carrier_statement import FigureSource
+from app.security.principal import Caller
+from app.signed_orders import formats, keys, loa_carrier, orders, results
+from app.signed_orders.loa_carrier import ORDER
+from tests.app.at_once import while_open
+from tests.app.campaigns.test_held_runs import approved
+from tests.app.signed_orders.documents import CARRIER, POLICE, STRANGER, row
+from tests.app.signed_orders.documents import keys as public
+from tests.app.signed_orders.scene import DESK, act, answer, at, fetched, issue, ordered, settings, take
+from tests.app.signed_orders.test_keys import in_force, kid
+from tests.engines import each_engine
+
+database_url = each_engine
+
+
+def test_the_carrier_fetches_the_order_as_it_was_approved(db: Database) -> None:
+    run_id = ordered(db)
+    signed = formats.read(fetched(db, run_id), ORDER, clock.now())
+    assert loa_carrier.verify(signed, public(POLICE)) == [kid(POLICE)]
+    said, plain = signed.content, db.read(carrier_orders.order, run_id)
+    assert (said["number"], said["kind"], said["carrier"]) == (f"{run_id}-1", "order", "vnpt")
+    content = said["content"]
+    assert content["approval"]["sha256"] == plain.digest
+    assert [each["text"] for each in content["texts"]] == [each.text for each in plain.texts]
+    assert [each["code"] for each in content["areas"]] == ["116", "125"]
+    assert (content["sender"], content["estimated"]) == (plain.sender, 350_000)
+    with pytest.raises(NotFound):
+        act(db, "get_signed_order", Caller("x", "operator", "viettel"), run_id=run_id)
+
+
+def test_an_order_needs_its_approval_and_a_key_and_is_signed_once(db: Database) -> None:
+    run_id = approved(db)
+    with pytest.raises(Conflict, match="not a key of the agency in force"):
+        issue(db, run_id)
+    in_force(db, POLICE, None)
+    first = issue(db, run_id)
+    assert issue(db, run_id) == first
+    assert [each.number for each in db.read(orders.issued, run_id)] == [f"{run_id}-1"]
+    acts = db.read(
+        lambda c: c.execute(select(audit.c.detail).where(audit.c.action == "order.issue")).scalars().all()
+    )
+    assert [each["sha256"] for each in acts] == [first.sha256]
+
+
+def test_what_is_no_longer_approved_is_not_handed_out_and_is_replaced_or_withdrawn(db: Database) -> None:
+    run_id = ordered(db)
+    first = loa_carrier.read(fetched(db, run_id))
+    db.write(lambda c: c.execute(update(campaigns).values(sender="LOA")))
+    with pytest.raises(Conflict, match="no longer what is approved"):
+        fetched(db, run_id)
+    withdrawn = act(db, "withdraw_order", run_id=run_id, body=orders.WithdrawBody(reason="Sai tên định danh"))
+    said = loa_carrier.read(fetched(db, run_id))
+    formats.check_order(said.content, clock.now())
+    assert (withdrawn.number, said.content["kind"]) == (f"{run_id}-2", "withdrawal")
+    assert said.content["replaces"] == {"number": f"{run_id}-1", "sha256": first.sha256}
+    with pytest.raises(Conflict, match="no signed order that could be withdrawn"):
+        act(db, "withdraw_order", run_id=run_id, body=orders.WithdrawBody(reason="x"))
+
+
+def test_a_new_order_after_a_withdrawal_says_why_and_what_it_replaces(db: Database) -> None:
+    run_id = ordered(db)
+    act(db, "withdraw_order", run_id=run_id, body=orders.WithdrawBody(reason="Tạm dừng"))
+    with pytest.raises(Invalid, match="takes the place of the earlier one"):
+        issue(db, run_id)
+    again = issue(db, run_id, "Tiếp tục")
+    assert (again.number, again.replaces) == (f"{run_id}-3", f"{run_id}-2")
+
+
+def test_a_run_with_a_signed_order_is_not_removed(db: Database) -> None:
+    in_force(db, POLICE, None)
+    run_id = approved(db)
+    issue(db, run_id)
+    with pytest.raises(Conflict, match="signed orders, so it stays"):
+        db.write(lifecycle.remove_run, run_id, "author")
+
+
+def test_a_result_becomes_a_statement_signed_by_the_carrier(db: Database) -> None:
+    run_id = ordered(db)
+    content = answer(fetched(db, run_id), remarks="Không có khiếu nại.")
+    taken = take(db, run_id, content)
+    said = db.read(carrier_statement.latest, run_id)
+    assert said is not None
+    assert (taken.version, taken.statement, taken.kid, taken.final) == (1, 1, kid(CARRIER), True)
+    assert (said.kind, said.figures.general.sent, said.figures.segments) == (
+        FigureSource.STATED,
+        346_000,
+        346_000,
+    )
+    assert [(each.code, each.counts.received) for each in said.figures.areas] == [
+        ("116", 190_000),
+        ("125", 128_000),
+    ]
+    assert said.paper.signature is not None
+    assert said.paper.signature.sha256 == taken.sha256 == loa_carrier.read(content).sha256
+    assert said.paper.note == "Không có khiếu nại."
+    corrected = answer(fetched(db, run_id), version=2, changes="Biên nhận của máy thuê bao", proves="handset")
+    assert take(db, run_id, corrected).statement == 2
+
+
+def test_withheld_areas_stand_in_one_row_and_the_sums_stay(db: Database) -> None:
+    run_id = ordered(db)
+    shown, hidden = loa_carrier.withhold(
+        [row("116", 345_000, 317_100, 19_900, 4_000), row("125", 600, 597, 3), row("126", 400, 303, 97)]
+    )
+    held = {"rule": "fewer-than-5", "areas": hidden}
+    take(db, run_id, answer(fetched(db, run_id), areas=shown, withheld=held))
+    said = db.read(carrier_statement.latest, run_id)
+    assert said is not None
+    merged = said.figures.areas[-1]
+    assert (merged.code, merged.counts.sent, merged.counts.failed) == (None, 1_000, 100)
+    assert "125, 126" in merged.note
+
+
+def test_a_result_that_a_person_brings_is_still_the_carriers(db: Database) -> None:
+    run_id = ordered(db)
+    taken = take(db, run_id, answer(fetched(db, run_id)), Caller("văn thư", "approver", person=True))
+    assert taken.taken_by == "văn thư"
+
+
+def refused(db: Database, run_id: int, content: bytes, sentence: str) -> None:
+    before = db.read(lambda c: c.execute(select(statements)).all())
+    with pytest.raises(AppError, match=sentence):
+        take(db, run_id, content)
+    assert db.read(lambda c: c.execute(select(statements)).all()) == before
+
+
+def test_what_is_not_the_carriers_result_of_this_order_is_refused(db: Database) -> None:
+    run_id = ordered(db)
+    about = fetched(db, run_id)
+    in_force(db, STRANGER, "viettel")
+    refused(db, run_id, answer(about, STRANGER), "not a key of vnpt in force: it is active, of viettel")
+    altered = json.loads(answer(about))
+    altered["payload"] = json.loads(answer(about, remarks="khác"))["payload"]
+    refused(db, run_id, json.dumps(altered).encode(), "was altered")
+    refused(db, run_id, answer(about, order={"number": "9-1", "sha256": "0" * 64}), "was not issued here")
+    refused(db, run_id, answer(about, carrier="viettel"), "not about this one")
+    refused(db, run_id, answer(about, began_at=at(-7200)), "before the order was issued")
+    refused(
+        db,
+        run_id,
+        answer(about, totals=row(None, 346_001, 318_000, 20_000, 4_000), parts=None),
+        "does not add up",
+    )
+    refused(
+        db,
+        run_id,
+        answer(about, areas=[row("99999", 346_000, 318_000, 20_000, 4_000)]),
+        "No area has the code",
+    )
+    other = approved(db, name="Đợt hai")
+    issue(db, other)
+    refused(db, run_id, answer(fetched(db, other)), f"order of run {other}")
+    take(db, run_id, answer(about))
+
+
+def test_a_result_is_taken_once_and_in_turn(db: Database) -> None:
+    run_id = ordered(db)
+    about = fetched(db, run_id)
+    second = answer(about, version=2, changes="Thêm biên nhận")
+    take(db, run_id, second)
+    refused(db, run_id, second, "taken already, as version 2")
+    refused(db, run_id, answer(about), "version 1 is too old")
+    refused(db, run_id, answer(about, version=2, changes="khác"), "version 2 is too old")
+
+
+def test_a_result_of_a_replaced_order_is_refused_and_of_a_withdrawn_one_taken(db: Database) -> None:
+    run_id = ordered(db)
+    first = fetched(db, run_id)
+    act(db, "withdraw_order", run_id=run_id, body=orders.WithdrawBody(reason="Tạm dừng"))
+    refused(db, run_id, answer(fetched(db, run_id)), "withdrawal")
+    take(db, run_id, answer(first))
+    issue(db, run_id, "Tiếp tục")
+    later = answer(first, version=2, changes="x")
+    refused(db, run_id, later, f"replaced by {run_id}-3")
+
+
+def test_a_key_that_ended_or_was_revoked_signs_nothing_more(db: Database) -> None:
+    run_id = ordered(db)
+    about = fetched(db, run_id)
+    carry = {"kid": kid(CARRIER), "body": keys.RevokeBody(reason="Lộ khóa")}
+    act(db, "revoke_signing_key", **carry)
+    refused(db, run_id, answer(about), "it is revoked, of vnpt")
+
+
+def test_a_result_that_comes_half_a_year_late_is_refused(db: Database) -> None:
+    run_id = ordered(db, window_end=clock.now() + timedelta(hours=1))
+    about = fetched(db, run_id)
+    old = loa_carrier.read(about).content
+    past = clock.now() - timedelta(days=181)
+    old["issued_at"] = (past - timedelta(days=9)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    old["content"] |= {"valid_until": past.strftime("%Y-%m-%dT%H:%M:%SZ"), "begins_at": None, "ends_at": None}
+    then = loa_carrier.sign(old, POLICE)
+    values = {"content": then, "sha256": loa_carrier.read(then).sha256}
+    db.write(lambda c: c.execute(update(signed_orders).values(values)))
+    refused(db, run_id, answer(then), "more than 180 days after")
+
+
+def test_an_order_whose_row_was_altered_is_not_used(db: Database) -> None:
+    run_id = ordered(db)
+    other = loa_carrier.sign(loa_carrier.read(fetched(db, run_id)).content | {"reason": "x"}, STRANGER)
+    db.write(lambda c: c.execute(update(signed_orders).values(content=other)))
+    with pytest.raises(Conflict, match="not what was stored"):
+        act(db, "list_orders", run_id=run_id)
+
+
+def test_of_two_results_at_once_one_is_taken(db: Database) -> None:
+    run_id = ordered(db)
+    about = fetched(db, run_id)
+    bodies = [
+        filled(results.ResultBody, results.read_file(answer(about, remarks=word))) for word in ("a", "b")
+    ]
+    take_ = OPERATIONS["take_result"].work
+    first, second = (take_(db, settings(), DESK, {}, run_id=run_id, body=body) for body in bodies)
+    with pytest.raises((Conflict, IntegrityError)):  # the doors say of both that somebody was first
+        while_open(db, first, lambda: db.write(second))
+    assert len(db.read(results.taken, run_id)) == len(db.read(carrier_statement.versions, run_id)) == 1
+
+
+def test_of_two_orders_at_once_one_is_signed(db: Database) -> None:
+    in_force(db, POLICE, None)
+    run_id = approved(db)
+    body = orders.IssueBody()
+    issue_ = OPERATIONS["issue_order"].work
+    first, second = (
+        issue_(db, settings(), Caller(who, "admin"), {}, run_id=run_id, body=body) for who in "xy"
+    )
+    with suppress(IntegrityError):  # on SQLite the second comes after the first, whose order it returns
+        while_open(db, first, lambda: db.write(second))
+    assert len(db.read(orders.issued, run_id)) == 1

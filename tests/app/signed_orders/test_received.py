@@ -1,0 +1,178 @@
+"""Two Loas: an order becomes a carrier's campaign, its ledger a signed result, and no number leaves it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+from pydantic_core import to_json, to_jsonable_python
+from sqlalchemy import insert, select, update
+
+from app.api.bodies import filled
+from app.campaigns import approval, optimistic_lock, queries
+from app.campaigns.runs import Verb, order
+from app.core import clock
+from app.core.config import Settings
+from app.core.errors import Conflict, Invalid
+from app.database.connection import Database
+from app.database.models import approvals, campaigns, directives, links, runs, subscribers
+from app.ledger.contract import Link
+from app.ledger.ledger import ledger_for
+from app.operations import OPERATIONS
+from app.reports.figures import carrier_statement
+from app.security import Caller
+from app.signed_orders import loa_carrier, orders, received, results
+from carriers.contract import ReceiptStatus
+from tests.app import world
+from tests.app.campaigns.rows import new_batch, new_link
+from tests.app.signed_orders.documents import CARRIER, POLICE, STRANGER
+from tests.app.signed_orders.scene import act, fetched, issue, ordered, take
+from tests.app.signed_orders.test_keys import in_force, pem
+from tests.app.world import World, accepted
+from tests.engines import by_default
+
+database_url = by_default
+PEOPLE, ARRIVED = 60, 40
+NOTE = "Danh sách có 60 thuê bao, ít hơn ước tính."
+TEXT = "Công an tỉnh Sơn La: cảnh giác với cuộc gọi giả danh."
+
+
+@pytest.fixture
+def carrier(sqlite_template: Path, tmp_path: Path) -> Iterator[Database]:
+    """The carrier's own Loa, which knows the police's key and its own."""
+    shutil.copy(sqlite_template, tmp_path / "carrier.sqlite3")
+    there = Database(f"sqlite:///{tmp_path / 'carrier.sqlite3'}")
+    in_force(there, POLICE, None)
+    in_force(there, CARRIER, "vnpt")
+    yield there
+    there.close()
+
+
+def at_carrier(db: Database, name: str, **arguments: Any) -> Any:
+    settings = Settings().model_copy(update={"order_key": SecretStr(pem(CARRIER))})
+    return OPERATIONS[name].run(db, settings, Caller("vnpt desk", "admin", person=True), **arguments)
+
+
+def own_list(db: Database) -> int:
+    batch_id = db.write(lambda c: new_batch(c, lines=PEOPLE, accepted=PEOPLE))
+    areas = ("116", "116", "125")
+    people = [
+        {"batch_id": batch_id, "seq": n + 2, "phone": 84_912_345_600 + n, "area": areas[n % 3]}
+        for n in range(PEOPLE)
+    ]
+    db.write(lambda c: c.execute(insert(subscribers), people))
+    return int(batch_id)
+
+
+def receive(db: Database, file: bytes, *batch_ids: int) -> received.ReceivedOrder:
+    said = results.read_file(file) | {"batch_ids": list(batch_ids)}
+    found: received.ReceivedOrder = at_carrier(db, "receive_order", body=filled(received.OrderBody, said))
+    return found
+
+
+def export(db: Database, run_id: int, **said: str) -> bytes:
+    body = received.ExportBody(**said)
+    return to_json(to_jsonable_python(at_carrier(db, "export_result", run_id=run_id, body=body)))
+
+
+def send(db: Database, run_id: int, batch_id: int) -> World:
+    """What the send loop does with the run, and the receipts of most of it."""
+    campaign_id = db.read(queries.run, run_id).campaign_id
+    db.write(approval.approve, campaign_id, Caller("chief of vnpt", "approver"))
+    order(db, Verb.START, run_id, "vnpt desk")
+    db.write(lambda c: new_link(c))
+    link_id = db.read(lambda c: c.execute(select(links.c.id)).scalar_one())
+    sends = World(db, ledger_for(db, 100), campaign_id, run_id, batch_id, Link(link_id, "vnpt-1", "vnpt", 1))
+    sends.fan_out()
+    lease = sends.claim()
+    assert lease is not None
+    db.write(sends.ledger.record, sends.link, lease, accepted(list(lease.items)), None, 30.0)
+    db.write(sends.ledger.release, lease, 0.0)
+    arrived = [
+        world.receipt(sends.link, f"m{item.seq}", ReceiptStatus.DELIVERED, phone=item.phone)
+        for item in lease.items[:ARRIVED]
+    ]
+    db.write(sends.ledger.apply, arrived)
+    moved = {"state": "sent", "ended_at": clock.now_ms()}
+    db.write(lambda c: c.execute(update(runs).where(runs.c.id == run_id).values(moved)))
+    return sends
+
+
+@pytest.mark.longer
+def test_an_order_goes_to_a_carriers_loa_and_its_ledger_comes_back_signed(
+    db: Database, carrier: Database
+) -> None:
+    run_id = ordered(db, text=TEXT, form="accented", window_end=clock.now() + timedelta(days=3))
+    there = receive(carrier, fetched(db, run_id), own_list(carrier))
+    assert there.kind == "order"
+    campaign = carrier.read(optimistic_lock.campaign, there.campaign_id)
+    plain = db.read(optimistic_lock.campaign, db.read(queries.run, run_id).campaign_id)
+    assert (campaign.texts, campaign.sender, campaign.window_end // 1000) == (
+        plain.texts,
+        plain.sender,
+        plain.window_end // 1000,
+    )
+    assert campaign.state == "submitted"  # another person approves it
+    send(carrier, there.run_id, 1)
+    back = export(carrier, there.run_id, remarks=NOTE)
+    assert b"91234" not in loa_carrier.read(back).payload + back
+    taken = take(db, run_id, back)
+    said = db.read(carrier_statement.latest, run_id)
+    assert said is not None
+    general = said.figures.general
+    assert (general.eligible, general.sent, general.received, general.no_receipt) == (60, 60, 40, 20)
+    assert (said.level.name, taken.final, said.paper.note) == ("HANDSET", False, NOTE)
+    assert {each.code: each.counts.sent for each in said.figures.areas} == {"116": 40, "125": 20}
+    with pytest.raises(Invalid, match="From version 2 on"):
+        export(carrier, there.run_id)
+    later = export(carrier, there.run_id, changes="Biên nhận đến muộn", remarks=NOTE)
+    assert take(db, run_id, later).version == 2
+
+
+def test_a_withdrawal_cancels_the_run_and_a_replacement_takes_its_place(
+    db: Database, carrier: Database
+) -> None:
+    run_id, batch = ordered(db), own_list(carrier)
+    there = receive(carrier, fetched(db, run_id), batch)
+    act(db, "withdraw_order", run_id=run_id, body=orders.WithdrawBody(reason="Dừng"))
+    withdrawal = fetched(db, run_id)
+    assert receive(carrier, withdrawal).run_id == there.run_id
+    assert carrier.read(queries.run, there.run_id).state in ("cancelling", "cancelled")
+    with pytest.raises(Conflict, match="received already"):
+        receive(carrier, withdrawal)
+    issue(db, run_id, "Tiếp tục")
+    again = receive(carrier, fetched(db, run_id), batch)
+    assert (again.number, again.run_id != there.run_id) == (f"{run_id}-3", True)
+
+
+def test_what_is_no_order_of_the_police_makes_nothing(db: Database, carrier: Database) -> None:
+    run_id, batch = ordered(db), own_list(carrier)
+    good = fetched(db, run_id)
+    forged = loa_carrier.sign(loa_carrier.read(good).content, STRANGER)
+    for file, batches, sentence in (
+        (forged, [batch], "not a key that is trusted"),
+        (good[:-40], [batch], "damaged"),
+        (good, [], "Name the batches"),
+    ):
+        with pytest.raises(Invalid, match=sentence):
+            receive(carrier, file, *batches)
+    act(db, "withdraw_order", run_id=run_id, body=orders.WithdrawBody(reason="Dừng"))
+    with pytest.raises(Conflict, match="was not received here"):
+        receive(carrier, fetched(db, run_id))
+    assert carrier.read(lambda c: c.execute(select(campaigns)).all()) == []
+    assert carrier.read(lambda c: c.execute(select(directives)).all()) == []
+
+
+def test_no_result_is_signed_of_another_text_or_another_run(db: Database, carrier: Database) -> None:
+    there = receive(carrier, fetched(db, ordered(db)), own_list(carrier))
+    carrier.write(lambda c: c.execute(update(campaigns).values(texts={"": "Khác"})))
+    with pytest.raises(Conflict, match="no longer has the text"):
+        export(carrier, there.run_id)
+    assert carrier.read(lambda c: c.execute(select(approvals)).all()) == []
+    with pytest.raises(Conflict, match="not made of a signed order"):
+        export(db, 1)
