@@ -167,7 +167,7 @@ def test_a_priority_is_kept_within_its_bounds(db: Database) -> None:
     run_id = approved(db)
     carry_out(db, "set_priority", "operator", run_id=run_id, priority=7)
     assert db.read(optimistic_lock.run, run_id).priority == 7
-    with pytest.raises(Invalid, match="priority must be 100 or less"):
+    with pytest.raises(Invalid, match="priority must be at most 100"):
         carry_out(db, "set_priority", "operator", run_id=run_id, priority=101)
 
 
