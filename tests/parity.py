@@ -85,6 +85,9 @@ COMMANDS |= {
     "upload_receipt_file": "receipts import results.csv --carrier vnpt",
     "add_user": "user add lan --role auditor",
     "set_user_password": "user password lan",
+    "take_result": "result add 1 result.json",
+    "receive_order": "order import result.json --batch 1",
+    "export_result": "result export 1 --out signed.json",
     "add_key": "key add desk --role auditor",
     "rotate_key": "key rotate desk --overlap 0h",
 }
