@@ -28,7 +28,7 @@ from app.core.carrier_check import check_own
 from app.core.errors import Invalid, NotFound, no_such
 from app.core.ids import LARGEST, Exact
 from app.database.models import attachments, registration_rules, sender_names
-from app.operations import Transaction, operation
+from app.operations import OfCarrier, Transaction, operation
 from app.security import tenant_scope
 from app.security.roles import EVERYBODY, Role
 from app.sender_names import NOT_A_NAME, SENDER
@@ -231,7 +231,7 @@ def rules(connection: Connection, carrier: str) -> Rules:
         "contact",
     ),
 )
-def list_sender_names(tx: Transaction, carrier: Carrier | None = None) -> list[SenderName]:
+def list_sender_names(tx: Transaction, carrier: OfCarrier = None) -> list[SenderName]:
     """List registered sender names and templates; an operator sees those of its carrier."""
     return names(tx.connection, tx.who.carrier or carrier)
 

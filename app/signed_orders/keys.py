@@ -35,7 +35,11 @@ from carriers.phrases import Phrase
 
 TAG = "signatures"
 APPROVERS = frozenset({Role.ADMIN, Role.APPROVER})
-Kid = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
+Kid = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$"),
+    Field(examples=["kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"]),
+]
 _FINGERPRINT = "0123456789abcdef"
 
 

@@ -152,7 +152,7 @@ def _fill(connection: Connection, table: Table) -> None:
 
 
 def _value(of: Column[Any]) -> Any:
-    kind = of.type
+    kind = of.type.impl if isinstance(of.type, TypeDecorator) else of.type
     if isinstance(kind, JSON):
         return []
     if isinstance(kind, LargeBinary):

@@ -58,6 +58,7 @@ class Place(NamedTuple):
             "tag": "0" * 12,
             "line": "1",
             "nth": "1",
+            "kid": "k" * 43,
         }
         numbers = (
             "run",

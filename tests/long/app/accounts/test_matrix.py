@@ -97,7 +97,8 @@ async def test_every_role_gets_what_the_table_says(tmp_path: Path, db: Database)
 def test_a_page_that_reads_is_asked_by_get_and_one_that_acts_by_post() -> None:
     for page in pages():
         assert page.name.startswith(PAGE)
-        if page.name != "page_language":  # a cookie of the reader's own, and no act
+        # A cookie of the reader's own, and words that stand in no address: neither is an act.
+        if page.name not in ("page_language", "page_search_words"):
             assert (page.method == "POST") == page.name.startswith(PAGE_DOES), page.name
 
 
@@ -105,7 +106,7 @@ def test_a_page_that_reads_is_asked_by_get_and_one_that_acts_by_post() -> None:
 def test_an_auditor_changes_nothing_but_the_own_sign_in(name: str) -> None:
     own = {"log_out", "change_password", "enrol_totp", "confirm_totp", "end_sessions"}
     reading = name.startswith(
-        ("list_", "get_", "download_", "watch_", "compare_", "prove_", "print_", "verify_", PAGE)
+        ("list_", "get_", "download_", "watch_", "compare_", "prove_", "print_", "verify_", "publish_", PAGE)
     ) or name.endswith("_report")
     if "auditor" in PERMISSIONS[name]:
         assert name in own or (reading and name != "freeze_report")

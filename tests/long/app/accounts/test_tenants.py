@@ -71,9 +71,10 @@ def test_every_id_that_an_operator_may_name_has_its_rule(asker: Asker) -> None:
         if "operator" in PERMISSIONS.get(each["operationId"], ())
         for word in re.findall(r"{(\w+)}", path)
     }
+    # The id of a signing key is public.
     # An attachment is its carrier's whose account handed it in; texts are everybody's; forms are no ids; a
     # carrier is compared with the operator's own by what takes it (tests/app/sender_names/test_register.py).
-    assert named - RULES.keys() == {"sha256", "key", "form", "carrier"}
+    assert named - RULES.keys() == {"sha256", "key", "form", "carrier", "kid"}
 
 
 def said(answer: Answer, place: Place) -> tuple[int, str]:
