@@ -15,6 +15,7 @@ from sqlalchemy import (
     LargeBinary,
     String,
     Table,
+    TypeDecorator,
     func,
     insert,
     inspect,
