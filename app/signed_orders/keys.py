@@ -316,7 +316,10 @@ def _row(tx: Transaction, kid: str) -> Row[Any]:
 def _own_row(tx: Transaction, kid: str) -> Row[Any]:
     row = _row(tx, kid)
     if tx.who.carrier not in (None, row.carrier):
-        raise NotFound("This is a key of the agency; only its administrators end it.")
+        raise NotFound(
+            "This is a key of the agency, and only its administrators can end it. See your keys: "
+            "`loa signing-key list`."
+        )
     return row
 
 

@@ -239,5 +239,5 @@ async def test_what_one_host_cannot_send_another_tries(db: Database) -> None:
 
 async def until_tried(db: Database) -> None:
     async with asyncio.timeout(10):
-        while not any(each.tries for each in db.read(outbox.listed, 0, 100).items):  # noqa: ASYNC110
+        while not any(each.tries for each in db.read(notices.listed, 0, 100).items):  # noqa: ASYNC110
             await asyncio.sleep(0.02)

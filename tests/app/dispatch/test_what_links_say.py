@@ -123,7 +123,7 @@ def test_speed_addresses_and_secrets_do_not() -> None:
 # What each adapter's settings say, and the rest: a new setting must be put on one side.
 SAY = {
     "vnpt": {"label", "label_id", "templates", "traffic", "contract_id"},
-    "smpp": {"source_ton", "source_npi", "service_type", "gsm_data_coding", "gsm_alphabet", "ucs2"},
+    "smpp": {"source_ton", "source_npi", "service_type", "gsm_data_coding", "gsm_alphabet", "ucs2", "tlvs"},
     "viettel": {"cp_code", "command_code", "accented", "plain_type"},
     "mobifone": {"bind_mode", "ucs2"},
 }

@@ -42,7 +42,7 @@ def untouched(world: World) -> bool:
 def test_two_answers_for_one_message_are_both_refused(world: World) -> None:
     lease = claimed(world)
     one = SubmitOutcome(lease.items[0], Accepted(("a",)))
-    with pytest.raises(Impossible, match="Two answers came") as refused:
+    with pytest.raises(Impossible, match="Two answers arrived") as refused:
         world.db.write(
             world.ledger.record, world.link, lease, [one, one._replace(result=Accepted(("b",)))], None, 30.0
         )

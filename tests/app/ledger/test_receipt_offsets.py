@@ -89,7 +89,7 @@ def test_every_unknown_message_of_a_centre_that_stamps_utc_is_settled_and_the_zo
     noted(db)
     remark = db.read(link_status.facts)[world.link.id].remark
     assert remark is not None
-    assert remark.startswith("Receipts state their times 7:00 hours too early")
+    assert remark.startswith("Receipt times are 7:00 hours too early")
     assert any("7:00 hours too early" in each for each in db.read(lambda c: list(doctor._links(c))))
 
 

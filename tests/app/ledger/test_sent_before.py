@@ -44,7 +44,7 @@ def named(world: World) -> list[str]:
 
 def test_what_is_queued_and_was_sent_is_named_and_its_second_answer_is_not_recorded(db: Database) -> None:
     world = set_back(db, pass_no=1)
-    said = "Batch 1: 20 deliveries (the first: line 2) stand as QUEUED, but a submission says"
+    said = "Batch 1: 20 deliveries (the first: line 2) are recorded as QUEUED, but a submission says"
     assert [each.startswith(said) for each in named(world)] == [True]
     with pytest.raises(Impossible) as error:
         sent(world, "second")

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.api.bodies import filled
 from app.campaigns import carrier_orders, lifecycle
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid, NotFound
-from app.database.connection import Database
+from app.database.connection import Database, Joined
 from app.database.models import audit, campaigns, signed_orders, statements
-from app.operations import OPERATIONS
+from app.operations import OPERATIONS, Work
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import FigureSource
 from app.security.principal import Caller
@@ -223,14 +225,23 @@ def test_an_order_whose_row_was_altered_is_not_used(db: Database) -> None:
         act(db, "list_orders", run_id=run_id)
 
 
+def within(db: Database, name: str, who: Caller, **arguments: Any) -> Callable[[Connection], Any]:
+    """Return what an operation does in a transaction that there is already."""
+
+    def work(connection: Connection) -> Any:
+        here = Work(db=Joined(db, connection), settings=settings(), who=who)
+        return OPERATIONS[name].carry_out(here, **arguments)
+
+    return work
+
+
 def test_of_two_results_at_once_one_is_taken(db: Database) -> None:
     run_id = ordered(db)
     about = fetched(db, run_id)
     bodies = [
         filled(results.ResultBody, results.read_file(answer(about, remarks=word))) for word in ("a", "b")
     ]
-    take_ = OPERATIONS["take_result"].work
-    first, second = (take_(db, settings(), DESK, {}, run_id=run_id, body=body) for body in bodies)
+    first, second = (within(db, "take_result", DESK, run_id=run_id, body=body) for body in bodies)
     with pytest.raises((Conflict, IntegrityError)):  # the doors say of both that somebody was first
         while_open(db, first, lambda: db.write(second))
     assert len(db.read(results.taken, run_id)) == len(db.read(carrier_statement.versions, run_id)) == 1
@@ -240,9 +251,8 @@ def test_of_two_orders_at_once_one_is_signed(db: Database) -> None:
     in_force(db, POLICE, None)
     run_id = approved(db)
     body = orders.IssueBody()
-    issue_ = OPERATIONS["issue_order"].work
     first, second = (
-        issue_(db, settings(), Caller(who, "admin"), {}, run_id=run_id, body=body) for who in "xy"
+        within(db, "issue_order", Caller(who, "admin"), run_id=run_id, body=body) for who in "xy"
     )
     with suppress(IntegrityError):  # on SQLite the second comes after the first, whose order it returns
         while_open(db, first, lambda: db.write(second))
