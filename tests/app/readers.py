@@ -52,7 +52,7 @@ def watched(path: Path) -> Iterator[tuple[str, float]]:
             pass
         said = ""
     except Invalid as error:
-        said = error.detail
+        said = str(error.detail)  # only plain values cross the pipe
     except MemoryError:
         said = "Too much memory."
     status = Path("/proc/self/status").read_text()

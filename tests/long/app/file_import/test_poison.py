@@ -163,7 +163,7 @@ def test_whoever_takes_over_the_process_apart_runs_nothing_here(
     monkeypatch.setenv("PLANTED", str(tmp_path / "planted"))
     found = read_isolated(packed, partial(is_taken_over, what))
     assert next(found) == 1
-    with pytest.raises(Invalid, match="mistake"):
+    with pytest.raises(Invalid, match="because of an error in Loa"):
         next(found)
     assert not (tmp_path / "planted").exists()
 
@@ -182,7 +182,7 @@ def packed(tmp_path: Path) -> Path:
         (fills_memory_bit_by_bit, Invalid, "memory"),
         (partial(ends_itself, signal.SIGXCPU), Invalid, "too long"),
         (partial(ends_itself, signal.SIGKILL), ReaderEnded, "signal 9"),
-        (is_wrong, Invalid, "mistake"),
+        (is_wrong, Invalid, "because of an error in Loa"),
     ],
 )
 def test_what_comes_of_the_process_is_said(

@@ -37,7 +37,10 @@ from tests.long.app.reports.test_freeze import HEADS
 database_url = by_default
 
 HOURS_3 = 3 / 24
-SENTENCE = r"has a time in the future, up to \d\d/\d\d/\d{4} .*after that time"
+SENTENCE = (
+    r"has a time in the future \(up to \d\d/\d\d/\d{4} \d\d:\d\d:\d\d\) "
+    r"because the clock was ahead .* create the report after that time\."
+)
 RUN = ReportSubject(SubjectKind.RUN, 1)
 DIRECTIVE = ReportSubject(SubjectKind.DIRECTIVE, 1)
 
@@ -216,7 +219,9 @@ def test_a_report_that_was_frozen_ahead_says_why_it_differs_and_what_to_do(
     db.write(done.ledger.apply, rest)
     first, *others = verify_archive.prove(db, report).sentences
     assert re.search(
-        r"the clock was set back after it was frozen.*freeze a new version once that time", first
+        r"the clock was set back after the report was frozen\. .* Freeze a new version after "
+        rf"{clock.local(report.cut_off_at):%d/%m/%Y %H:%M:%S}\.$",
+        first,
     )
     assert others
 

@@ -60,7 +60,7 @@ def test_an_odd_message_is_named_in_the_report_and_loud_in_the_recount(
     before = figures(db, freeze(whole(db), subject))
     unrecorded(db)
     [said] = verify(db, ledger_for(db), 1)
-    assert "stand as DELIVERED, but they were never submitted" in said.sentence
+    assert "are recorded as DELIVERED, but they were never submitted" in said.sentence
     report = freeze(db, subject)
     found = figures(db, report)
     run, was = (found, before) if subject is RUN else (found["runs"][0]["measured"], before["runs"][0])

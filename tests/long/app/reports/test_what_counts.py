@@ -164,11 +164,11 @@ def test_reports_of_a_campaign_that_are_frozen_together_have_one_cut_off(
 
 def test_nothing_is_frozen_of_a_time_before_it_began(db: Database) -> None:
     drafts(db)
-    with pytest.raises(Conflict, match="Run 1 was started on 29/01/2024 09:00:00, after this cut-off"):
+    with pytest.raises(Conflict, match="Run 1 started on 29/01/2024 09:00:00, after this cut-off"):
         freezer(db).freeze(ReportSubject(SubjectKind.RUN, 1), T0 - 1)
-    with pytest.raises(Conflict, match="Run 2 has not been started"):
+    with pytest.raises(Conflict, match="Run 2 has not started"):
         freezer(db).freeze(ReportSubject(SubjectKind.RUN, 2))
-    with pytest.raises(Conflict, match="Directive 1 is of 2024-01-29, after this cut-off"):
+    with pytest.raises(Conflict, match="Directive 1 is dated 2024-01-29, after this cut-off"):
         freezer(db).freeze(DIRECTIVE, T0 - DAY)
 
 
@@ -176,5 +176,5 @@ def test_a_letter_of_which_nothing_has_come_yet_has_no_final_report(db: Database
     scene = Scene("planned")
     scene.rows[m.campaigns][-1]["directive_id"] = None
     scene.save(db)
-    with pytest.raises(Conflict, match="Under directive 1 nobody has sent or reported anything yet"):
+    with pytest.raises(Conflict, match="No messages or reports exist under directive 1 yet"):
         freezer(db).freeze(DIRECTIVE)
