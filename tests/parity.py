@@ -123,4 +123,7 @@ NO_ACT = {
     "preview_text": "the compose page shows it as one types",
 }
 # Acts of pages that are no operation.
-PAGES_ALONE = {"page_language": "which language pages have, kept in a cookie"}
+PAGES_ALONE = {
+    "page_language": "which language pages have, kept in a cookie",
+    "page_search_words": "leads to what was looked for; a number never becomes part of an address",
+}

@@ -28,7 +28,7 @@ from app.ledger.approval_digest import (
 from app.security import Caller, audit
 from app.security.credential_provenance import behind, shared
 from app.security.principal import base_name
-from app.security.roles import may
+from app.security.roles import AUTHORS
 from app.sender_names.checks import require_registered, template_codes
 from carriers.phrases import join
 
@@ -56,7 +56,7 @@ def check_approver(connection: Connection, caller: Caller, campaign: Record) -> 
     One person is the same at the keyboard and over the API. Whoever gave an account its key or password
     stands behind it, so that nobody writes by one account and approves by another.
     """
-    if not may(caller.role, "approve_campaign"):
+    if caller.role not in AUTHORS:
         raise Forbidden("Only approvers can decide on campaigns. Your role is {role}.", role=caller.role)
     hands = {campaign.created_by, *campaign.editors} | {campaign.submitted_by or campaign.created_by}
     hands |= _suppliers(connection, campaign.id) | authors(connection, campaign.id)

@@ -23,7 +23,7 @@ from app.database.models import campaigns, links, people, runs
 from app.notifications.events import recent_acts
 from app.notifications.outbox import Notice, NotificationChannel
 from app.security.principal import base_name
-from app.security.roles import SENDERS, Role, may
+from app.security.roles import AUTHORS, SENDERS, Role
 
 SUBMITTED, APPROVED, HALTED = "campaign.submitted", "campaign.approved", "link.halted"
 SHORTENED = "retention.shorten"
@@ -84,7 +84,7 @@ def _submitted(act: Row[Any], campaign: Row[Any], recipients: Sequence[Staff]) -
         "Đề nghị đăng nhập Loa, mục Phê duyệt, để xem và quyết định."
     )
     for each in recipients:
-        if may(each.role, "approve_campaign") and each.name not in hands:
+        if each.role in AUTHORS and each.name not in hands:
             yield _mail(act, SUBMITTED, each, f"Chờ phê duyệt: {one_line(campaign.name)}", text)
 
 

@@ -24,7 +24,7 @@ class Role(StrEnum):
 OF_PEOPLE = (Role.ADMIN, Role.APPROVER, Role.OPERATOR, Role.AUDITOR)
 EVERYBODY = frozenset(OF_PEOPLE)
 OFFICE = frozenset({Role.ADMIN, Role.APPROVER, Role.AUDITOR})
-AUTHORS = frozenset({Role.ADMIN, Role.APPROVER})
+AUTHORS = frozenset({Role.ADMIN, Role.APPROVER})  # who write campaigns, and decide on those of others
 SENDERS = frozenset({Role.ADMIN, Role.OPERATOR})
 WORKERS = frozenset({Role.ADMIN, Role.APPROVER, Role.OPERATOR})
 ADMINS = frozenset({Role.ADMIN})

@@ -18,7 +18,7 @@ from app.api.bodies import (
     PROSE,
     AnyKeptProse,
     Carrier,
-    Line,
+    KeptLine,
     NoMobile,
     StrictBody,
     filled,
@@ -80,7 +80,9 @@ class NameBody(StrictBody):
     """A sender name at one carrier; with `template` one text that the carrier takes under it."""
 
     carrier: Carrier = Field(examples=["viettel"])
-    name: str = Field(max_length=100, description="the sender name", examples=["CA SON LA"])
+    name: Annotated[str, NoMobile] = Field(
+        max_length=100, description="the sender name", examples=["CA SON LA"]
+    )
     state: NameState = Field(NameState.ASKED, examples=["registered"])
     purpose: NamePurpose | None = Field(None, description="all purposes if left out", examples=[None])
     template: Template | None = Field(
@@ -129,7 +131,7 @@ class RulesBody(StrictBody):
     needs_template: bool = Field(
         False, description="whether it refuses texts that fit no registered template", examples=[True]
     )
-    forbidden_words: list[Line] = Field(default=[], max_length=500, examples=[["trung thuong"]])
+    forbidden_words: list[KeptLine] = Field(default=[], max_length=500, examples=[["trung thuong"]])
 
     @field_validator("forbidden_words", mode="before")
     @classmethod

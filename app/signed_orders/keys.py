@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import AwareDatetime, Field, StringConstraints
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
@@ -32,6 +31,9 @@ from app.security.roles import EVERYBODY, SENDERS, Role
 from app.signed_orders import loa_carrier
 from app.signed_orders.loa_carrier import Refused
 from carriers.phrases import Phrase
+
+if TYPE_CHECKING:  # commands that sign nothing need not load it
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 TAG = "signatures"
 APPROVERS = frozenset({Role.ADMIN, Role.APPROVER})
@@ -81,7 +83,7 @@ class SigningKey:
     reason: str | None
 
 
-class KeyBody(StrictBody):
+class SigningKeyBody(StrictBody):
     """A public key to register. replaces: rotates that key, which stays in force for some days more."""
 
     key: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = Field(
@@ -106,7 +108,7 @@ class RevokeBody(StrictBody):
     reason: KeptLine = Field(examples=["The computer with the key was stolen."])
 
 
-class EndBody(StrictBody):
+class KeyEndBody(StrictBody):
     """From when on a key no longer counts."""
 
     at: AwareDatetime = Field(examples=["2031-03-01T00:00:00+07:00"])
@@ -148,7 +150,7 @@ def publish_signing_keys(tx: Transaction) -> KeySet:
     page="/signing-keys",
     status=201,
 )
-def register_signing_key(tx: Transaction, body: KeyBody) -> SigningKey:
+def register_signing_key(tx: Transaction, body: SigningKeyBody) -> SigningKey:
     """Register a public key; another person approves it after comparing its fingerprint by telephone."""
     check_own(tx.settings, body.carrier)
     if tx.who.carrier not in (None, body.carrier):
@@ -237,7 +239,7 @@ def revoke_signing_key(tx: Transaction, kid: Kid, body: RevokeBody) -> SigningKe
     audit="set the end of {subject}",
     done="The key {kid} ends at {ends_at}.",
 )
-def end_signing_key(tx: Transaction, kid: Kid, body: EndBody) -> SigningKey:
+def end_signing_key(tx: Transaction, kid: Kid, body: KeyEndBody) -> SigningKey:
     """Let a key end at a time to come, such as when its holder's contract ends."""
     row, at = _own_row(tx, kid), clock.to_ms(body.at)
     if _state(tx.connection, row) not in ("active", "asked"):

@@ -20,11 +20,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+if TYPE_CHECKING:  # what commands of Loa that sign nothing need not load
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 ORDER, RESULT = "loa-order/1", "loa-result/1"
 MOST_BYTES = 1_048_576
@@ -291,6 +290,8 @@ def read_jwk(content: Any) -> Ed25519PublicKey:
     _need("d" not in content, "This is a private key (d). Never hand it on: make a new one.")
     raw = unb64(content.get("x"), "The key")
     _need(len(raw) == 32, "An Ed25519 key has 32 bytes.")
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
     key = Ed25519PublicKey.from_public_bytes(raw)
     _need(content.get("kid") in (None, kid(key)), "The key's kid is not its thumbprint by RFC 7638.")
     return key
@@ -341,6 +342,8 @@ def _signature(each: Any, payload: str) -> tuple[str, str, bytes, bytes]:
 
 def verify(signed: Signed, keys: Mapping[str, Ed25519PublicKey]) -> list[str]:
     """Return which of these keys have signed it. Refuse it without one, or where a signature is wrong."""
+    from cryptography.exceptions import InvalidSignature
+
     known = [each for each in signed.signatures if each[0] in keys]
     names = ", ".join(_shown(key) for key, *_ in signed.signatures)
     _need(known, "The document is signed by the key {names}, which is not a key that is trusted here.", names)
@@ -363,12 +366,18 @@ def sign(content: Mapping[str, Any], *keys: Ed25519PrivateKey) -> bytes:
 
 
 def new_pair() -> tuple[bytes, bytes]:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     private, form = Ed25519PrivateKey.generate(), serialization.PrivateFormat.PKCS8
     pem = private.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
     return pem, canonical(jwk(private.public_key()) | {"kid": kid(private.public_key())}) + b"\n"
 
 
 def read_private(pem: bytes) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
     with suppress(ValueError, TypeError):
         key = serialization.load_pem_private_key(pem, None)
         if isinstance(key, Ed25519PrivateKey):

@@ -66,7 +66,7 @@ class SignedDocument:
     signatures: list[DocumentSignature]
 
 
-class IssueBody(StrictBody):
+class OrderIssueBody(StrictBody):
     """Why the order takes the place of an earlier one; needed only then."""
 
     reason: AnyKeptProse = Field("", examples=["Đổi thời gian gửi."])
@@ -117,7 +117,7 @@ def get_signed_order(tx: Transaction, run_id: RunId) -> SignedDocument:
     done="The order {number} is signed. The carrier may fetch it.",
     page="/runs/{run_id}",
 )
-def issue_order(tx: Transaction, run_id: RunId, body: IssueBody) -> SignedOrder:
+def issue_order(tx: Transaction, run_id: RunId, body: OrderIssueBody) -> SignedOrder:
     """Sign the approved order of a run whose carrier sends itself; repeated, the same order is returned."""
     run = optimistic_lock.run(tx.connection, run_id)
     order = carrier_orders.order(tx.connection, run_id)

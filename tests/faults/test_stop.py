@@ -128,7 +128,7 @@ async def test_a_port_that_is_taken_is_said_in_a_sentence(home: Home) -> None:
         home.port = smsc.port
         api = home.start("up" if home.sqlite else "serve")
         assert await api.ended() == 1, api.words()
-        assert api.words().startswith(f"loa: Loa can't listen on 127.0.0.1 port {home.port} (")
+        assert api.words().startswith(f"loa: Loa cannot listen on 127.0.0.1 port {home.port} (")
         assert smsc.report()["submits"] == 0
 
 

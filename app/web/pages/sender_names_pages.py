@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import Response
 from fastapi.concurrency import run_in_threadpool
 
@@ -18,7 +20,7 @@ from app.security.roles import may
 from app.sender_names import checks, refusals, register, reminders
 from app.sender_names.register import PaperBody, SenderName
 from app.web import query_params
-from app.web.forms import purposes
+from app.web.forms import purposes, read_fields
 from app.web.operation_forms import add_forms
 from app.web.rendering import FormData, FormState, PageRequest, Visit, redirect_with_flash, refused, render
 from app.web.translations import Said, say
@@ -109,6 +111,13 @@ def _changed(visit: PageRequest, entered: FormState, sender_name_id: int) -> Res
     return _one(visit, sender_name_id, entered)
 
 
+def _rules(fields: FormData) -> dict[str, Any]:
+    """Read a carrier's rules, whose words are one line with commas."""
+    days = read_fields.needed(fields, "lead_days")
+    words = fields.get("forbidden_words")
+    return {"lead_days": days, "needs_template": bool(fields.get("needs_template")), "forbidden_words": words}
+
+
 add_forms(
     router,
     register,
@@ -121,4 +130,5 @@ add_forms(
         "remove_sender_name": None,
         "override_register": None,
     },
+    reads={"set_registration_rules": _rules},
 )

@@ -34,7 +34,9 @@ def act(db: Database, name: str, who: Caller | None = None, **arguments: Any) ->
 
 
 def issue(db: Database, run_id: int, reason: str = "") -> orders.SignedOrder:
-    found: orders.SignedOrder = act(db, "issue_order", run_id=run_id, body=orders.IssueBody(reason=reason))
+    found: orders.SignedOrder = act(
+        db, "issue_order", run_id=run_id, body=orders.OrderIssueBody(reason=reason)
+    )
     return found
 
 

@@ -47,7 +47,7 @@ def pem(key: Ed25519PrivateKey) -> str:
 def register(
     db: Database, key: Ed25519PrivateKey, carrier: str | None, who: str = "lan", **more: Any
 ) -> None:
-    body = filled(keys.KeyBody, {"key": text(key), "carrier": carrier, **more})
+    body = filled(keys.SigningKeyBody, {"key": text(key), "carrier": carrier, **more})
     carry_out(db, "register_signing_key", who, body=body)
 
 
@@ -119,8 +119,8 @@ def end_sooner(db: Database, days: int) -> None:
 def test_a_key_ends_at_the_time_that_was_set(db: Database) -> None:
     in_force(db, CARRIER, "vnpt")
     with pytest.raises(Invalid, match="future"):
-        carry_out(db, "end_signing_key", kid=kid(CARRIER), body=keys.EndBody(at=clock.now()))
-    body = keys.EndBody(at=clock.now() + timedelta(days=1))
+        carry_out(db, "end_signing_key", kid=kid(CARRIER), body=keys.KeyEndBody(at=clock.now()))
+    body = keys.KeyEndBody(at=clock.now() + timedelta(days=1))
     assert carry_out(db, "end_signing_key", kid=kid(CARRIER), body=body).state == "active"
     end_sooner(db, days=2)
     assert (trusted(db, "vnpt"), state(db, CARRIER)) == ([], "ended")
@@ -137,7 +137,7 @@ def test_a_key_that_was_put_or_changed_in_the_database_counts_for_nothing(db: Da
 def test_an_operator_sees_and_changes_its_own_carriers_keys_alone(db: Database) -> None:
     in_force(db, POLICE, None)
     register(db, STRANGER, "viettel")
-    body = filled(keys.KeyBody, {"key": text(CARRIER), "carrier": "vnpt"})
+    body = filled(keys.SigningKeyBody, {"key": text(CARRIER), "carrier": "vnpt"})
     assert as_operator(db, "register_signing_key", body=body).state == "asked"
     assert {each.kid for each in as_operator(db, "list_signing_keys")} == {kid(POLICE), kid(CARRIER)}
     assert [each.kid for each in as_operator(db, "publish_signing_keys").keys] == [kid(POLICE)]
@@ -163,7 +163,7 @@ def test_an_operator_sees_and_changes_its_own_carriers_keys_alone(db: Database) 
     ],
 )
 def test_what_is_no_public_key_is_refused(db: Database, said: str, sentence: str) -> None:
-    body = filled(keys.KeyBody, {"key": said, "carrier": "vnpt"})
+    body = filled(keys.SigningKeyBody, {"key": said, "carrier": "vnpt"})
     with pytest.raises(Invalid, match=sentence):
         carry_out(db, "register_signing_key", body=body)
 

@@ -250,7 +250,7 @@ def test_of_two_results_at_once_one_is_taken(db: Database) -> None:
 def test_of_two_orders_at_once_one_is_signed(db: Database) -> None:
     in_force(db, POLICE, None)
     run_id = approved(db)
-    body = orders.IssueBody()
+    body = orders.OrderIssueBody()
     first, second = (
         within(db, "issue_order", Caller(who, "admin"), run_id=run_id, body=body) for who in "xy"
     )

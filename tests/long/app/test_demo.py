@@ -243,7 +243,7 @@ def test_a_centre_that_is_killed_is_named(tmp_path: Path) -> None:
     roles = {"vnpt": scenario(600)["vnpt"]}
     with running_simulators(roles, 1, tmp_path / "log") as centres:
         centres["vnpt"].process.kill()
-        with pytest.raises(SetupError, match="vnpt ended without its figures"):
+        with pytest.raises(SetupError, match=r"The simulator of vnpt ended without reporting its figures\."):
             centres["vnpt"].stop()
 
 
@@ -264,10 +264,10 @@ def run_of(carrier: str, states: dict[str, int]) -> RunSummary:
     [
         ({}, []),
         ({"distinct_numbers": 93}, []),
-        ({"distinct_numbers": 92}, ["took messages for 92 numbers"]),
-        ({"distinct_numbers": 96}, ["took messages for 96 numbers"]),
+        ({"distinct_numbers": 92}, ["its simulator accepted messages for 92 numbers"]),
+        ({"distinct_numbers": 96}, ["its simulator accepted messages for 96 numbers"]),
         ({"copies_max": 2, "numbers_twice": 7}, ["7 numbers received more than one copy"]),
-        ({"messages_incomplete": 4}, ["4 messages lack a part"]),
+        ({"messages_incomplete": 4}, ["4 messages are missing a part"]),
     ],
 )
 def test_what_simulator_and_ledger_see_differently_is_said(

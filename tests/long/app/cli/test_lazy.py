@@ -154,8 +154,7 @@ def test_a_mistake_ends_a_process_in_a_sentence_and_makes_nothing(
 async def test_a_second_worker_of_a_host_is_told_that_its_metrics_port_is_taken(
     db: Database, tmp_path: Path
 ) -> None:
-    taken = pytest.raises(
-        SetupError, match=r"Cannot serve metrics at 127\.0\.0\.1:45787 \(Address already in use\)"
-    )
-    with refusing() as port, taken:
-        await serve_command._links(Settings(data=tmp_path, metrics_port=port), db, None)
+    with refusing() as port:
+        said = rf"Cannot serve metrics at 127\.0\.0\.1:{port} \(Address already in use\)"
+        with pytest.raises(SetupError, match=said):
+            await serve_command._links(Settings(data=tmp_path, metrics_port=port), db, None)

@@ -185,7 +185,7 @@ def test_who_recorded_a_request_does_not_erase_and_a_second_answer_changes_nothi
     first = answering(world).answer(number, DONE)
     assert answering(world).answer(number, DONE) == first
     with pytest.raises(
-        Conflict, match=r"Request 1 was already answered \(refused\) by lan: “Không phải chủ thuê"
+        Conflict, match=r"Request 1 was already answered \(done\) by mai: “Theo yêu cầu của chủ thuê bao\."
     ):
         answering(world).answer(number, REFUSED)
     acts = [

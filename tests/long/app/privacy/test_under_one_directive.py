@@ -144,7 +144,9 @@ def test_a_campaign_never_waits_for_longer_than_two_terms_more(first: World) -> 
     ended(first, 271)
     erase(db, terms=TERMS)
     assert erased(db) == [1]
-    with pytest.raises(Conflict, match="can no longer be counted: the numbers of campaign 1 "):
+    with pytest.raises(
+        Conflict, match="can no longer be counted, because the numbers of campaign 1 were erased "
+    ):
         persons(db)
     report = db.read(consolidated.build, 1, db.read(db.clock_ms))
     assert report.reach is None

@@ -33,7 +33,7 @@ _IDS = (
     "order_id",
 )
 _IDS += ("plan_id", "request_id", "nth", "sender_name_id")
-NUMBERS = dict.fromkeys(_IDS, "1") | {"carrier": "vnpt"}
+NUMBERS = dict.fromkeys(_IDS, "1") | {"carrier": "vnpt", "kid": "k" * 43}
 
 
 def acts(db: Database) -> int:
