@@ -52,10 +52,15 @@ def _command(operation: Operation) -> Callable[..., None]:
     fields = operation.body[1].model_fields if operation.body else {}
 
     def command(**arguments: Any) -> None:
-        form = Form.JSON if arguments.pop("as_json", False) else arguments.pop("output", Form.TABLE)
+        as_json, output = arguments.pop("as_json", False), arguments.pop("output", Form.TABLE)
         ids = {each.name: _id(arguments.pop(each.name), each.annotation) for each in operation.ids}
         options = {name: value for name, value in arguments.items() if value is not None or name in empty}
-        tell(operation, carried_out(operation.name, ids, **options), ids | options, form)
+        tell(
+            operation,
+            carried_out(operation.name, ids, **options),
+            ids | options,
+            Form.JSON if as_json else output,
+        )
 
     typed = [*operation.arguments, *(name for name in fields if name not in operation.arguments)]
     empty = [name for name in fields if fields[name].is_required() and _may_be_none(fields[name])]

@@ -99,11 +99,11 @@ def test_versions_are_frozen_listed_saved_and_proved(loa: Loa, tmp_path: Path, d
         db.write(lambda c: c.execute(update(m.run_batches).values(fanned_all=True)))
         take_at(db, ReportSubject(SubjectKind.RUN, 1), 1_706_752_800_250)
     other = loa("report", "freeze", "--run", "1", "--cut-off", "2024-02-01T08:00+07:00").exception
-    assert "the nearest: 01/02/2024 09:00:00." in str(other)
+    assert "The nearest: 01/02/2024 09:00:00." in str(other)
     first = loa("report", "freeze", "--run", "1", "--cut-off", "2024-02-01T09:00+07:00")
     again = loa("report", "freeze", "--run", "1", "--cut-off", "2024-02-01T09:00+07:00", "--folder", "kept")
     assert "version 1, frozen, cut-off 2024-02-01T09:00:00.250000+07:00" in first.stdout
-    assert "version 1, frozen before" in again.stdout
+    assert "version 1, already frozen," in again.stdout
     assert len(list((tmp_path / "kept").iterdir())) == 6
     assert json.loads(loa("report", "list", "--json").stdout)[0]["version"] == 1
     assert "Report 1: run 1, version 1, interim" in loa("report", "list", "--run", "1").stdout
@@ -122,7 +122,7 @@ def test_a_spoilt_version_fails_the_proof(loa: Loa, database_url: str) -> None:
         db.write(lambda c: c.execute(update(m.report_files).values(content=b"x")))
     result = loa("report", "verify", "1")
     assert result.exit_code == 1
-    assert "DIFFERENCE: The file csv of report 1 is not what was frozen" in result.stdout
+    assert "DIFFERENCE: The file csv of report 1: the content differs from what was frozen" in result.stdout
 
 
 @pytest.mark.prove

@@ -21,6 +21,7 @@ MAPPED = ("unshare", "--user", "--map-user=1")
 _WHO = "from app.cli.output import whoami; print(whoami())"
 _DECIDES = """
 import sys
+import app.campaigns.operations  # which say who may do them
 from app.cli.common import decider
 from app.database.connection import Database
 from app.core.errors import Forbidden
@@ -59,7 +60,7 @@ def test_nothing_is_decided_in_a_user_namespace(tmp_path: Path) -> None:
     db.close()
     assert said(sys.executable, "-c", _DECIDES, url).startswith("root")
     assert said(*MAPPED, sys.executable, "-c", _DECIDES, url).startswith(
-        "refused: This process runs in a user"
+        "refused: Loa cannot tell who you are, because this process runs in a user namespace"
     )
 
 
