@@ -34,6 +34,7 @@ from app.database.models import (
     receipts,
     run_batches,
     runs,
+    sender_names,
     submissions,
     tallies,
     unknowns,
@@ -144,6 +145,10 @@ def _fill(db: Database) -> None:
     db.write(_inbound)
     db.write(_history)
     db.write(_outside)
+    # Of a carrier without a run, so that nothing of the others is refused.
+    entry = {"carrier": "gmobile", "name": "CA SON LA", "state": "asked", "asked_on": "2026-11-02"}
+    entry |= {"changed_at": clock.now_ms(), "changed_by": "Trần Thị Lan"}
+    db.write(lambda c: c.execute(insert(sender_names).values(entry)))
 
 
 def links_up(c: Connection) -> None:
