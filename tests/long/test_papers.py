@@ -261,3 +261,55 @@ def test_compose_runs_commands_that_exist_with_settings_that_exist() -> None:
         assert named <= {*Settings.model_fields, "config", "secrets_dir"}
         assert set(service["secrets"]) <= {f"loa_{field}" for field in Settings.model_fields}
         assert service["read_only"] is True
+
+
+def test_every_page_stands_in_the_index() -> None:
+    """Translations have their own places."""
+    index, listed = ROOT / "docs/README.md", re.compile(r"\]\(([^)#]+)\)")
+    there = {(index.parent / each).resolve() for each in listed.findall(index.read_text("utf-8"))}
+    left_out = [name(each) for each in PAPERS if each not in there and each != index]
+    assert [each for each in left_out if not re.search(r"tutorials/\w+\.vi", each)] == []
+
+
+def test_every_decision_has_its_number_once() -> None:
+    pages = text("docs/decisions.md") + text("docs/decisions-archive.md")
+    numbers = sorted(int(each) for each in re.findall(r"^(?:### |\*\*)(\d+)\. ", pages, re.MULTILINE))
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_every_place_of_the_map_exists() -> None:
+    plan = re.search(r"## Map\n```\n(.*?)```", text("docs/architecture.md"), re.DOTALL)
+    assert plan is not None
+    top = ""
+    for line in plan[1].splitlines():
+        for place in re.findall(r"(?:^| {2,}|(?<=/) )([a-z_]+)/", line):
+            top = place if line.startswith(place) else top
+            assert (ROOT / top / ("" if place == top else place)).is_dir(), f"{top}/{place}"
+
+
+@cache
+def tracked() -> list[Path]:
+    """The files of the repository."""
+    folders = ("app", "carriers", "docs", "loa_client", "messages", "migrations", "tests")
+    return [*ROOT.glob("*.md"), *(file for folder in folders for file in (ROOT / folder).rglob("*.[mp][dy]"))]
+
+
+def test_every_file_that_a_paper_names_exists() -> None:
+    """`pages/run_pages.py`, `routers.py`: named from any folder on. What the changelog names may be gone."""
+    files = [path.relative_to(ROOT).as_posix() for path in tracked()]
+    gone = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in tracked()
+        if path.suffix == ".md" and path.name != "CHANGELOG.md"
+        for name in re.findall(r"`([\w/]+\.py)`", path.read_text("utf-8"))
+        if not any(file == name or file.endswith(f"/{name}") for file in files)
+    ]
+    assert gone == []
+
+
+def test_one_sms_is_followed_through_functions_that_exist() -> None:
+    table = text("docs/architecture.md").partition("## Follow one SMS")[2].partition("\n## ")[0]
+    steps = re.findall(r"^\|[^|]+\| `(\S+)` \| `(\w+)` \|", table, re.MULTILINE)
+    assert len(steps) == len(re.findall(r"^\| (?!Step)\w", table, re.MULTILINE)) > 20
+    for file, function in steps:
+        assert re.search(rf"\bdef {function}\(", text(file)), f"{file} has no {function}"
