@@ -220,4 +220,4 @@ async def page_batch(
     return render(visit, "batch.html", **values)
 
 
-add_forms(router, operations)
+add_forms(router, operations, again=page_batch)
