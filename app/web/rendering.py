@@ -145,12 +145,13 @@ _LONGEST = 2000
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """A request for a page: the caller (None before sign-in) and the language."""
+    """A request for a page: the caller (None before sign-in), the language, and a form that was refused."""
 
     request: Request
     caller: Caller | None
     speaker: Speaker
     counts: Mapping[str, int] = field(default_factory=dict)
+    entered: FormState = field(default_factory=lambda: FormState())
 
     @property
     def who(self) -> Caller:
@@ -290,8 +291,10 @@ def above(error: AppError) -> FormState:
 # Responses
 
 
-def render(visit: PageRequest, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """Render the page with the flash message, shown once."""
+def render(visit: PageRequest, template: str, status: int = 0, **values: Any) -> HTMLResponse:
+    """Render the page with the flash message, shown once; `entered` is the form that was refused, if any."""
+    values = {"entered": visit.entered, **values}
+    status = status or visit.entered.status
     if visit.request.method == "GET" and is_program(visit.request):
         raise no_page()
     said = _flash(visit)
