@@ -36,7 +36,6 @@ from app.ledger.contract import TallyCount
 from app.ledger.unreached import STATES, USUAL
 from app.reports.figures import tally
 from app.reports.figures.figures import Figures
-from app.security import tenant_scope
 from app.security.principal import Caller
 from app.sender_names.checks import Finding, of_campaign
 from app.web import display_names, query_params, stages
@@ -436,7 +435,6 @@ async def page_campaign(campaign_id: Id, visit: Visit) -> Response:
 
 
 async def _page(visit: PageRequest, campaign_id: int, entered: FormState) -> Response:
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     page = await visit.db.aread(read_campaign, campaign_id, visit.who)
     shape = campaign_stream.shape(page.dossier.campaign.state, page.runs)
     values: dict[str, Any] = {"outcomes": OUTCOMES}
@@ -451,7 +449,6 @@ def _is_over(run: RunView) -> bool:
 @router.get("/campaigns/{campaign_id}/events")
 async def page_campaign_events(campaign_id: Id, visit: Visit, last_id: LastId = "") -> Response:
     """Stream the runs' figures on change, until all runs are over."""
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     of = Followed(campaign_id, None, visit.who.carrier)
     return await campaign_stream.stream(visit.request, of, last_id)
 
@@ -462,14 +459,12 @@ add_forms(router, operations, only={"withdraw_campaign": None, "ask_budget": _pa
 @router.get("/campaigns/{campaign_id}/follow-up")
 async def page_follow_up(campaign_id: Id, visit: Visit) -> Response:
     """Show the form, with the usual outcomes chosen."""
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     return await _form(visit, campaign_id, FormState(), FormData({"outcomes": [str(each) for each in USUAL]}))
 
 
 @router.post("/campaigns/{campaign_id}/follow-up")
 async def page_do_follow_up(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
     """Make the draft; its audience is made then by a worker."""
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     try:
         wanted = filled(FollowUpBody, _said(fields, campaign_id)).request()
         hours = DayHours(visit.settings.day_starts, visit.settings.day_ends)

@@ -24,7 +24,6 @@ from app.core.config import Settings
 from app.core.errors import AppError, Conflict, Invalid, VersionChanged
 from app.core.states import BatchState, RunState
 from app.database.models import batches, directives
-from app.security import tenant_scope
 from app.security.roles import may
 from app.sender_names import checks
 from app.sender_names.checks import Finding
@@ -133,14 +132,12 @@ async def _new(visit: PageRequest, fields: FormData, entered: FormState) -> Resp
 
 @router.get("/campaigns/{campaign_id}/edit")
 async def page_edit(campaign_id: Id, visit: Visit) -> Response:
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     return await _edit(visit, campaign_id)
 
 
 @router.post("/campaigns/{campaign_id}/edit")
 async def page_do_edit_campaign(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
     """Replace the content, or show the estimate."""
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
     if fields.get("do") == "preview":
         return await _edit(visit, campaign_id, _as_entered(fields), fields)
     try:
@@ -159,7 +156,6 @@ def _replace(connection: Connection, campaign_id: int, fields: FormData, who: st
 @router.post("/campaigns/{campaign_id}/runs")
 async def page_do_add_run(campaign_id: Id, visit: Visit, fields: Fields, version: Version = "") -> Response:
     """Add a run over the ticked batches of one carrier."""
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
 
     def work(connection: Connection) -> None:
         body = filled(RunBody, said)
@@ -180,7 +176,6 @@ async def page_do_add_held_run(
     campaign_id: Id, visit: Visit, fields: Fields, version: Version = ""
 ) -> Response:
     """Add a run at a carrier that sends to its own subscribers."""
-    await visit.db.aread(tenant_scope.require, visit.who, campaign_id=campaign_id)
 
     def work(connection: Connection) -> None:
         said: dict[str, Any] = {name: fields.get(name) for name in ("carrier", "area_basis")}
@@ -200,7 +195,6 @@ async def page_do_add_held_run(
 
 @router.post("/runs/{run_id}/remove")
 async def page_do_remove_run(run_id: Id, visit: Visit, version: Version = "") -> Response:
-    await visit.db.aread(tenant_scope.require, visit.who, run_id=run_id)
     campaign_id = (await visit.db.aread(queries.run, run_id)).campaign_id
 
     def work(connection: Connection) -> None:

@@ -41,7 +41,6 @@ from app.reports.papers.final_paper import REMARK_KEYS, REMARKS
 from app.reports.release import freeze, issue, verify_archive
 from app.reports.release.freeze import freezer_of
 from app.reports.schemas import IssueBody
-from app.security import tenant_scope
 from app.security.roles import may
 from app.web import display_names
 from app.web.forms import read_fields
@@ -114,20 +113,17 @@ def page_reports(
 
 @router.get("/reports/runs/{run_id}")
 def page_run_report(run_id: Id, visit: Visit) -> Response:
-    visit.db.read(tenant_scope.require, visit.who, run_id=run_id)
     return _subject_page(visit, ReportSubject(SubjectKind.RUN, run_id), _asked(visit))
 
 
 @router.get("/reports/directives/{directive_id}")
 def page_directive_report(directive_id: Id, visit: Visit) -> Response:
-    visit.db.read(tenant_scope.require, visit.who, directive_id=directive_id)
     return _subject_page(visit, ReportSubject(SubjectKind.DIRECTIVE, directive_id), _asked(visit))
 
 
 @router.get("/reports/campaigns/{campaign_id}")
 def page_campaign_report(campaign_id: Id, visit: Visit) -> Response:
     """Show the measured runs of a campaign side by side."""
-    visit.db.read(tenant_scope.require, visit.who, campaign_id=campaign_id)
     carrier = visit.who.carrier
 
     def build(connection: Connection, _: int | None) -> Report:

@@ -15,7 +15,6 @@ from app.file_import.spool import folder_of
 from app.operations import OPERATIONS
 from app.reports.intake import attachments
 from app.reports.intake.routes import FOLDER
-from app.security import tenant_scope
 from app.security.roles import may
 from app.sender_names import checks, refusals, register, reminders
 from app.sender_names.register import PaperBody, SenderName
@@ -52,7 +51,6 @@ def page_sender_name(sender_name_id: Id, visit: Visit) -> Response:
 async def page_do_set_sender_name_paper(sender_name_id: Id, visit: Visit) -> Response:
     """Keep an uploaded scan, and file it as the entry's paper."""
     db, settings = visit.db, visit.settings
-    await db.aread(tenant_scope.require, visit.who, sender_name_id=sender_name_id)
     folder = await run_in_threadpool(folder_of, settings.data, FOLDER)
     try:
         async with uploads.taken(
@@ -80,7 +78,6 @@ def _list(visit: PageRequest, entered: FormState = _BLANK, **ids: str) -> Respon
 
 
 def _one(visit: PageRequest, sender_name_id: int, entered: FormState | None = None) -> Response:
-    visit.db.read(tenant_scope.require, visit.who, sender_name_id=sender_name_id)
     entry = visit.db.read(register.get, sender_name_id)
     shown = _values(entry)
     if entered is None:
