@@ -120,6 +120,9 @@ async def get_if_match(if_match: IfMatch = None) -> str | None:
     return if_match
 
 
+Read = Annotated[str | None, Depends(get_if_match)]
+
+
 class Acts(APIRoute):
     """A route that changes something: it honours Idempotency-Key (POST) and If-Match (app/api/if_match.py).
 

@@ -9,8 +9,7 @@ from typing import Annotated
 import typer
 from pydantic_core import to_json
 
-from app.batches import operations as operations  # its operations
-from app.batches import queries
+from app.batches import operations, queries
 from app.batches.import_job import ImportCounts
 from app.batches.importer import import_batch, register
 from app.batches.queries import bad_lines_csv
@@ -85,9 +84,9 @@ def bad_lines(
 ) -> None:
     """Show the bad lines, and why they were rejected."""
     ids = {"batch_id": batch_id}
-    batch = carried_out("get_batch", ids)
+    batch = carried_out(operations.get_batch, ids)
     if out is None:
-        for line in carried_out("list_bad_lines", ids, limit=KEPT):
+        for line in carried_out(operations.list_bad_lines, ids, limit=KEPT):
             typer.echo(f"{line.line}\t{escaped(line.value)}\t{line.reason_en}")
         if (rest := batch.lines - batch.accepted - KEPT) > 0:
             typer.echo(Phrase("{n} more bad lines were counted but not stored.", n=rest))
@@ -99,4 +98,4 @@ def bad_lines(
             replace_lines(out, bad_lines_csv(lines, batch.lines - batch.accepted))
 
 
-add_operations(app, "batch")
+add_operations(app, "batch", operations)

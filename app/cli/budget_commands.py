@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from app.campaigns import operations as operations  # its operations
+from app.campaigns import operations
 from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Json, Number, listing, say
 from app.core.errors import Conflict
@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, help=("Budgets: what is spent, and reque
 @app.command()
 def show(campaign_id: Number, as_json: Json = False) -> None:
     """Show a campaign's budget, what has been spent, and requests for another budget."""
-    found = carried_out("get_campaign", {"campaign_id": campaign_id}).budget
+    found = carried_out(operations.get_campaign, {"campaign_id": campaign_id}).budget
     if found is None:
         raise Conflict("Campaign {campaign_id} has no budget.", campaign_id=campaign_id)
     if as_json:
@@ -27,4 +27,4 @@ def show(campaign_id: Number, as_json: Json = False) -> None:
         listing(found.orders, columns, as_json)
 
 
-add_operations(app, "budget")
+add_operations(app, "budget", operations)

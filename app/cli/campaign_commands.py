@@ -13,9 +13,7 @@ import typer
 from pydantic_core import to_jsonable_python
 
 from app.api.bodies import filled
-from app.campaigns import approval, drafts, follow_ups, lifecycle, queries, text_cost
-from app.campaigns import operations as operations  # its operations
-from app.campaigns import runs as runs
+from app.campaigns import approval, drafts, follow_ups, lifecycle, operations, queries, runs, text_cost
 from app.campaigns.drafts import TextForm
 from app.campaigns.quiet_hours import DayHours
 from app.campaigns.schemas import CampaignBody, FollowUpBody
@@ -72,7 +70,7 @@ def create(
     said |= {"day_starts": day_starts, "day_ends": day_ends}
     said["budget_segments"] = budget
     given = {field: value for field, value in said.items() if value is not None}
-    made = carried_out("create_campaign", {}, opens={"founds": True}, **given).id
+    made = carried_out(operations.create_campaign, {}, opens={"founds": True}, **given).id
     done(f"Campaign {made}", campaign=made)
     _warn(text)
 
@@ -215,8 +213,8 @@ def _amend(api: LoaClient, campaign_id: int, changes: Mapping[str, Any]) -> None
 @app.command()
 def show(campaign_id: Number, as_json: Json = False) -> None:
     """Show one campaign: texts, runs, cost, advice, decisions and the digest that an approval signs."""
-    found = carried_out("get_campaign", {"campaign_id": campaign_id})
-    forecasts = [carried_out("get_forecast", {"run_id": run.id}) for run in found.runs]
+    found = carried_out(operations.get_campaign, {"campaign_id": campaign_id})
+    forecasts = [carried_out(runs.get_forecast, {"run_id": run.id}) for run in found.runs]
     cost = {
         "subscribers": sum(each.subscribers for each in forecasts),
         "sms_parts": sum(each.segments for each in forecasts),
@@ -238,7 +236,7 @@ def add_run(
 ) -> None:
     """Add the campaign's run at one carrier."""
     said: dict[str, Any] = {"carrier": carrier, "batch_ids": batch, "acknowledged": known}
-    made = carried_out("add_run", {"campaign_id": campaign_id}, **said).id
+    made = carried_out(operations.add_run, {"campaign_id": campaign_id}, **said).id
     done(f"Run {made}", campaign=campaign_id, run=made)
 
 
@@ -255,7 +253,7 @@ def add_held_run(
     """Add the campaign's run at a carrier that sends to its own subscribers."""
     said: dict[str, Any] = {"carrier": carrier, "areas": area or [], "area_basis": area_basis}
     said["estimated"] = estimated
-    made = carried_out("add_held_run", {"campaign_id": campaign_id}, **said).id
+    made = carried_out(operations.add_held_run, {"campaign_id": campaign_id}, **said).id
     done(f"Run {made}", campaign=campaign_id, run=made)
 
 
@@ -283,4 +281,4 @@ def sign(
     done(f"The approval of campaign {campaign_id} was signed.", campaign=campaign_id, stamped=True)
 
 
-add_operations(app, "campaign")
+add_operations(app, "campaign", runs, operations)

@@ -11,7 +11,7 @@ import typer
 
 from app.cli.operation_commands import carried_out
 from app.cli.output import Json, listing, say
-from app.dispatch import decisions as decisions  # its operations
+from app.dispatch import decisions
 
 app = typer.Typer(no_args_is_help=True, help="Deliveries: what one person received.")
 _COLUMNS = (
@@ -42,7 +42,7 @@ def find(
 ) -> None:
     """Show every campaign's delivery to this exact number, masked. The audit log records who looked."""
     wanted = number if number is not None else sys.stdin.readline()
-    found = carried_out("find_person", {}, phone=wanted.strip())
+    found = carried_out(decisions.find_person, {}, phone=wanted.strip())
     if as_json:
         say(found, as_json)
         return

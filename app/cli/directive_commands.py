@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from app.campaigns import operations as operations  # its operations
+from app.campaigns import operations
 from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Json, Number, alarm, counted, day, done, instant, listing, say, whole
 from app.cli.remote import asked
 from app.core.errors import Invalid
 from app.core.masking import escaped
-from app.directives import notices as notices  # its operations
-from app.directives import status as deadlines  # noqa: F401
+from app.directives import notices
+from app.directives import status as deadlines
 from app.reports.counting import unique_reach
 
 app = typer.Typer(no_args_is_help=True, help="The official letters that the work is based on.")
@@ -45,7 +45,7 @@ def create(
         "legal_basis": legal_basis,
         "contact": contact,
     }
-    made = carried_out("create_directive", {}, opens={"founds": True}, **said).id
+    made = carried_out(operations.create_directive, {}, opens={"founds": True}, **said).id
     done(f"Directive {made}", directive=made)
 
 
@@ -57,7 +57,9 @@ def deadline(
 ) -> None:
     """Change the report deadline. The previous one stays in the history and in reports up to then."""
     at = None if until == "none" else instant("UNTIL", until)
-    carried_out("put_off_deadline", {"directive_id": directive_id}, report_deadline=at, reason=reason)
+    carried_out(
+        operations.put_off_deadline, {"directive_id": directive_id}, report_deadline=at, reason=reason
+    )
     done(
         f"Reports under directive {directive_id} are due {until}.", directive=directive_id, report_deadline=at
     )
@@ -66,7 +68,7 @@ def deadline(
 @app.command()
 def status(directive_id: Number, as_json: Json = False) -> None:
     """Show a directive's status: time left, every run against the deadline, and missing reports."""
-    found = carried_out("get_status", {"directive_id": directive_id})
+    found = carried_out(deadlines.get_status, {"directive_id": directive_id})
     if as_json:
         say(found, as_json)
         return
@@ -132,11 +134,11 @@ def replay(
     if (notice_id is None) == (failed_to is None):
         raise Invalid("Name either one notice, by its number in `loa directive notices`, or --failed-to.")
     if notice_id is not None:
-        carried_out("replay_notice", {"notice_id": notice_id})
+        carried_out(notices.replay_notice, {"notice_id": notice_id})
         done(f"Notice {notice_id} will be sent again.", notices=1)
         return
-    count = carried_out("replay_failed_notices", {}, target=failed_to).notices
+    count = carried_out(notices.replay_failed_notices, {}, target=failed_to).notices
     done(f"{counted(count, 'notice', 'notices')} to {failed_to} will be sent again.", notices=count)
 
 
-add_operations(app, "directive")
+add_operations(app, "directive", operations, notices)

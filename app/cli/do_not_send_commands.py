@@ -14,14 +14,14 @@ import typer
 from app.batches.row_parser import open_rows
 from app.cli.common import decider, open_db
 from app.cli.files import as_file, read_twice
-from app.cli.operation_commands import add_operations, carried_out
+from app.cli.operation_commands import Act, add_operations, carried_out
 from app.cli.output import Json, done, say
 from app.cli.remote import RequestRefused
 from app.core.carrier_check import check_own
 from app.core.errors import Forbidden, Invalid
 from app.file_import.row_blocks import UnreadableLine
 from app.ledger import opt_out_seal
-from app.privacy import operations as operations  # its operations
+from app.privacy import operations
 from app.privacy.do_not_send import MOST, Changed, RefusedEntry
 
 app = typer.Typer(no_args_is_help=True, help="Numbers that a carrier's runs exclude.")
@@ -35,7 +35,7 @@ Numbers = Annotated[
 @app.command()
 def add(carrier: Carrier, numbers: Numbers = None, as_json: Json = False) -> None:
     """Add numbers to the list. Runs exclude them from now on."""
-    _carry_out("add_do_not_send", carrier, iter(numbers or _typed()), as_json)
+    _carry_out(operations.add_do_not_send, carrier, iter(numbers or _typed()), as_json)
 
 
 @app.command("import")
@@ -56,13 +56,13 @@ def import_(
             places.append(row[0])
             yield "?" if bad else row[1]
 
-    _carry_out("add_do_not_send", carrier, cells(), as_json, places)
+    _carry_out(operations.add_do_not_send, carrier, cells(), as_json, places)
 
 
 @app.command()
 def remove(carrier: Carrier, numbers: Numbers = None, as_json: Json = False) -> None:
     """Remove numbers from the list."""
-    _carry_out("remove_do_not_send", carrier, iter(numbers or _typed()), as_json)
+    _carry_out(operations.remove_do_not_send, carrier, iter(numbers or _typed()), as_json)
 
 
 @app.command()
@@ -82,12 +82,12 @@ def _typed() -> list[str]:
 
 
 def _carry_out(
-    name: str, carrier: str, numbers: Iterator[str], as_json: bool, places: Sequence[int] = ()
+    act: Act, carrier: str, numbers: Iterator[str], as_json: bool, places: Sequence[int] = ()
 ) -> None:
     opens = {"check": partial(check_own, carrier=carrier)}
     try:
         done = _in_parts(
-            lambda part: carried_out(name, {}, opens=opens, carrier=carrier, numbers=part), numbers
+            lambda part: carried_out(act, {}, opens=opens, carrier=carrier, numbers=part), numbers
         )
     except RequestRefused as error:
         if error.maybe_done:
@@ -117,4 +117,4 @@ def _in_parts(change: Callable[[list[str]], Changed], numbers: Iterator[str]) ->
     return total
 
 
-add_operations(app, "do-not-send")
+add_operations(app, "do-not-send", operations)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from app.accounts import keys as keys  # its operations
+from app.accounts import keys
 from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import done
 from app.core import clock
@@ -36,7 +36,7 @@ def add(
     until = None if expires is None else clock.now() + span("expires", expires)
     facts = {"name": name, "role": role, "carrier": carrier, "expires_at": until}
     opens = {"founds": True, "check": partial(check_own, carrier=carrier)}
-    secret = carried_out("add_key", {}, opens=opens, **facts).key
+    secret = carried_out(keys.add_key, {}, opens=opens, **facts).key
     done(secret, **facts, key=secret)
 
 
@@ -47,7 +47,7 @@ def rotate(
 ) -> None:
     """Replace a key's secret and print the new one. It is shown only once."""
     hours = span("overlap", overlap) / timedelta(hours=1)
-    secret = carried_out("rotate_key", {"name": name}, overlap_hours=hours).key
+    secret = carried_out(keys.rotate_key, {"name": name}, overlap_hours=hours).key
     done(secret, name=name, key=secret)
     if not overlap.startswith("0"):
         typer.echo(
@@ -64,4 +64,4 @@ def span(option: str, value: str) -> timedelta:
     return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
-add_operations(app, "key")
+add_operations(app, "key", keys)

@@ -144,9 +144,8 @@ def _noun(name: str) -> Any:
     if name in _DECLARED:
         from app.cli.operation_commands import add_operations
 
-        import_module(_DECLARED[name])
         app = typer.Typer(no_args_is_help=True, help=_NOUNS[name])
-        add_operations(app, name)
+        add_operations(app, name, import_module(_DECLARED[name]))
     else:
         app = import_module(_module_of(name)).app
     group = typer.main.get_group(app)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import Enum, StrEnum
 from inspect import Parameter, Signature
 from itertools import islice
+from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
@@ -16,11 +18,12 @@ from pydantic.fields import FieldInfo
 from app.api.bodies import checked, filled
 from app.cli import common
 from app.cli.common import decider, open_db
+from app.cli.files import replace_whole
 from app.cli.output import After, Json, Most, cell, done, listing, say, whoami, whole
 from app.cli.remote import at_server
 from app.core.errors import no_such
 from app.file_import.cells import csv_pieces, safe
-from app.operations import OPERATIONS, ByName, Operation, Paging, Work, described
+from app.operations import OPERATIONS, ByName, Download, Operation, Paging, Work, declared_in, described
 from app.security.principal import Caller
 from app.security.roles import Role
 
@@ -33,15 +36,17 @@ class Form(StrEnum):
     CSV = "csv"
 
 
+Out = Annotated[Path, typer.Option(help="The file to write.")]
+Act = Callable[..., Any]
 Output = Annotated[Form, typer.Option(help="How the list is written; --json is the same as json.")]
 _AS_IT_IS: Mapping[str, Any] = {}
 _NAME = re.compile("[a-z0-9][a-z0-9_-]{0,39}")
 _MOST = 1000  # of a list, unless --limit says more; and of one answer of a server
 
 
-def add_operations(app: typer.Typer, noun: str) -> None:
-    """Add the commands of this noun's operations, which have been declared."""
-    for operation in OPERATIONS.values():
+def add_operations(app: typer.Typer, noun: str, *modules: ModuleType) -> None:
+    """Add the commands of this noun's operations, which these modules declare."""
+    for operation in declared_in(*modules):
         said, _, verb = operation.command.partition(" ")
         if said == noun:
             epilog = f"Example: {example(operation)}"
@@ -53,14 +58,14 @@ def _command(operation: Operation) -> Callable[..., None]:
 
     def command(**arguments: Any) -> None:
         as_json, output = arguments.pop("as_json", False), arguments.pop("output", Form.TABLE)
+        out = arguments.pop("out", None)
         ids = {each.name: _id(arguments.pop(each.name), each.annotation) for each in operation.ids}
         options = {name: value for name, value in arguments.items() if value is not None or name in empty}
-        tell(
-            operation,
-            carried_out(operation.name, ids, **options),
-            ids | options,
-            Form.JSON if as_json else output,
-        )
+        answer = carried_out(operation.function, ids, **options)
+        if operation.writes:
+            written(out, answer)
+        else:
+            tell(operation, answer, ids | options, Form.JSON if as_json else output)
 
     typed = [*operation.arguments, *(name for name in fields if name not in operation.arguments)]
     empty = [name for name in fields if fields[name].is_required() and _may_be_none(fields[name])]
@@ -74,28 +79,41 @@ def _command(operation: Operation) -> Callable[..., None]:
         parameters.append(Parameter("limit", Parameter.KEYWORD_ONLY, annotation=Most, default=_MOST))
     if operation.columns:
         parameters.append(Parameter("output", Parameter.KEYWORD_ONLY, annotation=Output, default=Form.TABLE))
-    if operation.reads:
+    if operation.writes:
+        parameters.append(Parameter("out", Parameter.KEYWORD_ONLY, annotation=Out))
+    elif operation.reads:
         parameters.append(Parameter("as_json", Parameter.KEYWORD_ONLY, annotation=Json, default=False))
     command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     return command
 
 
+def written(out: Path, content: bytes) -> None:
+    replace_whole(out, content)
+    done(f"Wrote {out} ({len(content)} bytes).", file=out, bytes=len(content))
+
+
 def carried_out(
-    name: str, ids: Mapping[str, Any], /, *, opens: Mapping[str, Any] = _AS_IT_IS, **options: Any
+    act: Act,
+    ids: Mapping[str, Any],
+    /,
+    *,
+    opens: Mapping[str, Any] = _AS_IT_IS,
+    **options: Any,
 ) -> Any:
-    """Run it at the server of --server, or here as the account of this host, which may do everything.
+    """Run an operation, by its function, at the server of --server, or here as the account of this host.
 
     options: what its body and query have, and of a list `after` and `limit`; opens: how the database here is
     opened.
     """
-    operation = OPERATIONS[name]
+    name, operation = act.__name__, OPERATIONS[act.__name__]
     limit = options.pop("limit", _MOST)
     if operation.lists:
         options["limit"] = min(limit, _MOST)
     if common.server is not None:
+        sent = {_alias(operation, key): value for key, value in options.items()}
         if operation.lists:
-            return at_server(lambda api: list(islice(getattr(api, name)(*ids.values(), **options), limit)))
-        return at_server(lambda api: getattr(api, name)(*ids.values(), **options))
+            return at_server(lambda api: list(islice(getattr(api, name)(*ids.values(), **sent), limit)))
+        return at_server(lambda api: getattr(api, name)(*ids.values(), **sent))
     arguments = {
         each.name: checked(each.annotation, each.name, options.get(each.name, each.default))
         for each in operation.filters
@@ -113,6 +131,8 @@ def carried_out(
         who = db.read(decider, name) if operation.personal else Caller(whoami(), Role.ADMIN, person=True)
         work = Work(db=db, settings=settings, who=who, progress=_progress)
         answer = operation.carry_out(work, **ids, **arguments)
+    if isinstance(answer, Download):
+        return answer.content
     return answer.items if operation.lists else answer
 
 
@@ -125,7 +145,7 @@ def _id(typed: str | int, kind: Any) -> str | int:
     lists = next((each.operation for each in _marks(kind) if isinstance(each, ByName)), None)
     if lists is None or isinstance(typed, int):
         return typed
-    for record in carried_out(lists, {}):
+    for record in carried_out(OPERATIONS[lists].function, {}):
         if record.name == typed:
             return int(record.id)
     raise no_such(lists.removeprefix("list_").removesuffix("s"), typed)
@@ -185,7 +205,13 @@ def _may_be_none(field: Any) -> bool:
 
 
 def _called(operation: Operation, name: str) -> str:
-    return str(operation.options.get(name, name)).replace("_", "-")
+    return str(operation.options.get(name, _alias(operation, name))).replace("_", "-")
+
+
+def _alias(operation: Operation, name: str) -> str:
+    """Return what the query calls this parameter."""
+    fields = (described(each.annotation) for each in operation.filters if each.name == name)
+    return next((field.alias for field in fields if field and field.alias), name)
 
 
 def example(operation: Operation) -> str:

@@ -11,7 +11,7 @@ from app.cli.files import readable
 from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import done, whole
 from app.cli.result_commands import signed_file
-from app.signed_orders import received as received  # with orders, its operations
+from app.signed_orders import orders, received
 
 app = typer.Typer(no_args_is_help=True, help="Signed orders to carriers that send to their own subscribers.")
 
@@ -28,7 +28,7 @@ def import_(
 
     Another person approves the campaign before it starts. A withdrawal cancels the run of its order.
     """
-    found = carried_out("receive_order", {}, batch_ids=batch or [], **signed_file(file))
+    found = carried_out(received.receive_order, {}, batch_ids=batch or [], **signed_file(file))
     said = f"Order {found.number}: campaign {found.campaign_id}, run {found.run_id} ({found.run_state})."
     if found.kind == "withdrawal":
         said = f"Withdrawal {found.number}: run {found.run_id} is {found.run_state}."
@@ -36,4 +36,4 @@ def import_(
     done(said, **facts)
 
 
-add_operations(app, "order")
+add_operations(app, "order", orders)

@@ -12,7 +12,7 @@ from app.cli.files import replace_lines
 from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Json, Number, day, listing, say, shown
 from app.core.errors import Invalid
-from app.privacy import operations as operations  # its operations
+from app.privacy import operations
 from app.privacy.person_data import whole_paper
 from app.privacy.person_requests import RequestKind, RequestOutcome
 
@@ -34,7 +34,7 @@ def person(
 ) -> None:
     """Show where this exact number is stored, since when and why, and who has looked it up. Audited."""
     phone = (number if number is not None else sys.stdin.readline()).strip()
-    found = carried_out("read_person_data", {}, phone=phone)
+    found = carried_out(operations.read_person_data, {}, phone=phone)
     if out is not None:
         replace_lines(out, [whole_paper(found)])
     if as_json:
@@ -69,7 +69,7 @@ def request_(
         "came_on": day("came", came),
         "reference": reference,
     }
-    say(carried_out("record_person_request", {}, **said), as_json)
+    say(carried_out(operations.record_person_request, {}, **said), as_json)
 
 
 @app.command()
@@ -88,7 +88,7 @@ def answer(
     """
     outcome = RequestOutcome.REFUSED if refuse else RequestOutcome.DONE
     ids = {"request_id": request_id}
-    say(carried_out("answer_person_request", ids, outcome=outcome, why=why), as_json)
+    say(carried_out(operations.answer_person_request, ids, outcome=outcome, why=why), as_json)
 
 
 @app.command()
@@ -97,7 +97,7 @@ def paper(
     out: Annotated[Path | None, typer.Option(help="The file to write.")] = None,
 ) -> None:
     """Print the document for the person, with its digest and seal, or write it to a file."""
-    found = carried_out("get_person_request", {"request_id": request_id})
+    found = carried_out(operations.get_person_request, {"request_id": request_id})
     if not found.paper:
         raise Invalid(
             "Request {request_id} has not been answered. Run `loa privacy answer` to answer it.",
@@ -117,4 +117,4 @@ def paper(
     typer.echo(f"Wrote {out}.")
 
 
-add_operations(app, "privacy")
+add_operations(app, "privacy", operations)

@@ -6,7 +6,7 @@ import typer
 
 from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Json, Number, listing, say
-from app.dispatch import decisions as decisions  # its operations
+from app.dispatch import decisions
 
 app = typer.Typer(no_args_is_help=True, help="Rejected messages: why, and how to send them again.")
 
@@ -17,7 +17,7 @@ def list_(run_id: Number, as_json: Json = False) -> None:
 
     SENDABLE is how many an order would resend, without those that the carrier may have.
     """
-    found = carried_out("list_rejected", {"run_id": run_id})
+    found = carried_out(decisions.list_rejected, {"run_id": run_id})
     if as_json:
         say(found, as_json)
         return
@@ -27,4 +27,4 @@ def list_(run_id: Number, as_json: Json = False) -> None:
         listing(found.orders, columns, as_json)
 
 
-add_operations(app, "rejected")
+add_operations(app, "rejected", decisions)

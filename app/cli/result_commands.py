@@ -12,8 +12,7 @@ from app.cli.files import readable, replace_whole
 from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Number, done
 from app.core.errors import Invalid
-from app.signed_orders import loa_carrier, results
-from app.signed_orders import received as received  # its operations
+from app.signed_orders import loa_carrier, received, results
 
 app = typer.Typer(no_args_is_help=True, help="Results that carriers have signed.")
 
@@ -35,7 +34,7 @@ def add(
     file: Annotated[Path, typer.Argument(callback=readable, help="The signed file of the carrier.")],
 ) -> None:
     """Take a result that its carrier has signed: verified, matched to its order, kept as a statement."""
-    found = carried_out("take_result", {"run_id": run_id}, **signed_file(file))
+    found = carried_out(results.take_result, {"run_id": run_id}, **signed_file(file))
     said = f"Result version {found.version} is taken, as version {found.statement} of the figures."
     facts = {name: getattr(found, name) for name in ("version", "statement", "order", "sha256", "kid")}
     done(said, run=run_id, **facts)
@@ -49,9 +48,9 @@ def export(
     remarks: Annotated[str, typer.Option(help="Complaints, incidents; no phone numbers.")] = "",
 ) -> None:
     """At a carrier: sign the result of a run that was made of a signed order, out of the ledger."""
-    found = carried_out("export_result", {"run_id": run_id}, changes=changes, remarks=remarks)
+    found = carried_out(received.export_result, {"run_id": run_id}, changes=changes, remarks=remarks)
     replace_whole(out, to_json(to_jsonable_python(found), indent=1) + b"\n")
     done(f"Wrote {out}. Hand it to the police, over HTTPS or on a stick.", run=run_id, file=out)
 
 
-add_operations(app, "result")
+add_operations(app, "result", results)

@@ -11,8 +11,7 @@ from typing import Annotated, Any, Literal, cast
 import typer
 from pydantic_core import to_json, to_jsonable_python
 
-from app.campaigns import carrier_orders, queries
-from app.campaigns import runs as runs  # its operations
+from app.campaigns import carrier_orders, queries, runs
 from app.cli import common
 from app.cli.common import open_db
 from app.cli.files import replace_whole
@@ -65,7 +64,7 @@ def _paper(run_id: int, out: Path) -> bytes:
 @app.command()
 def show(run_id: Number, as_json: Json = False) -> None:
     """Show one run, its progress, and what blocks it, for example a disconnected link."""
-    found, ahead = (carried_out(name, {"run_id": run_id}) for name in ("get_run", "get_forecast"))
+    found, ahead = (carried_out(act, {"run_id": run_id}) for act in (runs.get_run, runs.get_forecast))
     say({**to_jsonable_python(found), "warnings": ahead.warnings}, as_json)
 
 
@@ -120,7 +119,7 @@ def _following(run_id: int, every_s: float) -> Iterator[queries.RunSummary]:
 @app.command()
 def forecast(run_id: Number, as_json: Json = False) -> None:
     """Show how long the run takes, when it will finish, and what prevents that."""
-    say(_ahead(carried_out("get_forecast", {"run_id": run_id}), as_json), as_json)
+    say(_ahead(carried_out(runs.get_forecast, {"run_id": run_id}), as_json), as_json)
 
 
 def _ahead(found: Any, as_json: bool) -> Any:
@@ -134,4 +133,4 @@ def _ahead(found: Any, as_json: bool) -> Any:
     )
 
 
-add_operations(app, "run")
+add_operations(app, "run", runs)

@@ -14,7 +14,7 @@ from app.cli.remote import asked
 from app.cli.statement_commands import attach
 from app.core.config import Settings
 from app.core.errors import Invalid
-from app.sender_names import checks as checks  # with the register, its operations
+from app.sender_names import checks, refusals, register
 
 app = typer.Typer(no_args_is_help=True, help="The register of sender names and templates at the carriers.")
 
@@ -31,7 +31,7 @@ def import_(
         table = file.read_text("utf-8-sig")
     except UnicodeDecodeError:
         raise Invalid("{file} is not UTF-8. Save it as “CSV UTF-8”.", file=file.name) from None
-    found = carried_out("import_sender_names", {}, table=table)
+    found = carried_out(register.import_sender_names, {}, table=table)
     done(
         f"The register has {found.added} new entries, and {found.replaced} replaced ones.",
         added=found.added,
@@ -50,8 +50,8 @@ def paper(
         lambda db: attach(db, file, Settings().attachment_limit_mb),
         looks=False,
     )
-    carried_out("set_sender_name_paper", {"sender_name_id": sender_name_id}, attachment=sha256)
+    carried_out(register.set_sender_name_paper, {"sender_name_id": sender_name_id}, attachment=sha256)
     done(f"The paper of entry {sender_name_id} is filed.", sender_name=sender_name_id, attachment=sha256)
 
 
-add_operations(app, "sender-name")
+add_operations(app, "sender-name", register, refusals, checks)

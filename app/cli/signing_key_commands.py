@@ -11,8 +11,7 @@ from app.cli.common import refuse_server
 from app.cli.operation_commands import add_operations
 from app.cli.output import done
 from app.core.errors import Invalid
-from app.signed_orders import keys as keys  # its operations
-from app.signed_orders import loa_carrier
+from app.signed_orders import keys, loa_carrier
 
 app = typer.Typer(no_args_is_help=True, help="Keys that sign orders and results: register, approve, revoke.")
 
@@ -36,4 +35,4 @@ def new(
     done(said, file=out, kid=known, fingerprint=spoken)
 
 
-add_operations(app, "signing-key")
+add_operations(app, "signing-key", keys)

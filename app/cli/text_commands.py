@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.campaigns import operations as operations  # its operations
+from app.campaigns import operations
 from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Json, listing, say, shown
 
@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="Prepared texts, and what a text co
 @app.command("list")
 def list_(as_json: Json = False) -> None:
     """Show the texts in messages/ with the SMS parts of each form."""
-    found = carried_out("list_texts", {})
+    found = carried_out(operations.list_texts, {})
     rows = [
         SimpleNamespace(
             key=each.key,
@@ -39,7 +39,7 @@ def preview(
     as_json: Json = False,
 ) -> None:
     """Show what a text costs in both forms, with advice. Nothing is stored."""
-    found = carried_out("preview_text", {}, text=wording, subscribers=subscribers)
+    found = carried_out(operations.preview_text, {}, text=wording, subscribers=subscribers)
     if as_json:
         say(found, as_json)
         return
@@ -50,4 +50,4 @@ def preview(
         typer.echo(f"{severity} at character {position + 1}: {sentence}")
 
 
-add_operations(app, "text")
+add_operations(app, "text", operations)

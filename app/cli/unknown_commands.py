@@ -12,13 +12,12 @@ import typer
 from app.cli import common
 from app.cli.common import open_db
 from app.cli.files import replace_lines
-from app.cli.operation_commands import carried_out
+from app.cli.operation_commands import Act, carried_out
 from app.cli.output import Json, Number, counted, done, listing, whoami
 from app.cli.remote import at_server
 from app.core import ids
 from app.core.errors import Invalid
-from app.dispatch import decisions as decisions  # its operations
-from app.dispatch import unknown_export
+from app.dispatch import decisions, unknown_export
 from app.security import phone_disclosure
 from app.security.phone_disclosure import DisclosurePlace
 
@@ -42,7 +41,7 @@ class _Shown:
 @app.command("list")
 def list_(run_id: Number, as_json: Json = False) -> None:
     """Show up to a thousand unknown deliveries of a run, with masked numbers."""
-    found = carried_out("list_unknown", {"run_id": run_id})
+    found = carried_out(decisions.list_unknown, {"run_id": run_id})
     shown = [
         _Shown(f"{each.batch}:{each.line}", each.phone, each.since, each.why, each.written_off_by)
         for each in found
@@ -77,7 +76,7 @@ def export(
 @app.command()
 def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None:
     """Queue unknown deliveries again. People may get a second copy."""
-    _decide("resend_unknown", run_id, "queued again", **_chosen(lines, everything))
+    _decide(decisions.resend_unknown, run_id, "queued again", **_chosen(lines, everything))
 
 
 @app.command("write-off")
@@ -89,11 +88,11 @@ def write_off(
 ) -> None:
     """Leave unknown deliveries unknown permanently. The report counts them separately."""
     said = {"reason": reason} if reason else {}
-    _decide("write_off_unknown", run_id, "written off", **_chosen(lines, everything), **said)
+    _decide(decisions.write_off_unknown, run_id, "written off", **_chosen(lines, everything), **said)
 
 
-def _decide(name: str, run_id: int, words: str, **options: Any) -> None:
-    moved = carried_out(name, {"run_id": run_id}, **options).deliveries
+def _decide(act: Act, run_id: int, words: str, **options: Any) -> None:
+    moved = carried_out(act, {"run_id": run_id}, **options).deliveries
     said = counted(moved, f"delivery of run {run_id} is", f"deliveries of run {run_id} are")
     done(f"{said} {words}.", run=run_id, deliveries=moved)
 

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.accounts import people as people  # its operations
-from app.accounts import service
+from app.accounts import people, service
 from app.api.bodies import AnyLine, checked
 from app.cli import common
 from app.cli.common import open_db
@@ -38,7 +37,7 @@ def add(
     if common.server is None:
         check_own(config.load(), carrier)
     said = {"name": name, "role": role, "carrier": carrier, "password": _new_password()}
-    carried_out("add_user", {}, opens={"founds": True}, **said)
+    carried_out(people.add_user, {}, opens={"founds": True}, **said)
     done(f"{name} can sign in as {role}.", name=name, role=role, carrier=carrier)
     if common.server is None and (known := config.load()).secret_key is None and role in known.factor_roles:
         typer.echo(f"Before {name} can do more: {NO_KEY}", err=True)
@@ -47,7 +46,7 @@ def add(
 @app.command()
 def password(name: Name) -> None:
     """Set a user's password. All their sessions end."""
-    carried_out("set_user_password", {"name": name}, password=_new_password())
+    carried_out(people.set_user_password, {"name": name}, password=_new_password())
     done(f"The password of {name} was changed.", name=name, changed=True)
 
 
@@ -116,4 +115,4 @@ def _typed(what: str) -> str:
     return line
 
 
-add_operations(app, "user")
+add_operations(app, "user", people)

@@ -44,12 +44,22 @@ class Paging:
     limit: int = 100
 
 
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file as an answer. name: under which a browser saves it, "" for one that it shows."""
+
+    content: bytes
+    name: str
+    media_type: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """What an operation works with: the database, the settings, and who asked for it.
 
     headers: of the HTTP response, such as Location and ETag; elsewhere nobody reads them. position: of an
     operation in slices, under its Idempotency-Key. progress: called with what is done, and of how many.
+    if_match: of an operation with `versioned`, None for a request without; pages and commands have read it.
     """
 
     db: Database
@@ -59,6 +69,7 @@ class Work:
     headers: dict[str, str] = field(default_factory=dict)
     position: PositionUnderKey = field(default_factory=PositionUnderKey)
     progress: Callable[[int, int], None] = lambda *_: None
+    if_match: str | None = "*"
 
     @property
     def ledger(self) -> Ledger:
@@ -112,6 +123,8 @@ class Operation:
     secret: Callable[[dict[str, Any]], str] | None = (
         None  # the sentence for who has lost the secret it answers
     )
+    files: Mapping[str, Any] = field(default_factory=dict)  # OpenAPI's word on the Download that it answers
+    versioned: bool = False  # it reads If-Match itself
     keyed: bool = True  # False: the body has what may not be stored, so there is no Idempotency-Key
 
     @property
@@ -129,6 +142,11 @@ class Operation:
     @cached_property
     def answer(self) -> Any:
         return self._hints["return"]
+
+    @property
+    def writes(self) -> bool:
+        """Whether it answers a file, which a command writes."""
+        return self.answer is Download
 
     @cached_property
     def in_slices(self) -> bool:
@@ -235,11 +253,11 @@ def operation(
         code = status or (200 if answers else 204)
         where = {"function": function, "method": method, "path": path, "tag": function.__globals__["TAG"]}
         made = Operation(**where, roles=roles, command=command, status=code, **told)
-        unwalled = [each.name for each in made.ids if each.name.endswith("_id") and each.name not in RULES]
-        if unwalled and Role.OPERATOR in roles:
-            raise TypeError(made.name, unwalled)  # app/security/tenant_scope.py says what is whose
-        OPERATIONS[made.name] = made
+        if made.name in PERMISSIONS or not roles:
+            raise TypeError(f"{made.name}: an operation has a name of its own, and roles")
         PERMISSIONS[made.name] = frozenset(roles)
+        tenant_scope.require_walled(made.name, made.path)
+        OPERATIONS[made.name] = made
         return function
 
     return declared

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from inspect import Parameter, Signature
 from types import ModuleType
 from typing import Annotated, Any, get_args, get_origin
+from urllib.parse import quote
 
 from fastapi import Path, Query, Response
 
 from app.api import dependencies
 from app.api.dependencies import Config, Cursor, Db, Page, Routes, Who, following
-from app.api.idempotent_route import Acts, Kept, in_slices, shows_secret, unkeyed
+from app.api.idempotent_route import Acts, Kept, Read, in_slices, shows_secret, unkeyed
 from app.database.listing import ListPart
-from app.operations import Operation, Paging, Work, declared_in, described
+from app.operations import Download, Operation, Paging, Work, declared_in, described
 
-_DOOR = {"db": "db", "settings": "settings", "who": "who", "kept": "position"}
+_DOOR = {"db": "db", "settings": "settings", "who": "who", "kept": "position", "read": "if_match"}
 
 
 def routes(*modules: ModuleType) -> Routes:
@@ -22,10 +24,21 @@ def routes(*modules: ModuleType) -> Routes:
     router = Routes(route_class=Acts)
     for each in declared_in(*modules):
         endpoint = _marked(each, _endpoint(each))
+        options: dict[str, Any] = {"responses": {200: dict(each.files)}} if each.files else {}
+        options |= {"response_class": Response, "response_model": None} if each.writes else {}
         router.add_api_route(
-            each.path, endpoint, methods=[each.method], status_code=each.status, tags=[each.tag]
+            each.path, endpoint, methods=[each.method], status_code=each.status, tags=[each.tag], **options
         )
     return router
+
+
+def sent(file: Download, headers: Mapping[str, str]) -> Response:
+    """Return a file as a response that no cache keeps."""
+    headers = {"Cache-Control": "no-store", **headers}
+    if file.name:
+        name = f'filename="{file.name}"' if file.name.isascii() else f"filename*=UTF-8''{quote(file.name)}"
+        headers["Content-Disposition"] = f"attachment; {name}"
+    return Response(file.content, media_type=file.media_type, headers=headers)
 
 
 def _endpoint(operation: Operation) -> Any:
@@ -41,16 +54,20 @@ def _endpoint(operation: Operation) -> Any:
             cursor: Cursor = arguments.pop(part)
             found = operation.carry_out(work, **arguments, **{part: Paging(cursor.after, cursor.limit)})
             answer = Page(found.items, following(int(found.next) if found.next else None, cursor))
+        if isinstance(answer, Download):
+            return sent(answer, work.headers)
         response.headers.update(work.headers)
         return answer
 
     door: dict[str, Any] = {"who": Who} if operation.is_apart else {"db": Db, "settings": Config, "who": Who}
-    door |= {"kept": Kept} if operation.in_slices else {}
+    door |= {"kept": Kept} if operation.in_slices and not operation.reads else {}
+    door |= {"read": Read} if operation.versioned else {}
     own = [Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind) for name, kind in door.items()]
     own.append(Parameter("response", Parameter.KEYWORD_ONLY, annotation=Response))
     parameters = [*(_read_by_fastapi(operation, each) for each in operation.parameters), *own]
     answer = None if operation.answer is type(None) else operation.answer
     answer = Page[get_args(answer)[0]] if get_origin(answer) is ListPart else answer  # type: ignore[misc]
+    answer = Response if operation.writes else answer
     endpoint.__name__, endpoint.__doc__ = operation.name, operation.help
     endpoint.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": answer}
     endpoint.__signature__ = Signature(parameters, return_annotation=answer)  # type: ignore[attr-defined]

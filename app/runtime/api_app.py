@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 
 from app.accounts import admin_routes, keys, people, session_routes
@@ -43,6 +44,8 @@ from app.reports import routes as reports
 from app.reports.intake import external_activity_routes as outreach
 from app.reports.intake import routes as intake
 from app.security.authorization import cookie_name
+from app.security.roles import OPEN
+from app.security.tenant_scope import require_walled
 from app.sender_names import checks, refusals, register
 from app.signed_orders import keys as signing_keys
 from app.signed_orders import orders, received, results
@@ -85,6 +88,10 @@ ROUTERS: list[Routes] = [
     operation_routes.routes(signing_keys, orders, results, received),
     *routers.ROUTERS,
 ]
+
+for _route in (route for each in ROUTERS for route in each.routes if isinstance(route, APIRoute)):
+    if _route.name not in OPEN:
+        require_walled(_route.name, _route.path)  # KeyError: it has no roles
 
 _DESCRIPTION = (
     "One approved text, every subscriber once, a report that adds up. Times are ISO 8601 with their zone; "

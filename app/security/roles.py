@@ -1,4 +1,4 @@
-"""The permission table: which role may do which operation. Operations not listed are forbidden to all.
+"""The permission table: which role may do which operation. What is in no table does not start.
 
 Asked at each request by `permit` in authorization.py.
 """
@@ -109,7 +109,8 @@ OPEN = frozenset(
 
 
 def may(role: str, operation: str) -> bool:
-    return role in PERMISSIONS.get(operation.removeprefix(PAGE_DOES), ())
+    """Return whether the role may; KeyError for what is in no table, as an operation that is not loaded."""
+    return role in PERMISSIONS[operation.removeprefix(PAGE_DOES)]
 
 
 def require(role: str, operation: str) -> None:

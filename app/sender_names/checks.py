@@ -23,7 +23,6 @@ from app.core.phone import network
 from app.database.models import campaigns, links, register_overrides, runs
 from app.operations import Transaction, operation
 from app.security.roles import EVERYBODY, Role
-from app.sender_names import refusals as refusals
 from app.sender_names import register
 from app.sender_names.register import NameState, Rules, SenderName
 from app.text_verification.compare import TextPart, word_by_word
