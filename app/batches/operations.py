@@ -84,7 +84,7 @@ def rename_batch(tx: Transaction, batch_id: Number, body: NewNameBody) -> Batch:
     command="batch discard",
     audit="threw {subject} away",
     done="Batch {batch_id} was discarded.",
-    facts=lambda told: {"batch": told["batch_id"], "discarded": True},
+    facts=lambda result: {"batch": result["batch_id"], "discarded": True},
     page="/batches",
     form="/batches/{batch_id}/discard",
 )

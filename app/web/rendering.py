@@ -120,11 +120,11 @@ def iso(at: datetime | None) -> str:
 _WRITTEN = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d:\d\d).*)?")
 
 
-def typed(said: object) -> str:
+def typed(value: object) -> str:
     """Return a day or moment as it is typed: 05/02/2024, 08:00 05/02/2024; anything else as it is."""
-    found = _WRITTEN.fullmatch(str(said))
+    found = _WRITTEN.fullmatch(str(value))
     if found is None:
-        return str(said)
+        return str(value)
     year, month, day_of, time = found.groups()
     return f"{time} {day_of}/{month}/{year}" if time else f"{day_of}/{month}/{year}"
 
@@ -323,10 +323,10 @@ def leave(answer: Response, settings: Settings, name: str, value: str, max_age: 
     answer.set_cookie(named, value, max_age, secure=secure, httponly=True, samesite="lax")
 
 
-def own_path(said: str) -> str:
+def own_path(text: str) -> str:
     """Return a local path to redirect to; "/" for anything that could leave this site."""
-    own = said.startswith("/") and not said.startswith(("//", "/\\")) and len(said) <= _LONGEST
-    return said if own and said.isprintable() and "\\" not in said else "/"
+    own = text.startswith("/") and not text.startswith(("//", "/\\")) and len(text) <= _LONGEST
+    return text if own and text.isprintable() and "\\" not in text else "/"
 
 
 def _flash(visit: PageRequest) -> Markup | None:
