@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, func, insert, select
 
 from app.campaigns import approval, carrier_audience, optimistic_lock
 from app.campaigns.carrier_audience import Audience
-from app.campaigns.drafts import Draft, amended, of_row, pin
+from app.campaigns.drafts import Draft, pin
 from app.campaigns.optimistic_lock import Record
 from app.campaigns.quiet_hours import DayHours
 from app.core import clock
@@ -86,14 +86,6 @@ def edit(
     _check_directive(connection, draft.directive_id)
     _reopen(connection, campaign, who, **values)
     audit.note(connection, who, "campaign.edit", f"campaign/{campaign_id}", version=version + 1)
-
-
-def amend(
-    connection: Connection, campaign_id: int, changes: Mapping[str, Any], default: DayHours, who: str
-) -> None:
-    """Change these fields of a draft and keep the others; a new text takes the place of the one before."""
-    row = optimistic_lock.campaign(connection, campaign_id)
-    edit(connection, campaign_id, row.version, amended(of_row(row), changes), default, who)
 
 
 def _reopen(connection: Connection, campaign: Record, who: str, **values: Any) -> None:

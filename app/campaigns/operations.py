@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from app.api.if_match import versions_of
 from app.campaigns import (
     approval,
     budget_orders,
@@ -34,6 +35,8 @@ from app.campaigns.schemas import (
     RunBody,
     WordingBody,
 )
+from app.core import ids
+from app.core.errors import Invalid, VersionWanted
 from app.core.ids import Number
 from app.core.states import CampaignState
 from app.database.listing import ListPart
@@ -188,6 +191,26 @@ def list_campaigns(
 @operation("GET /v1/campaigns/{campaign_id}", roles=EVERYBODY)
 def get_campaign(tx: Transaction, campaign_id: Number) -> Dossier:
     """Get a campaign with its runs, its decisions, and the digest that an approval signs."""
+    return _dossier(tx, campaign_id)
+
+
+@operation(
+    "PUT /v1/campaigns/{campaign_id}",
+    roles=AUTHORS,
+    action="campaign.edit",
+    audit="changed {subject}",
+    versioned=True,
+)
+def edit_campaign(tx: Transaction, campaign_id: Number, body: CampaignBody) -> Dossier:
+    """Replace the content; an approval becomes void. Not possible once a run has started."""
+    if tx.if_match is None:
+        raise VersionWanted(
+            "If-Match is required. Send the ETag of the campaign that you have read.", field="If-Match"
+        )
+    read = [number for each in versions_of(tx.if_match) if (number := ids.read(each)) is not None]
+    if len(read) != 1:
+        raise Invalid("If-Match must contain exactly one version.", field="If-Match")
+    lifecycle.edit(tx.connection, campaign_id, read[0], body.draft(), _hours(tx), tx.who.name)
     return _dossier(tx, campaign_id)
 
 

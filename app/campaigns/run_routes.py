@@ -1,23 +1,21 @@
-"""API routes of runs that are no operations: the order to a carrier, and live progress, also of campaigns."""
+"""API routes of live progress, of runs and of campaigns."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, cast
 
-from fastapi import Depends, Header, Query, Request, Response
-from fastapi.responses import PlainTextResponse, StreamingResponse
+from fastapi import Depends, Header, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import TypeAdapter
-from pydantic_core import to_json
 from sqlalchemy import Connection, or_, select
 
 from app.api import event_streams
-from app.api.dependencies import Db, Id, Routes, Who
+from app.api.dependencies import Id, Routes, Who
 from app.api.event_streams import Hub, StateSnapshot
 from app.campaigns import queries
-from app.campaigns.carrier_orders import CarrierOrder, as_text, order
 from app.core.errors import no_such
 from app.core.states import CampaignState, RunState
 from app.database.models import campaigns, runs
@@ -80,24 +78,6 @@ def _picture(
 
 def _made(state: str, body: bytes, over: bool) -> StateSnapshot:
     return StateSnapshot(state, body, hashlib.sha256(body).hexdigest()[:_TAG], over)
-
-
-router = Routes(prefix="/v1/runs", tags=["runs"])
-
-
-OrderForm = Annotated[Literal["json", "txt"], Query(alias="format", description="json, or txt for people")]
-_PLAIN: dict[int | str, dict[str, Any]] = {200: {"model": CarrierOrder, "content": {"text/plain": {}}}}
-
-
-@router.get("/{run_id}/order", responses=_PLAIN)
-def get_order(run_id: Id, db: Db, who: Who, form: OrderForm = "json") -> Response:
-    """Get the order to a carrier that sends to its own subscribers: text, areas, window, approval."""
-    db.read(queries.run, run_id, who.carrier)
-    found = db.read(order, run_id)
-    if form == "txt":
-        headers = {"Content-Disposition": f'attachment; filename="loa-run-{run_id}-order.txt"'}
-        return PlainTextResponse(as_text(found), headers=headers)
-    return Response(to_json(found), media_type="application/json")
 
 
 events = Routes(prefix="/v1", tags=["events"])

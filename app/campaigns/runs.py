@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from math import ceil
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field
 from sqlalchemy import Connection, select, update
@@ -18,11 +18,13 @@ from app.campaigns import (
     approval,
     budgets,
     carrier_audience,
+    carrier_orders,
     forecast,
     lifecycle,
     optimistic_lock,
     queries,
 )
+from app.campaigns.carrier_orders import CarrierOrder
 from app.campaigns.forecast import Forecast
 from app.campaigns.optimistic_lock import Record
 from app.campaigns.queries import RunSummary
@@ -35,13 +37,14 @@ from app.database.listing import ListPart
 from app.database.models import daily_counts, runs
 from app.ledger import erasure, restore_acknowledgement, unreached
 from app.ledger.contract import SLOWEST
-from app.operations import OfCarrier, Paging, Since, Transaction, operation
+from app.operations import Download, OfCarrier, Paging, Since, Transaction, operation
 from app.security import audit
 from app.security.roles import AUTHORS, EVERYBODY, SENDERS, WORKERS
 from app.sender_names.checks import require_registered
 from carriers.phrases import join
 
 TAG = "runs"
+OrderForm = Annotated[Literal["json", "txt"], Field(alias="format", description="json, or txt for people")]
 
 PRIORITIES = range(-100, 101)
 FASTEST = 100_000  # SMS parts a second
@@ -252,6 +255,21 @@ def get_run(tx: Transaction, run_id: Number) -> RunSummary:
     """Get one run: deliveries and SMS parts by state."""
     tx.headers["ETag"] = f'"{run_version(tx.connection, run_id)}"'
     return queries.run(tx.connection, run_id)
+
+
+@operation(
+    "GET /v1/runs/{run_id}/order",
+    roles=EVERYBODY,
+    files={"model": CarrierOrder, "content": {"text/plain": {}}},
+)
+def get_order(tx: Transaction, run_id: Number, form: OrderForm = "json") -> CarrierOrder | Download:
+    """Get the order to a carrier that sends to its own subscribers: text, areas, window, approval."""
+    queries.run(tx.connection, run_id, tx.who.carrier)
+    order = carrier_orders.order(tx.connection, run_id)
+    if form == "json":
+        return order
+    text = carrier_orders.as_text(order).encode()
+    return Download(text, f"loa-run-{run_id}-order.txt", "text/plain; charset=utf-8")
 
 
 @operation("GET /v1/runs/{run_id}/forecast", roles=EVERYBODY)

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
-from app.api.bodies import filled
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.files import readable, replace_whole
+from app.cli.files import readable
+from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Json, Number, counted, done, instant, listing, say, whoami
-from app.cli.remote import asked, at_server
-from app.cli.statement_commands import attach
-from app.core import clock
-from app.database.connection import Database
-from app.reports.figures import addressees
-from app.reports.figures.addressees import Addressee, AddresseeKind, OutreachChannel
-from app.reports.figures.document_meta import EntrySource
-from app.reports.intake import external_activity, views
-from app.reports.intake.schemas import AddresseeBody, OutreachBody
-
-if TYPE_CHECKING:
-    from loa_client import LoaClient
+from app.cli.remote import at_server
+from app.cli.statement_commands import attached
+from app.reports.figures.addressees import AddresseeKind, OutreachChannel
+from app.reports.intake import addressee_operations, external_activity
 
 app = typer.Typer(no_args_is_help=True, help="Addressees of a directive and their reports.")
-
-Out = Annotated[Path, typer.Option(help="The workbook to write.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,30 +35,22 @@ class _Row:
 @app.command("list")
 def list_(directive_id: Number, as_json: Json = False) -> None:
     """Show who has reported and who is late."""
-    rows = asked(
-        lambda api: [_row(each, each.first_at) for each in api.list_addressees(directive_id).addressees],
-        lambda db: [
-            _row(each, views.instant(each.first_ms))
-            for each in db.read(addressees.addressee_statuses, directive_id, clock.now_ms())
-        ],
-    )
+    found = carried_out(addressee_operations.list_addressees, {"directive_id": directive_id})
+    rows = [_row(each) for each in found.addressees]
     listing(rows, ("name", "kind", "reported", "late", "items", "email"), as_json)
 
 
-def _row(entry: Any, first: datetime | None) -> _Row:
-    items = len(entry.report.items) if entry.report else 0
-    late = "late" if entry.late else ""
-    return _Row(entry.addressee.name, entry.addressee.kind, first, late, items, entry.addressee.email)
+def _row(status: Any) -> _Row:
+    addressee, items = status.addressee, len(status.report.items) if status.report else 0
+    late = "late" if status.late else ""
+    return _Row(addressee.name, addressee.kind, status.first_at, late, items, addressee.email)
 
 
 @app.command()
 def channels(directive_id: Number, as_json: Json = False) -> None:
     """Show the totals of all addressees by channel."""
-    found = asked(
-        lambda api: api.list_addressees(directive_id).channels,
-        lambda db: addressees.totals(db.read(addressees.addressee_statuses, directive_id, clock.now_ms())),
-    )
-    listing(found, ("channel", "units", "pieces", "reach", "minutes"), as_json)
+    found = carried_out(addressee_operations.list_addressees, {"directive_id": directive_id})
+    listing(found.channels, ("channel", "units", "pieces", "reach", "minutes"), as_json)
 
 
 @app.command("set")
@@ -81,16 +63,8 @@ def set_(
     as_json: Json = False,
 ) -> None:
     """Set an addressee's kind, carrier and e-mail, or add an addressee."""
-    body = filled(AddresseeBody, {"name": name, "kind": kind, "carrier": carrier, "email": email})
-    of = Addressee(None, directive_id, body.name, kind, body.carrier, body.email)
-    kept = asked(
-        lambda api: api.set_addressee(
-            directive_id, name=of.name, kind=cast("Any", kind), carrier=carrier, email=email, if_match="*"
-        ),
-        lambda db: db.write(external_activity.register, of, whoami()),
-        looks=False,
-    )
-    say(kept, as_json)
+    body = {"name": name, "kind": kind, "carrier": carrier, "email": email}
+    say(carried_out(addressee_operations.set_addressee, {"directive_id": directive_id}, **body), as_json)
 
 
 @app.command()
@@ -115,51 +89,12 @@ def report(
     API."""
     at = instant("received", received)
     item = {"channel": channel, "pieces": pieces, "reach": reach, "minutes": minutes, "url": url}
-    said = {"addressee": name, "items": [item], "number": number, "received_at": at, "reason": reason}
-    claim = filled(OutreachBody, said).claim(EntrySource.COMMAND)
-    if common.server is not None:
-        kept = at_server(lambda api: _reported(api, directive_id, claim, at, scan))
-    else:
-        with open_db() as (db, settings):
-            if scan is not None:
-                attached = attach(db, scan, settings.attachment_limit_mb)
-                claim = replace(claim, paper=replace(claim.paper, attachment=attached))
-            kept = db.write(external_activity.report, directive_id, claim, whoami())
+    item = {field: value for field, value in item.items() if value is not None}
+    body = {"addressee": name, "items": [item], "number": number, "received_at": at, "reason": reason}
+    body |= {"attachment": attached(scan)} if scan else {}
+    kept = carried_out(addressee_operations.report_outreach, {"directive_id": directive_id}, **body)
     version = kept.paper.version
     done(f"{kept.addressee}: version {version} is kept.", addressee=kept.addressee, version=version)
-
-
-def _reported(
-    api: LoaClient,
-    directive_id: int,
-    claim: external_activity.OutreachClaim,
-    at: datetime | None,
-    scan: Path | None,
-) -> Any:
-    return api.report_outreach(
-        directive_id,
-        addressee=claim.addressee,
-        items=cast("Any", claim.items),
-        number=claim.paper.number,
-        received_at=at,
-        reason=claim.paper.reason,
-        attachment=api.keep_attachment(file=scan).sha256 if scan else None,
-    )
-
-
-@app.command("form")
-def form_(directive_id: Number, out: Out) -> None:
-    """Write the workbook for the addressees' reports."""
-
-    def here(db: Database) -> bytes:
-        from app.reports.intake import external_activity_workbook  # slow to import
-
-        of = db.read(addressees.of_directive, directive_id)
-        return external_activity_workbook.build(directive_id, of)
-
-    content = asked(lambda api: api.get_report_form(directive_id), here)
-    replace_whole(out, content)
-    done(f"Wrote {out} ({len(content)} bytes).", file=out, bytes=len(content))
 
 
 @app.command("import")
@@ -169,12 +104,19 @@ def import_(
 ) -> None:
     """Import the completed workbook, all or nothing. Existing reports are skipped."""
 
-    def here(db: Database) -> int:
-        from app.reports.intake import external_activity_workbook
-
-        of = db.read(external_activity_workbook.asked_of, directive_id)
-        claims = external_activity_workbook.read(file.read_bytes(), of)
-        return len(db.write(external_activity.report_all, directive_id, claims, whoami()))
-
-    kept = asked(lambda api: len(api.return_report_form(directive_id, file=file)), here, looks=False)
+    kept = len(_returned(directive_id, file))
     done(f"{counted(kept, 'report is', 'reports are')} kept.", reports=kept)
+
+
+def _returned(directive_id: int, file: Path) -> Any:
+    if common.server is not None:
+        return at_server(lambda api: api.return_report_form(directive_id, file=file))
+    from app.reports.intake import external_activity_workbook
+
+    with open_db() as (db, _):
+        names = db.read(external_activity_workbook.asked_of, directive_id)
+        claims = external_activity_workbook.read(file.read_bytes(), names)
+        return db.write(external_activity.report_all, directive_id, claims, whoami())
+
+
+add_operations(app, "addressee", addressee_operations)

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic_core import to_jsonable_python
 
 from app.api.bodies import filled
-from app.campaigns import approval, drafts, follow_ups, lifecycle, operations, queries, runs, text_cost
+from app.campaigns import approval, drafts, operations, runs, text_cost
 from app.campaigns.drafts import TextForm
-from app.campaigns.quiet_hours import DayHours
-from app.campaigns.schemas import CampaignBody, FollowUpBody
+from app.campaigns.schemas import CampaignBody
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.files import replace_whole
 from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Json, Number, done, instant, say, shown, whoami, whole
-from app.cli.remote import asked, at_server
 from app.core import clock
 from app.core.areas import Basis
 from app.core.errors import Invalid
 from app.core.states import BatchState
-from app.database.connection import Database
+from app.directives import downloads
 from app.ledger.unreached import USUAL, Outcome
 
 if TYPE_CHECKING:
-    from loa_client import LoaClient
+    pass
 
 app = typer.Typer(no_args_is_help=True, help="Campaigns: one text, one sender, one window.")
 
@@ -110,12 +105,12 @@ def edit(
         raise Invalid("Name at least one change, for example --end 2024-02-09T18:00+07:00.")
     whole = {"name": "-", "purpose": "-", "sender": "-"} | changes  # what is not changed is good already
     changes = {field: getattr(filled(CampaignBody, whole), field) for field in changes}
-    if common.server is not None:
-        at_server(lambda api: _amend(api, campaign_id, changes))
-    else:
-        with open_db() as (db, settings):
-            default = DayHours(settings.day_starts, settings.day_ends)
-            db.write(lifecycle.amend, campaign_id, changes, default, whoami())
+    ids = {"campaign_id": campaign_id}
+    read = carried_out(operations.get_campaign, ids).campaign
+    times = {"window_start": read.window_start, "window_end": read.window_end}
+    in_ms = {name: None if at is None else clock.to_ms(at) for name, at in times.items()}
+    draft = drafts.amended(drafts.of_row(SimpleNamespace(**asdict(read) | in_ms)), changes)
+    carried_out(operations.edit_campaign, ids, if_match=f'"{read.version}"', **asdict(draft))
     done(f"Campaign {campaign_id} is a draft with this content.", campaign=campaign_id, state="draft")
     _warn(text)
 
@@ -151,15 +146,12 @@ def follow_up(
     given: dict[str, Any] = {"name": name, "text_key": text_key, "text": text, "form": form, "sender": sender}
     given |= {"window_start": instant("start", start), "window_end": instant("end", end)}
     changes = {field: value for field, value in given.items() if value is not None}
-    outcomes = tuple(outcome or USUAL)
-    whose = {"campaign_ids": campaigns, "outcomes": list(outcomes), "areas": area or []}
-    wanted = filled(FollowUpBody, whose | changes).request()
-    if common.server is not None:
-        made: Any = at_server(lambda api: _followed_up(api, campaigns, outcomes, area or [], changes))
-    else:
-        with open_db(working="Creating the audience") as (db, settings):
-            default = DayHours(settings.day_starts, settings.day_ends)
-            made = _made(db, db.write(follow_ups.create, wanted, default, whoami()))
+    whose = {"campaign_ids": campaigns, "outcomes": list(outcome or USUAL), "areas": area or []}
+    made = carried_out(operations.follow_up, {}, **whose | changes)
+    while waiting := [each.batch_id for each in made.follow_up.batches if each.state == BatchState.IMPORTING]:
+        if common.server is not None or not _made_here(waiting[0]):
+            time.sleep(_EVERY_S)
+        made = carried_out(operations.get_campaign, {"campaign_id": made.campaign.id})
     shares = {each.carrier: each.subscribers for each in made.follow_up.batches}
     whom = ", ".join(f"{n} at {carrier}" for carrier, n in shares.items())
     wrong = [each.error for each in made.follow_up.batches if each.error]
@@ -167,47 +159,12 @@ def follow_up(
     done(said, campaign=made.campaign.id, subscribers=shares)
 
 
-def _made(db: Database, campaign_id: int) -> Any:
-    """Make its audience here, or wait for the process that does."""
+def _made_here(batch_id: int) -> bool:
+    """Make the audience of a follow-up's batch, unless another process has begun to."""
     from app.batches.follow_up_job import make_here  # what other commands of campaigns do without
 
-    while True:
-        found = db.read(queries.dossier, campaign_id)
-        shares = found.follow_up.batches if found.follow_up else []
-        waiting = [each.batch_id for each in shares if each.state == BatchState.IMPORTING]
-        if not waiting:
-            return found
-        if not make_here(db, waiting[0]):
-            time.sleep(_EVERY_S)
-
-
-def _followed_up(
-    api: LoaClient,
-    campaigns: list[int],
-    outcomes: tuple[Outcome, ...],
-    areas: list[str],
-    changes: Mapping[str, Any],
-) -> Any:
-    """Make it at the server and wait until its audience is made there."""
-    found: Any = api.follow_up(
-        campaign_ids=campaigns,
-        outcomes=cast("Any", [each.value for each in outcomes]),
-        areas=areas,
-        **changes,
-    )
-    while any(each.state == BatchState.IMPORTING for each in found.follow_up.batches):
-        time.sleep(_EVERY_S)
-        found = api.get_campaign(found.campaign.id)
-    return found
-
-
-def _amend(api: LoaClient, campaign_id: int, changes: Mapping[str, Any]) -> None:
-    """Replace what was read; raises RequestRefused if somebody was faster."""
-    found, version = api.get_campaign.with_etag(campaign_id)
-    times = {"window_start": found.campaign.window_start, "window_end": found.campaign.window_end}
-    in_ms = {name: None if at is None else clock.to_ms(at) for name, at in times.items()}
-    draft = drafts.of_row(SimpleNamespace(**asdict(found.campaign) | in_ms))
-    api.edit_campaign(campaign_id, **asdict(drafts.amended(draft, changes)), if_match=version)
+    with open_db(working="Creating the audience") as (db, _):
+        return make_here(db, batch_id)
 
 
 @app.command()
@@ -258,20 +215,6 @@ def add_held_run(
 
 
 @app.command()
-def kit(campaign_id: Number, out: Annotated[Path, typer.Option(help="The zip to write.")]) -> None:
-    """Write the approved text for other channels: page, poster, letter."""
-
-    def here(db: Database) -> bytes:
-        from app.core.config import load
-        from app.directives import kit as kits  # slow to import
-
-        return kits.build(db.read(kits.read, campaign_id, load()))
-
-    replace_whole(out, asked(lambda api: api.get_kit(campaign_id), here))
-    done(f"Wrote {out}.", campaign=campaign_id, file=str(out))
-
-
-@app.command()
 def sign(
     campaign_id: Number, digest: Annotated[str, typer.Option(help="The digest in `loa campaign show`.")]
 ) -> None:
@@ -281,4 +224,4 @@ def sign(
     done(f"The approval of campaign {campaign_id} was signed.", campaign=campaign_id, stamped=True)
 
 
-add_operations(app, "campaign", runs, operations)
+add_operations(app, "campaign", runs, operations, downloads)

@@ -9,12 +9,11 @@ import typer
 from app.campaigns import operations
 from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Json, Number, alarm, counted, day, done, instant, listing, say, whole
-from app.cli.remote import asked
 from app.core.errors import Invalid
 from app.core.masking import escaped
 from app.directives import notices
 from app.directives import status as deadlines
-from app.reports.counting import unique_reach
+from app.reports import operations as reports
 
 app = typer.Typer(no_args_is_help=True, help="The official letters that the work is based on.")
 
@@ -107,9 +106,7 @@ def _by_when(need: Any) -> str:
 @app.command()
 def reach(directive_id: Number, as_json: Json = False) -> None:
     """Show how many subscribers the campaigns under a directive reached at least once, each counted once."""
-    found = asked(
-        lambda api: api.get_reach(directive_id), lambda db: db.read(unique_reach.present, directive_id)
-    )
+    found = carried_out(reports.get_reach, {"directive_id": directive_id})
     if as_json:
         say(found, as_json)
         return

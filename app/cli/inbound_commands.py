@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated
 
 import typer
 
 from app.cli import common
 from app.cli.common import open_db
 from app.cli.files import replace_lines
+from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import After, Json, Most, listing, whoami
-from app.cli.remote import asked, at_server
-from app.inbound import queries, scam_reports
+from app.cli.remote import at_server
+from app.inbound import operations, scam_reports
 from app.inbound.queries import InboundMessageView
 from app.inbound.reply_kinds import ReplyKind
 from app.security import phone_disclosure
@@ -52,14 +52,8 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """Show messages in order of arrival, with masked numbers."""
-    of_kind = cast("Any", kind and kind.value)
-    found = asked(
-        lambda api: list(
-            islice(api.list_inbound_messages(carrier=carrier, kind=of_kind, after=after), limit)
-        ),
-        lambda db: db.read(queries.listed, after, limit, carrier, kind).items,
-        listed=None if after else carrier,
-    )
+    filters = {"carrier": carrier, "kind": kind, "after": after, "limit": limit}
+    found = carried_out(operations.list_inbound_messages, {}, **filters)
     columns = tuple(_Line.__dataclass_fields__)
     listing(found if as_json else [_line(each) for each in found], columns, as_json)
 
@@ -80,13 +74,6 @@ def _line(message: InboundMessageView) -> _Line:
 
 
 @app.command()
-def reports(as_json: Json = False) -> None:
-    """Count the scams reported by citizens, by day and area."""
-    found = asked(lambda api: api.count_scam_reports(), lambda db: db.read(scam_reports.counts))
-    listing(found, ("day", "area", "area_name", "form", "reports"), as_json)
-
-
-@app.command()
 def export(
     out: Annotated[Path, typer.Option(help="The file to write, as CSV for Excel.")],
     whole_numbers: Annotated[
@@ -102,3 +89,6 @@ def export(
             place, n = DisclosurePlace.SCAM_REPORTS_COMMAND, db.read(scam_reports.count)
             db.write(phone_disclosure.note, whoami(), place, "inbound", n)
         replace_lines(out, scam_reports.export(db, whole=whole_numbers))
+
+
+add_operations(app, "inbound", operations)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import Enum, StrEnum
 from inspect import Parameter, Signature
 from itertools import islice
+from mimetypes import guess_extension
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, get_args, get_origin
@@ -97,13 +98,14 @@ def carried_out(
     ids: Mapping[str, Any],
     /,
     *,
-    opens: Mapping[str, Any] = _AS_IT_IS,
+    opens: Any = _AS_IT_IS,
+    if_match: Any = "*",
     **options: Any,
 ) -> Any:
     """Run an operation, by its function, at the server of --server, or here as the account of this host.
 
     options: what its body and query have, and of a list `after` and `limit`; opens: how the database here is
-    opened.
+    opened; if_match: the version that was read, of an operation with `versioned`.
     """
     name, operation = act.__name__, OPERATIONS[act.__name__]
     limit = options.pop("limit", _MOST)
@@ -113,7 +115,9 @@ def carried_out(
         sent = {_alias(operation, key): value for key, value in options.items()}
         if operation.lists:
             return at_server(lambda api: list(islice(getattr(api, name)(*ids.values(), **sent), limit)))
-        return at_server(lambda api: getattr(api, name)(*ids.values(), **sent))
+        sent |= {"if_match": if_match} if operation.versioned else {}
+        answer = at_server(lambda api: getattr(api, name)(*ids.values(), **sent))
+        return answer.encode() if operation.writes and isinstance(answer, str) else answer
     arguments = {
         each.name: checked(each.annotation, each.name, options.get(each.name, each.default))
         for each in operation.filters
@@ -129,10 +133,10 @@ def carried_out(
         return operation.function(Caller(whoami(), Role.ADMIN, person=True), **ids, **arguments)
     with open_db(looks=operation.reads, **opens) as (db, settings):
         who = db.read(decider, name) if operation.personal else Caller(whoami(), Role.ADMIN, person=True)
-        work = Work(db=db, settings=settings, who=who, progress=_progress)
+        work = Work(db=db, settings=settings, who=who, progress=_progress, if_match=if_match, at_host=True)
         answer = operation.carry_out(work, **ids, **arguments)
     if isinstance(answer, Download):
-        return answer.content
+        return answer.content if operation.writes else answer.content.decode()
     return answer.items if operation.lists else answer
 
 
@@ -225,6 +229,9 @@ def example(operation: Operation) -> str:
         if name in operation.arguments or field.is_required():
             words += [] if name in operation.arguments else [f"--{_called(operation, name)}"]
             words.append(str((field.examples or [name])[0]))
+    if operation.writes:
+        ending = guess_extension(next(iter(operation.files["content"])))
+        words += ["--out", f"{operation.command.split()[-1]}{ending}"]
     return " ".join(["loa", words[0], *map(shlex.quote, words[1:])])
 
 

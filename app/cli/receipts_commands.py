@@ -11,12 +11,14 @@ from pydantic_core import to_json
 
 from app.cli import common
 from app.cli.common import ledger_for, open_db
-from app.cli.files import as_file, read_twice, replace_lines
-from app.cli.output import Json, bar, listing, whoami, whole
-from app.cli.remote import asked, at_server, client, imported
+from app.cli.files import as_file, read_twice, replace_lines, replace_whole
+from app.cli.operation_commands import add_operations, carried_out
+from app.cli.output import Json, bar, whoami, whole
+from app.cli.remote import at_server, client, imported
 from app.core.errors import Invalid
+from app.receipts import result_file_operations as operations
 from app.receipts.result_files import queries
-from app.receipts.result_files.queries import ReceiptFile, RunMessages, lines_csv, table_csv
+from app.receipts.result_files.queries import ReceiptFile, RunMessages, lines_csv
 from app.receipts.result_files.register import FileClaim, read_level, register
 from app.receipts.result_files.result_import_job import Progress
 from app.receipts.result_files.result_importer import import_file
@@ -30,7 +32,6 @@ app = typer.Typer(
 )
 
 FileId = Annotated[int, typer.Argument(parser=whole, help="The receipt file.")]
-_COLUMNS = ("id", "carrier", "campaign_id", "name", "state", "percent", "lines", "first_at", "last_at")
 
 
 @app.command("import")
@@ -74,16 +75,6 @@ def import_(
     _say(done, as_json)
 
 
-@app.command("list")
-def list_(as_json: Json = False) -> None:
-    """Show the result files."""
-    found = asked(
-        lambda api: list(api.list_receipt_files(limit=1000)),
-        lambda db: db.read(queries.listed, 0, 1000).items,
-    )
-    listing(found, _COLUMNS, as_json)
-
-
 @app.command()
 def show(
     file_id: FileId,
@@ -92,14 +83,9 @@ def show(
 ) -> None:
     """Show the reconciliation of a file with the ledger."""
     if out:
-        counts = asked(
-            lambda api: api.download_reconciliation(file_id),
-            lambda db: "".join(table_csv(db.read(queries.get, file_id))),
-        )
-        replace_lines(out, [counts])
+        replace_whole(out, carried_out(operations.download_reconciliation, {"file_id": file_id}))
         return
-    file = asked(lambda api: api.get_receipt_file(file_id), lambda db: db.read(queries.get, file_id))
-    _say(file, as_json)
+    _say(carried_out(operations.get_receipt_file, {"file_id": file_id}), as_json)
 
 
 @app.command()
@@ -146,3 +132,6 @@ def _run(run: RunMessages) -> str:
         "rejected immediately "
         f"+ {run.named} listed in the file + {run.missing} missing + {run.later} handed over later."
     )
+
+
+add_operations(app, "receipts", operations)

@@ -2,47 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import date, datetime
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from sqlalchemy import Connection, select
 
-from app.api.bodies import filled
 from app.cli import common, remote
 from app.cli.common import ledger_for, open_db
 from app.cli.files import readable, usable, write_whole
+from app.cli.operation_commands import Act, carried_out
 from app.cli.output import After, Json, Most, Number, instant, say, shown, tell, whoami, whole
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import Invalid, no_such
 from app.database.connection import Database, shared_ms
 from app.database.models import campaigns, runs
-from app.reports.counting import clock_check, consolidated, scope, stated_report
-from app.reports.counting import fraud_signals as doubting
-from app.reports.counting.carrier_report import build_batch, build_campaign
+from app.reports import archive_operations as archived
+from app.reports import operations
+from app.reports.counting import clock_check, scope, stated_report
 from app.reports.counting.snapshot_taking import take
 from app.reports.counting.snapshots import SnapshotCause
-from app.reports.export.formats import BINARY, Format, Report, file_name, prepare, render
+from app.reports.export.formats import BINARY, Format, file_name, prepare
 from app.reports.figures.version import PREVIEW
 from app.reports.forms import letterhead
-from app.reports.frozen import archive, freeze_record, signed_papers
+from app.reports.frozen import freeze_record
 from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
-from app.reports.frozen.signed_papers import SignedPaper, SignedPapers
-from app.reports.papers.final_paper import REMARK_KEYS, REMARKS, Issue
+from app.reports.frozen.signed_papers import SignedPapers
+from app.reports.papers.final_paper import REMARK_KEYS
 from app.reports.release import freeze as freezing
-from app.reports.release import issue as issuing
-from app.reports.release import verify_archive
 from app.reports.release.freeze import Freezer, name_of
-from app.reports.schemas import IssueBody
 
 if TYPE_CHECKING:
-    from loa_client import LoaClient
+    pass
 
 app = typer.Typer(no_args_is_help=True, help="Result reports.")
 
@@ -61,17 +56,8 @@ Campaign = Annotated[
 CutOff = Annotated[
     str | None, typer.Option(help="as of which snapshot, as in 2024-02-09T00:00+07:00; now, if not given")
 ]
+_COUNTING = {"working": "Counting the report"}
 Folder = Annotated[Path, typer.Option(callback=usable, help="where the files go")]
-Builder = Callable[[Connection, int], Report]
-
-
-@dataclass(frozen=True, slots=True)
-class ReportPath:
-    """The same report of a server."""
-
-    noun: str
-    number: int
-    query: dict[str, int] = field(default_factory=dict)
 
 
 # Printing
@@ -80,38 +66,33 @@ class ReportPath:
 @app.command()
 def run(run_id: Number, form: Form = Format.TEXT, out: Out = None) -> None:
     """Print the report of one carrier's run: forms 1 to 4."""
-    path = ReportPath("run", run_id)
-    _give(lambda connection, now: freezing.of_run(connection, run_id, now), path, form, out)
+    _give(operations.run_report, form, out, {"run_id": run_id})
 
 
 @app.command()
 def batch(campaign_id: Number, batch_id: Number, form: Form = Format.TEXT, out: Out = None) -> None:
     """Print the report of one batch in one campaign."""
-    path = ReportPath("batch", batch_id, {"campaign": campaign_id})
-    _give(lambda connection, now: build_batch(connection, campaign_id, batch_id, now), path, form, out)
+    _give(operations.batch_report, form, out, {"batch_id": batch_id}, campaign=campaign_id)
 
 
 @app.command()
 def campaign(campaign_id: Number, form: Form = Format.TEXT, out: Out = None) -> None:
     """Print the runs of a campaign side by side."""
-    path = ReportPath("campaign", campaign_id)
-    _give(lambda connection, now: build_campaign(connection, campaign_id, now), path, form, out)
+    _give(operations.campaign_report, form, out, {"campaign_id": campaign_id})
 
 
 @app.command()
 def directive(directive_id: Number, form: Form = Format.TEXT, out: Out = None) -> None:
     """Print the consolidated report under a directive (form B)."""
-    path = ReportPath("directive", directive_id)
-    terms = consolidated.BRIEF if form is Format.SUMMARY else consolidated.PRESENT
-    _give(lambda connection, now: consolidated.build(connection, directive_id, now, terms), path, form, out)
+    _give(operations.directive_report, form, out, {"directive_id": directive_id})
 
 
-def _give(build_at: Builder, place: ReportPath, form: Format, out: Path | None) -> None:
+def _give(act: Act, form: Format, out: Path | None, ids: dict[str, int], **query: int) -> None:
     if form in BINARY and out is None:
         raise typer.BadParameter(
             f"this format needs a file: add --out {file_name('FILE', form)}", param_hint="--format"
         )
-    content = _fetched(place, form) if common.server else _built(build_at, place, form)
+    content: bytes = carried_out(act, ids, opens=_COUNTING, form=form, **query)
     if out is None:
         text = content.decode("utf-8-sig")
         typer.echo(shown(text) if form is Format.TEXT else text, nl=False)
@@ -119,37 +100,11 @@ def _give(build_at: Builder, place: ReportPath, form: Format, out: Path | None) 
         write_whole(out, content)
 
 
-def _built(build_at: Builder, place: ReportPath, form: Format) -> bytes:
-    with open_db(working="Counting the report") as (db, settings):
-        db.read(_require_past, place)
-        report = db.read(lambda connection: build_at(connection, shared_ms(connection)))
-    return render(report, form, letterhead.load(settings.letterheads)).content
-
-
-def _require_past(connection: Connection, place: ReportPath) -> None:
-    """Raise Conflict where the report would leave out what has a time in the future."""
-    if place.noun in list(SubjectKind):
-        freezing.require_past(connection, ReportSubject(SubjectKind(place.noun), place.number))
-    else:
-        clock_check.require_past(connection, [place.query.get("campaign", place.number)])
-
-
-def _fetched(place: ReportPath, form: Format) -> bytes:
-    content: bytes = remote.at_server(
-        lambda api: getattr(api, f"{place.noun}_report")(place.number, format=form.value, **place.query)
-    )
-    return content
-
-
 @app.command()
 def doubts(run_id: Number, as_json: Json = False) -> None:
     """Show signs that the run's receipts were fabricated. Exit status 1 if there are any; none is
     proof."""
-    if common.server is not None:
-        found = remote.at_server(lambda api: api.list_doubts(run_id))
-    else:
-        with open_db(looks=True) as (db, settings):
-            found = db.read(doubting.doubts, run_id, settings.switched_off)
+    found = carried_out(operations.list_doubts, {"run_id": run_id})
     if found or as_json:
         say(found, as_json)
     else:
@@ -229,17 +184,17 @@ def issue(
 ) -> None:
     """Write the final documents of a frozen report with number, date and signer. The draft is kept."""
     remarks = dict(map(_remark, remark or ()))
-    said = {"number": number, "dated_on": _day(on), "signer": signer}
-    filled(IssueBody, said | {key: text for key, text in remarks.items() if key in REMARK_KEYS})
-    wanted = Issue(number, _day(on), signer, remarks, compare_with)
-    if common.server is not None:
-        _issue_there(report_id, wanted, folder)
-        return
-    with _freezer() as (freezer, _):
-        report = issuing.issue(freezer, report_id, None, wanted)
-        _tell(report, f"issued as number {number}")
-        if folder:
-            save_here(freezer.db, report, folder)
+    if strange := remarks.keys() - set(REMARK_KEYS):
+        raise Invalid(
+            "--remark has no section {strange}. Available sections: {places}.",
+            strange=min(strange)[:40],
+            places=", ".join(sorted(REMARK_KEYS)),
+        )
+    body = {"number": number, "dated_on": _day(on), "signer": signer, "compare_with": compare_with} | remarks
+    report = carried_out(archived.issue_report, {"report_id": report_id}, opens=_COUNTING, **body)
+    _tell(report, f"issued as number {number}")
+    if folder:
+        _save(report, folder)
 
 
 @app.command()
@@ -251,11 +206,8 @@ def signed(
     as_json: Json = False,
 ) -> None:
     """Store a returned signed PDF and show what its signatures prove. Exit status 1 if any is in doubt."""
-    found: list[Any] = (
-        remote.at_server(lambda api: _signed_there(api, report_id, file))
-        if common.server
-        else _signed_here(report_id, file)
-    )
+    ids = {"report_id": report_id}
+    found = [_keep_signed(report_id, file)] if file else carried_out(archived.list_signed_papers, ids)
     if as_json:
         say(found, True)
     for each in [] if as_json else found:
@@ -265,34 +217,12 @@ def signed(
         raise typer.Exit(1)
 
 
-def _signed_there(api: LoaClient, report_id: int, file: Path | None) -> list[Any]:
-    return [api.keep_signed_paper(report_id, file=file)] if file else api.list_signed_papers(report_id)
-
-
-def _signed_here(report_id: int, file: Path | None) -> list[SignedPaper]:
-    with open_db(looks=file is None, working="Checking the signatures") as (db, settings):
+def _keep_signed(report_id: int, file: Path) -> Any:
+    if common.server is not None:
+        return remote.at_server(lambda api: api.keep_signed_paper(report_id, file=file))
+    with open_db(working="Checking the signatures") as (db, settings):
         papers = SignedPapers(db, settings.signature_roots, whoami(), None)
-        if file:
-            return [db.write(papers.keep, report_id, file, papers.check(report_id, file))]
-        db.read(archive.get, report_id)
-        return db.read(signed_papers.of_report, report_id)
-
-
-def _issue_there(report_id: int, issue: Issue, folder: Path | None) -> None:
-    places = {each for names in REMARKS.values() for each in names}
-    if strange := issue.remarks.keys() - places:
-        raise Invalid(
-            "--remark has no section {strange}. Available sections: {places}.",
-            strange=min(strange)[:40],
-            places=", ".join(sorted(places)),
-        )
-    with remote.client() as api:
-        signed = {"number": issue.number, "dated_on": issue.dated_on, "signer": issue.signer}
-        body: dict[str, Any] = signed | {**issue.remarks} | {"compare_with": issue.compare_with}
-        report = api.issue_report(report_id, **body)
-        _tell(report, f"issued as number {issue.number}")
-        if folder:
-            save_there(api, report, folder)
+        return db.write(papers.keep, report_id, file, papers.check(report_id, file))
 
 
 def _day(value: str) -> date:
@@ -315,7 +245,7 @@ def _freeze_there(subject: ReportSubject, at: datetime | None, folder: Path | No
         report = api.freeze_report(**of, cut_off_at=at)
         _tell(report, "frozen")
         if folder:
-            save_there(api, report, folder)
+            _save(report, folder)
 
 
 @app.command("list")
@@ -327,13 +257,10 @@ def list_(
     as_json: Json = False,
 ) -> None:
     """Show frozen reports, oldest first."""
-    subject = _subject(run_id, directive_id) if run_id or directive_id else None
-    found = remote.asked(
-        lambda api: list(
-            islice(api.list_reports(run_id=run_id, directive_id=directive_id, after=after), limit)
-        ),
-        lambda db: db.read(archive.listed, after, limit, None, subject).items,
-    )
+    if run_id is not None and directive_id is not None:
+        raise Invalid("Name exactly one of --run, --directive and --campaign.")
+    query = {"run_id": run_id, "directive_id": directive_id, "after": after, "limit": limit}
+    found = carried_out(archived.list_reports, {}, **query)
     if as_json:
         say(found, True)
         return
@@ -346,10 +273,7 @@ def list_(
 @app.command()
 def save(report_id: Number, folder: Folder = Path("reports")) -> None:
     """Write the files of a frozen report, after checking their hashes."""
-    remote.asked(
-        lambda api: save_there(api, api.get_report(report_id), folder),
-        lambda db: save_here(db, db.read(archive.get, report_id), folder),
-    )
+    _save(carried_out(archived.get_report, {"report_id": report_id}), folder)
 
 
 @app.command()
@@ -359,15 +283,10 @@ def verify(
     """Check frozen reports: unchanged files, and the same figures from the ledger. Exit status 1 if
     not."""
 
-    def here(db: Database) -> list[verify_archive.Proof]:
-        wanted = [db.read(archive.get, report_id)] if report_id else db.read(archive.listed, 0, 10**6).items
-        return [verify_archive.prove(db, report) for report in wanted]
-
-    def there(api: LoaClient) -> list[Any]:
-        wanted = [report_id] if report_id else [each.id for each in api.list_reports()]
-        return [api.prove_report(each) for each in wanted]
-
-    proofs = remote.asked(there, here, working="Checking the reports")
+    found = [] if report_id else carried_out(archived.list_reports, {}, limit=10**6)
+    numbers = [report_id] if report_id else [each.id for each in found]
+    opens = {"working": "Checking the reports"}
+    proofs = [carried_out(archived.prove_report, {"report_id": each}, opens=opens) for each in numbers]
     notes = [proof.note for proof in proofs if proof.note]
     for note in notes:
         typer.echo(note)
@@ -446,10 +365,11 @@ def save_here(db: Database, report: Frozen, folder: Path) -> None:
             write_whole(folder / file.name, db.read(freeze_record.content, report, file.format)[1])
 
 
-def save_there(api: LoaClient, report: Any, folder: Path) -> None:
+def _save(report: Any, folder: Path) -> None:
     with _stored(report.id, folder):
         for file in report.files:
-            write_whole(folder / file.name, api.get_report_file(report.id, file.format))
+            ids = {"report_id": report.id, "form": file.format}
+            write_whole(folder / file.name, carried_out(archived.get_report_file, ids))
 
 
 @contextmanager

@@ -13,12 +13,13 @@ from sqlalchemy import Connection
 
 from app.cli import common
 from app.cli.common import ledger_for, open_db
+from app.cli.operation_commands import carried_out
 from app.cli.output import Json, listing, say, whoami, whole
-from app.cli.remote import asked, at_server
+from app.cli.remote import at_server
 from app.core import clock
 from app.core.config import Settings
 from app.database.connection import Database
-from app.privacy import certificates, retention_due, terms_in_force
+from app.privacy import certificates, operations, retention_due, terms_in_force
 from app.privacy.erasable import Erasable, RetentionTerms
 from app.privacy.eraser import Eraser
 from app.privacy.terms_in_force import TermsInForce
@@ -91,11 +92,12 @@ def certificate(
     as_json: Json = False,
 ) -> None:
     """Print a certificate. Exit status 1 if it was altered."""
-    found, paper = asked(
-        lambda api: (api.get_erasure(number), "" if as_json else api.print_erasure(number)),
-        lambda db: (one := db.read(certificates.get, number), certificates.text(one)),
-    )
-    say(found, True) if as_json else typer.echo(paper.rstrip("\n"))
+    ids = {"erasure_id": number}
+    found = carried_out(operations.get_erasure, ids)
+    if as_json:
+        say(found, True)
+    else:
+        typer.echo(carried_out(operations.print_erasure, ids).decode().rstrip("\n"))
     if not found.intact:
         raise typer.Exit(1)
 

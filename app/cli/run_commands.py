@@ -6,20 +6,20 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any
 
 import typer
 from pydantic_core import to_json, to_jsonable_python
 
-from app.campaigns import carrier_orders, queries, runs
+from app.campaigns import queries, runs
 from app.cli import common
 from app.cli.common import open_db
-from app.cli.files import replace_whole
-from app.cli.operation_commands import add_operations, carried_out
+from app.cli.operation_commands import add_operations, carried_out, written
 from app.cli.output import Json, Number, say, shown
-from app.cli.remote import asked, at_server, client
+from app.cli.remote import client
 from app.core.errors import Invalid
 from app.core.states import RunState
+from app.directives import downloads
 
 app = typer.Typer(no_args_is_help=True, help="Runs: a campaign's share at one carrier.")
 
@@ -32,33 +32,16 @@ def order(
 ) -> None:
     """Print the order to a carrier that sends to its own subscribers, or write it as a document."""
     if out is not None:
-        replace_whole(out, _paper(run_id, out))
-        typer.echo(f"Wrote {out}.")
+        form = out.suffix.lower().removeprefix(".")
+        if form not in ("docx", "pdf"):
+            raise Invalid("--out must be a .docx or .pdf file.")
+        written(out, carried_out(downloads.get_order_paper, {"run_id": run_id}, form=form))
         return
-    form: Literal["json", "txt"] = "json" if as_json else "txt"
-    found = asked(
-        lambda api: api.get_order(run_id, format=form), lambda db: db.read(carrier_orders.order, run_id)
-    )
+    found = carried_out(runs.get_order, {"run_id": run_id}, form="json" if as_json else "txt")
     if as_json:
         say(found, as_json)
     else:
-        typer.echo(shown(found if isinstance(found, str) else carrier_orders.as_text(found)), nl=False)
-
-
-def _paper(run_id: int, out: Path) -> bytes:
-    from app.directives import order_document  # slow to import
-    from app.reports.export.formats import PAPERS, Format
-    from app.reports.forms import letterhead
-
-    suffix = out.suffix.lower().removeprefix(".")
-    if suffix not in ("docx", "pdf"):
-        raise Invalid("--out must be a .docx or .pdf file.")
-    if common.server is not None:
-        content: bytes = at_server(lambda api: api.get_order_paper(run_id, format=cast("Any", suffix)))
-        return content
-    with open_db(looks=True) as (db, settings):
-        found = db.read(carrier_orders.order, run_id)
-    return PAPERS[Format(suffix)](order_document.compose(found, letterhead.load(settings.letterheads)))
+        typer.echo(shown(found), nl=False)
 
 
 @app.command()

@@ -10,9 +10,7 @@ import typer
 from app.cli.files import readable
 from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Number, done
-from app.cli.remote import asked
-from app.cli.statement_commands import attach
-from app.core.config import Settings
+from app.cli.statement_commands import attached
 from app.core.errors import Invalid
 from app.sender_names import checks, refusals, register
 
@@ -45,11 +43,7 @@ def paper(
     file: Annotated[Path, typer.Argument(callback=readable, help="PDF, PNG or JPEG.")],
 ) -> None:
     """File a scan, such as the certificate, as the paper behind an entry."""
-    sha256 = asked(
-        lambda api: api.keep_attachment(file=file).sha256,
-        lambda db: attach(db, file, Settings().attachment_limit_mb),
-        looks=False,
-    )
+    sha256 = attached(file)
     carried_out(register.set_sender_name_paper, {"sender_name_id": sender_name_id}, attachment=sha256)
     done(f"The paper of entry {sender_name_id} is filed.", sender_name=sender_name_id, attachment=sha256)
 

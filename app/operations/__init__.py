@@ -60,6 +60,7 @@ class Work:
     headers: of the HTTP response, such as Location and ETag; elsewhere nobody reads them. position: of an
     operation in slices, under its Idempotency-Key. progress: called with what is done, and of how many.
     if_match: of an operation with `versioned`, None for a request without; pages and commands have read it.
+    at_host: by a command in this process.
     """
 
     db: Database
@@ -70,6 +71,7 @@ class Work:
     position: PositionUnderKey = field(default_factory=PositionUnderKey)
     progress: Callable[[int, int], None] = lambda *_: None
     if_match: str | None = "*"
+    at_host: bool = False
 
     @property
     def ledger(self) -> Ledger:
@@ -181,7 +183,8 @@ class Operation:
 
     @property
     def lists(self) -> bool:
-        return self.paging is not None or "items" in getattr(self.answer, "__dataclass_fields__", ())
+        fields = getattr(self.answer, "__dataclass_fields__", ())
+        return self.paging is not None or (self.reads and "items" in fields)
 
     @cached_property
     def body(self) -> tuple[str, type[BaseModel]] | None:
@@ -242,7 +245,7 @@ def operation(
 ) -> Callable[[Function], Function]:
     """Declare an operation; `where` is its method and path, as in "POST /v1/links/{link_id}/resume".
 
-    Its module has the TAG under which the API's description has it.
+    Its module has the TAG under which the API's description has it, if it has no `tag`.
     """
     method, path = where.split(" ")
 
@@ -250,8 +253,9 @@ def operation(
         answers = get_type_hints(function)["return"] is not type(None)
         told.setdefault("action", command.replace(" ", "."))
         told.setdefault("form", path.removeprefix("/v1"))
+        told.setdefault("tag", function.__globals__["TAG"])
         code = status or (200 if answers else 204)
-        where = {"function": function, "method": method, "path": path, "tag": function.__globals__["TAG"]}
+        where: dict[str, Any] = {"function": function, "method": method, "path": path}
         made = Operation(**where, roles=roles, command=command, status=code, **told)
         if made.name in PERMISSIONS or not roles:
             raise TypeError(f"{made.name}: an operation has a name of its own, and roles")

@@ -67,7 +67,10 @@ def _endpoint(operation: Operation) -> Any:
     parameters = [*(_read_by_fastapi(operation, each) for each in operation.parameters), *own]
     answer = None if operation.answer is type(None) else operation.answer
     answer = Page[get_args(answer)[0]] if get_origin(answer) is ListPart else answer  # type: ignore[misc]
-    answer = Response if operation.writes else answer
+    if operation.writes:
+        answer = Response
+    elif Download in get_args(answer):
+        answer = next(kind for kind in get_args(answer) if kind is not Download)
     endpoint.__name__, endpoint.__doc__ = operation.name, operation.help
     endpoint.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": answer}
     endpoint.__signature__ = Signature(parameters, return_annotation=answer)  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from app.core.carrier_check import check_carrier
 from app.core.errors import Forbidden, Invalid
 from app.core.ids import Number
 from app.database.listing import ListPart
-from app.operations import OfCarrier, Paging, Transaction, Work, operation
+from app.operations import Download, OfCarrier, Paging, Transaction, Work, operation
 from app.privacy import certificates, do_not_send, person_requests
 from app.privacy.certificates import Certificate
 from app.privacy.do_not_send import LONGEST, MOST, Changed, DoNotSendEntry
@@ -182,6 +182,17 @@ def list_erasures(tx: Transaction, paging: Paging) -> ListPart[Certificate]:
 def get_erasure(tx: Transaction, erasure_id: Number) -> Certificate:
     """Get one certificate; `intact` says whether its hash still fits."""
     return certificates.get(tx.connection, erasure_id)
+
+
+@operation(
+    "GET /v1/erasures/{erasure_id}/text",
+    roles=OFFICE,
+    files={"content": {"text/plain": {"schema": {"type": "string"}}}},
+)
+def print_erasure(tx: Transaction, erasure_id: Number) -> Download:
+    """Get the certificate to print and file, in Vietnamese."""
+    text = certificates.text(certificates.get(tx.connection, erasure_id))
+    return Download(f"{text}\n".encode(), "", "text/plain; charset=utf-8")
 
 
 def _own(who: Caller, carrier: str | None) -> str | None:

@@ -1,8 +1,7 @@
-"""API routes of carriers' result files: upload, import progress, verdicts and downloads."""
+"""API routes of carriers' result files: the upload, and the stream of their lines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Any
 
@@ -12,17 +11,15 @@ from fastapi.responses import StreamingResponse
 from sqlalchemy import Connection
 
 from app.api import uploads
-from app.api.dependencies import Config, Db, Id, LedgerDep, Page, Paging, Routes, Who, page_by, page_of
+from app.api.dependencies import Config, Db, Id, LedgerDep, Routes, Who
 from app.api.idempotency_store import StoredAnswer
 from app.api.uploads import Intake, Taking, answer, sent
 from app.core import ids
-from app.core.carrier_check import check_filter
 from app.core.errors import Forbidden, Invalid
-from app.core.states import BatchState
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import Upload
 from app.receipts.result_files import queries
-from app.receipts.result_files.queries import lines_csv, table_csv
+from app.receipts.result_files.queries import lines_csv
 from app.receipts.result_files.register import FileClaim, RegisteredFile, read_level, register
 from app.receipts.result_files.result_importer import folder_of, import_spooled
 from app.receipts.result_files.status_words import words_of
@@ -32,8 +29,6 @@ from app.security.phone_disclosure import DisclosurePlace
 
 router = Routes(prefix="/v1/receipt-files", tags=["receipt files"])
 
-Carrier = Annotated[str | None, Query(description="only of this carrier", examples=["mobifone"])]
-State = Annotated[BatchState | None, Query(description="only in this state", examples=["ready"])]
 Only = Annotated[ResultVerdict | None, Query(description="only lines with this verdict")]
 
 _FIELDS = {
@@ -110,42 +105,6 @@ def claim_of(who: Caller, upload: Upload) -> FileClaim:
     return FileClaim(carrier, number, read_level(upload.fields.get("level")))
 
 
-@router.get("")
-def list_receipt_files(
-    db: Db, who: Who, settings: Config, paging: Paging, carrier: Carrier = None, state: State = None
-) -> Page[queries.ReceiptFile]:
-    """List result files in order of arrival."""
-    if who.carrier and carrier not in (None, who.carrier):
-        raise Forbidden(
-            "Your account can only be used for files of {carrier}.", carrier=who.carrier, field="carrier"
-        )
-    found = db.read(queries.listed, paging.after, paging.limit, carrier or who.carrier, state).items
-    check_filter(settings, carrier, found, paging.after)
-    return page_of(found, paging)
-
-
-@router.get("/{file_id}")
-def get_receipt_file(file_id: Id, db: Db, who: Who) -> queries.ReceiptFile:
-    """Get one file with its reconciliation: what became of its lines, and which messages it does not name."""
-    return db.read(queries.get, file_id, who.carrier)
-
-
-@router.get("/{file_id}/lines")
-def list_receipt_lines(
-    file_id: Id, db: Db, who: Who, paging: Paging, verdict: Only = None
-) -> Page[queries.ResultLineView]:
-    """List its lines with what became of each, numbers masked; `next` is a line number."""
-    db.read(queries.get, file_id, who.carrier)
-    lines = db.read(queries.lines_page, file_id, paging.after, paging.limit, verdict)
-    return page_by(lines, paging, lambda item: item.line or 0)
-
-
-@router.get("/{file_id}/reconciliation.csv", response_class=StreamingResponse, responses=_CSV)
-def download_reconciliation(file_id: Id, db: Db, who: Who) -> StreamingResponse:
-    """Download the counts as CSV for Excel."""
-    return _download(table_csv(db.read(queries.get, file_id, who.carrier)), file_id, "reconciliation")
-
-
 @router.get("/{file_id}/lines.csv", response_class=StreamingResponse, responses=_CSV)
 def download_receipt_lines(file_id: Id, db: Db, who: Who, verdict: Only = None) -> StreamingResponse:
     """Download lines as CSV for Excel, then messages without one; full numbers for the carrier's operator."""
@@ -154,9 +113,6 @@ def download_receipt_lines(file_id: Id, db: Db, who: Who, verdict: Only = None) 
     if whole:
         n = db.read(queries.whole_numbers, file_id, verdict)
         db.write(phone_disclosure.note, who.name, DisclosurePlace.RECEIPT_LINES, f"receipt-file/{file_id}", n)
-    return _download(lines_csv(queries.everything(db.read, file_id, verdict, whole=whole)), file_id, "lines")
-
-
-def _download(pieces: Iterator[str], file_id: int, what: str) -> StreamingResponse:
-    headers = {"Content-Disposition": f'attachment; filename="receipt-file-{file_id}-{what}.csv"'}
+    pieces = lines_csv(queries.everything(db.read, file_id, verdict, whole=whole))
+    headers = {"Content-Disposition": f'attachment; filename="receipt-file-{file_id}-lines.csv"'}
     return StreamingResponse(pieces, media_type="text/csv; charset=utf-8", headers=headers)

@@ -1,52 +1,38 @@
-"""Routes of frozen reports: freeze, list, versions with their changes, files, proof."""
+"""Routes of frozen reports: freezing, whose answer is kept with the version; signed PDFs; public check."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import Annotated
 
 from fastapi import Depends, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from app.api import uploads
-from app.api.dependencies import Config, Db, Id, LedgerDep, Page, Paging, Routes, Who, page_of
+from app.api.dependencies import Config, Db, Id, LedgerDep, Routes, Who
 from app.api.idempotency_store import IdempotencyClaim, StoredAnswer, find, once
 from app.api.idempotent_route import get_claim, respond
 from app.api.rate_limit import admit_stranger
 from app.api.uploads import Taking, file_body, sent
 from app.core import clock
-from app.core.errors import Conflict, Invalid, no_such
-from app.core.ids import Number
-from app.database.models import runs
+from app.core.errors import Conflict
 from app.file_import.spool import folder_of
-from app.reports.export.formats import MEDIA_TYPES
-from app.reports.frozen import archive, freeze_record, printed_code, signed_papers
-from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
-from app.reports.frozen.freeze_record import ISSUED
+from app.reports.archive_operations import require_own
+from app.reports.frozen import archive, printed_code
+from app.reports.frozen.archive import Frozen, ReportSubject
 from app.reports.frozen.printed_code import PrintedReport
 from app.reports.frozen.signed_papers import SignedPaper, SignedPapers
-from app.reports.release import issue, verify_archive
-from app.reports.release.freeze import ENVELOPE, SIDECAR, Freezer, freezer_of
-from app.reports.release.verify_archive import Proof
-from app.reports.schemas import FreezeBody, IssueBody
-from app.security import Caller
+from app.reports.release.freeze import Freezer, freezer_of
+from app.reports.schemas import FreezeBody
 
 router = Routes(prefix="/v1/reports", tags=["reports"])
 
 public = Routes(tags=["verify"])
 
 _FROZEN = TypeAdapter(Frozen)
-_MEDIA: dict[str, str] = {form.value: media for form, media in MEDIA_TYPES.items()}
-_MEDIA[SIDECAR], _MEDIA[ENVELOPE] = "application/json", "application/xml"
-_MEDIA |= {f"{ISSUED}{form}": media for form, media in _MEDIA.items()}
-_FILES: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The bytes that were frozen.", "content": {media: {} for media in _MEDIA.values()}}
-}
-_PDF: dict[int | str, dict[str, Any]] = {200: {"content": {"application/pdf": {}}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,58 +101,6 @@ def freeze_report(
     return respond(*freezing.freeze(body.subject, cutoff_ms))
 
 
-Run = Annotated[Number | None, Query(description="only this run's versions")]
-Directive = Annotated[Number | None, Query(description="only this directive's versions")]
-
-
-@router.get("")
-def list_reports(
-    db: Db, who: Who, paging: Paging, run_id: Run = None, directive_id: Directive = None
-) -> Page[Frozen]:
-    """Frozen reports, oldest first; a carrier's operator sees only that carrier's."""
-    if run_id is not None and directive_id is not None:
-        raise Invalid("Choose either a run or a directive, not both.", field="directive_id")
-    subject = ReportSubject(SubjectKind.RUN, run_id) if run_id is not None else None
-    subject = ReportSubject(SubjectKind.DIRECTIVE, directive_id) if directive_id is not None else subject
-    return page_of(db.read(archive.listed, paging.after, paging.limit, who.carrier, subject).items, paging)
-
-
-@router.get("/{report_id}")
-def get_report(report_id: Id, db: Db, who: Who) -> Frozen:
-    """One version: its cut-off, the hashes of its figures and files, the changes since the version before."""
-    return db.read(archive.get, report_id, who.carrier)
-
-
-@router.post("/{report_id}/issue")
-def issue_report(
-    report_id: Id, body: IssueBody, db: Db, ledger: LedgerDep, settings: Config, who: Who
-) -> Frozen:
-    """Write the papers with number, day, signer and remarks, without the draft's mark; the draft stays.
-
-    Issuing again replaces the final papers, since a number can be mistyped; the audit keeps both.
-    """
-    db.read(lambda c: require_own(c, who, _subject_of(archive.get(c, report_id, who.carrier))))
-    freezer = freezer_of(db, ledger, settings, who.name)
-    return issue.issue(freezer, report_id, who.carrier, body.issue())
-
-
-def _subject_of(report: Frozen) -> ReportSubject:
-    return ReportSubject(report.subject, report.subject_id)
-
-
-@router.get("/{report_id}/files/{form}", response_class=Response, responses=_FILES)
-def get_report_file(report_id: Id, form: str, db: Db, who: Who) -> Response:
-    """A file as frozen (docx, pdf, xlsx, csv, json, summary, meta) or issued (issued-pdf); hash checked."""
-    report = db.read(archive.get, report_id, who.carrier)
-    file, content = db.read(freeze_record.content, report, form)
-    headers = {
-        "Cache-Control": "no-store",
-        "Content-Disposition": f'attachment; filename="{file.name}"',
-        "ETag": f'"{file.sha256}"',
-    }
-    return Response(content, media_type=_MEDIA[form], headers=headers)
-
-
 # Signed papers
 
 
@@ -191,31 +125,6 @@ async def keep_signed_paper(
         return sent(await db.awrite(taking.take, upload, kept))
 
 
-@router.get("/{report_id}/signed")
-def list_signed_papers(report_id: Id, db: Db, who: Who) -> list[SignedPaper]:
-    """Signed PDFs of this version, oldest first, and what was found when each was last checked."""
-    db.read(archive.get, report_id, who.carrier)
-    return db.read(signed_papers.of_report, report_id)
-
-
-@router.get("/{report_id}/signed/{sha256}", response_class=Response, responses=_PDF)
-def get_signed_paper(report_id: Id, sha256: str, db: Db, who: Who) -> Response:
-    """A signed PDF byte for byte; its hash is checked."""
-    report = db.read(archive.get, report_id, who.carrier)
-    name, content = db.read(signed_papers.fetch, report, sha256)
-    headers = {
-        "Cache-Control": "no-store",
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
-    }
-    return Response(content, media_type="application/pdf", headers=headers)
-
-
-@router.get("/{report_id}/proof")
-def prove_report(report_id: Id, db: Db, who: Who) -> Proof:
-    """Rebuild the report from the ledger for its cut-off; compare bytes and figures."""
-    return verify_archive.prove(db, db.read(archive.get, report_id, who.carrier))
-
-
 Code = Annotated[str, Query(description="as printed on its last page", examples=["7K3M-9Q2D-XW4T-0B5H"])]
 
 
@@ -224,12 +133,3 @@ def verify_report(code: Code, request: Request, db: Db) -> PrintedReport:
     """Show the frozen figures behind the code on a report's last page; open to everybody, within a limit."""
     admit_stranger(request)
     return db.read(printed_code.look, code)
-
-
-def require_own(connection: Connection, who: Caller, subject: ReportSubject) -> None:
-    """Raise NotFound for a subject that an operator may not see."""
-    if who.carrier is None:
-        return
-    own = select(runs.c.id).where(runs.c.id == subject.id, runs.c.carrier == who.carrier)
-    if subject.kind is not SubjectKind.RUN or connection.execute(own).first() is None:
-        raise no_such(str(subject.kind), subject.id, field=f"{subject.kind}_id")

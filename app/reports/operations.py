@@ -28,9 +28,7 @@ Wanted = Annotated[
         description="json, csv, xlsx, text; docx or pdf: the paper's preview; summary: a directive's page",
     ),
 ]
-InCampaign = Annotated[
-    int, Field(ge=1, le=LARGEST, description="in which campaign", examples=[1]), Exact
-]
+InCampaign = Annotated[int, Field(ge=1, le=LARGEST, description="in which campaign", examples=[1]), Exact]
 FILES: dict[str, Any] = {
     "description": "The report, counted at this moment; its cut-off time is in it.",
     "content": {MEDIA_TYPES[form]: {} for form in Format},

@@ -21,27 +21,27 @@ from app.api.rate_limit import Limits, Rates
 from app.batches import operations as batch_operations
 from app.batches import routes as batches
 from app.campaigns import operations as campaign_operations
-from app.campaigns import routes as campaigns
 from app.campaigns import run_routes, runs
 from app.core.config import Settings
 from app.database.connection import Database
-from app.directives import notices, status
-from app.directives import routes as deadline
+from app.directives import downloads, notices, status
 from app.dispatch import decisions, links
 from app.dispatch import routes as dispatch
+from app.inbound import operations as inbound_operations
 from app.inbound import routes as inbound
 from app.ledger.ledger import ledger_for
 from app.observability.metrics import Metrics
 from app.operations import routes as operation_routes
 from app.privacy import operations as privacy_operations
-from app.privacy import routes as privacy
+from app.receipts import result_file_operations
 from app.receipts import result_file_routes as receipt_files
 from app.receipts import routes as receipts
 from app.receipts.plain_route import PlainRoute
 from app.receipts.webhook_handler import WebhookHandler
+from app.reports import archive_operations
 from app.reports import archive_routes as frozen
-from app.reports import routes as reports
-from app.reports.intake import external_activity_routes as outreach
+from app.reports import operations as reports
+from app.reports.intake import addressee_operations, statement_operations
 from app.reports.intake import routes as intake
 from app.security.authorization import cookie_name
 from app.security.roles import OPEN
@@ -63,24 +63,21 @@ ROUTERS: list[Routes] = [
     operation_routes.routes(batch_operations),
     batches.router,
     operation_routes.routes(campaign_operations),
-    campaigns.router,
     operation_routes.routes(runs),
-    run_routes.router,
     run_routes.events,
     dispatch.router,
     operation_routes.routes(decisions, links),
-    reports.router,
+    operation_routes.routes(reports, archive_operations, statement_operations, addressee_operations),
     frozen.router,
     frozen.public,
     intake.router,
-    outreach.router,
-    deadline.router,
-    operation_routes.routes(status, notices),
-    deadline.kit_router,
+    intake.addressees,
+    operation_routes.routes(status, notices, downloads),
     operation_routes.routes(privacy_operations),
-    privacy.router,
     genuine.router,
+    operation_routes.routes(result_file_operations),
     receipt_files.router,
+    operation_routes.routes(inbound_operations),
     inbound.router,
     session_routes.router,
     operation_routes.routes(people, keys),

@@ -32,17 +32,6 @@ class Replayed:
 
 
 class DeadlineOperations:
-    @Operation
-    def get_order_paper(self, run_id: int, *, format: Literal["docx", "pdf"] | None = None) -> Call[bytes]:
-        """Get the order to a carrier that sends to its own subscribers, as a document to edit (docx) or
-        read."""
-        return Call(
-            method="GET",
-            path=place("/v1/runs/{}/order/paper", run_id),
-            answer=bytes,
-            query=given(format=format),
-        )
-
     @Iteration
     def list_notices(
         self, *, state: NoticeState | None = None, after: int | None = None, limit: int | None = None
@@ -74,4 +63,15 @@ class DeadlineOperations:
             path=place("/v1/notices/{}/replay", notice_id),
             answer=dict[str, int],
             key=idempotency_key or new_key(),
+        )
+
+    @Operation
+    def get_order_paper(self, run_id: int, *, format: Literal["docx", "pdf"] | None = None) -> Call[bytes]:
+        """Get the order to a carrier that sends to its own subscribers, as a document to edit (docx) or
+        read."""
+        return Call(
+            method="GET",
+            path=place("/v1/runs/{}/order/paper", run_id),
+            answer=bytes,
+            query=given(format=format),
         )

@@ -198,6 +198,7 @@ class ReportsOperations:
         strengths: str | None = None,
         shortcomings: str | None = None,
         compare_with: int | None = None,
+        idempotency_key: str | None = None,
     ) -> Call[Frozen]:
         """Write the papers with number, day, signer and remarks, without the draft's mark."""
         return Call(
@@ -214,6 +215,7 @@ class ReportsOperations:
                 shortcomings=shortcomings,
                 compare_with=compare_with,
             ),
+            key=idempotency_key or new_key(),
         )
 
     @Operation

@@ -12,20 +12,6 @@ from loa_client.values import given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Forecast:
-    run_id: int
-    subscribers: int
-    subscribers_left: int
-    segments: int
-    segments_left: int
-    segments_per_second: float
-    seconds: float | None
-    begins_at: datetime | None
-    finishes_at: datetime | None
-    warnings: list[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OrderedText:
     language: str
     text: str
@@ -60,6 +46,20 @@ class CarrierOrder:
     digest: str
     approved_by: str
     approved_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    run_id: int
+    subscribers: int
+    subscribers_left: int
+    segments: int
+    segments_left: int
+    segments_per_second: float
+    seconds: float | None
+    begins_at: datetime | None
+    finishes_at: datetime | None
+    warnings: list[str]
 
 
 class RunsOperations:
@@ -97,6 +97,18 @@ class RunsOperations:
             path=place("/v1/runs/{}", run_id),
             answer=None,
             headers=given(**{"If-Match": if_match}),
+        )
+
+    @Operation
+    def get_order(
+        self, run_id: int, *, format: Literal["json", "txt"] | None = None
+    ) -> Call[CarrierOrder | str]:
+        """Get the order to a carrier that sends to its own subscribers."""
+        return Call(
+            method="GET",
+            path=place("/v1/runs/{}/order", run_id),
+            answer=CarrierOrder | str,
+            query=given(format=format),
         )
 
     @Operation
@@ -203,16 +215,4 @@ class RunsOperations:
             answer=RunSummary,
             key=idempotency_key or new_key(),
             headers=given(**{"If-Match": if_match}),
-        )
-
-    @Operation
-    def get_order(
-        self, run_id: int, *, format: Literal["json", "txt"] | None = None
-    ) -> Call[CarrierOrder | str]:
-        """Get the order to a carrier that sends to its own subscribers."""
-        return Call(
-            method="GET",
-            path=place("/v1/runs/{}/order", run_id),
-            answer=CarrierOrder | str,
-            query=given(format=format),
         )

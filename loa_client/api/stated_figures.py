@@ -11,14 +11,6 @@ from loa_client.values import given
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attachment:
-    sha256: str
-    name: str
-    media_type: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StatedCounts:
     eligible: int
     excluded: int
@@ -69,6 +61,14 @@ class StatedFigures:
     areas: list[AreaCounts] = field(default_factory=list)
     days: list[DayCounts] = field(default_factory=list)
     reasons: list[CauseCounts] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    sha256: str
+    name: str
+    media_type: str
+    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,18 +148,6 @@ class CauseBody:
 
 
 class StatedFiguresOperations:
-    @Operation
-    def keep_attachment(self, *, file: File, idempotency_key: str | None = None) -> Call[Attachment]:
-        """Upload a scan (PDF, PNG, JPEG)."""
-        return Call(
-            method="POST",
-            path="/v1/attachments",
-            answer=Attachment,
-            form=given(),
-            file=file,
-            key=idempotency_key or new_key(),
-        )
-
     @Operation
     def get_attachment(self, sha256: str) -> Call[bytes]:
         """An attachment as uploaded."""
@@ -242,6 +230,18 @@ class StatedFiguresOperations:
             path=place("/v1/runs/{}/statement-form", run_id),
             answer=StatementView,
             form=given(kind=kind, attachment=attachment),
+            file=file,
+            key=idempotency_key or new_key(),
+        )
+
+    @Operation
+    def keep_attachment(self, *, file: File, idempotency_key: str | None = None) -> Call[Attachment]:
+        """Upload a scan (PDF, PNG, JPEG)."""
+        return Call(
+            method="POST",
+            path="/v1/attachments",
+            answer=Attachment,
+            form=given(),
             file=file,
             key=idempotency_key or new_key(),
         )

@@ -1,8 +1,6 @@
-"""Routes of stated figures: statements of a run, their workbook, attachments."""
+"""Routes of what is uploaded: scans, and workbooks with statements or with reports of addressees."""
 
 from __future__ import annotations
-
-from urllib.parse import quote
 
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -19,26 +17,24 @@ from app.database.connection import Database
 from app.file_import.form_reader import SIZE_LIMIT
 from app.file_import.spool import folder_of
 from app.file_import.upload import Upload
-from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import FigureSource
-from app.reports.figures.document_meta import Attachment, EntrySource
-from app.reports.intake import attachments, statement_service, statement_workbook, views
-from app.reports.intake.schemas import StatementBody
-from app.reports.intake.statement_input import StatementInput
+from app.reports.figures.document_meta import Attachment
+from app.reports.intake import (
+    attachments,
+    external_activity,
+    external_activity_workbook,
+    statement_service,
+    statement_workbook,
+    views,
+)
+from app.reports.intake.addressee_operations import OutreachView, view
+from app.reports.intake.statement_operations import keep
 from app.security import Caller
 
 router = Routes(prefix="/v1", tags=["stated figures"], route_class=Acts)
+addressees = Routes(prefix="/v1", tags=["addressees"], route_class=Acts)
 
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FOLDER = "uploads"  # leftovers are removed at the next start
-
-
-def workbook(content: bytes, name: str) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Response(content, media_type=XLSX, headers=headers)
-
-
-# Attachments
 
 
 @router.post("/attachments", status_code=201, response_model=Attachment, openapi_extra=file_body())
@@ -53,40 +49,6 @@ async def keep_attachment(request: Request, db: Db, settings: Config, who: Who, 
             return answer(201, Attachment, found)
 
         return sent(await db.awrite(taking.take, upload, kept))
-
-
-@router.get("/attachments/{sha256}", response_class=Response, responses={200: {"content": {"*/*": {}}}})
-def get_attachment(sha256: str, db: Db, who: Who) -> Response:
-    """An attachment as uploaded; an operator sees those of its carrier's accounts."""
-    kept, content = db.read(attachments.fetch, sha256, who.name, who.carrier)
-    headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(attachments.saved_as(kept))}"}
-    return Response(content, media_type=kept.media_type, headers=headers)
-
-
-# Statements
-
-
-@router.post("/runs/{run_id}/statements", status_code=201)
-def state_figures(run_id: Id, body: StatementBody, db: Db, who: Who) -> views.StatementView:
-    """State a run's figures; a second statement needs a `reason` and becomes the next version."""
-    return db.write(_state, run_id, body.claim(EntrySource.API), who)
-
-
-@router.get("/runs/{run_id}/statements")
-def list_statements(run_id: Id, db: Db, who: Who) -> list[views.StatementView]:
-    """Every statement on the run, oldest first."""
-    return db.read(_versions, run_id, who.carrier)
-
-
-@router.get(
-    "/runs/{run_id}/statement-form", response_class=Response, responses={200: {"content": {XLSX: {}}}}
-)
-def get_statement_form(run_id: Id, db: Db, who: Who) -> Response:
-    """The workbook in which a carrier states its figures: forms 1 to 4."""
-    return workbook(
-        statement_workbook.build(db.read(statement_workbook.head, run_id, who.carrier)),
-        f"loa-run-{run_id}-form.xlsx",
-    )
 
 
 @router.post(
@@ -119,7 +81,7 @@ def _return_form(
     claim = statement_workbook.read(upload.path.read_bytes(), head, handed, around)
 
     def stated_(connection: Connection) -> StoredAnswer:
-        return answer(201, views.StatementView, _state(connection, run_id, claim, who))
+        return answer(201, views.StatementView, keep(connection, run_id, claim, who))
 
     return db.write(taking.take, upload, stated_)
 
@@ -130,11 +92,29 @@ def _kind(word: str | None) -> FigureSource:
     return FigureSource(word or "stated")
 
 
-def _state(connection: Connection, run_id: int, claim: StatementInput, who: Caller) -> views.StatementView:
-    statement_service.state(connection, run_id, claim, who.name, who.carrier)
-    return _versions(connection, run_id, who.carrier)[-1]
+@addressees.post(
+    "/directives/{directive_id}/report-form", response_model=list[OutreachView], openapi_extra=file_body()
+)
+async def return_report_form(
+    directive_id: Id, request: Request, db: Db, settings: Config, who: Who, taking: Taking
+) -> Response:
+    """Store a filled workbook, whole or not at all; reports that are known already are skipped."""
+    folder = await run_in_threadpool(folder_of, settings.data, FOLDER)
+    async with uploads.taken(request, settings, folder, SIZE_LIMIT) as upload:
+        return sent(await run_in_threadpool(_return_reports, db, directive_id, upload, who.name, taking))
 
 
-def _versions(connection: Connection, run_id: int, carrier: str | None) -> list[views.StatementView]:
-    statement_service.open_run(connection, run_id, carrier)
-    return views.statements(carrier_statement.versions(connection, run_id))
+def _return_reports(
+    db: Database, directive_id: int, upload: Upload, who: str, taking: Intake
+) -> tuple[StoredAnswer, bool]:
+    if found := db.read(taking.found, upload):
+        return found, True
+    claims = external_activity_workbook.read(
+        upload.path.read_bytes(), db.read(external_activity_workbook.asked_of, directive_id)
+    )
+
+    def reported(connection: Connection) -> StoredAnswer:
+        kept = external_activity.report_all(connection, directive_id, claims, who)
+        return answer(200, list[OutreachView], [view(each) for each in kept])
+
+    return db.write(taking.take, upload, reported)

@@ -25,7 +25,6 @@ from app.web.translations import Said, Speaker, say
 
 # The sentence after the person's name; {subject} is what it was done to.
 SENTENCES: Mapping[str, Said] = {
-    "addressee.set": say("added or changed an addressee of {subject}"),
     "advice.acknowledge": say("confirmed the marked parts of the text of {subject}"),
     "approval.signed": say("re-signed older approvals"),
     "attachment.keep": say("kept {subject}"),
@@ -35,7 +34,6 @@ SENTENCES: Mapping[str, Said] = {
     "batch.import": say("imported {subject}"),
     "batch.register": say("uploaded {subject}"),
     "campaign.answers": say("created {subject} for this week's answers"),
-    "campaign.edit": say("changed {subject}"),
     "campaign.voided": say("voided the approval of {subject} by an edit"),
     "database.restored": say("recorded that the database was restored from a backup"),
     "database.entered-again": say("confirmed that lists and requests since the backup were entered again"),
@@ -47,7 +45,6 @@ SENTENCES: Mapping[str, Said] = {
     "link.test": say("sent a test message through {subject}"),
     "link.test_answer": say("received the answer to a test message through {subject}"),
     "numbers.shown": say("viewed whole numbers of {subject}"),
-    "outreach.reported": say("entered a report of an addressee of {subject}"),
     "person.factor.ask": say("started to set up a second factor"),
     "person.factor.remove": say("removed the second factor of {subject}"),
     "person.factor.reseal": say("re-encrypted second factors with the new key"),
@@ -66,10 +63,8 @@ SENTENCES: Mapping[str, Said] = {
     "rejected.end": say("ended an order for rejected messages of {subject}"),
     "rejected.resend": say("requeued rejected messages of {subject}"),
     "report.freeze": say("froze {subject}"),
-    "report.issue": say("issued {subject} with its number, date and signer"),
     "report.signed": say("uploaded a signed PDF of {subject}"),
     "retention.shorten": say("confirmed shorter retention terms"),
-    "run.stated": say("entered figures of the carrier for {subject}"),
     "run.stopped": say("stopped {subject} because it differs from what was approved"),
     "run.suspended": say(
         "paused {subject} because too many messages failed or were sent today, or its budget is used up"

@@ -11,13 +11,11 @@ from typing import Annotated, Any
 from fastapi import Depends, Response
 from sqlalchemy import Connection, Select, func, select
 
-from app.api.bodies import filled
 from app.api.dependencies import Id, Routes
 from app.campaigns import directives, operations
 from app.campaigns.directives import Directive
 from app.core import clock
-from app.core.carrier_check import check_own
-from app.core.errors import AppError, Conflict, Invalid, NotFound
+from app.core.errors import AppError, NotFound
 from app.core.states import DeliveryState
 from app.database.listing import ListPart, ListRequest, counted
 from app.database.models import addressees as registered
@@ -27,8 +25,7 @@ from app.directives.status import RunDeadlineStatus, Status
 from app.reports.figures import addressees
 from app.reports.figures.addressees import Addressee, AddresseeKind, AddresseeStatus, Outreach
 from app.reports.figures.document_meta import EntrySource
-from app.reports.intake import external_activity
-from app.reports.intake.schemas import AddresseeBody
+from app.reports.intake import addressee_operations, external_activity
 from app.security.roles import may
 from app.security.tenant_scope import own_campaigns
 from app.web import stages
@@ -43,7 +40,6 @@ from app.web.rendering import (
     PageRequest,
     Visit,
     redirect_with_flash,
-    refused,
     render,
 )
 from app.web.translations import say
@@ -241,21 +237,6 @@ async def page_directive(directive_id: Id, visit: Visit) -> Response:
     return await _one(visit, directive_id, FormState())
 
 
-@router.post("/directives/{directive_id}/addressees")
-async def page_do_set_addressee(directive_id: Id, visit: Visit, fields: Fields) -> Response:
-    """Set an addressee's kind and reminder address, or add one."""
-    try:
-        said: dict[str, Any] = {name: fields.get(name) or None for name in ("carrier", "email")}
-        said |= {name: fields.get(name) for name in ("name", "kind")}
-        body = filled(AddresseeBody, said)
-        check_own(visit.settings, body.carrier)
-        of = Addressee(None, directive_id, body.name, body.kind, body.carrier, body.email)
-        await visit.db.awrite(external_activity.register, of, visit.who.name)
-    except (Conflict, Invalid) as error:
-        return await _one(visit, directive_id, refused(error, fields))
-    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The addressee was saved."))
-
-
 @router.get("/directives/{directive_id}/report")
 async def page_outreach(directive_id: Id, visit: Visit, addressee: str = "") -> Response:
     """Show the report form, filled with the addressee's last version."""
@@ -314,3 +295,4 @@ add_forms(
     only={"create_directive": _new, "put_off_deadline": _one},
     reads={"create_directive": _letter},
 )
+add_forms(router, addressee_operations, only={"set_addressee": _one})

@@ -15,14 +15,14 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection
 
 from app.api import uploads
-from app.api.bodies import filled
 from app.api.dependencies import Id, LedgerDep, Routes
 from app.core import clock, ids
 from app.core.errors import Conflict, Invalid, TooLarge, no_such
 from app.core.ids import LARGEST, Exact
 from app.dispatch import link_store
 from app.file_import.spool import folder_of
-from app.reports.archive_routes import require_own
+from app.reports import archive_operations
+from app.reports.archive_operations import require_own
 from app.reports.counting import carrier_report, clock_check, differences, snapshots
 from app.reports.counting.clock_check import InFuture
 from app.reports.counting.fraud_signals import FraudSignal, doubts
@@ -37,15 +37,15 @@ from app.reports.frozen import archive, signed_papers
 from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.frozen.signed_papers import SignedPapers
 from app.reports.intake.routes import FOLDER
-from app.reports.papers.final_paper import REMARK_KEYS, REMARKS
-from app.reports.release import freeze, issue, verify_archive
+from app.reports.papers.final_paper import REMARKS
+from app.reports.release import freeze, verify_archive
 from app.reports.release.freeze import freezer_of
-from app.reports.schemas import IssueBody
 from app.security.roles import may
 from app.web import display_names
 from app.web.forms import read_fields
 from app.web.forms.list_export import ListFile, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
+from app.web.operation_forms import add_forms
 from app.web.rendering import (
     Fields,
     FormData,
@@ -153,22 +153,6 @@ def page_do_freeze_report(visit: Visit, fields: Fields, ledger: LedgerDep) -> Re
     return redirect_with_flash(visit, f"/reports/{report.id}", said, n=report.version)
 
 
-@router.post("/reports/{report_id}/issue")
-def page_do_issue_report(report_id: Id, visit: Visit, fields: Fields, ledger: LedgerDep) -> Response:
-    """Issue a version as POST /v1/reports/{id}/issue does."""
-    visit.db.read(lambda c: require_own(c, visit.who, _own_subject(c, visit, report_id)))
-    try:
-        said = {name: fields.get(name) for name in ("number", "dated_on", "signer", *REMARK_KEYS)}
-        said["dated_on"] = read_fields.iso_day(said["dated_on"])
-        said |= {"compare_with": other} if (other := fields.get("compare_with")) else {}
-        body = filled(IssueBody, said)
-        freezer = freezer_of(visit.db, ledger, visit.settings, visit.who.name)
-        issue.issue(freezer, report_id, visit.who.carrier, body.issue())
-    except (Conflict, Invalid) as error:
-        return _frozen(visit, report_id, entered=refused(error, fields))
-    return redirect_with_flash(visit, f"/reports/{report_id}", say("The final documents were created."))
-
-
 @router.post("/reports/{report_id}/signed")
 async def page_do_keep_signed_paper(report_id: Id, visit: Visit) -> Response:
     """Keep a signed PDF as POST /v1/reports/{id}/signed does."""
@@ -185,11 +169,6 @@ async def page_do_keep_signed_paper(report_id: Id, visit: Visit) -> Response:
     except (Conflict, Invalid, TooLarge) as error:
         return await run_in_threadpool(_frozen, visit, report_id, 0, False, refused(error, FormData()))
     return redirect_with_flash(visit, f"/reports/{report_id}", say("The signed PDF was stored and checked."))
-
-
-def _own_subject(connection: Connection, visit: PageRequest, report_id: int) -> ReportSubject:
-    report = archive.get(connection, report_id, visit.who.carrier)
-    return ReportSubject(report.subject, report.subject_id)
 
 
 @router.get("/reports/{report_id}")
@@ -234,6 +213,9 @@ def _frozen(
         "entered": entered,
     }
     return render(visit, "frozen.html", entered.status, **shown)
+
+
+add_forms(router, archive_operations, again=_frozen)
 
 
 # Building the page

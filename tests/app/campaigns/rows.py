@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 
-from app.campaigns import lifecycle
+from app.campaigns import drafts, lifecycle, optimistic_lock
 from app.campaigns.drafts import Draft
 from app.campaigns.quiet_hours import DayHours
 from app.database.models import batches, link_pace, links, subscribers
@@ -67,3 +67,12 @@ def new_link(connection: Connection, name: str = "vnpt-1", rate: float = 10.0, *
     }
     link_id = connection.execute(insert(links).values(row | values)).inserted_primary_key[0]
     connection.execute(insert(link_pace).values(link_id=link_id))
+
+
+def amend(
+    connection: Connection, campaign_id: int, changes: dict[str, Any], hours: DayHours, who: str
+) -> None:
+    """Change these fields of a campaign and keep the others, as `loa campaign edit` does."""
+    row = optimistic_lock.campaign(connection, campaign_id)
+    draft = drafts.amended(drafts.of_row(row), changes)
+    lifecycle.edit(connection, campaign_id, row.version, draft, hours, who)

@@ -32,7 +32,7 @@ from app.ledger.unreached import Outcome
 from app.security import Caller
 from tests.app.campaigns import past
 from tests.app.campaigns.past import D, approved, audience, change, follow, in_state, sent, start
-from tests.app.campaigns.rows import DRAFT, HOURS
+from tests.app.campaigns.rows import DRAFT, HOURS, amend
 from tests.app.held import held_by
 from tests.engines import on_sqlite
 
@@ -151,7 +151,7 @@ def test_neither_who_made_it_nor_who_gave_the_lists_approves_it(db: Database) ->
 def test_an_edit_after_the_approval_voids_it(db: Database) -> None:
     made = follow(db, sent(db, {1: D.UNDELIVERED}))
     approved(db, made)
-    db.write(lifecycle.amend, made, {"text": "Khac."}, HOURS, "lan")
+    db.write(amend, made, {"text": "Khac."}, HOURS, "lan")
     with pytest.raises(Conflict, match="The campaign is draft"):
         start(db, made)
     assert db.read(queries.dossier, made).decisions[-1].decision == "voided"

@@ -16,7 +16,7 @@ from app.core.states import CampaignState
 from app.database.connection import Database
 from app.database.models import audit, campaigns, run_batches
 from app.security import Caller
-from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_campaign, new_run
+from tests.app.campaigns.rows import DRAFT, HOURS, amend, new_batch, new_campaign, new_run
 from tests.engines import by_default
 
 database_url = by_default
@@ -62,13 +62,13 @@ def test_an_edit_replaces_the_content_and_counts_the_version(db: Database) -> No
 def test_a_change_of_one_field_keeps_the_others_and_the_author_s_diacritics(db: Database) -> None:
     own = replace(DRAFT, text="Cảnh giác lừa đảo.", day_ends="18:00")
     campaign_id = db.write(new_campaign, own)
-    db.write(lifecycle.amend, campaign_id, {"name": "After Tet"}, HOURS, "author")
+    db.write(amend, campaign_id, {"name": "After Tet"}, HOURS, "author")
     row = db.read(optimistic_lock.campaign, campaign_id)
     assert (row.name, row.day_ends, row.wording) == ("After Tet", "18:00", "Cảnh giác lừa đảo.")
     assert row.texts == {"": "Canh giac lua dao."}
-    db.write(lifecycle.amend, campaign_id, {"form": TextForm.ACCENTED}, HOURS, "author")
+    db.write(amend, campaign_id, {"form": TextForm.ACCENTED}, HOURS, "author")
     assert db.read(optimistic_lock.campaign, campaign_id).texts[""] == "Cảnh giác lừa đảo."
-    db.write(lifecycle.amend, campaign_id, {"text_key": "gia-danh-cong-an"}, HOURS, "author")
+    db.write(amend, campaign_id, {"text_key": "gia-danh-cong-an"}, HOURS, "author")
     wording = db.read(optimistic_lock.campaign, campaign_id).wording
     assert wording == texts.with_sender(texts.find("gia-danh-cong-an").accented, DRAFT.sender)
 

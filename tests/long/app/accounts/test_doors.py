@@ -45,6 +45,7 @@ def keys(db: Database) -> dict[str, str]:
 @pytest.fixture
 def server(db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("LOA_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)  # where commands write files
     with served(create_app(Settings(data=tmp_path, **OFTEN), db)) as address:
         yield address
     common.server = None
