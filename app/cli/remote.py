@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from app.cli import common
-from app.cli.common import open_db
-from app.core.carrier_check import check_filter
 from app.core.errors import AppError, Invalid
 from app.core.states import BatchState
-from app.database.connection import Database
 
 if TYPE_CHECKING:  # slow to import, and not needed for local commands
     from loa_client import LoaClient, LoaError
@@ -69,29 +66,6 @@ class RequestRefused(AppError):
         self.status = getattr(error, "status", self.status)
         self.maybe_done = getattr(error, "maybe_done", False)
         self.slug, self.title = getattr(error, "slug", self.slug), getattr(error, "title", self.title)
-
-
-def asked(
-    there: Callable[[LoaClient], Any],
-    here: Callable[[Database], T],
-    *,
-    looks: bool = True,
-    listed: str | None = None,
-    **opens: Any,
-) -> T:
-    """Ask the server of --server, else the database of the settings, opened by `open_db`.
-
-    there: returns what has the same fields as what `here` returns, in types of loa_client. listed: the
-    carrier whose rows a list has, refused like a server does if nothing is known of it.
-    """
-    if common.server is not None:
-        answer: T = at_server(there)
-        return answer
-    with open_db(looks=looks, **opens) as (db, settings):
-        found = here(db)
-    if listed is not None:
-        check_filter(settings, listed, cast("Sized", found))
-    return found
 
 
 def at_server(ask: Callable[[LoaClient], Any]) -> Any:

@@ -100,7 +100,7 @@ def wrong(operation: Operation) -> dict[str, Any]:
     assert operation.body is not None
     fields = operation.body[1].model_fields.items()
     needed = {name: (field.examples or ["x"])[0] for name, field in fields if field.is_required()}
-    return needed | dict.fromkeys(texts(operation), "x" * 5000)
+    return needed | dict.fromkeys(texts(operation), "x" * 5001)
 
 
 def texts(operation: Operation) -> list[str]:
@@ -147,7 +147,7 @@ async def test_each_door_refuses_the_same_bad_input_and_does_nothing(
             words[place] = str(body[name])
         for place, each in enumerate(words):
             if each.removeprefix("--") in {*body, *(operation.options.get(one, one) for one in body)}:
-                words[place + 1] = "x" * 5000
+                words[place + 1] = "x" * 5001
         with pytest.raises(Invalid) as refused:
             CliRunner().invoke(loa, words, catch_exceptions=False)
         assert {field for field, _ in refused.value.faults} == named
