@@ -144,7 +144,7 @@ def test_the_page_counts_no_deliveries_and_asks_no_more_with_a_long_run(
     about = [each for each in statements if "FROM deliveries" in each]
     assert len(about) == 2  # one for each run: all lines of the sample are one parameter
     assert all("deliveries.seq IN" in each or "deliveries.seq = ANY" in each for each in about)
-    assert len(statements) < 52
+    assert len(statements) < 48
 
 
 def test_a_sample_of_a_run_is_even_and_small(pages_db: Database) -> None:
