@@ -48,10 +48,12 @@ def proved(connection: Connection, run: Row[Any] | SentRun, cutoff_ms: int) -> i
 
 
 def levels_proved(
-    connection: Connection, of: Sequence[Row[Any] | SentRun], cutoff_ms: int
+    connection: Connection, runs_shown: Sequence[Row[Any] | SentRun], cutoff_ms: int
 ) -> dict[int, int | None]:
     """Return `proved` of each run by its id, in two queries."""
-    return read_levels(connection, {run.carrier for run in of}, cutoff_ms).proved(of) if of else {}
+    if not runs_shown:
+        return {}
+    return read_levels(connection, {run.carrier for run in runs_shown}, cutoff_ms).proved(runs_shown)
 
 
 # The levels of one carrier's links, each with when it began: (ms since 1970, level), the oldest first.
@@ -66,14 +68,14 @@ class ReceiptLevels:
     steps: Mapping[str, _Steps]
     files: Sequence[Row[Any]]
 
-    def proved(self, of: Iterable[Row[Any] | SentRun]) -> dict[int, int | None]:
+    def proved(self, runs_shown: Iterable[Row[Any] | SentRun]) -> dict[int, int | None]:
         """Return the module's `proved` of each of these runs by its id."""
         return {
             run.id: _with_files(
                 _of_links(self.steps.get(run.carrier, ()), run, self.cutoff_ms),
                 [file.level for file in self.files if file.carrier == run.carrier and _concerns(file, run)],
             )
-            for run in of
+            for run in runs_shown
         }
 
 
@@ -114,7 +116,7 @@ def _levels_of_links(connection: Connection, carriers: Collection[str]) -> Mappi
     return {carrier: list(found[carrier].values()) for carrier in carriers}
 
 
-def _of_links(of: _Steps, run: Row[Any] | SentRun, cutoff_ms: int) -> int | None:
+def _of_links(link_steps: _Steps, run: Row[Any] | SentRun, cutoff_ms: int) -> int | None:
     """Return the most that one of the links proved all the time."""
     begun = run.started_at or cutoff_ms
     ended = min(run.ended_at or cutoff_ms, cutoff_ms)
@@ -124,9 +126,9 @@ def _of_links(of: _Steps, run: Row[Any] | SentRun, cutoff_ms: int) -> int | None
             for (since, level), (end, _) in zip(steps, [*steps[1:], (None, 0)], strict=True)
             if since <= ended and (end is None or end > begun)
         ]
-        for steps in of
+        for steps in link_steps
     ]
-    now = [steps[-1][1] for steps in of]  # no link was there: it may be about to be
+    now = [steps[-1][1] for steps in link_steps]  # no link was there: it may be about to be
     return max([min(each) for each in sent if each] or now, default=None)
 
 
