@@ -98,8 +98,10 @@ def _shown(text: str) -> str:
 _MARKS = r"[^0-9A-Za-z]{0,6}"
 _PHONE = re.compile(
     rf"(?<![0-9])(?:(?:\+|00)?8{_MARKS}4{_MARKS}(?:0{_MARKS})?|0{_MARKS})[35789](?:{_MARKS}[0-9]){{8}}(?![0-9])"
-    r"|(?<![0-9])[35789](?:[ .-]?[0-9]){8}(?![0-9])|\+[1-9](?:[ .()-]{0,3}[0-9]){8,14}(?![0-9])"
+    r"|(?<![0-9])[35789](?:(?: {1,3}|\.{1,3}|[-_\u2010-\u2015]{1,3})?[0-9]){8}(?![0-9])"
+    r"|\+[1-9](?:[ .()-]{0,3}[0-9]){8,14}(?![0-9])"
 )
+_SPELLED = re.compile(r"(?:\b(?:khong|mot|hai|ba|bon|tu|nam|lam|sau|bay|tam|chin)\b\W{0,3}){9}")
 _MOMENTS = re.compile(
     r"(?<![0-9:])(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?![0-9:])|(?<![0-9])20[0-9]{2}-[01][0-9]-[0-3][0-9](?![0-9])"
     r"|(?<![0-9])[0-3]?[0-9]([/-])[01]?[0-9]\1[0-9]{4}(?![0-9])"
@@ -109,7 +111,9 @@ _MOMENTS = re.compile(
 def has_phone(text: str) -> bool:
     seen = [char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf"]
     plain = "".join(str(unicodedata.digit(char, char)) for char in seen)
-    return _PHONE.search(_MOMENTS.sub("x", plain)) is not None
+    letters = unicodedata.normalize("NFD", text.casefold())
+    words = "".join(char for char in letters if unicodedata.category(char) != "Mn")
+    return any((_PHONE.search(_MOMENTS.sub("x", plain)), _SPELLED.search(words)))
 
 
 Rule = dict[str, Any]
@@ -208,6 +212,8 @@ def check_result(result: Any, now: datetime | None = None) -> None:
     _need(not result["final"] or result["ended_at"], "A final result names when sending ended (ended_at).")
     totals, rows, hidden = result["totals"], result["areas"], result["withheld"]["areas"]
     _check_row("totals", totals, result["proves"])
+    begun = result["began_at"] or not totals["sent"]
+    _need(begun, "A result with messages sent names when sending began (began_at).")
     for name in ("excluded", "failed"):
         causes, sums = result[name], sum(each["count"] for each in result[name])
         once = len({each["cause"] for each in causes}) == len(causes)
