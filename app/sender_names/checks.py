@@ -227,9 +227,9 @@ def _of_name(carrier: str, entries: Sequence[SenderName], content: Content) -> I
             )
         return
     if fitting:
-        over = [each for each in fitting if each.valid_to is not None and each.valid_to < missing]
+        over = [item for item in fitting if item.valid_to is not None and item.valid_to < missing]
         if over:
-            entry = max(over, key=lambda each: each.valid_to or date.min)
+            entry = max(over, key=lambda item: item.valid_to or date.min)
             said = _said(
                 "The registration of {sender} at {carrier} ends on {day}, before the sending does.",
                 sender,
@@ -237,7 +237,7 @@ def _of_name(carrier: str, entries: Sequence[SenderName], content: Content) -> I
                 day=_day(entry.valid_to),
             )
         else:
-            entry = min(fitting, key=lambda each: each.valid_from or date.min)
+            entry = min(fitting, key=lambda item: item.valid_from or date.min)
             day = _day(entry.valid_from)
             said = _said(
                 "The registration of {sender} at {carrier} starts only on {day}.", sender, at, day=day
@@ -248,7 +248,7 @@ def _of_name(carrier: str, entries: Sequence[SenderName], content: Content) -> I
         said = _said(purpose, sender, at, purpose=content.purpose)
         yield Finding(carrier, FindingKind.NAME, True, said, registered[0].id)
     elif own:
-        entry = next((each for each in own if each.state is NameState.ASKED), own[-1])
+        entry = next((item for item in own if item.state is NameState.ASKED), own[-1])
         yield Finding(carrier, FindingKind.NAME, True, _not_yet(entry, at), entry.id)
     else:
         yield Finding(
@@ -274,28 +274,28 @@ def _not_yet(entry: SenderName, at: str) -> Phrase:
 def _first_day_without(entries: Sequence[SenderName], content: Content) -> date | None:
     """Return the first day of sending that no entry covers; a renewal may follow as an entry of its own."""
     day = content.first
-    for each in sorted(entries, key=lambda each: each.valid_from or date.min):
-        if (each.valid_from or date.min) <= day <= (each.valid_to or date.max):
-            if each.valid_to is None or each.valid_to >= content.last:
+    for entry in sorted(entries, key=lambda entry: entry.valid_from or date.min):
+        if (entry.valid_from or date.min) <= day <= (entry.valid_to or date.max):
+            if entry.valid_to is None or entry.valid_to >= content.last:
                 return None
-            day = each.valid_to + timedelta(days=1)
+            day = entry.valid_to + timedelta(days=1)
     return day
 
 
 def _templates(entries: Sequence[SenderName], content: Content) -> list[SenderName]:
-    own = [
-        each
-        for each in entries
-        if each.template is not None
-        and each.name.casefold() == content.sender.casefold()
-        and each.state is NameState.REGISTERED
-        and each.covers(content.purpose)
+    registered = [
+        entry
+        for entry in entries
+        if entry.template is not None
+        and entry.name.casefold() == content.sender.casefold()
+        and entry.state is NameState.REGISTERED
+        and entry.covers(content.purpose)
     ]
     periods: dict[tuple[str | None, str | None], list[SenderName]] = {}
-    for each in own:
-        periods.setdefault((each.template, each.template_code), []).append(each)
+    for entry in registered:
+        periods.setdefault((entry.template, entry.template_code), []).append(entry)
     lasting = {key for key, alike in periods.items() if _first_day_without(alike, content) is None}
-    return [each for each in own if (each.template, each.template_code) in lasting]
+    return [entry for entry in registered if (entry.template, entry.template_code) in lasting]
 
 
 def fits(entry: SenderName, text: str) -> bool:
@@ -315,7 +315,7 @@ def _of_template(
             said = _said(none, sender, at)
             yield Finding(carrier, FindingKind.TEMPLATE, True, said)
             continue
-        nearest = max(known, key=lambda each: _alike(each.template or "", text))
+        nearest = max(known, key=lambda item: _alike(item.template or "", text))
         yield Finding(
             carrier,
             FindingKind.TEMPLATE,

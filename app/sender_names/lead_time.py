@@ -79,7 +79,7 @@ def outlook(
         if campaign.id in planned
         for need in _of_campaign(connection, campaign, planned[campaign.id], deadline_ms)
     ]
-    found.sort(key=lambda each: (not each.late, each.ask_by or each.expected_on or date.max))
+    found.sort(key=lambda item: (not item.late, item.ask_by or item.expected_on or date.max))
     if any(each.late for each in found):
         return found, Ready.NO
     return found, Ready.MISSING if found else Ready.YES if planned else None
@@ -128,15 +128,15 @@ def _need(connection: Connection, campaign: Row[Any], finding: Finding, begins_o
 
 def _asked_on(connection: Connection, campaign: Row[Any], finding: Finding) -> date | None:
     """Return when what the finding is about was asked for, if it was: by its entry, or by another one."""
-    asked = [
-        each
-        for each in register.names(connection, finding.carrier)
-        if each.state is NameState.ASKED
-        and each.name.casefold() == campaign.sender.casefold()
-        and each.covers(campaign.purpose)
-        and _would_help(each, finding, campaign.texts.values())
+    waiting = [
+        entry
+        for entry in register.names(connection, finding.carrier)
+        if entry.state is NameState.ASKED
+        and entry.name.casefold() == campaign.sender.casefold()
+        and entry.covers(campaign.purpose)
+        and _would_help(entry, finding, campaign.texts.values())
     ]
-    return max((each.asked_on for each in asked if each.asked_on), default=None)
+    return max((entry.asked_on for entry in waiting if entry.asked_on), default=None)
 
 
 def _would_help(entry: SenderName, finding: Finding, texts: Iterable[str]) -> bool:
