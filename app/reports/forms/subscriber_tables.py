@@ -142,13 +142,24 @@ def reached(report: ConsolidatedReport) -> Iterator[str]:
     else:
         yield "Chưa có tỷ lệ nhận: chưa doanh nghiệp nào có biên nhận của máy thuê bao"
     by = {proof: _sum(line.confirmed for line in lines if line.proof is proof) for proof in Proof}
-    n, whole = sum(by.values()), _sum(line.addressed for line in lines)
+    n, whole = sum(by.values()), _sum(line.addressed for line in lines if line.confirmed is not None)
     if n and by[Proof.HANDSET] != n:
         parts = ", ".join(f"{percent(part / n)} {proof.value}" for proof, part in by.items() if part)
         yield (
             f"Mọi nguồn số liệu: {count(n)}/{count(whole)} {unit} có xác nhận ({percent(n / whole)}); trong "
             f"số có xác nhận: {parts}"
         )
+    if none := ", ".join(_unknowable(of_directive(report), unit)):
+        yield f"Chưa gồm: {none}"
+
+
+def _unknowable(lines: Iterable[CarrierLine], unit: str) -> Iterator[str]:
+    """Name the carriers of which nobody knows whom they reached: they enter no share."""
+    for line in lines:
+        if line.source is None:
+            yield f"{line.name} ({line.basis})"
+        elif line.confirmed is None and line.addressed:
+            yield f"{line.name} ({count(line.addressed)} {unit}, {count_columns.LEVELS[line.level]})"
 
 
 def unreached(report: ConsolidatedReport) -> Iterator[str]:
