@@ -213,9 +213,17 @@ def table(report: ConsolidatedReport) -> ReportTable:
     every = "Mỗi thuê bao tính một lần qua mọi đợt gửi" if once else "Tính theo tin"
     source = (
         f"{every}, không kể số bị loại trước khi gửi; xếp từ tỷ lệ thấp, số đo trước. “{NOTHING}”: không có; "
-        f"“{labels.UNPROVED}”: không biết."
+        f"“{labels.UNPROVED}”: không biết.{_vouched(report)}"
     )
     return ReportTable(NAME, "Kết quả theo doanh nghiệp viễn thông", columns, rows, source)
+
+
+def _vouched(report: ConsolidatedReport) -> str:
+    """Say by carrier who said that receipts prove the telephone; "" where none claims it."""
+    heads = [line.report.header for line in report.of(Source.MEASURED)]
+    found = {labels.network(head.carrier): head.handset_by for head in heads if head.handset_by is not None}
+    said = "; ".join(f"{name} {labels.vouched(by)}" for name, by in found.items())
+    return f" {labels.HANDSET_BY}: {said}." if said else ""
 
 
 def _row(line: CarrierLine) -> TableRow:

@@ -143,7 +143,10 @@ def _measured_scope(report: CarrierReport, head: Letterhead, at: Mapping[str, st
         f"Bắt đầu gửi: {hour(report.began_ms)}; kết thúc gửi: {hour(h.ended_ms)}; tình trạng: "
         f"{labels.RUN_STATES[h.run_state]}. Thời điểm chốt số liệu: {hour(h.cutoff_ms)}."
     )
-    yield Paragraph(f"{carrier_tables.finality(report)}. {labels.RECEIPT_LEVELS[h.receipt_level]}.")
+    proved = f"{labels.RECEIPT_LEVELS[h.receipt_level]}."
+    if h.handset_by is not None:
+        proved += f" {labels.HANDSET_BY}{' ' if h.handset_by else ': '}{labels.vouched(h.handset_by)}."
+    yield Paragraph(f"{carrier_tables.finality(report)}. {proved}")
 
 
 def _results(report: OfRun, found: dict[str, ReportTable], at: Mapping[str, str]) -> Iterator[Block]:

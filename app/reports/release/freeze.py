@@ -316,7 +316,8 @@ def _naming(report: CarrierReport, unexplained: Mapping[int, int]) -> CarrierRep
 def as_frozen(report: Built, document: Mapping[str, Any]) -> Built:
     """Return a rebuilt report with what the ledger does not hold and the frozen one says, by run.
 
-    What was unexplained, the rules and the prices of its day: only the SMS parts charged are counted again.
+    What was unexplained, the rules and the prices of its day, and who had said what receipts prove: only the
+    SMS parts charged are counted again.
     """
     each = [document, *(line["measured"] for line in document.get("runs", ()))]
     of_run = {run["run_id"]: run for run in each if "run_id" in run}
@@ -327,7 +328,8 @@ def as_frozen(report: Built, document: Mapping[str, Any]) -> Built:
 
 
 def _as_then(report: CarrierReport, said: Mapping[str, Any]) -> CarrierReport:
-    report = replace(report, rules=said.get("rules", 1))
+    head = replace(report.header, handset_by=said.get("handset_proved_by"))
+    report = replace(report, header=head, rules=said.get("rules", 1))
     if report.cost is None:
         return report
     kept = said.get("cost", {})
