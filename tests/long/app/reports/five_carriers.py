@@ -124,6 +124,8 @@ def _sent(db: Database, carriers: Sequence[str], held: Sequence[tuple[int, str, 
     span = {"started_at": BEGAN, "ended_at": BEGAN + 3 * HOUR}
     for row in (scene.rows[m.runs][0], scene.rows[m.links][0]):
         row["carrier"] = "viettel"
+    said = {"level_source": "Công văn số 88/VTSL-KT", "level_source_on": "2025-10-30"}
+    scene.rows[m.links][0].update(said)
     scene.rows[m.runs][0].update(span)
     scene.run(2, "mobifone", "finished", level=1, **span)
     scene.run(3, "vietnamobile", "finished", level=2, **span)
