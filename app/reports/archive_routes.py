@@ -30,7 +30,7 @@ from app.reports.frozen.freeze_record import ISSUED
 from app.reports.frozen.printed_code import PrintedReport
 from app.reports.frozen.signed_papers import SignedPaper, SignedPapers
 from app.reports.release import issue, verify_archive
-from app.reports.release.freeze import ENVELOPE, SIDECAR, Freezer, freezer_of
+from app.reports.release.freeze import SIDECAR, Freezer, freezer_of
 from app.reports.release.verify_archive import Proof
 from app.reports.schemas import FreezeBody, IssueBody
 from app.security import Caller
@@ -41,7 +41,8 @@ public = Routes(tags=["verify"])
 
 _FROZEN = TypeAdapter(Frozen)
 _MEDIA: dict[str, str] = {form.value: media for form, media in MEDIA_TYPES.items()}
-_MEDIA[SIDECAR], _MEDIA[ENVELOPE] = "application/json", "application/xml"
+_MEDIA[SIDECAR] = "application/json"
+_MEDIA["edxml"] = "application/xml"  # kept of papers that were issued while Loa wrote one
 _MEDIA |= {f"{ISSUED}{form}": media for form, media in _MEDIA.items()}
 _FILES: dict[int | str, dict[str, Any]] = {
     200: {"description": "The bytes that were frozen.", "content": {media: {} for media in _MEDIA.values()}}

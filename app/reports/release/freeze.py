@@ -57,7 +57,7 @@ from app.security import audit
 
 Built = OfRun | ConsolidatedReport
 FORMATS = (Format.DOCX, Format.PDF, Format.XLSX, Format.CSV, Format.JSON)
-SIDECAR, ENVELOPE = "meta", "edxml"  # what document systems read: JSON beside the papers, and edXML
+SIDECAR = "meta"  # what document systems read: JSON beside the papers
 _MOVING = (RunState.RUNNING.value, RunState.PAUSED.value, RunState.CANCELLING.value)
 
 
@@ -204,9 +204,7 @@ def made(
 def name_of(subject: ReportSubject, version: int, form: str) -> str:
     which = f"v{version}" if version else "xem-truoc"
     form, final = form.removeprefix(ISSUED), "-phat-hanh" if form.startswith(ISSUED) else ""
-    tail = {SIDECAR: "-van-ban.json", ENVELOPE: "-van-ban.edxml", Format.SUMMARY.value: "-tom-tat.pdf"}.get(
-        form, f".{form}"
-    )
+    tail = {SIDECAR: "-van-ban.json", Format.SUMMARY.value: "-tom-tat.pdf"}.get(form, f".{form}")
     return f"bao-cao-{subject.kind}-{subject.id}-{which}{final}{tail}"
 
 
