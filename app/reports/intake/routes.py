@@ -269,7 +269,7 @@ def _return_reports(
 
 def _status_view(status: AddresseeStatus) -> StandingView:
     report = None if status.report is None else _view(status.report)
-    return StandingView(status.addressee, report, views.instant(status.first_ms), status.late)
+    return StandingView(status.addressee, report, clock.moment(status.first_ms), status.late)
 
 
 def _view(outreach: addressees.Outreach) -> OutreachView:
