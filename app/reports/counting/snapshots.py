@@ -108,7 +108,7 @@ def now(connection: Connection) -> int:
 
 
 def said(at_ms: int) -> str:
-    return f"{clock.local(clock.from_ms(at_ms)):%d/%m/%Y %H:%M:%S}"
+    return f"{clock.moment(at_ms):%d/%m/%Y %H:%M:%S}"
 
 
 def _of(subject: ReportSubject) -> list[ColumnElement[bool]]:

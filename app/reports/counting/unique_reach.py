@@ -171,7 +171,7 @@ def _day(connection: Connection, ids: Sequence[int], cutoff_ms: int) -> date:
     """Return the day by whose areas persons are told: of the first start of a run, as in other reports."""
     first = select(func.min(runs.c.started_at)).where(runs.c.campaign_id.in_(ids))
     begun: int | None = connection.execute(first).scalar()
-    return clock.local(clock.from_ms(cutoff_ms if begun is None else min(begun, cutoff_ms))).date()
+    return clock.moment(cutoff_ms if begun is None else min(begun, cutoff_ms)).date()
 
 
 def present(connection: Connection, directive_id: int) -> UniqueReach:

@@ -35,7 +35,7 @@ def of_directive(report: ConsolidatedReport) -> ReportTable:
 
     A figure that the receipts of no run in a block can prove has no column there.
     """
-    on = clock.local(clock.from_ms(report.cutoff_ms)).date()
+    on = clock.moment(report.cutoff_ms).date()
     blocks = {kind: _block(report.of(kind), on) for kind in Source}
     if (once := report.subscribers) is not None:
         blocks[Source.MEASURED] = subscribers(report, once, on)
@@ -156,7 +156,7 @@ def _source(report: ConsolidatedReport, on: date) -> str:
 
 def nobody(report: ConsolidatedReport) -> list[str]:
     """Name the areas with nobody in any list; none where no list has areas."""
-    on = clock.local(clock.from_ms(report.cutoff_ms)).date()
+    on = clock.moment(report.cutoff_ms).date()
     codes = {code for line in report.lines for code, _ in _rows(line, on)}
     return [each.name for each in by_area.empty(codes, on)]
 

@@ -325,7 +325,7 @@ def _span(claim: StatementInput) -> tuple[str | None, str]:
 
 
 def _day_of(ms: int) -> str:
-    return clock.local(clock.from_ms(ms)).date().isoformat()
+    return clock.moment(ms).date().isoformat()
 
 
 def _good_hours(hours: str) -> bool:
@@ -607,7 +607,7 @@ def _approval(claim: StatementInput, around: Circumstances) -> Iterator[InputFau
 
 def _before_approval(claim: StatementInput, around: Circumstances, approved_ms: int) -> Iterator[InputFault]:
     """Question each time before the approval where the beginning, which bounds them, is not stated."""
-    approved, on = _hour(approved_ms), clock.local(clock.from_ms(approved_ms)).date().isoformat()
+    approved, on = _hour(approved_ms), clock.moment(approved_ms).date().isoformat()
     times: list[tuple[Place, str]] = [
         ((name,), _hour(ms))
         for name, ms in (("ended", claim.ended_ms), ("cutoff", claim.cutoff_ms))
@@ -640,7 +640,7 @@ def _minute(ms: int) -> int:
 
 
 def _hour(ms: int) -> str:
-    return f"{clock.local(clock.from_ms(ms)):%H:%M %d/%m/%Y}"
+    return f"{clock.moment(ms):%H:%M %d/%m/%Y}"
 
 
 def _answered(claim: StatementInput, around: Circumstances, answer: str) -> bool:
