@@ -16,7 +16,7 @@ from app.reports.forms import count_columns
 from carriers.contract import ReceiptLevel
 
 NAME = "Thuê bao"
-_WHOSE = {Source.MEASURED: "số đo", Source.STATED: "doanh nghiệp báo", Source.MANUAL: "nhập tay"}
+WHOSE = {Source.MEASURED: "số đo", Source.STATED: "doanh nghiệp báo", Source.MANUAL: "nhập tay"}
 
 
 class Proof(Enum):
@@ -68,7 +68,7 @@ class CarrierLine:
     def basis(self) -> str:
         if self.source is None:
             return "chưa báo cáo"
-        return f"{_WHOSE[self.source]}, {count_columns.LEVELS[self.level]}"
+        return f"{WHOSE[self.source]}, {count_columns.LEVELS[self.level]}"
 
 
 def of_directive(report: ConsolidatedReport) -> list[CarrierLine]:

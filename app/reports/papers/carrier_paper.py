@@ -85,7 +85,7 @@ def _areas_annex(form: ReportTable) -> Annex:
 
 def top(head: Letterhead, cutoff_ms: int) -> PaperHead:
     """Return the letterhead, with number and day left to the office."""
-    year = clock.local(clock.from_ms(cutoff_ms)).year
+    year = clock.moment(cutoff_ms).year
     dated = f"{head.place}, ngày …… tháng …… năm {year}"
     return PaperHead(head.superior, head.agency, f"Số:{BLANK_NUMBER}/{head.symbol}", dated)
 

@@ -77,7 +77,7 @@ def _sentences(report: ConsolidatedReport) -> Iterator[str]:
 
 def _least_reached(report: ConsolidatedReport) -> list[str]:
     """Name the areas with the lowest share of subscribers reached, by receipts of telephones."""
-    on = clock.local(clock.from_ms(report.cutoff_ms)).date()
+    on = clock.moment(report.cutoff_ms).date()
     rows = directive_areas.subscribers(report, report.subscribers or (), on).items()
     known = [(row["reached"], row["addressed"], code) for code, row in rows if code and row.get("addressed")]
     known.sort(key=lambda row: (row[0] / row[1], -row[1], row[2]))

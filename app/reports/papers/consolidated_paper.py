@@ -92,7 +92,7 @@ def _reasons(report: ConsolidatedReport, version: Version) -> Iterator[str]:
 def first_day(report: ConsolidatedReport) -> date:
     """Return the day for names and legal bases: the first start of a run, else the directive's."""
     started = [ms for line in report.lines if (ms := line.report.header.started_ms) is not None]
-    return clock.local(clock.from_ms(min(started))).date() if started else report.letter.issued_on
+    return clock.moment(min(started)).date() if started else report.letter.issued_on
 
 
 def _top(report: ConsolidatedReport, head: Letterhead, version: Version) -> Iterator[Block]:

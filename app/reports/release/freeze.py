@@ -235,7 +235,7 @@ def _require_started(connection: Connection, run_id: int, cutoff_ms: int) -> Non
         raise Conflict(
             "Run {run_id} has not started, so there is nothing to freeze. Start it first.", run_id=run_id
         )
-    at = clock.local(clock.from_ms(found.started_at))
+    at = clock.moment(found.started_at)
     raise Conflict(
         "Run {run_id} started on {at}, after this cut-off. Choose a later cut-off.",
         run_id=run_id,
@@ -248,7 +248,7 @@ def _require_issued(connection: Connection, directive_id: int, cutoff_ms: int) -
     issued = connection.execute(
         select(directives.c.issued_on).where(directives.c.id == directive_id)
     ).scalar()
-    day = clock.local(clock.from_ms(cutoff_ms)).date()
+    day = clock.moment(cutoff_ms).date()
     if issued is not None and day < date.fromisoformat(issued):
         raise Conflict(
             "Directive {directive_id} is dated {issued}, after this cut-off. Choose a later cut-off.",
