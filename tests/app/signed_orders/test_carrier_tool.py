@@ -79,7 +79,8 @@ def test_from_an_order_to_a_signed_result_that_the_police_take(desk: Path) -> No
     assert made["areas"][-1] == row("*", 1_503, 1_480, 13)
     good(desk, "sign", "result.json", "--key", "own.pem", "--out", "signed.json")
     good(desk, "check", "signed.json", "--key", "own.pem.jwk", "--order", "order.json")
-    signed = formats.read((desk / "signed.json").read_bytes(), RESULT, datetime.now(UTC))
+    signed = formats.read((desk / "signed.json").read_bytes(), RESULT)
+    formats.check(signed, datetime.now(UTC))
     own = loa_carrier.read_jwk(json.loads((desk / "own.pem.jwk").read_text()))
     loa_carrier.verify(signed, {loa_carrier.kid(own): own})
     loa_carrier.match(signed.content, loa_carrier.read((desk / "order.json").read_bytes()))
@@ -92,6 +93,7 @@ def test_a_list_of_outcomes_is_counted_and_its_numbers_go_nowhere(desk: Path) ->
     lines += [f"0912347{n:03},03646,excluded,barred" for n in range(5)]
     made = make(desk, "\n".join(["phone,area,outcome,cause", *lines]), "--proves", "handset")
     assert made["totals"] == row(None, 47, 40, 7, 5)
+    assert made["areas"] == [row("03646", 47, 40, 7, 5), row("03985", 0, 0, 0)]
     assert (made["failed"], made["excluded"]) == (
         [{"cause": "expired", "count": 7}],
         [{"cause": "barred", "count": 5}],
