@@ -74,9 +74,9 @@ async def outcome(work: Awaitable[T]) -> T | BaseException:
     return end
 
 
-def _note(connection: Connection, source: str, subject: str, said: tuple[str, int]) -> None:
+def _note(connection: Connection, source: str, subject: str, fault: tuple[str, int]) -> None:
     f, now = faults.c, shared_ms(connection)
-    reason, red_ms = said
+    reason, red_ms = fault
     own = update(faults).where(f.source == source, f.subject == subject)
     values = {"reason": reason, "last_at": now, "red_until": now + red_ms}
     if not connection.execute(own.values(**values, times=f.times + 1)).rowcount:

@@ -250,7 +250,7 @@ def declared_in(*modules: ModuleType) -> list[Operation]:
     names = [each.__name__ for each in modules]
     return sorted(
         (each for each in OPERATIONS.values() if each.function.__module__ in names),
-        key=lambda each: names.index(each.function.__module__),
+        key=lambda item: names.index(item.function.__module__),
     )
 
 

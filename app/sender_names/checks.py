@@ -226,7 +226,7 @@ def _of_name(carrier: str, entries: Sequence[SenderName], content: Content) -> I
             )
         return
     if fitting:
-        latest = max(fitting, key=lambda each: each.valid_to or date.max)
+        latest = max(fitting, key=lambda item: item.valid_to or date.max)
         if latest.valid_to is not None and latest.valid_to < content.last:
             last = _day(latest.valid_to)
             said = _said(
@@ -300,7 +300,7 @@ def _of_template(
             said = _said(none, sender, at)
             yield Finding(carrier, FindingKind.TEMPLATE, True, said)
             continue
-        nearest = max(known, key=lambda each: _alike(each.template or "", text))
+        nearest = max(known, key=lambda item: _alike(item.template or "", text))
         yield Finding(
             carrier,
             FindingKind.TEMPLATE,

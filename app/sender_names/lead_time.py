@@ -79,7 +79,7 @@ def outlook(
         if campaign.id in planned
         for need in _of_campaign(connection, campaign, planned[campaign.id], deadline_ms)
     ]
-    found.sort(key=lambda each: (not each.late, each.ask_by or each.expected_on or date.max))
+    found.sort(key=lambda item: (not item.late, item.ask_by or item.expected_on or date.max))
     if any(each.late for each in found):
         return found, Ready.NO
     return found, Ready.MISSING if found else Ready.YES if planned else None

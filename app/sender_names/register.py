@@ -67,10 +67,10 @@ Contact = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300
 Template = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PROSE)]
 
 
-def _iso(said: object) -> object:
+def _iso(value: object) -> object:
     """Turn 05/11/2029, as offices of Viet Nam write it, into 2029-11-05."""
-    found = re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})", said.strip()) if isinstance(said, str) else None
-    return f"{found[3]}-{found[2]:0>2}-{found[1]:0>2}" if found else said
+    found = re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})", value.strip()) if isinstance(value, str) else None
+    return f"{found[3]}-{found[2]:0>2}-{found[1]:0>2}" if found else value
 
 
 Day = Annotated[date, BeforeValidator(_iso)]

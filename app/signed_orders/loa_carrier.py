@@ -336,16 +336,16 @@ def read(content: bytes) -> Signed:
     return Signed(form, payload, inner, [(key, signed, raw) for _, key, signed, raw in heads])
 
 
-def _signature(each: Any, payload: str) -> tuple[str, str, bytes, bytes]:
-    fields = isinstance(each, dict) and each.keys() == {"protected", "signature"}
+def _signature(entry: Any, payload: str) -> tuple[str, str, bytes, bytes]:
+    fields = isinstance(entry, dict) and entry.keys() == {"protected", "signature"}
     _need(fields, "A signature has the fields protected and signature, and no other.")
-    head = parse(unb64(each["protected"], "The signature's header"))
+    head = parse(unb64(entry["protected"], "The signature's header"))
     fields = isinstance(head, dict) and head.keys() == {"alg", "kid", "typ"}
     _need(fields, "A signature's header has the fields alg, kid and typ, and no other.")
     texts = head["alg"] == "EdDSA" and isinstance(head["kid"], str)
     _need(texts, "A signature's alg must be EdDSA, and its kid a text.")
-    signed = f"{each['protected']}.{payload}".encode("ascii")
-    return head["typ"], head["kid"], signed, unb64(each["signature"], "The signature")
+    signed = f"{entry['protected']}.{payload}".encode("ascii")
+    return head["typ"], head["kid"], signed, unb64(entry["signature"], "The signature")
 
 
 def verify(signed: Signed, keys: Mapping[str, Ed25519PublicKey]) -> list[str]:
@@ -450,50 +450,50 @@ def _write(file: str, content: bytes) -> None:
     print(f"Wrote {file}.")
 
 
-def _result(given: argparse.Namespace, now: str) -> dict[str, Any]:
-    order = _opened(given.order, ORDER, given.key)
+def _result(options: argparse.Namespace, now: str) -> dict[str, Any]:
+    order = _opened(options.order, ORDER, options.key)
     _need(order.content["kind"] == "order", "The document is a withdrawal, of which there is no result.")
-    found, causes = _table(Path(given.csv), given.proves)
-    nobody = dict.fromkeys(COUNTS, 0) | (dict.fromkeys(COUNTS[3:]) if given.proves == "none" else {})
+    found, causes = _table(Path(options.csv), options.proves)
+    nobody = dict.fromkeys(COUNTS, 0) | (dict.fromkeys(COUNTS[3:]) if options.proves == "none" else {})
     lacks = missing((row["area"] for row in found), order.content)
     found += [{"area": code} | nobody for code in lacks]
     shown, hidden = withhold(found)
-    result = {name: getattr(given, name) for name in SCHEMA["properties"] if hasattr(given, name)}
+    result = {name: getattr(options, name) for name in SCHEMA["properties"] if hasattr(options, name)}
     for name, each in causes.items():
         result[name] = [{"cause": cause, "count": count} for cause, count in sorted(each.items())]
     result["order"] = {"number": order.content["number"], "sha256": order.sha256}
     result |= {"format": RESULT, "carrier": order.content["carrier"], "made_at": now, "areas": shown}
     totals = {name: value for name, value in _sum(found).items() if name != "area"}
     result["withheld"] = {"rule": "fewer-than-5", "areas": hidden}
-    return result | {"cutoff_at": given.cutoff_at or now, "totals": totals}
+    return result | {"cutoff_at": options.cutoff_at or now, "totals": totals}
 
 
-def _carry_out(given: argparse.Namespace, now: datetime) -> None:
-    if given.verb == "new-key":
+def _carry_out(options: argparse.Namespace, now: datetime) -> None:
+    if options.verb == "new-key":
         pem, public = new_pair()
-        _write(given.file, pem)
-        _write(f"{given.file}.jwk", public)
+        _write(options.file, pem)
+        _write(f"{options.file}.jwk", public)
         print(f"Read its fingerprint to the police over the telephone: {fingerprint(parse(public)['kid'])}")
-    elif given.verb == "show":
-        order = _opened(given.order, ORDER, given.key)
+    elif options.verb == "show":
+        order = _opened(options.order, ORDER, options.key)
         print(
             f"SHA-256 of the order: {order.sha256}", json.dumps(order.content, indent=1, ensure_ascii=False)
         )
         until = (order.content.get("content") or {}).get("valid_until")
         valid = not until or now <= moment(until)
         _need(valid, "The order was valid until {until}. Ask for a new one.", until)
-    elif given.verb == "draft":
-        result = _result(given, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    elif options.verb == "draft":
+        result = _result(options, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
         check_result(result, now)
-        _write(given.out, json.dumps(result, indent=1, ensure_ascii=False).encode() + b"\n")
-    elif given.verb == "sign":
-        result = parse(Path(given.result).read_bytes())
+        _write(options.out, json.dumps(result, indent=1, ensure_ascii=False).encode() + b"\n")
+    elif options.verb == "sign":
+        result = parse(Path(options.result).read_bytes())
         check_result(result, now)
-        _write(given.out, sign(result, *(read_private(Path(file).read_bytes()) for file in given.key)))
+        _write(options.out, sign(result, *(read_private(Path(file).read_bytes()) for file in options.key)))
     else:
-        signed = _opened(given.result, RESULT, given.key)
+        signed = _opened(options.result, RESULT, options.key)
         check_result(signed.content, now)
-        match(signed.content, read(Path(given.order).read_bytes()))
+        match(signed.content, read(Path(options.order).read_bytes()))
         print("The result keeps the format, adds up, and is about this order.")
 
 
