@@ -10,6 +10,7 @@ import argparse
 import base64
 import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -97,8 +98,10 @@ def _shown(text: str) -> str:
 _MARKS = r"[^0-9A-Za-z]{0,6}"
 _PHONE = re.compile(
     rf"(?<![0-9])(?:(?:\+|00)?8{_MARKS}4{_MARKS}(?:0{_MARKS})?|0{_MARKS})[35789](?:{_MARKS}[0-9]){{8}}(?![0-9])"
-    r"|(?<![0-9])[35789](?:[ .-]?[0-9]){8}(?![0-9])|\+[1-9](?:[ .()-]{0,3}[0-9]){8,14}(?![0-9])"
+    r"|(?<![0-9])[35789](?:(?: {1,3}|\.{1,3}|[-_\u2010-\u2015]{1,3})?[0-9]){8}(?![0-9])"
+    r"|\+[1-9](?:[ .()-]{0,3}[0-9]){8,14}(?![0-9])"
 )
+_SPELLED = re.compile(r"(?:\b(?:khong|mot|hai|ba|bon|tu|nam|lam|sau|bay|tam|chin)\b\W{0,3}){9}")
 _MOMENTS = re.compile(
     r"(?<![0-9:])(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?![0-9:])|(?<![0-9])20[0-9]{2}-[01][0-9]-[0-3][0-9](?![0-9])"
     r"|(?<![0-9])[0-3]?[0-9]([/-])[01]?[0-9]\1[0-9]{4}(?![0-9])"
@@ -108,7 +111,9 @@ _MOMENTS = re.compile(
 def has_phone(text: str) -> bool:
     seen = [char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf"]
     plain = "".join(str(unicodedata.digit(char, char)) for char in seen)
-    return _PHONE.search(_MOMENTS.sub("x", plain)) is not None
+    letters = unicodedata.normalize("NFD", text.casefold())
+    words = "".join(char for char in letters if unicodedata.category(char) != "Mn")
+    return any((_PHONE.search(_MOMENTS.sub("x", plain)), _SPELLED.search(words)))
 
 
 Rule = dict[str, Any]
@@ -207,6 +212,8 @@ def check_result(result: Any, now: datetime | None = None) -> None:
     _need(not result["final"] or result["ended_at"], "A final result names when sending ended (ended_at).")
     totals, rows, hidden = result["totals"], result["areas"], result["withheld"]["areas"]
     _check_row("totals", totals, result["proves"])
+    begun = result["began_at"] or not totals["sent"]
+    _need(begun, "A result with messages sent names when sending began (began_at).")
     for name in ("excluded", "failed"):
         causes, sums = result[name], sum(each["count"] for each in result[name])
         once = len({each["cause"] for each in causes}) == len(causes)
@@ -396,22 +403,42 @@ def match(result: Mapping[str, Any], order: Signed) -> None:
     _need(not early, "The result says that sending began before the order was issued.")
 
 
+def _reader(path: Path, proves: str) -> tuple[csv.DictReader[str], list[str]]:
+    """Return the lines of a table, and which of its columns are read. A table without them is refused."""
+    text = path.read_text("utf-8-sig")
+    head = text.partition("\n")[0]
+    reader = csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=head.count), strict=True)
+    reader.fieldnames = names = [name.strip().lower() for name in reader.fieldnames or ()]
+    needed = ["area", *COUNTS[: 3 if proves == "none" else None]]
+    needed = ["area", "outcome"] if "outcome" in names else needed
+    missing = ", ".join(name for name in needed if names.count(name) != 1)
+    _need(not missing, "The first line must name these columns once each: {missing}.", missing)
+    return reader, needed
+
+
 def _table(path: Path, proves: str) -> tuple[list[dict[str, Any]], dict[str, Counter[str]]]:
     """Read a CSV of counts by area, or of a line a subscriber: area, outcome, cause, and nothing else."""
     found: dict[str, dict[str, Any]] = {}
     causes: dict[str, Counter[str]] = {"excluded": Counter(), "failed": Counter()}
-    for line, record in enumerate(csv.DictReader(path.read_text("utf-8-sig").splitlines()), 2):
-        area = (record.get("area") or "").strip() or "?"
+    reader, needed = _reader(path, proves)
+    for record in reader:
+        line = reader.line_num
+        short = any(record[name] is None for name in needed)
+        _need(not short, "Line {line} has fewer cells than the first line.", line)
+        area, outcome = record["area"].strip() or "?", record.get("outcome")
+        once = outcome is not None or area not in found
+        _need(once, "Line {line}: the area {area} has a line already.", line, _shown(area))
         row = found.setdefault(area, {"area": area} | dict.fromkeys(COUNTS, 0))
-        outcome = record.get("outcome")
         if outcome is not None:
             _need(outcome in COUNTS[1:], "Line {line}: {outcome} is not an outcome.", line, _shown(outcome))
             causes.get(outcome, Counter[str]())[record.get("cause") or "other"] += 1
         sent = ("eligible",) if outcome == "excluded" else ("eligible", "sent")
-        for name in {outcome, *sent} if outcome else COUNTS:
-            count = "1" if outcome else record.get(name) or "0"
-            _need(count.isdecimal(), "Line {line}: {name} must be a whole number.", line, name)
+        for name in {outcome, *sent} if outcome else needed[1:]:
+            count = "1" if outcome else record[name] or "0"
+            whole = count.isdecimal() and len(count) < 10
+            _need(whole, "Line {line}: {name} must be a whole number.", line, name)
             row[name or ""] += int(count)
+    _need(found, "The table has no line below the names of its columns.")
     for row in found.values():
         row |= dict.fromkeys(COUNTS[3:]) if proves == "none" else {}
     return list(found.values()), causes
