@@ -33,7 +33,7 @@ def import_(
         raise Invalid("{file} is not UTF-8. Save it as “CSV UTF-8”.", file=file.name) from None
     found = carried_out("import_sender_names", {}, table=table)
     done(
-        f"The register has {found.added} new entries, and {found.replaced} replaced ones.",
+        f"Register entries added: {found.added}; replaced: {found.replaced}.",
         added=found.added,
         replaced=found.replaced,
     )

@@ -264,7 +264,7 @@ def add_sender_name(tx: Transaction, body: NameBody) -> SenderName:
     roles=KEEPERS,
     action="sender-name.import",
     audit="imported the register of sender names",
-    done="The register has {added} new entries, and {replaced} replaced ones.",
+    done="Register entries added: {added}; replaced: {replaced}.",
     page=PAGE,
     form="/sender-names/import",
 )

@@ -23,6 +23,7 @@ from app.database.models import (
     runs,
 )
 from app.reports.figures.figures import OVER, Header
+from app.reports.figures.numbers import day_of
 from carriers.contract import ReceiptLevel
 from carriers.phrases import Phrase
 
@@ -139,6 +140,19 @@ def _concerns(file: Row[Any], run: Row[Any] | SentRun) -> bool:
     return any(each["run_id"] == run.id and each["named"] for each in file.runs)
 
 
+def _handset_by(connection: Connection, run: Row[Any], cutoff_ms: int) -> str:
+    """Return who said that the carrier's receipts prove the telephone, and when; "" for nobody."""
+    c = links.c
+    own = (c.carrier == run.carrier, c.receipt_level == ReceiptLevel.HANDSET, c.level_source.is_not(None))
+    rows = connection.execute(select(c.level_source, c.level_source_on).where(*own).order_by(c.id)).all()
+    names = [f"{source} ({day_of(on)})" if on else source for source, on in rows]
+    given = {"carriers": [run.carrier], "cutoff": cutoff_ms}
+    files = (file for file in connection.execute(_FILES, given) if _concerns(file, run))
+    if not names and any(file.level == ReceiptLevel.HANDSET for file in files):
+        names = ["tệp kết quả của doanh nghiệp"]
+    return "; ".join(dict.fromkeys(names))
+
+
 # Runs that a report counts
 
 # Older runs were started before started_at was recorded.
@@ -237,6 +251,7 @@ def header(connection: Connection, scope: Scope, cutoff_ms: int) -> Header:
     columns = (c.name, c.sender, c.texts, d.number, d.issued_on, d.subject, d.legal_basis)
     query = select(*columns).select_from(joined).where(c.id == run.campaign_id)
     campaign = connection.execute(query).one()
+    level = proved(connection, run, cutoff_ms)
     return Header(
         campaign_id=run.campaign_id,
         campaign=campaign.name,
@@ -247,9 +262,10 @@ def header(connection: Connection, scope: Scope, cutoff_ms: int) -> Header:
         sender=campaign.sender,
         directive=f"{campaign.number} ({campaign.issued_on})" if campaign.number else None,
         texts=dict(campaign.texts),
-        receipt_level=proved(connection, run, cutoff_ms),
+        receipt_level=level,
         started_ms=run.started_at,
         ended_ms=run.ended_at,
         cutoff_ms=cutoff_ms,
         legal_basis=campaign.legal_basis or "",
+        handset_by=_handset_by(connection, run, cutoff_ms) if level == ReceiptLevel.HANDSET else None,
     )

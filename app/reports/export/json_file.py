@@ -245,6 +245,7 @@ def _head(head: Header) -> dict[str, Any]:
         "sender": head.sender,
         "texts": dict(sorted(head.texts.items())),
         "receipt_level": _level(level),
+        **({} if head.handset_by is None else {"handset_proved_by": head.handset_by}),
         "started_at": iso(head.started_ms),
         "ended_at": iso(head.ended_ms),
     }
