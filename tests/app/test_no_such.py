@@ -19,7 +19,7 @@ from tests.app.client import Client
 from tests.app.described import described
 from tests.trees import nodes
 
-REMEDY = re.compile(r"GET /v1/|/docs|POST /v1/|`loa |Available |Enter ")
+REMEDY = re.compile(r"GET /v1/|See /docs|POST /v1/|`loa |Available [a-z ]+: |Enter ")
 
 
 @pytest.mark.longer

@@ -88,7 +88,7 @@ WRONG_SETTINGS: list[tuple[dict[str, str] | str | bytes, str]] = [
     ({"LOA_DATA": "/dev/null/x"}, "choose another folder with LOA_DATA"),
     ("links = [", "is not valid TOML"),
     ("port = 1\nport = 2", "is not valid TOML"),
-    (b"# L\xf2\n", "Line 1 of the settings file"),
+    (b"# L\xf2\n", "is not UTF-8. Save the file as UTF-8."),
     ("retenton_days = 3", "Did you mean retention_days?"),
     ("zzz = 3", "zzz: is not a known setting. Remove it."),
     ('test_numbers = ["84912345678"]', "test_numbers: belongs to a link. Move it to the table of that link"),

@@ -20,6 +20,7 @@ from app.sender_names import checks
 from app.sender_names.checks import Finding, FindingKind
 from app.sender_names.register import NameBody, RulesBody
 from tests.app.campaigns.rows import DRAFT, HOURS, new_link, whole_run
+from tests.exact import exactly
 from tests.operations import carry_out
 
 CHIEF = Caller("chief", "approver")
@@ -188,12 +189,26 @@ def test_what_changes_after_the_submission_is_said_at_the_approval_and_at_the_st
 
     db.write(lifecycle.submit, campaign_id, "author")
     change(refused)
-    with pytest.raises(Invalid, match="has refused to register"):
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "VNPT VinaPhone has refused to register CA SON LA. Correct the campaign or the "
+            "register, or give a reason to send all the same: on the campaign's page, or with "
+            "`loa sender-name override`."
+        ),
+    ):
         db.write(approval.approve, campaign_id, CHIEF)
     change(good)
     db.write(approval.approve, campaign_id, CHIEF)
     change(refused)
-    with pytest.raises(Invalid, match="has refused to register"):
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "VNPT VinaPhone has refused to register CA SON LA. Correct the campaign or the "
+            "register, or give a reason to send all the same: on the campaign's page, or with "
+            "`loa sender-name override`."
+        ),
+    ):
         db.write(runs.act, runs.Verb.START, run_id, "operator")
     change(good)
     assert db.write(runs.act, runs.Verb.START, run_id, "operator") == "running"
@@ -206,13 +221,22 @@ def test_a_reason_overrides_what_is_said_now_and_nothing_that_is_said_later(db: 
     carry_out(db, "override_register", "boss", campaign_id=campaign_id, body=body)
     (finding,) = [each for each in found(db, campaign_id) if each.refused]
     assert (finding.override, finding.overridden_by) == ("Granted by telephone.", "boss")
-    with pytest.raises(Conflict, match="needs a reason"):
+    with pytest.raises(
+        Conflict, match=exactly("The register says nothing against campaign 1 that needs a reason.")
+    ):
         carry_out(db, "override_register", campaign_id=campaign_id, body=body)
     db.write(lifecycle.submit, campaign_id, "author")
     db.write(approval.approve, campaign_id, CHIEF)
     refused = filled(NameBody, {"carrier": "vnpt", "name": "CA SON LA", "state": "refused"})
     carry_out(db, "change_sender_name", sender_name_id=entry, body=refused)
-    with pytest.raises(Invalid, match="has refused"):
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "VNPT VinaPhone has refused to register CA SON LA. Correct the campaign or the "
+            "register, or give a reason to send all the same: on the campaign's page, or with "
+            "`loa sender-name override`."
+        ),
+    ):
         db.write(runs.act, runs.Verb.START, run_id, "operator")
     carry_out(db, "override_register", campaign_id=campaign_id, body=body)
     assert db.write(runs.act, runs.Verb.START, run_id, "operator") == "running"
@@ -229,7 +253,14 @@ def test_an_edited_text_or_sender_needs_a_reason_again(db: Database) -> None:
     carry_out(db, "override_register", campaign_id=campaign_id, body=body)
     version = db.read(optimistic_lock.campaign, campaign_id).version
     db.write(lifecycle.edit, campaign_id, version, replace(DRAFT, text="Khac."), HOURS, "author")
-    with pytest.raises(Invalid, match="not granted yet"):
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "The registration of CA SON LA at VNPT VinaPhone was asked for and is not granted "
+            "yet. Correct the campaign or the register, or give a reason to send all the same: on "
+            "the campaign's page, or with `loa sender-name override`."
+        ),
+    ):
         db.write(lifecycle.submit, campaign_id, "author")
 
 

@@ -19,6 +19,7 @@ from tests.app.receipts.result_files import scene
 from tests.app.receipts.result_files.scene import TAKEN, another, at, csv_file, load, phone, sent
 from tests.app.world import FIRST_PHONE, World
 from tests.engines import other_by_hand
+from tests.exact import exactly
 
 DAY = 1440
 HEADER = (*scene.HEADER, "Mã tin")
@@ -131,7 +132,12 @@ def test_what_was_said_of_a_file_stays_and_nothing_said_is_no_contradiction(
     assert scene.registered(db, path).id == found.row.id
     another(world, [TAKEN] * 2)
     with pytest.raises(
-        Conflict, match="This file was already uploaded as receipt file 1 for campaign 1, the"
+        Conflict,
+        match=exactly(
+            "This file was already uploaded as receipt file 1 for campaign 1, the level of its "
+            "link, and its lines have been applied accordingly. To apply lines differently, for "
+            "example ambiguous ones with their campaign named, upload them as a separate file."
+        ),
     ):
         scene.registered(db, path, FileClaim("viettel", world.campaign + 1))
 
