@@ -179,7 +179,7 @@ def test_a_result_is_taken_once_and_in_turn(db: Database) -> None:
     about = fetched(db, run_id)
     second = answer(about, version=2, changes="Thêm biên nhận")
     take(db, run_id, second)
-    refused(db, run_id, second, "taken already, as version 2")
+    refused(db, run_id, second, "already been accepted, as version 2")
     refused(db, run_id, answer(about), "version 1 is too old")
     refused(db, run_id, answer(about, version=2, changes="khác"), "version 2 is too old")
 
