@@ -71,16 +71,16 @@ def test_with_an_empty_register_a_campaign_gets_advice_and_goes_its_way(db: Data
     ("entries", "sentence"),
     [
         ([{"name": "CA LAI CHAU"}], "CA SON LA is not registered at VNPT VinaPhone."),
-        ([{"state": "asked"}], "was asked for and is not granted yet"),
+        ([{"state": "asked"}], "has been requested but not yet granted"),
         ([{"state": "refused"}], "has refused to register CA SON LA"),
         ([{"state": "expired"}], "has expired"),
         ([{"valid_to": "2024-02-09"}], "has expired"),
         ([{"purpose": "canh_bao_khan"}], "is not registered at VNPT VinaPhone for the purpose tuyen_truyen"),
-        ([{"valid_to": day(5)}], "ends on .*, before the sending does"),
+        ([{"valid_to": day(5)}], "ends on .*, before the sending window does"),
         ([{"valid_from": day(2)}], "starts only on"),
-        ([{"valid_to": day(2)}, {"valid_from": day(4)}], "ends on .*, before the sending does"),
+        ([{"valid_to": day(2)}, {"valid_from": day(4)}], "ends on .*, before the sending window does"),
         # What was asked for again is waited for, whichever was entered first.
-        ([{"state": "asked"}, {"state": "expired"}], "was asked for and is not granted yet"),
+        ([{"state": "asked"}, {"state": "expired"}], "has been requested but not yet granted"),
         # A template of the name that is good does not stand for the name, which is not.
         ([{"state": "expired"}, {"template": TEXT}], "has expired"),
     ],
