@@ -80,7 +80,7 @@ RUN_STATES: dict[str, str] = {
 
 def vouched(by: str) -> str:
     """Say who said that receipts prove the telephone."""
-    return f"theo {by}" if by else "chưa ghi ai xác nhận"
+    return " ".join(("theo", by)) if by else "chưa ghi ai xác nhận"
 
 
 def group(reason: int) -> Reason:
