@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass, replace
 from datetime import date
@@ -21,8 +20,8 @@ from app.api.bodies import (
     KeptLine,
     NoMobile,
     StrictBody,
-    filled,
 )
+from app.api.pasted_table import LINE_WRONG, read_table
 from app.core import clock, hashing
 from app.core.carrier_check import check_own
 from app.core.errors import Invalid, NotFound, no_such
@@ -37,9 +36,7 @@ from carriers.text import template
 TAG = "sender names"
 KEEPERS = frozenset({Role.ADMIN, Role.APPROVER, Role.OPERATOR})
 USUAL_LEAD_DAYS = 35  # what vendors say of names and templates in Viet Nam: about five weeks
-MOST_ROWS = 2000  # of one import
 PAGE = "/sender-names"
-_LINE = "Line {line}: {detail}"
 
 
 class NameState(StrEnum):
@@ -268,7 +265,7 @@ def add_sender_name(tx: Transaction, body: NameBody) -> SenderName:
 )
 def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
     """Import a table: all of it, or none if a line is wrong. A known name or template code is replaced."""
-    bodies = _read_table(body.table)
+    bodies = read_table(body.table, NameBody)
     known = {_key(each): each.id for each in names(tx.connection)}
     added = replaced = 0
     for line, each in bodies:
@@ -276,7 +273,7 @@ def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
             _check_carrier(tx, each.carrier)
             values = each.columns() | _changed(tx)
         except Invalid as error:
-            raise Invalid(_LINE, line=line, detail=error.detail, field="table") from None
+            raise Invalid(LINE_WRONG, line=line, detail=error.detail, field="table") from None
         number = known.get(_key(each))
         if number is None:
             row = insert(sender_names).values(values).returning(sender_names.c.id)
@@ -450,33 +447,3 @@ def _view(row: Row[Any], today: date) -> SenderName:
     made = SenderName(**values)
     over = made.state is NameState.REGISTERED and made.valid_to is not None and made.valid_to < today
     return replace(made, state=NameState.EXPIRED) if over else made
-
-
-def _read_table(table: str) -> list[tuple[int, NameBody]]:
-    """Read the lines of a table; raises Invalid that names the line."""
-    text = table.lstrip("\ufeff")
-    head = text.partition("\n")[0]
-    delimiter = max(",;\t", key=head.count)
-    reader = csv.DictReader(text.splitlines(), delimiter=delimiter, strict=True)
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
-    found: list[tuple[int, NameBody]] = []
-    try:
-        for row in reader:
-            if None in row:
-                raise Invalid(
-                    "Line {line} has more cells than the first line.", line=reader.line_num, field="table"
-                )
-            values = {name: said.strip() for name, said in row.items() if (said or "").strip()}
-            if values:
-                found.append((reader.line_num, filled(NameBody, values)))
-    except csv.Error as error:
-        raise Invalid("The table is not CSV: {error}.", error=error, field="table") from None
-    except Invalid as error:
-        if error.field == "table":
-            raise
-        raise Invalid(_LINE, line=reader.line_num, detail=error.detail, field="table") from None
-    if not found or len(found) > MOST_ROWS:
-        raise Invalid(
-            "The table needs 1 to {most} lines below the names of its fields.", most=MOST_ROWS, field="table"
-        )
-    return found

@@ -1,0 +1,41 @@
+"""A table that people paste or upload: CSV with the names of a body's fields in its first line."""
+
+from __future__ import annotations
+
+import csv
+
+from app.api.bodies import Body, filled
+from app.core.errors import Invalid
+
+MOST_ROWS = 2000  # of one table
+LINE_WRONG = "Line {line}: {detail}"
+
+
+def read_table(table: str, kind: type[Body]) -> list[tuple[int, Body]]:
+    """Read the lines of a table, each as a body with its line; raises Invalid that names the line."""
+    text = table.lstrip("\ufeff")
+    head = text.partition("\n")[0]
+    delimiter = max(",;\t", key=head.count)
+    reader = csv.DictReader(text.splitlines(), delimiter=delimiter, strict=True)
+    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+    rows: list[tuple[int, Body]] = []
+    try:
+        for row in reader:
+            if None in row:
+                raise Invalid(
+                    "Line {line} has more cells than the first line.", line=reader.line_num, field="table"
+                )
+            values = {name: cell.strip() for name, cell in row.items() if (cell or "").strip()}
+            if values:
+                rows.append((reader.line_num, filled(kind, values)))
+    except csv.Error as error:
+        raise Invalid("The table is not CSV: {error}.", error=error, field="table") from None
+    except Invalid as error:
+        if error.field == "table":
+            raise
+        raise Invalid(LINE_WRONG, line=reader.line_num, detail=error.detail, field="table") from None
+    if not rows or len(rows) > MOST_ROWS:
+        raise Invalid(
+            "The table needs 1 to {most} lines below the names of its fields.", most=MOST_ROWS, field="table"
+        )
+    return rows
