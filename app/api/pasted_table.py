@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import csv
+import re
+from datetime import date
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from app.api.bodies import Body, filled
 from app.core.errors import Invalid
 
 MOST_ROWS = 2000  # of one table
 LINE_WRONG = "Line {line}: {detail}"
+
+
+def _iso(value: object) -> object:
+    """Turn 05/11/2029, as offices of Viet Nam write it, into 2029-11-05."""
+    parts = re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})", value.strip()) if isinstance(value, str) else None
+    return f"{parts[3]}-{parts[2]:0>2}-{parts[1]:0>2}" if parts else value
+
+
+Day = Annotated[date, BeforeValidator(_iso)]
 
 
 def read_table(table: str, kind: type[Body]) -> list[tuple[int, Body]]:

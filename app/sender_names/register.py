@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from annotated_types import Interval
-from pydantic import BeforeValidator, Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator
 from sqlalchemy import Connection, Row, Select, case, delete, insert, select, update
 
 from app.api.bodies import (
@@ -21,7 +21,7 @@ from app.api.bodies import (
     NoMobile,
     StrictBody,
 )
-from app.api.pasted_table import LINE_WRONG, read_table
+from app.api.pasted_table import LINE_WRONG, Day, read_table
 from app.core import clock, hashing
 from app.core.carrier_check import check_own
 from app.core.errors import Invalid, NotFound, no_such
@@ -62,15 +62,6 @@ TemplateCode = Annotated[
 ]
 Contact = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300, pattern=LINE)]
 Template = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PROSE)]
-
-
-def _iso(said: object) -> object:
-    """Turn 05/11/2029, as offices of Viet Nam write it, into 2029-11-05."""
-    found = re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})", said.strip()) if isinstance(said, str) else None
-    return f"{found[3]}-{found[2]:0>2}-{found[1]:0>2}" if found else said
-
-
-Day = Annotated[date, BeforeValidator(_iso)]
 
 
 class NameBody(StrictBody):
