@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Row, exists, func, insert, select, text, upda
 
 from app.core import areas, clock
 from app.core.clock import DAY_MS
-from app.core.errors import Conflict, NotFound
+from app.core.errors import Conflict, Invalid, NotFound, no_such
 from app.core.ids import Number
 from app.core.phone import mask
 from app.core.states import SENT, DeliveryState, RunState
@@ -172,7 +172,7 @@ def run_of(connection: Connection, run_id: int) -> PanelRow:
     """Return a run. Raises NotFound."""
     row = connection.execute(_runs().where(runs.c.id == run_id)).first()
     if row is None:
-        raise NotFound("There is no run {run}. See GET /v1/runs or `loa run list`.", run=run_id)
+        raise no_such("run", run_id)
     return PanelRow(*row)
 
 
@@ -333,7 +333,7 @@ def open_link(connection: Connection, run_id: int, telephone_id: int, stamp: str
     telephone = connection.execute(select(panel_telephones).where(_T.id == telephone_id)).first()
     content = b"" if telephone is None else _link_content(run_id, telephone)
     if not _signed(connection, content, stamp) or telephone is None:
-        raise NotFound("This link is not valid any longer. Ask the office that gave it to you.")
+        raise NotFound("This link is no longer valid. Ask the office that gave it to you.")
     own = [
         each for each in members(connection, run_of(connection, run_id)) if each.telephone_id == telephone_id
     ]
@@ -347,8 +347,12 @@ def _signed(connection: Connection, content: bytes, stamp: str) -> bool:
     return bool(keys_of(connection)) and stamp.isascii() and row_stamps.holds(connection, content, stamp)
 
 
-def answer_link(connection: Connection, run_id: int, telephone_id: int, stamp: str, answer: Answer) -> None:
-    """Keep what the holder has pressed."""
+def answer_link(connection: Connection, run_id: int, telephone_id: int, stamp: str, pressed: str) -> None:
+    """Keep what the holder has pressed. Raises Invalid for what is no answer."""
+    try:
+        answer = Answer(pressed)
+    except ValueError:
+        raise Invalid("Choose one of the answers.", field="answer") from None
     member = open_link(connection, run_id, telephone_id, stamp)
     record(connection, run_of(connection, run_id), member.telephone_id, answer, AnswerWay.LINK)
 
@@ -397,9 +401,8 @@ def gateway_signed(connection: Connection, telephone_id: int, signed: bytes, sig
     if telephone is None:
         return False
     keys = row_stamps.derived(connection, register.gateway_content(telephone))
-    return any(
-        hmac.compare_digest(hmac.digest(key.encode(), signed, "sha256").hex(), signature) for key in keys
-    )
+    made = (hmac.digest(key.encode(), signed, "sha256").hex().encode() for key in keys)
+    return any(hmac.compare_digest(each, signature.encode()) for each in made)
 
 
 def received_sms(connection: Connection, telephone_id: int, message: str, at_ms: int) -> bool:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 
 from app.api.dependencies import Db, Id, Routes
 from app.core import clock
-from app.core.errors import Unauthorised
+from app.core.errors import Forbidden
 from app.telephone_panel import answers
 from app.telephone_panel.register import TAG
 
@@ -82,7 +82,7 @@ async def take_gateway_sms(
     body = await request.body()
     signed = body + timestamp.encode("latin-1", "replace")
     if not await run_in_threadpool(db.read, answers.gateway_signed, telephone_id, signed, signature):
-        raise Unauthorised(_WRONG)
+        raise Forbidden(_WRONG)
     try:
         call = GatewayCall.model_validate_json(body)
     except ValidationError as error:

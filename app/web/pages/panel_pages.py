@@ -6,7 +6,7 @@ from fastapi import Response
 
 from app.api.dependencies import Id, Routes
 from app.core import areas, clock
-from app.core.errors import AppError, Conflict, Invalid, NotFound
+from app.core.errors import AppError, NotFound
 from app.operations import OPERATIONS
 from app.reports.counting import panel_judgements
 from app.reports.forms import letterhead
@@ -56,13 +56,9 @@ def page_do_answer_panel_link(
 ) -> Response:
     """Keep what the holder presses."""
     try:
-        answer = Answer(fields.get("answer"))
-        visit.db.write(answers.answer_link, run_id, telephone_id, stamp, answer)
-    except ValueError:
-        error: AppError = Invalid("Choose one of the answers.", field="answer")
+        visit.db.write(answers.answer_link, run_id, telephone_id, stamp, fields.get("answer"))
+    except AppError as error:
         return _personal(visit, run_id, telephone_id, stamp, error)
-    except Conflict as conflict:
-        return _personal(visit, run_id, telephone_id, stamp, conflict)
     return redirect_with_flash(visit, f"/panel/{run_id}/{telephone_id}/{stamp}", say("Thank you."))
 
 
