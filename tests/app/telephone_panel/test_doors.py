@@ -122,8 +122,9 @@ def test_a_carrier_learns_nothing_of_the_panel(app: FastAPI, keyed: Database) ->
         f"/v1/runs/{world.run}/report",
         f"/v1/batches/{world.batch}",
     ]
-    paths += [f"/v1/campaigns/{world.campaign}", f"/v1/campaigns/{world.campaign}/report", "/v1/inbound-messages"]
-    pages = [f"/runs/{world.run}", f"/batches/{world.batch}", f"/runs/{world.run}/report"]
+    paths += [f"/v1/campaigns/{world.campaign}", f"/v1/campaigns/{world.campaign}/report"]
+    paths.append("/v1/inbound-messages")
+    pages = [f"/runs/{world.run}", f"/batches/{world.batch}", f"/reports/runs/{world.run}"]
     forbidden = ["/v1/panel-telephones", f"/v1/runs/{world.run}/panel", "/panel", f"/runs/{world.run}/panel"]
     forbidden += [f"/v1/campaigns/{world.campaign}/panel-judgements", f"/v1/runs/{world.run}/doubts"]
     with Client(app, new_key(keyed, "desk", Role.OPERATOR, "viettel")) as carrier:
