@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from datetime import date
 from typing import Annotated
@@ -10,7 +11,8 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from app.api.bodies import Body, filled
-from app.core.errors import Invalid
+from app.core.errors import GIVEN_TWICE, Invalid
+from carriers.phrases import Phrase
 
 MOST_ROWS = 2000  # of one table
 LINE_WRONG = "Line {line}: {detail}"
@@ -27,13 +29,16 @@ Day = Annotated[date, BeforeValidator(_iso)]
 
 def read_table(table: str, kind: type[Body]) -> list[tuple[int, Body]]:
     """Read the lines of a table, each as a body with its line; raises Invalid that names the line."""
-    text = table.lstrip("\ufeff")
+    text = table.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     head = text.partition("\n")[0]
     delimiter = max(",;\t", key=head.count)
-    reader = csv.DictReader(text.splitlines(), delimiter=delimiter, strict=True)
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)  # a cell may have lines
     rows: list[tuple[int, Body]] = []
     try:
+        reader.fieldnames = columns = [name.strip().lower() for name in reader.fieldnames or ()]
+        for name in columns:
+            if columns.count(name) > 1:
+                raise Invalid(LINE_WRONG, line=1, detail=Phrase(GIVEN_TWICE, field=name), field="table")
         for row in reader:
             if None in row:
                 raise Invalid(

@@ -158,11 +158,11 @@ COLUMNS = ListColumns(
 
 
 def listed(
-    connection: Connection, asked: ListRequest | int, limit: int, operator: str | None = None
+    connection: Connection, request: ListRequest | int, limit: int, operator: str | None = None
 ) -> ListPart[Directive]:
     """Return letters; operator: only for runs of this carrier."""
     query = select(directives) if operator is None else select(directives).where(own_directives(operator))
-    rows = part(connection, query, COLUMNS, asked, limit)
+    rows = part(connection, query, COLUMNS, request, limit)
     return ListPart(_with_changes(connection, rows.items), rows.total, rows.next)
 
 

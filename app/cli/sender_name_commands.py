@@ -28,7 +28,7 @@ def import_(
     """Import a table of sender names and templates: all of it, or none if a line is wrong."""
     found = carried_out("import_sender_names", {}, table=table_of(file))
     done(
-        f"The register has {found.added} new entries, and {found.replaced} replaced ones.",
+        f"Register entries added: {found.added}; replaced: {found.replaced}.",
         added=found.added,
         replaced=found.replaced,
     )

@@ -38,10 +38,8 @@ from app.receipts import result_file_routes as receipt_files
 from app.receipts import routes as receipts
 from app.receipts.plain_route import PlainRoute
 from app.receipts.webhook_handler import WebhookHandler
-from app.reports import archive_routes as frozen
 from app.reports import routes as reports
 from app.reports.counting import panel_judgements
-from app.reports.intake import external_activity_routes as outreach
 from app.reports.intake import routes as intake
 from app.security.authorization import cookie_name
 from app.sender_names import checks, refusals, register
@@ -70,11 +68,11 @@ ROUTERS: list[Routes] = [
     run_routes.events,
     dispatch.router,
     operation_routes.routes(decisions, links),
+    reports.present,
     reports.router,
-    frozen.router,
-    frozen.public,
+    reports.public,
     intake.router,
-    outreach.router,
+    intake.addressed,
     deadline.router,
     operation_routes.routes(status, notices),
     deadline.kit_router,

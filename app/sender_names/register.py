@@ -250,7 +250,7 @@ def add_sender_name(tx: Transaction, body: NameBody) -> SenderName:
     roles=KEEPERS,
     action="sender-name.import",
     audit="imported the register of sender names",
-    done="The register has {added} new entries, and {replaced} replaced ones.",
+    done="Register entries added: {added}; replaced: {replaced}.",
     page=PAGE,
     form="/sender-names/import",
 )
@@ -259,7 +259,15 @@ def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
     bodies = read_table(body.table, NameBody)
     known = {_key(each): each.id for each in names(tx.connection)}
     added = replaced = 0
+    lines: dict[tuple[Any, ...], int] = {}
     for line, each in bodies:
+        if (first := lines.setdefault(_key(each), line)) != line:
+            raise Invalid(
+                "Lines {first} and {line} are the same registration. Keep one; enter a renewal by itself.",
+                first=first,
+                line=line,
+                field="table",
+            )
         try:
             _check_carrier(tx, each.carrier)
             values = each.columns() | _changed(tx)

@@ -27,10 +27,10 @@ class _Looks(NamedTuple):
     book: Any
     known: dict[tuple[Any, ...], Any]
 
-    def of(self, **wanted: Any) -> Any:
-        key = tuple(sorted(wanted.items()))
+    def of(self, **options: Any) -> Any:
+        key = tuple(sorted(options.items()))
         if key not in self.known:
-            self.known[key] = self.book.add_format({"font_name": _FONT, "font_size": 11, **wanted})
+            self.known[key] = self.book.add_format({"font_name": _FONT, "font_size": 11, **options})
         return self.known[key]
 
 
@@ -38,9 +38,7 @@ def render(forms: Sequence[ReportTable], cutoff_ms: int) -> bytes:
     """Render to bytes; the file is dated by the cut-off, so that equal reports give equal bytes."""
     file = io.BytesIO()
     with Workbook(file, {"in_memory": True, "strings_to_formulas": False}) as book:
-        book.set_properties(
-            {"author": "Loa", "created": clock.local(clock.from_ms(cutoff_ms)).replace(tzinfo=None)}
-        )
+        book.set_properties({"author": "Loa", "created": clock.moment(cutoff_ms).replace(tzinfo=None)})
         looks = _Looks(book, {})
         for form in (*forms, check_sheet.checks(forms, _FIRST_ROW), check_sheet.flat(forms)):
             _fill(looks, book.add_worksheet(form.name), form)

@@ -243,15 +243,15 @@ def _unbalanced(where: str, left: str, right: str, figures: Figures) -> Unbalanc
     )
 
 
-def agree(where: str, what: str, found: int, expected: int) -> None:
+def agree(where: str, what: str, total: int, expected: int) -> None:
     """Raise Unbalanced unless both ways of counting `what` agree."""
-    if found != expected:
+    if total != expected:
         raise Unbalanced(
             "{where}: {what} adds up to {found} one way and to {expected} another. Run `loa "
             "verify` to find the rows.",
             where=where,
             what=what,
-            found=found,
+            found=total,
             expected=expected,
         )
 
@@ -349,6 +349,8 @@ class Header:
     ended_ms: int | None
     cutoff_ms: int
     legal_basis: str = ""  # of the directive, in a paper's words
+    # Who said that receipts prove the telephone, "" for nobody; None where they do not, or it was not kept.
+    handset_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from app.core import clock
 from app.core.errors import AppError, NotFound, no_such
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import frozen_reports, issued_reports, report_files
+from app.database.records import from_row
 from app.reports.figures.version import FigureChange
 from carriers.phrases import Phrase
 
@@ -88,7 +89,7 @@ _COLUMNS = [column for column in frozen_reports.c if column.name not in ("figure
 
 def listed(
     connection: Connection,
-    wanted: ListRequest | int,
+    request: ListRequest | int,
     limit: int,
     carrier: str | None = None,
     subject: ReportSubject | None = None,
@@ -97,7 +98,7 @@ def listed(
     query = select(*_COLUMNS).where(*_visible(carrier), *(_of(subject) if subject else ()))
     columns = ListColumns(frozen_reports.c.id, frozen_reports.c.created_at)
     with _as_written():
-        found = part(connection, query, columns, wanted, limit)
+        found = part(connection, query, columns, request, limit)
         return ListPart(_read(connection, found.items), found.total, found.next)
 
 
@@ -158,9 +159,9 @@ def content(connection: Connection, frozen: Frozen, form: str) -> tuple[Archived
     return file, found
 
 
-def require_bytes(found: bytes, sha256: str, what: str) -> None:
+def require_bytes(data: bytes, sha256: str, what: str) -> None:
     """Raise Spoilt if bytes no longer have their hash; what: they are, as a sentence begins."""
-    if hashlib.sha256(found).hexdigest() != sha256:
+    if hashlib.sha256(data).hexdigest() != sha256:
         raise Spoilt(
             "{what}: the content differs from what was frozen and is not shown. The database was altered. "
             "Compare it with a backup, and run `loa report verify`.",
@@ -207,24 +208,17 @@ def _read(connection: Connection, rows: Sequence[Row[Any]]) -> list[Frozen]:
 
 
 def _issue(row: Row[Any]) -> ReportIssue:
-    at = clock.local(clock.from_ms(row.at))
-    return ReportIssue(row.number, date.fromisoformat(row.dated_on), row.signer, at, row.by)
+    return from_row(ReportIssue, row, dated_on=date.fromisoformat(row.dated_on))
 
 
 def _one(row: Row[Any], files: list[ArchivedFile], issued: ReportIssue | None) -> Frozen:
-    return Frozen(
-        id=row.id,
+    return from_row(
+        Frozen,
+        row,
         subject=SubjectKind(row.kind),
-        subject_id=row.subject_id,
-        carrier=row.carrier,
-        version=row.version,
-        cut_off_at=clock.local(clock.from_ms(row.cutoff_at)),
+        cut_off_at=clock.moment(row.cutoff_at),
         interim=bool(row.interim),
-        sha256=row.sha256,
         changes=tuple(FigureChange(**each) for each in row.changes),
         files=tuple(files),
-        created_at=clock.local(clock.from_ms(row.created_at)),
-        created_by=row.created_by,
         issued=issued,
-        code=row.code,
     )

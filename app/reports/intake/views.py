@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from app.core import clock
+from app.database.records import from_row
 from app.reports.figures.carrier_statement import StatedFigures, Statement
 from app.reports.figures.document_meta import Attachment, DigitalSignature, PaperMeta
 from carriers.phrases import Phrase
@@ -71,45 +72,27 @@ def statements(versions: Sequence[Statement]) -> list[StatementView]:
     return [_statement(each, before) for before, each in pairwise((None, *versions)) if each]
 
 
-def _statement(of: Statement, before: Statement | None) -> StatementView:
-    return StatementView(
-        run_id=of.run_id,
-        carrier=of.carrier,
-        kind=of.kind,
-        level=of.level.name.lower(),
-        figures=of.figures,
-        began_at=instant(of.began_ms),
-        ended_at=instant(of.ended_ms),
-        cutoff_at=clock.local(clock.from_ms(of.cutoff_ms)),
-        paper=paper(of.paper),
+def _statement(statement: Statement, before: Statement | None) -> StatementView:
+    return from_row(
+        StatementView,
+        statement,
+        level=statement.level.name.lower(),
+        began_at=clock.moment(statement.began_ms),
+        ended_at=clock.moment(statement.ended_ms),
+        cutoff_at=clock.moment(statement.cutoff_ms),
+        paper=paper(statement.paper),
         warnings=[
             Phrase(
                 "Version {version} had {what}, but version {n} has none.",
                 version=before.paper.version,
                 what=_PARTS[name],
-                n=of.paper.version,
+                n=statement.paper.version,
             )
-            for name in (of.lacks(before) if before else ())
+            for name in (statement.lacks(before) if before else ())
             if before
         ],
     )
 
 
-def paper(of: PaperMeta) -> PaperView:
-    return PaperView(
-        version=of.version,
-        reason=of.reason,
-        source=of.source,
-        number=of.number,
-        dated_on=of.dated_on,
-        received_at=clock.local(clock.from_ms(of.received_ms)),
-        note=of.note,
-        attachment=of.attachment,
-        at=clock.local(clock.from_ms(of.at_ms)),
-        by=of.by,
-        signature=of.signature,
-    )
-
-
-def instant(ms: int | None) -> datetime | None:
-    return None if ms is None else clock.local(clock.from_ms(ms))
+def paper(meta: PaperMeta) -> PaperView:
+    return from_row(PaperView, meta, received_at=clock.moment(meta.received_ms), at=clock.moment(meta.at_ms))

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 
 from app.core import clock
+from app.core.areas import fold
 from app.core.phone import HOLDERS, network
 from app.reports.counting.consolidated import ConsolidatedReport
 from app.reports.figures.addressees import AddresseeKind
@@ -92,7 +93,7 @@ def _reasons(report: ConsolidatedReport, version: Version) -> Iterator[str]:
 def first_day(report: ConsolidatedReport) -> date:
     """Return the day for names and legal bases: the first start of a run, else the directive's."""
     started = [ms for line in report.lines if (ms := line.report.header.started_ms) is not None]
-    return clock.local(clock.from_ms(min(started))).date() if started else report.letter.issued_on
+    return clock.moment(min(started)).date() if started else report.letter.issued_on
 
 
 def _top(report: ConsolidatedReport, head: Letterhead, version: Version) -> Iterator[Block]:
@@ -112,7 +113,8 @@ def _directions(report: ConsolidatedReport, head: Letterhead) -> Iterator[Block]
 
 def _uncovered(report: ConsolidatedReport) -> Iterator[Block]:
     """Name the carriers whose subscribers nobody was asked to write to."""
-    names = sorted(network(each) for each in HOLDERS - {line.carrier for line in report.lines})
+    without = HOLDERS - {line.carrier for line in report.lines}
+    names = sorted(map(network, without), key=fold)
     if names:
         yield Paragraph(f"Chưa bao gồm thuê bao của các mạng không có đợt gửi: {', '.join(names)}.")
 

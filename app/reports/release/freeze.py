@@ -58,7 +58,7 @@ from app.telephone_panel.judgement import Judgement, Verdict
 
 Built = OfRun | ConsolidatedReport
 FORMATS = (Format.DOCX, Format.PDF, Format.XLSX, Format.CSV, Format.JSON)
-SIDECAR, ENVELOPE = "meta", "edxml"  # what document systems read: JSON beside the papers, and edXML
+SIDECAR = "meta"  # what document systems read: JSON beside the papers
 _MOVING = (RunState.RUNNING.value, RunState.PAUSED.value, RunState.CANCELLING.value)
 
 
@@ -205,9 +205,7 @@ def made(
 def name_of(subject: ReportSubject, version: int, form: str) -> str:
     which = f"v{version}" if version else "xem-truoc"
     form, final = form.removeprefix(ISSUED), "-phat-hanh" if form.startswith(ISSUED) else ""
-    tail = {SIDECAR: "-van-ban.json", ENVELOPE: "-van-ban.edxml", Format.SUMMARY.value: "-tom-tat.pdf"}.get(
-        form, f".{form}"
-    )
+    tail = {SIDECAR: "-van-ban.json", Format.SUMMARY.value: "-tom-tat.pdf"}.get(form, f".{form}")
     return f"bao-cao-{subject.kind}-{subject.id}-{which}{final}{tail}"
 
 
@@ -238,7 +236,7 @@ def _require_started(connection: Connection, run_id: int, cutoff_ms: int) -> Non
         raise Conflict(
             "Run {run_id} has not started, so there is nothing to freeze. Start it first.", run_id=run_id
         )
-    at = clock.local(clock.from_ms(found.started_at))
+    at = clock.moment(found.started_at)
     raise Conflict(
         "Run {run_id} started on {at}, after this cut-off. Choose a later cut-off.",
         run_id=run_id,
@@ -251,7 +249,7 @@ def _require_issued(connection: Connection, directive_id: int, cutoff_ms: int) -
     issued = connection.execute(
         select(directives.c.issued_on).where(directives.c.id == directive_id)
     ).scalar()
-    day = clock.local(clock.from_ms(cutoff_ms)).date()
+    day = clock.moment(cutoff_ms).date()
     if issued is not None and day < date.fromisoformat(issued):
         raise Conflict(
             "Directive {directive_id} is dated {issued}, after this cut-off. Choose a later cut-off.",
@@ -298,7 +296,7 @@ def naming(report: Built, unexplained: Mapping[int, int]) -> Built:
 
     One odd row must not keep a report back for good, and no report keeps silent about it.
     """
-    return _each(report, lambda one: _naming(one, unexplained))
+    return _each(report, lambda report: _naming(report, unexplained))
 
 
 def _each(report: Built, change: Callable[[CarrierReport], CarrierReport]) -> Built:
@@ -317,8 +315,8 @@ def _naming(report: CarrierReport, unexplained: Mapping[int, int]) -> CarrierRep
 def as_frozen(report: Built, document: Mapping[str, Any]) -> Built:
     """Return a rebuilt report with what the ledger does not hold and the frozen one says, by run.
 
-    What was unexplained, the rules and the prices of its day, what test telephones had answered: only the SMS
-    parts charged are counted again.
+    What was unexplained, the rules and the prices of its day, who had said what receipts prove, and what test
+    telephones had answered: only the SMS parts charged are counted again.
     """
     if isinstance(report, ConsolidatedReport):
         kept = {line["run_id"]: line.get("panel") for line in document.get("runs", ())}
@@ -329,7 +327,9 @@ def as_frozen(report: Built, document: Mapping[str, Any]) -> Built:
     unexplained = {run_id: run.get("unexplained_messages", 0) for run_id, run in of_run.items()}
     if isinstance(report, StatedReport):
         return replace(report, rules=document.get("rules", 1))
-    return _each(naming(report, unexplained), lambda one: _as_then(one, of_run.get(one.header.run_id, {})))
+    return _each(
+        naming(report, unexplained), lambda report: _as_then(report, of_run.get(report.header.run_id, {}))
+    )
 
 
 def _panel(kept: Mapping[str, Any] | None) -> Judgement | None:
@@ -337,11 +337,12 @@ def _panel(kept: Mapping[str, Any] | None) -> Judgement | None:
     return None if kept is None else Judgement(**{**kept, "verdict": Verdict(kept["verdict"])})
 
 
-def _as_then(report: CarrierReport, said: Mapping[str, Any]) -> CarrierReport:
-    report = replace(report, rules=said.get("rules", 1))
+def _as_then(report: CarrierReport, frozen: Mapping[str, Any]) -> CarrierReport:
+    head = replace(report.header, handset_by=frozen.get("handset_proved_by"))
+    report = replace(report, header=head, rules=frozen.get("rules", 1))
     if report.cost is None:
         return report
-    kept = said.get("cost", {})
+    kept = frozen.get("cost", {})
     money = {name: kept.get(name) for name in ("dong", "dong_with_vat")}
     return replace(report, cost=replace(report.cost, **money))
 
@@ -351,9 +352,9 @@ def _insert(
     prepared: Prepared[Built],
     subject: ReportSubject,
     version: Version,
-    kept: tuple[dict[str, bytes], str],
+    stored: tuple[dict[str, bytes], str],
 ) -> int:
-    files, who = kept
+    files, who = stored
     report = prepared.report
     row = {
         "kind": subject.kind.value,

@@ -29,11 +29,13 @@ from app.campaigns.text_cost import Preview
 from app.core import clock
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.states import FAILED, CampaignState, RunState
+from app.database.connection import shared_ms
 from app.database.listing import ListPart, ListRequest
 from app.database.models import campaigns, directives, links, runs, tallies
 from app.ledger import erasure
 from app.ledger.contract import TallyCount
 from app.ledger.unreached import STATES, USUAL
+from app.reports.counting.scope import ReceiptLevels, read_levels
 from app.reports.figures import tally
 from app.reports.figures.figures import Figures
 from app.security import tenant_scope
@@ -130,14 +132,15 @@ class CampaignPageView:
 def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> CampaignPageView:
     dossier = queries.dossier(connection, campaign_id, who.carrier)
     row = optimistic_lock.campaign(connection, campaign_id)
-    views = run_status.views(connection, [row], dossier.runs)
-    letter = select(directives.c.number).where(directives.c.id == row.directive_id)
+    levels = read_levels(connection, {run.carrier for run in dossier.runs}, shared_ms(connection))
+    columns = (directives.c.id, directives.c.number, directives.c.report_deadline)
+    letters = connection.execute(select(*columns).where(directives.c.id == row.directive_id)).all()
+    views = run_status.views(connection, [row], dossier.runs, levels=levels, letters=letters)
     words = [_wording(language, text) for language, text in sorted(row.texts.items())]
     planned = {run.carrier for run in dossier.runs if run.state is RunState.PLANNED}
     found = of_campaign(connection, row, planned) if planned else []
-    base = CampaignPageView(
-        dossier, connection.scalar(letter), words, views, found, totals_erased=_gone(dossier)
-    )
+    number = letters[0].number if letters else None
+    base = CampaignPageView(dossier, number, words, views, found, totals_erased=_gone(dossier))
     if base.totals_erased or not any(run.figures.sent for run in views):
         return base
     ids = [run.id for run in views]
@@ -149,7 +152,7 @@ def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> Camp
         words=words,
         runs=views,
         register=found,
-        areas=by_area(connection, campaign_id, who.carrier, counts),
+        areas=by_area(connection, campaign_id, who.carrier, counts, levels),
         failed=run_page.whys((c.reason, c.n) for c in counts if c.state in FAILED),
         waits=_waits(samples),
         curve=_curve(views, samples),
@@ -227,8 +230,8 @@ def _span(ends: Ends | None) -> list[float] | None:
     return None if ends is None else [clock.to_ms(at) / 1000 for at in ends]
 
 
-def _ends(of: LatencySample) -> list[int]:
-    return [done for _, done in of.times if done is not None]
+def _ends(sample: LatencySample) -> list[int]:
+    return [done for _, done in sample.times if done is not None]
 
 
 OPEN = Judged(Light.OFF, say("waiting for receipts"))
@@ -259,30 +262,36 @@ class AreaView:
 
 
 def by_area(
-    connection: Connection, campaign_id: int, carrier: str | None, counts: Sequence[TallyCount] | None = None
+    connection: Connection,
+    campaign_id: int,
+    carrier: str | None,
+    counts: Sequence[TallyCount] | None = None,
+    levels: ReceiptLevels | None = None,
 ) -> list[AreaView]:
     """Return the areas, the smallest share first; those without one last.
 
-    counts: of the runs that this carrier may see, for a caller that has read them.
+    counts, levels: of the runs that this carrier may see, for a caller that has read them.
     """
-    found = [_area(each) for each in norm.areas_of(connection, campaign_id, carrier, counts)]
-    return sorted(found, key=lambda each: (each.ratio is None, each.ratio or 0.0))
+    found = [_area(each) for each in norm.areas_of(connection, campaign_id, carrier, counts, levels)]
+    return sorted(found, key=lambda item: (item.ratio is None, item.ratio or 0.0))
 
 
-def _area(of: AreaSources) -> AreaView:
-    said = [each for each in (of.stated, of.manual) if each is not None]
+def _area(sources: AreaSources) -> AreaView:
+    said = [each for each in (sources.stated, sources.manual) if each is not None]
     stated = (said[0].sent, said[0].received) if said else None
-    measured = of.measured
+    measured = sources.measured
     if measured is None:
         ratio = said[0].received_ratio if said else None
-        return AreaView(of.code, of.name, None, stated, ratio, OPEN)
-    proved = of.handset
+        return AreaView(sources.code, sources.name, None, stated, ratio, OPEN)
+    proved = sources.handset
     if proved is None or not proved.sent:  # without handset receipts there is no received share
-        return AreaView(of.code, of.name, measured, stated, None, _JUDGED[_unproved(measured)])
+        return AreaView(sources.code, sources.name, measured, stated, None, _JUDGED[_unproved(measured)])
     waiting = proved.no_receipt + proved.unknown + proved.relayed
     judged = _JUDGED[norm.judge(ReceiptLevel.HANDSET, proved.sent, proved.delivered, waiting)]
     part = None if proved.sent == measured.sent else proved.sent
-    return AreaView(of.code, of.name, measured, stated, proved.delivered / proved.sent, judged, part)
+    return AreaView(
+        sources.code, sources.name, measured, stated, proved.delivered / proved.sent, judged, part
+    )
 
 
 def _unproved(measured: Figures) -> norm.NormVerdict:
@@ -316,37 +325,37 @@ class CampaignList:
 COLUMNS = replace(queries.COLUMNS, orders=dict(queries.COLUMNS.orders) | {"live": stages.liveness()})
 
 
-def in_stage(connection: Connection, wanted: WantedCampaigns, stage: str) -> WantedCampaigns:
+def in_stage(connection: Connection, criteria: WantedCampaigns, stage: str) -> WantedCampaigns:
     """Return the filter with one more condition; "" for none."""
     if not stage:
-        return wanted
-    return replace(wanted, also=stages.columns(connection, wanted.operator).campaign() == stage)
+        return criteria
+    return replace(criteria, also=stages.columns(connection, criteria.operator).campaign() == stage)
 
 
 def listing(
-    connection: Connection, wanted: WantedCampaigns, asked: ListRequest, stage: str, operator: str | None
+    connection: Connection, criteria: WantedCampaigns, request: ListRequest, stage: str, operator: str | None
 ) -> CampaignList:
-    wanted = in_stage(connection, wanted, stage)
+    criteria = in_stage(connection, criteria, stage)
     query = select(directives.c.id, directives.c.number).order_by(directives.c.id.desc()).limit(100)
     letters = {row.id: row.number for row in connection.execute(query)}
-    found = _part(connection, asked, ON_A_PAGE, wanted)
+    found = _part(connection, request, ON_A_PAGE, criteria)
     offered = _carriers(connection) if operator is None else {}
     return CampaignList(found, offered, letters if operator is None else {})
 
 
 def _part(
-    connection: Connection, asked: ListRequest, limit: int, wanted: WantedCampaigns
+    connection: Connection, request: ListRequest, limit: int, criteria: WantedCampaigns
 ) -> ListPart[CampaignRow]:
-    found = queries.campaigns_listed(connection, asked, limit, wanted, COLUMNS)
+    found = queries.campaigns_listed(connection, request, limit, criteria, COLUMNS)
     ids = [each.id for each in found.items]
     members, stage_of = (
-        _runs(connection, ids, wanted.operator),
-        stages.of_campaigns(connection, ids, wanted.operator),
+        _runs(connection, ids, criteria.operator),
+        stages.of_campaigns(connection, ids, criteria.operator),
     )
     letters = _numbers(connection, {each.directive_id for each in found.items})
     return found.of(
-        lambda each: CampaignRow(
-            each, stage_of[each.id], letters.get(each.directive_id or 0), members.get(each.id, [])
+        lambda item: CampaignRow(
+            item, stage_of[item.id], letters.get(item.directive_id or 0), members.get(item.id, [])
         )
     )
 
@@ -419,7 +428,7 @@ async def page_campaigns(
     request = request if request.order else replace(request, order="-live")
     if wants_file(query):
         wanted = await visit.db.aread(in_stage, wanted, asked["state"])
-        return list_file(visit, FILE, request, partial(_part, wanted=wanted))
+        return list_file(visit, FILE, request, partial(_part, criteria=wanted))
     found = await visit.db.aread(listing, wanted, request, asked["state"], who.carrier)
     shown = list_view(visit, query, found.part, asked)
     return render(visit, "campaigns.html", found=found, list=shown, states=stages.FILTERS)

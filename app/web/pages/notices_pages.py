@@ -36,9 +36,9 @@ FILE = ListFile(
     {
         say("No."): "id",
         say("What"): "kind",
-        say("By way of"): lambda each, speaker: speaker.say(CHANNELS[each.channel]),
+        say("By way of"): lambda row, speaker: speaker.say(CHANNELS[row.channel]),
         say("To"): "target",
-        say("State"): lambda each, speaker: speaker.say(STATES[each.state][1]),
+        say("State"): lambda row, speaker: speaker.say(STATES[row.state][1]),
         say("Written"): "created_at",
         say("Taken"): "sent_at",
         say("Tries in vain"): "tries",
