@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -52,18 +52,39 @@ def levels_proved(
     connection: Connection, runs_shown: Sequence[Row[Any] | SentRun], cutoff_ms: int
 ) -> dict[int, int | None]:
     """Return `proved` of each run by its id, in two queries."""
-    carriers = {run.carrier for run in runs_shown}
-    if not carriers:
+    if not runs_shown:
         return {}
-    steps, given = _levels_of_links(connection, carriers), {"carriers": list(carriers), "cutoff": cutoff_ms}
-    files: Sequence[Row[Any]] = connection.execute(_FILES, given).all()
-    return {
-        run.id: _with_files(
-            _of_links(steps[run.carrier], run, cutoff_ms),
-            [file.level for file in files if file.carrier == run.carrier and _concerns(file, run)],
-        )
-        for run in runs_shown
-    }
+    return read_levels(connection, {run.carrier for run in runs_shown}, cutoff_ms).proved(runs_shown)
+
+
+# The levels of one carrier's links, each with when it began: (ms since 1970, level), the oldest first.
+_Steps = Sequence[Sequence[tuple[int, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptLevels:
+    """What links and result files of some carriers prove, read once for all runs of a page."""
+
+    cutoff_ms: int
+    steps: Mapping[str, _Steps]
+    files: Sequence[Row[Any]]
+
+    def proved(self, runs_shown: Iterable[Row[Any] | SentRun]) -> dict[int, int | None]:
+        """Return the module's `proved` of each of these runs by its id."""
+        return {
+            run.id: _with_files(
+                _of_links(self.steps.get(run.carrier, ()), run, self.cutoff_ms),
+                [file.level for file in self.files if file.carrier == run.carrier and _concerns(file, run)],
+            )
+            for run in runs_shown
+        }
+
+
+def read_levels(connection: Connection, carriers: Collection[str], cutoff_ms: int) -> ReceiptLevels:
+    """Read what the links of these carriers, and their result files, prove by then."""
+    given = {"carriers": list(carriers), "cutoff": cutoff_ms}
+    files = connection.execute(_FILES, given).all()
+    return ReceiptLevels(cutoff_ms, _levels_of_links(connection, carriers), files)
 
 
 # Built once: every poll of every open page asks them.
@@ -85,10 +106,6 @@ def _with_files(of_links: int | None, levels: Sequence[int | None]) -> int | Non
     if of_links is None:
         return None
     return max([of_links, *(level or of_links or ReceiptLevel.OPERATOR for level in levels)])
-
-
-# The levels of one carrier's links, each with when it began: (ms since 1970, level), the oldest first.
-_Steps = Sequence[Sequence[tuple[int, int]]]
 
 
 def _levels_of_links(connection: Connection, carriers: Collection[str]) -> Mapping[str, _Steps]:
