@@ -479,7 +479,7 @@ def _write(file: str, content: bytes) -> None:
 
 def _result(options: argparse.Namespace, now: str) -> dict[str, Any]:
     order = _opened(options.order, ORDER, options.key)
-    _need(order.content["kind"] == "order", "The document is a withdrawal, of which there is no result.")
+    _need(order.content["kind"] == "order", "The document is a withdrawal, and a withdrawal has no result.")
     found, causes = _table(Path(options.csv), options.proves)
     nobody = dict.fromkeys(COUNTS, 0) | (dict.fromkeys(COUNTS[3:]) if options.proves == "none" else {})
     lacks = missing((row["area"] for row in found), order.content)

@@ -34,7 +34,7 @@ REFUSED = {
     "padding": "without padding",
     "none": "alg must be EdDSA",
     "crit": "and no other",
-    "stranger": "not a key that is trusted",
+    "stranger": "not trusted here",
     "order": "was not issued here",
     "sums": "must add up to sent",
     "phone": "has a phone number",
