@@ -321,6 +321,23 @@ def mask_text(text: str) -> str:
     return mask_numbers(_SECRET_VALUE.sub(rf"\g<before>{REDACTED}", text))
 
 
+def mask_sentence(sentence: str) -> str:
+    """Mask the values of a sentence, which stays translatable unless its own words would be masked too."""
+    whole, phrase = mask_text(sentence), Phrase(sentence)
+    if whole == sentence:
+        return sentence
+    values = {
+        name: value
+        if isinstance(value, Enum)
+        else mask_sentence(value)
+        if isinstance(value, str)
+        else mask_text(str(value))
+        for name, value in phrase.values.items()
+    }
+    by_values = Phrase(phrase.template, **values)
+    return by_values if by_values == whole else whole
+
+
 def masked(text: str, phone: int | None) -> str:
     """Mask every number: any that looks like one, and the receipt's own in any spelling."""
     for found in _own(text, phone):
