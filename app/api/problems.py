@@ -21,8 +21,9 @@ from app.api.bodies import sentence
 from app.api.dependencies import PROBLEM_TYPE, Routes, is_program, no_page
 from app.core import clock
 from app.core.errors import CLASHED, UNSTORABLE, AppError, Conflict, Invalid, NotFound, TooLarge
+from app.core.masking import escaped
 from app.observability.logs import mask_sentence, mask_text
-from carriers.phrases import Phrase, join
+from carriers.phrases import join
 
 TYPE = "/docs/errors#"
 # Long enough for a database restart, short enough for a waiting person.
@@ -68,7 +69,9 @@ def respond(request: Request, error: AppError, errors: list[FieldError] | None =
     """Build the response for an error: a page if a page was asked for, otherwise problem+json."""
     errors = errors or [FieldError(field=field, detail=detail) for field, detail in error.faults]
     # A sentence may quote the request, and any quoted word may be a phone number in the wrong field.
-    errors = [FieldError(field=mask_text(each.field), detail=mask_sentence(each.detail)) for each in errors]
+    errors = [
+        FieldError(field=escaped(mask_text(each.field)), detail=mask_sentence(each.detail)) for each in errors
+    ]
     problem = Problem(
         type=TYPE + error.slug,
         title=error.title,
