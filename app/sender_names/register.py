@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from dataclasses import dataclass, replace
 from datetime import date
@@ -11,7 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from annotated_types import Interval
-from pydantic import BeforeValidator, Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator
 from sqlalchemy import Connection, Row, Select, case, delete, insert, select, update
 
 from app.api.bodies import (
@@ -22,26 +20,23 @@ from app.api.bodies import (
     KeptLine,
     NoMobile,
     StrictBody,
-    filled,
 )
+from app.api.pasted_table import LINE_WRONG, Day, read_table
 from app.core import clock, hashing
 from app.core.carrier_check import check_own
-from app.core.errors import GIVEN_TWICE, Invalid, NotFound, no_such
+from app.core.errors import Invalid, NotFound, no_such
 from app.core.ids import LARGEST, Exact
 from app.database.models import attachments, registration_rules, sender_names
 from app.operations import OfCarrier, Transaction, operation
 from app.security import tenant_scope
 from app.security.roles import EVERYBODY, Role
 from app.sender_names import NOT_A_NAME, SENDER
-from carriers.phrases import Phrase
 from carriers.text import template
 
 TAG = "sender names"
 KEEPERS = frozenset({Role.ADMIN, Role.APPROVER, Role.OPERATOR})
 USUAL_LEAD_DAYS = 35  # what vendors say of names and templates in Viet Nam: about five weeks
-MOST_ROWS = 2000  # of one import
 PAGE = "/sender-names"
-_LINE = "Line {line}: {detail}"
 
 
 class NameState(StrEnum):
@@ -67,15 +62,6 @@ TemplateCode = Annotated[
 ]
 Contact = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300, pattern=LINE)]
 Template = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PROSE)]
-
-
-def _iso(value: object) -> object:
-    """Turn 05/11/2029, as offices of Viet Nam write it, into 2029-11-05."""
-    found = re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})", value.strip()) if isinstance(value, str) else None
-    return f"{found[3]}-{found[2]:0>2}-{found[1]:0>2}" if found else value
-
-
-Day = Annotated[date, BeforeValidator(_iso)]
 
 
 class NameBody(StrictBody):
@@ -264,13 +250,13 @@ def add_sender_name(tx: Transaction, body: NameBody) -> SenderName:
     roles=KEEPERS,
     action="sender-name.import",
     audit="imported the register of sender names",
-    done="The register has {added} new entries, and {replaced} replaced ones.",
+    done="Register entries added: {added}; replaced: {replaced}.",
     page=PAGE,
     form="/sender-names/import",
 )
 def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
     """Import a table: all of it, or none if a line is wrong. A known name or template code is replaced."""
-    bodies = _read_table(body.table)
+    bodies = read_table(body.table, NameBody)
     known = {_key(each): each.id for each in names(tx.connection)}
     added = replaced = 0
     lines: dict[tuple[Any, ...], int] = {}
@@ -286,7 +272,7 @@ def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
             _check_carrier(tx, each.carrier)
             values = each.columns() | _changed(tx)
         except Invalid as error:
-            raise Invalid(_LINE, line=line, detail=error.detail, field="table") from None
+            raise Invalid(LINE_WRONG, line=line, detail=error.detail, field="table") from None
         number = known.get(_key(each))
         if number is None:
             row = insert(sender_names).values(values).returning(sender_names.c.id)
@@ -460,36 +446,3 @@ def _view(row: Row[Any], today: date) -> SenderName:
     made = SenderName(**values)
     over = made.state is NameState.REGISTERED and made.valid_to is not None and made.valid_to < today
     return replace(made, state=NameState.EXPIRED) if over else made
-
-
-def _read_table(table: str) -> list[tuple[int, NameBody]]:
-    """Read the lines of a table; raises Invalid that names the line."""
-    text = table.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    head = text.partition("\n")[0]
-    delimiter = max(",;\t", key=head.count)
-    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)  # a template may have lines
-    found: list[tuple[int, NameBody]] = []
-    try:
-        reader.fieldnames = columns = [name.strip().lower() for name in reader.fieldnames or ()]
-        for name in columns:
-            if columns.count(name) > 1:
-                raise Invalid(_LINE, line=1, detail=Phrase(GIVEN_TWICE, field=name), field="table")
-        for row in reader:
-            if None in row:
-                raise Invalid(
-                    "Line {line} has more cells than the first line.", line=reader.line_num, field="table"
-                )
-            values = {name: said.strip() for name, said in row.items() if (said or "").strip()}
-            if values:
-                found.append((reader.line_num, filled(NameBody, values)))
-    except csv.Error as error:
-        raise Invalid("The table is not CSV: {error}.", error=error, field="table") from None
-    except Invalid as error:
-        if error.field == "table":
-            raise
-        raise Invalid(_LINE, line=reader.line_num, detail=error.detail, field="table") from None
-    if not found or len(found) > MOST_ROWS:
-        raise Invalid(
-            "The table needs 1 to {most} lines below the names of its fields.", most=MOST_ROWS, field="table"
-        )
-    return found

@@ -121,17 +121,25 @@ def _check_content(content: Any, now: datetime | None) -> None:
         raise Refused("The order was valid until {until}. Ask for a new one.", content["valid_until"])
 
 
-def read(content: bytes, form: str, now: datetime) -> Signed:
-    """Read a signed document of this format, not yet verified. Raises Invalid with a sentence."""
+def read(content: bytes, form: str) -> Signed:
+    """Read a signed document of this format: verify its signatures, then `check` it. Raises Invalid."""
     try:
         signed = loa_carrier.read(content)
         if signed.format != form:
             raise Refused("The document must be of the format {form}, not {format}.", form, signed.format)
-        (check_order if form == ORDER else loa_carrier.check_result)(signed.content, now)
     except Refused as refusal:
         raise Invalid(refusal.template, **refusal.values, field="file") from None
-    if form == RESULT and any(map(holds_person, (signed.content["remarks"], signed.content["changes"]))):
+    return signed
+
+
+def check(signed: Signed, now: datetime) -> None:
+    """Raise Invalid with a sentence for content that is not as its format requires."""
+    try:
+        (check_order if signed.format == ORDER else loa_carrier.check_result)(signed.content, now)
+    except Refused as refusal:
+        raise Invalid(refusal.template, **refusal.values, field="file") from None
+    remarks = (signed.content["remarks"], signed.content["changes"]) if signed.format == RESULT else ()
+    if any(map(holds_person, remarks)):
         raise Invalid(
             "The remarks have a phone number. A document must have none: take it out.", field="file"
         )
-    return signed

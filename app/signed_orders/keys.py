@@ -267,7 +267,7 @@ def trusted(connection: Connection, carrier: str | None) -> dict[str, Ed25519Pub
 def holders(connection: Connection, kids: list[str]) -> dict[str, tuple[str, str]]:
     """Return state and holder of those of these keys that are registered, to explain a refusal."""
     found = connection.execute(select(signing_keys).where(signing_keys.c.kid.in_(kids))).all()
-    return {row.kid: (_state(connection, row), row.carrier or "agency") for row in found}
+    return {row.kid: (_state(connection, row), row.carrier or "the agency") for row in found}
 
 
 def own_key(connection: Connection, settings: Settings, carrier: str | None = None) -> Ed25519PrivateKey:

@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -200,7 +201,7 @@ def moment(text: str) -> datetime:
 def check_result(result: Any, now: datetime | None = None) -> None:
     """Refuse what is not a result by the format, or does not add up; `now`: its time is checked as well."""
     check(result, SCHEMA, "result")
-    later = (result["version"] > 1) is bool(result["changes"])
+    later = result["changes"].strip() if result["version"] > 1 else not result["changes"]
     _need(later, "From version 2 on, and only then, the field changes says what changed and why.")
     times = [result[name] for name in ("began_at", "ended_at", "made_at") if result[name]]
     ordered = (result["began_at"] or "") <= result["cutoff_at"] <= result["made_at"] and times == sorted(
@@ -212,12 +213,13 @@ def check_result(result: Any, now: datetime | None = None) -> None:
     _need(not result["final"] or result["ended_at"], "A final result names when sending ended (ended_at).")
     totals, rows, hidden = result["totals"], result["areas"], result["withheld"]["areas"]
     _check_row("totals", totals, result["proves"])
-    begun = result["began_at"] or not totals["sent"]
-    _need(begun, "A result with messages sent names when sending began (began_at).")
+    begun = result["began_at"] or not (result["ended_at"] or totals["sent"])
+    _need(begun, "The result needs began_at, since messages were sent or sending has ended.")
     for name in ("excluded", "failed"):
         causes, sums = result[name], sum(each["count"] for each in result[name])
         once = len({each["cause"] for each in causes}) == len(causes)
         _need(once, "A cause of {name} is given twice.", name)
+        _need(not causes or totals[name] is not None, "Without receipts there are no causes of {name}.", name)
         agrees = not causes or sums == totals[name]
         _need(agrees, "The causes of {name} do not add up to {total}.", name, totals[name])
     sent, parts = totals["sent"], result["parts"]
@@ -328,10 +330,14 @@ def read(content: bytes) -> Signed:
     heads = [_signature(each, outer["payload"]) for each in signatures]
     _need(len({key for _, key, _, _ in heads}) == len(heads), "A key has signed twice.")
     inner = parse(payload)
-    _need(canonical(inner) == payload, "The payload is not canonical JSON (RFC 8785).")
+    right = canonical(inner)
+    same = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(right, payload, strict=False))))
+    _need(
+        right == payload, "The payload is not canonical JSON (RFC 8785) after its first {same} bytes.", same
+    )
     form = str(inner.get("format")) if isinstance(inner, dict) else ""
-    same = form in (ORDER, RESULT) and all(typ == form for typ, *_ in heads)
-    _need(same, "The format in the payload and in each typ must be {order} or {result}.", ORDER, RESULT)
+    typed = form in (ORDER, RESULT) and all(typ == form for typ, *_ in heads)
+    _need(typed, "The format in the payload and in each typ must be {order} or {result}.", ORDER, RESULT)
     return Signed(form, payload, inner, [(key, signed, raw) for _, key, signed, raw in heads])
 
 
@@ -401,6 +407,16 @@ def match(result: Mapping[str, Any], order: Signed) -> None:
     _need(asked["kind"] == "order", "The document is a withdrawal, of which there is no result.")
     early = result["began_at"] and moment(result["began_at"]) + CLOCKS < moment(asked["issued_at"])
     _need(not early, "The result says that sending began before the order was issued.")
+    lacks = missing([row["area"] for row in result["areas"]] + result["withheld"]["areas"], asked)
+    no_row = "The result has no row for the ordered area {area}. Add one, with zeros if nobody is there."
+    _need(not lacks, no_row, *lacks[:1] or [""])
+
+
+def missing(named: Iterable[str], order: Mapping[str, Any]) -> list[str]:
+    """Return the ordered areas that are not named, where a result goes by the ordered areas at all."""
+    ordered = [area["code"] for area in order["content"]["areas"]]
+    reported = {*named} - {"?", WITHHELD}
+    return [code for code in ordered if code not in reported] if {*ordered} >= reported > set() else []
 
 
 def _reader(path: Path, proves: str) -> tuple[csv.DictReader[str], list[str]]:
@@ -461,7 +477,11 @@ def _write(file: str, content: bytes) -> None:
 
 def _result(options: argparse.Namespace, now: str) -> dict[str, Any]:
     order = _opened(options.order, ORDER, options.key)
+    _need(order.content["kind"] == "order", "The document is a withdrawal, of which there is no result.")
     found, causes = _table(Path(options.csv), options.proves)
+    nobody = dict.fromkeys(COUNTS, 0) | (dict.fromkeys(COUNTS[3:]) if options.proves == "none" else {})
+    lacks = missing((row["area"] for row in found), order.content)
+    found += [{"area": code} | nobody for code in lacks]
     shown, hidden = withhold(found)
     result = {name: getattr(options, name) for name in SCHEMA["properties"] if hasattr(options, name)}
     for name, each in causes.items():

@@ -81,11 +81,12 @@ def receive_order(tx: Transaction, body: OrderBody) -> ReceivedOrder:
     """
     content = json.dumps(body.model_dump(include={"payload", "signatures"}), indent=1).encode()
     now = shared_ms(tx.connection)
-    signed = formats.read(content, ORDER, clock.from_ms(now))
+    signed = formats.read(content, ORDER)
     try:
         kid = loa_carrier.verify(signed, keys.trusted(tx.connection, None))[0]
     except Refused as refusal:
         raise Invalid(refusal.template, **refusal.values, field="file") from None
+    formats.check(signed, clock.from_ms(now))
     if _known(tx.connection, signed.sha256):
         raise Conflict(
             "The order {number} was received already.", field="file", number=signed.content["number"]
@@ -240,6 +241,8 @@ def _result(report: CarrierReport, order: Signed, now: int) -> dict[str, Any]:
             rows.append({"area": "?"} | outside)
         else:
             unknown |= {n: unknown[n] + outside[n] for n in outside if unknown[n] is not None}
+    lacks = loa_carrier.missing((row["area"] for row in rows), order.content)
+    rows += [{"area": code} | _counts(Figures(), level) for code in lacks]
     shown, hidden = loa_carrier.withhold(rows)
     general = _counts(report.general, level)
     failed: dict[str, int] = {}

@@ -17,6 +17,7 @@ HeldKind = Literal[
     "quarantine",
     "inbound",
     "do_not_send",
+    "panel",
     "asked",
     "named",
     "written",

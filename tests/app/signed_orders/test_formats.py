@@ -52,7 +52,8 @@ def refused(change: Any, form: str = RESULT, now: Any = NOW) -> str:
 
 def test_a_document_of_each_format_is_taken() -> None:
     for content, form, signer in ((signed_order(), ORDER, POLICE), (signed_result(), RESULT, CARRIER)):
-        signed = formats.read(content, form, NOW)
+        signed = formats.read(content, form)
+        formats.check(signed, NOW)
         assert loa_carrier.verify(signed, keys(POLICE, CARRIER)) == list(keys(signer))
     loa_carrier.match(result(), loa_carrier.read(signed_order()))
 
@@ -151,7 +152,7 @@ def test_a_payload_that_is_not_canonical_and_a_foreign_type_are_refused() -> Non
     with pytest.raises(Refused, match="typ"):
         loa_carrier.read(json.dumps(honest).encode())
     with pytest.raises(Invalid, match="must be of the format loa-order/1"):
-        formats.read(signed_result(), ORDER, NOW)
+        formats.read(signed_result(), ORDER)
 
 
 SPELLINGS = [
@@ -202,12 +203,23 @@ RESULTS: list[tuple[Any, str]] = [
     (lambda c: c["areas"].append(dict(c["areas"][0])), "given twice"),
     (lambda c: c.update(version=2), "From version 2 on"),
     (lambda c: c.update(changes="sửa"), "From version 2 on"),
+    (lambda c: c.update(version=2, changes=" \n"), "From version 2 on"),
+    (lambda c: c.update(began_at=None), "needs began_at"),
+    (lambda c: c.update(began_at=None, ended_at=None, final=False), "needs began_at"),
+    (
+        lambda c: c.update(
+            proves="none",
+            totals=c["totals"] | dict.fromkeys(loa_carrier.COUNTS[3:]),
+            areas=[],
+            failed=[{"cause": "other", "count": 5}],
+        ),
+        "there are no causes of failed",
+    ),
     (lambda c: c.update(version=True), "must be of the type"),
     (lambda c: c.update(made_at="2031-02-30T01:00:00Z"), "no such time"),
     (lambda c: c.update(made_at="2032-02-09T01:00:00Z"), "in the future"),
     (lambda c: c.update(ended_at="2031-02-04T01:00:00Z"), "not in order"),
     (lambda c: c.update(ended_at=None), "names when sending ended"),
-    (lambda c: c.update(began_at=None), "names when sending began"),
     (lambda c: c.update(proves="none"), "without receipts"),
     (lambda c: c["totals"].update(received=None), "write 0 for none"),
     (lambda c: c.update(parts=5), "1 to 10 times"),
@@ -286,7 +298,7 @@ def test_withholding_leaves_no_small_cell_beside_others(cells: list[tuple[int, i
 def test_no_bytes_raise_anything_but_a_refusal(content: bytes) -> None:
     for form in (ORDER, RESULT):
         with suppress(Invalid):
-            formats.read(content, form, NOW)
+            formats.check(formats.read(content, form), NOW)
 
 
 @given(JSON, JSON, JSON)
@@ -299,7 +311,7 @@ def test_no_signed_content_raises_anything_but_a_refusal(payload: Any, header: A
     outer = {"payload": text(payload), "signatures": [{"protected": text(header), "signature": signature}]}
     for content in (outer, {"payload": payload, "signatures": signature}):
         with suppress(Invalid):
-            formats.read(json.dumps(content).encode(), RESULT, NOW)
+            formats.check(formats.read(json.dumps(content).encode(), RESULT), NOW)
 
 
 @given(st.data())

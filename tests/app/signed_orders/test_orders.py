@@ -36,7 +36,8 @@ database_url = each_engine
 
 def test_the_carrier_fetches_the_order_as_it_was_approved(db: Database) -> None:
     run_id = ordered(db)
-    signed = formats.read(fetched(db, run_id), ORDER, clock.now())
+    signed = formats.read(fetched(db, run_id), ORDER)
+    formats.check(signed, clock.now())
     assert loa_carrier.verify(signed, public(POLICE)) == [kid(POLICE)]
     said, plain = signed.content, db.read(carrier_orders.order, run_id)
     assert (said["number"], said["kind"], said["carrier"]) == (f"{run_id}-1", "order", "vnpt")
@@ -149,9 +150,12 @@ def test_what_is_not_the_carriers_result_of_this_order_is_refused(db: Database) 
     run_id = ordered(db)
     about = fetched(db, run_id)
     in_force(db, STRANGER, "viettel")
-    refused(db, run_id, answer(about, STRANGER), "not a key of vnpt in force: it is active, of viettel")
+    refused(db, run_id, answer(about, STRANGER), "is a key of viettel, not of vnpt")
     altered = json.loads(answer(about))
     altered["payload"] = json.loads(answer(about, remarks="khác"))["payload"]
+    refused(db, run_id, json.dumps(altered).encode(), "was altered")
+    wrong = loa_carrier.read(answer(about)).content | {"parts": 5}  # a figure, which could not be either
+    altered["payload"] = loa_carrier.b64(loa_carrier.canonical(wrong))
     refused(db, run_id, json.dumps(altered).encode(), "was altered")
     refused(db, run_id, answer(about, order={"number": "9-1", "sha256": "0" * 64}), "was not issued here")
     refused(db, run_id, answer(about, carrier="viettel"), "not about this one")
@@ -168,6 +172,11 @@ def test_what_is_not_the_carriers_result_of_this_order_is_refused(db: Database) 
         answer(about, areas=[row("99999", 346_000, 318_000, 20_000, 4_000)]),
         "No area has the code",
     )
+    whole = row("116", 346_000, 318_000, 20_000, 4_000)
+    refused(db, run_id, answer(about, areas=[whole]), "no row for the ordered area 125")
+    hidden = {"rule": "fewer-than-5", "areas": ["125"]}
+    refused(db, run_id, answer(about, areas=[whole | {"area": "*"}], withheld=hidden), "the ordered area 116")
+    refused(db, run_id, answer(about, parts=692_000), "^parts: 692000 SMS parts")
     other = approved(db, name="Đợt hai")
     issue(db, other)
     refused(db, run_id, answer(fetched(db, other)), f"order of run {other}")
@@ -200,7 +209,7 @@ def test_a_key_that_ended_or_was_revoked_signs_nothing_more(db: Database) -> Non
     about = fetched(db, run_id)
     carry = {"kid": kid(CARRIER), "body": keys.RevokeBody(reason="Lộ khóa")}
     act(db, "revoke_signing_key", **carry)
-    refused(db, run_id, answer(about), "it is revoked, of vnpt")
+    refused(db, run_id, answer(about), "of vnpt was revoked")
 
 
 def test_a_result_that_comes_half_a_year_late_is_refused(db: Database) -> None:
