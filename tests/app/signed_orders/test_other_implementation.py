@@ -33,7 +33,7 @@ REFUSED = {
     "mark": "not JSON in UTF-8",
     "padding": "without padding",
     "none": "alg must be EdDSA",
-    "crit": "and no other",
+    "crit": "exactly the fields",
     "stranger": "not trusted here",
     "order": "was not issued here",
     "sums": "must add up to sent",
