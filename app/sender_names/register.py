@@ -265,7 +265,8 @@ def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
     for line, each in bodies:
         if (first := lines.setdefault(_key(each), line)) != line:
             raise Invalid(
-                "Lines {first} and {line} are the same registration. Keep one of them; enter a renewal separately.",
+                "Lines {first} and {line} are the same registration. Keep one of them; "
+                "enter a renewal separately.",
                 first=first,
                 line=line,
                 field="table",

@@ -51,8 +51,8 @@ _FIELDS = {  # of a result, by those of the statement that it becomes
 _NOT_IN_FORCE = {
     "asked": "The key {kid} of {holder} has not been approved yet. Ask for its approval by telephone.",
     "active": "The key {kid} is a key of {holder}, not of {carrier}. Sign with the carrier's key.",
-    "ended": "The key {kid} of {holder} has ended. Sign with a key in force.",
-    "revoked": "The key {kid} of {holder} was revoked. Sign with a key in force.",
+    "ended": "The key {kid} of {holder} has expired. Sign with a valid key.",
+    "revoked": "The key {kid} of {holder} was revoked. Sign with a valid key.",
     "altered": "The key {kid} of {holder} was altered outside Loa. Register a new key.",
 }
 LATE_DAYS = 180  # after its order's validity a result is not taken any more
