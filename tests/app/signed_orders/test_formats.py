@@ -224,7 +224,7 @@ RESULTS: list[tuple[Any, str]] = [
     (lambda c: c.update(proves="none"), "without receipts"),
     (lambda c: c["totals"].update(received=None), "write 0 for none"),
     (lambda c: c.update(parts=5), "1 to 10 times"),
-    (lambda c: c["withheld"].update(areas=["03646"]), "given twice|need each other"),
+    (lambda c: c["withheld"].update(areas=["03646"]), "given twice|and only then"),
     (lambda c: c.update(remarks="a\x1b[31m"), "control character"),
     (lambda c: c.update(carrier="VNPT"), "not written as required"),
 ]  # fmt: skip
