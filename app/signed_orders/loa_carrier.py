@@ -229,7 +229,10 @@ def check_result(result: Any, now: datetime | None = None) -> None:
     names = [row["area"] for row in rows]
     every = [name for name in names if name != WITHHELD] + hidden
     _need(len({*every, *names}) == len(every) + (WITHHELD in names), "An area is given twice.")
-    _need((WITHHELD in names) is bool(hidden), "If areas are withheld, the result must have a row * with their sum, and only then.")
+    _need(
+        (WITHHELD in names) is bool(hidden),
+        "If areas are withheld, the result must have a row * with their sum, and only then.",
+    )
     for row in rows:
         _check_row(f"area {row['area']}", row, result["proves"])
         shown = _small(row) and (row["area"] != WITHHELD or len(rows) > 1)
