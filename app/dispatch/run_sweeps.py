@@ -247,7 +247,7 @@ def _settling() -> Select[Any]:
 
 
 def _any(table: Table, *where: ColumnElement[bool] | TextClause) -> ColumnElement[bool]:
-    """Return whether such a row exists. A scalar keeps to each run's index; an EXISTS may become a full scan."""
+    """Return whether such a row exists. A scalar uses each run's index; EXISTS may become a full scan."""
     return select(1).select_from(table).where(*where).limit(1).scalar_subquery().is_not(None)
 
 
