@@ -138,7 +138,7 @@ def _argument(operation: Operation, parameter: Parameter) -> Any:
     if any(isinstance(each, ByName) for each in _marks(parameter.annotation)):
         words = f"The {noun}'s name, or its number."
         return Annotated[Any, typer.Argument(parser=_named, metavar=noun.upper(), help=words)]
-    return Annotated[int, typer.Argument(parser=whole, metavar="NUMBER", help=f"Of the {noun}.")]
+    return Annotated[int, typer.Argument(parser=whole, metavar="NUMBER", help=f"Number of the {noun}.")]
 
 
 def _marks(kind: Any) -> tuple[Any, ...]:

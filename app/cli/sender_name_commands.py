@@ -39,7 +39,7 @@ def paper(
     sender_name_id: Number,
     file: Annotated[Path, typer.Argument(callback=readable, help="PDF, PNG or JPEG.")],
 ) -> None:
-    """File a scan, such as the certificate, as the paper behind an entry."""
+    """Attach a scan, such as the certificate, to an entry."""
     sha256 = asked(
         lambda api: api.keep_attachment(file=file).sha256,
         lambda db: attach(db, file, Settings().attachment_limit_mb),

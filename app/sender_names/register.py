@@ -72,7 +72,7 @@ class NameBody(StrictBody):
         max_length=100, description="the sender name", examples=["CA SON LA"]
     )
     state: NameState = Field(NameState.ASKED, examples=["registered"])
-    purpose: NamePurpose | None = Field(None, description="all purposes if left out", examples=[None])
+    purpose: NamePurpose | None = Field(None, description="the purpose; default: all", examples=[None])
     template: Template | None = Field(
         None, description="text with placeholders such as {D,160}", examples=[None]
     )
@@ -115,7 +115,9 @@ class ImportBody(StrictBody):
 class RulesBody(StrictBody):
     """What registering takes at a carrier, and what it refuses."""
 
-    lead_days: int = Field(ge=0, le=365, description="from asking to registered", examples=[35])
+    lead_days: int = Field(
+        ge=0, le=365, description="days from the request to the registration", examples=[35]
+    )
     needs_template: bool = Field(
         False, description="whether it refuses texts that fit no registered template", examples=[True]
     )
@@ -179,7 +181,7 @@ def _check(body: NameBody) -> None:
     if body.valid_from and body.valid_to and body.valid_to < body.valid_from:
         raise Invalid("The last day is before the first day.", field="valid_to")
     if body.template_code and not body.template:
-        raise Invalid("A template code needs its template.", field="template")
+        raise Invalid("A template code requires its template.", field="template")
     try:
         template.parse("", body.template or "")
     except ValueError as error:
@@ -236,7 +238,7 @@ def list_sender_names(tx: Transaction, carrier: OfCarrier = None) -> list[Sender
     status=201,
 )
 def add_sender_name(tx: Transaction, body: NameBody) -> SenderName:
-    """Enter a sender name, or a template of one, as asked for or registered at a carrier."""
+    """Add a sender name or template that has been requested or registered at a carrier."""
     _check_carrier(tx, body.carrier)
     tx.headers["Location"] = "/v1/sender-names"
     number = tx.connection.execute(
@@ -263,7 +265,8 @@ def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
     for line, each in bodies:
         if (first := lines.setdefault(_key(each), line)) != line:
             raise Invalid(
-                "Lines {first} and {line} are the same registration. Keep one; enter a renewal by itself.",
+                "Lines {first} and {line} are the same registration. Keep one of them; "
+                "enter a renewal separately.",
                 first=first,
                 line=line,
                 field="table",
@@ -295,7 +298,7 @@ def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
     form="/sender-names/{sender_name_id}",
 )
 def change_sender_name(tx: Transaction, sender_name_id: NameId, body: NameBody) -> SenderName:
-    """Replace what the register says of a sender name or template; its paper stays."""
+    """Replace an entry of a sender name or template; its scan stays."""
     _check_carrier(tx, body.carrier)
     before = get(tx.connection, sender_name_id)
     own = update(sender_names).where(sender_names.c.id == sender_name_id)
@@ -355,7 +358,7 @@ def remove_sender_name(tx: Transaction, sender_name_id: NameId) -> None:
     columns=("carrier", "lead_days", "needs_template", "forbidden_words", "known"),
 )
 def list_registration_rules(tx: Transaction) -> list[Rules]:
-    """List what registering takes at each carrier, and what it refuses."""
+    """List each carrier's rules: how long registering takes, and what it refuses."""
     return all_rules(tx)
 
 
@@ -401,7 +404,8 @@ def _check_carrier(tx: Transaction, carrier: str) -> None:
     """Raise unless the caller may keep this carrier's entries, and there is such a carrier."""
     if tx.who.carrier not in (None, carrier):
         raise NotFound(
-            "You keep the register of {carrier} only. See `loa sender-name list`.", carrier=tx.who.carrier
+            "You can only edit the register entries of {carrier}. See `loa sender-name list`.",
+            carrier=tx.who.carrier,
         )
     check_own(tx.settings, carrier)
 

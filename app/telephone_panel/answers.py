@@ -73,6 +73,7 @@ class AnswerWay(StrEnum):
 # What an SMS may consist of, without diacritics, blanks and punctuation. "KHONG NHAN" is none: it means that
 # its sender wants no more messages.
 REPLIES = {"danhan": Answer.RECEIVED, "chuanhan": Answer.NOT_RECEIVED, "tatmay": Answer.OFF}
+_LONGEST_REPLY = 40  # characters of one
 _KEEP = text(
     """
     INSERT INTO panel_answers (run_id, telephone_id, answer, way, at)
@@ -272,14 +273,12 @@ def record(connection: Connection, run: PanelRow, telephone_id: int, answer: Ans
         raise Conflict("The text has not been sent to this telephone yet.")
     if answer is Answer.NOT_RECEIVED and not run.over(now):
         raise Conflict("The text may still arrive. Answer “not received” from one day after the end.")
-    row = {
-        "run_id": run.id,
-        "telephone_id": telephone_id,
-        "answer": answer.value,
-        "way": way.value,
-        "at": now,
-    }
-    connection.execute(_KEEP, row)
+    _keep(connection, run, telephone_id, answer, way)
+
+
+def _keep(connection: Connection, run: PanelRow, telephone_id: int, answer: Answer, way: AnswerWay) -> None:
+    row = {"run_id": run.id, "telephone_id": telephone_id, "answer": answer.value, "way": way.value}
+    connection.execute(_KEEP, row | {"at": shared_ms(connection)})
 
 
 def _was_sent(connection: Connection, run: PanelRow, telephone_id: int) -> bool:
@@ -363,7 +362,9 @@ def answer_link(connection: Connection, run_id: int, telephone_id: int, stamp: s
 def replied(connection: Connection, messages: Iterable[tuple[int, str]]) -> None:
     """Take SMS of panel numbers as answers to the only run that each can mean; leave all others alone."""
     answers = [
-        (phone, REPLIES[areas.fold(words_)]) for phone, words_ in messages if areas.fold(words_) in REPLIES
+        (phone, answer)
+        for phone, message in messages
+        if len(message) <= _LONGEST_REPLY and (answer := REPLIES.get(areas.fold(message)))
     ]
     if not answers:
         return
@@ -371,28 +372,21 @@ def replied(connection: Connection, messages: Iterable[tuple[int, str]]) -> None
     telephones = dict(connection.execute(query).all())
     for phone, answer in answers:
         if phone in telephones:
-            open_ = list(_open_runs(connection, telephones[phone]))
-            if len(open_) == 1:
-                _record_if_true(connection, open_[0], telephones[phone], answer, AnswerWay.SMS)
+            number = telephones[phone]
+            sent = [run for run in _recent_runs(connection, number) if _was_sent(connection, run, number)]
+            early = answer is Answer.NOT_RECEIVED and not all(run.over(shared_ms(connection)) for run in sent)
+            if len(sent) == 1 and not early:
+                record(connection, sent[0], number, answer, AnswerWay.SMS)
 
 
-def _open_runs(connection: Connection, telephone_id: int) -> Iterator[PanelRow]:
-    """Yield the runs of the last days that have sent a text to this telephone."""
+def _recent_runs(connection: Connection, telephone_id: int) -> Iterator[PanelRow]:
+    """Yield the runs of the last days in which this telephone takes part, the latest first."""
     now = shared_ms(connection)
-    recent = _runs().where(runs.c.started_at.between(now - _REPLY_MS, now)).order_by(runs.c.id)
-    for row in connection.execute(recent).all():
+    recent = _runs().where(runs.c.started_at.between(now - _REPLY_MS, now))
+    for row in connection.execute(recent.order_by(runs.c.started_at.desc(), runs.c.id.desc())).all():
         run = PanelRow(*row)
-        if _was_sent(connection, run, telephone_id):
+        if telephone_id in _taking_part(connection, run):
             yield run
-
-
-def _record_if_true(
-    connection: Connection, run: PanelRow, telephone_id: int, answer: Answer, way: AnswerWay
-) -> bool:
-    if answer is Answer.NOT_RECEIVED and not run.over(shared_ms(connection)):
-        return False
-    record(connection, run, telephone_id, answer, way)
-    return True
 
 
 def gateway_signed(connection: Connection, telephone_id: int, signed: bytes, signature: str) -> bool:
@@ -410,9 +404,10 @@ def received_sms(connection: Connection, telephone_id: int, message: str, at_ms:
 
     at_ms: when it came, by the telephone's clock: an earlier campaign may have had the same text.
     """
-    for run in _open_runs(connection, telephone_id):
+    for run in _recent_runs(connection, telephone_id):
         if at_ms >= (run.started_at or 0) - _CLOCK_MS and _is_text(connection, run, message):
-            record(connection, run, telephone_id, Answer.RECEIVED, AnswerWay.GATEWAY)
+            # It may be there seconds before the ledger has the carrier's answer.
+            _keep(connection, run, telephone_id, Answer.RECEIVED, AnswerWay.GATEWAY)
             return True
     return False
 

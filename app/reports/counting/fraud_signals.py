@@ -64,13 +64,8 @@ def doubts(connection: Connection, run_id: int, switched_off: Collection[int] = 
     switched_off: numbers (84xxxxxxxxx) of our own test handsets that are off and stand in carriers' lists.
     """
     of = scope.of_run(connection, run_id)
-    if versions := carrier_statement.versions(connection, run_id):
-        ordered = connection.execute(
-            select(audiences.c.estimated).where(audiences.c.run_id == run_id)
-        ).scalar()
-        stated = list(_stated(versions, ordered))
-    else:
-        stated = []
+    estimated = select(audiences.c.estimated).where(audiences.c.run_id == run_id)
+    stated = _stated(carrier_statement.versions(connection, run_id), connection.execute(estimated).scalar())
     sent, delivered = _counts(connection, *_where(of))
     found = [
         _all_delivered(sent, delivered),
@@ -80,7 +75,7 @@ def doubts(connection: Connection, run_id: int, switched_off: Collection[int] = 
         _off(connection, of, switched_off),
     ]
     refuted = _refuted(connection, of.run)
-    return [doubt for doubt in found if doubt is not None] + list(stated) + list(refuted)
+    return [doubt for doubt in found if doubt is not None] + [*stated] + list(refuted)
 
 
 def _refuted(connection: Connection, run: Row[Any]) -> Iterator[FraudSignal]:

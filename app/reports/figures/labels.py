@@ -63,7 +63,6 @@ LEVEL_WORDS: dict[int | None, str] = {
 }
 HANDSET_BY = "Mức máy"  # before who said that receipts prove the telephone
 NO_RECEIPTS = "không có biên nhận"  # shown for a number that no receipt can prove
-NO_CALL_RECORDS = "không có số liệu"  # the same of calls
 NOT_SAID = "không báo"  # shown for what a carrier's own report leaves out
 UNPROVED = "…"  # the same in wide tables, explained below them; as in Vietnamese statistics
 

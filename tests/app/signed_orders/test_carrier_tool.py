@@ -125,7 +125,7 @@ def test_the_private_key_is_for_its_owner_and_never_overwritten(desk: Path) -> N
 
 
 def test_what_is_wrong_is_one_sentence(desk: Path) -> None:
-    assert "not a key that is trusted" in bad(desk, "show", "order.json", "--key", "own.pem.jwk")
+    assert "not trusted here" in bad(desk, "show", "order.json", "--key", "own.pem.jwk")
     assert "must be an Ed25519 JWK" in bad(desk, "show", "order.json", "--key", "order.json")
     altered = (desk / "order.json").read_text().replace('"payload": "', '"payload": "A', 1)
     (desk / "order.json").write_text(altered)

@@ -122,7 +122,7 @@ def test_causes_and_levels_are_those_of_loas_forms() -> None:
         (b"{}", "payload and signatures"),
         (b'{"payload":"","signatures":[]}', "1 to 10 signatures"),
         (b'{"payload":"===","signatures":[{}]}', "base64url"),
-        (b'{"payload":"","signatures":[{"protected":"","signature":"","header":{}}]}', "no other"),
+        (b'{"payload":"","signatures":[{"protected":"","signature":"","header":{}}]}', "exactly the fields"),
     ],
 )
 def test_what_is_no_signed_document_is_refused(content: bytes, sentence: str) -> None:
@@ -132,7 +132,7 @@ def test_what_is_no_signed_document_is_refused(content: bytes, sentence: str) ->
 
 def test_a_document_that_was_altered_or_signed_by_another_is_refused() -> None:
     signed = loa_carrier.read(loa_carrier.sign(result(), STRANGER))
-    with pytest.raises(Refused, match="not a key that is trusted"):
+    with pytest.raises(Refused, match="not trusted here"):
         loa_carrier.verify(signed, keys(POLICE, CARRIER))
     honest, other = json.loads(signed_result()), json.loads(signed_result(remarks="khác"))
     mixed = honest | {"payload": other["payload"]}
@@ -216,14 +216,15 @@ RESULTS: list[tuple[Any, str]] = [
         "there are no causes of failed",
     ),
     (lambda c: c.update(version=True), "must be of the type"),
-    (lambda c: c.update(made_at="2031-02-30T01:00:00Z"), "no such time"),
+    (lambda c: c.update(made_at="2031-02-30T01:00:00Z"), "is not a valid time"),
     (lambda c: c.update(made_at="2032-02-09T01:00:00Z"), "in the future"),
-    (lambda c: c.update(ended_at="2031-02-04T01:00:00Z"), "not in order"),
-    (lambda c: c.update(ended_at=None), "names when sending ended"),
+    (lambda c: c.update(ended_at="2031-02-04T01:00:00Z"), "must be in this order"),
+    (lambda c: c.update(ended_at=None), "must state when sending ended"),
+    (lambda c: c.update(began_at=None), "needs began_at"),
     (lambda c: c.update(proves="none"), "without receipts"),
     (lambda c: c["totals"].update(received=None), "write 0 for none"),
     (lambda c: c.update(parts=5), "1 to 10 times"),
-    (lambda c: c["withheld"].update(areas=["03646"]), "given twice|need each other"),
+    (lambda c: c["withheld"].update(areas=["03646"]), "given twice|and only then"),
     (lambda c: c.update(remarks="a\x1b[31m"), "control character"),
     (lambda c: c.update(carrier="VNPT"), "not written as required"),
 ]  # fmt: skip
@@ -239,14 +240,14 @@ def _withdrawn(content: dict[str, Any]) -> None:
 
 
 ORDERS: list[tuple[Any, str]] = [
-    (lambda c: c["content"]["texts"][0].update(text="Khác"), "its SHA-256"),
-    (lambda c: c["content"]["areas"].append(dict(c["content"]["areas"][0])), "ordered twice"),
+    (lambda c: c["content"]["texts"][0].update(text="Khác"), "SHA-256 of a text"),
+    (lambda c: c["content"]["areas"].append(dict(c["content"]["areas"][0])), "names an area twice"),
     (lambda c: c["content"].update(ends_at="2031-02-01T00:00:00Z"), "ends before it begins"),
     (lambda c: c["content"].update(valid_until="2031-02-09T00:00:00Z"), "valid until"),
     (lambda c: c.update(issued_at="2031-03-01T00:00:00Z"), "in the future"),
-    (lambda c: c.update(content=None), "null in its place"),
-    (lambda c: c.update(kind="withdrawal"), "null in its place"),
-    (_withdrawn, "names the order"),
+    (lambda c: c.update(content=None), "must be null"),
+    (lambda c: c.update(kind="withdrawal"), "must be null"),
+    (_withdrawn, "must name the order"),
 ]  # fmt: skip
 
 

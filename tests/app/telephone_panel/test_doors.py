@@ -22,8 +22,8 @@ from app.database.models import campaigns, panel_answers, panel_telephones, runs
 from app.runtime.api_app import create_app
 from app.security.roles import Role
 from tests.app.client import Client
-from tests.app.telephone_panel.scene import add, ended, members, panel, sent
-from tests.app.world import FIRST_PHONE
+from tests.app.telephone_panel.scene import add, ended, held, members, panel, sent, started
+from tests.app.world import FIRST_PHONE, build
 from tests.engines import by_default
 from tests.operations import carry_out, new_key
 
@@ -374,3 +374,33 @@ def test_keys_of_a_database_copy_are_not_enough_to_press(keyed: Database) -> Non
         for table in (panel_telephones, panel_answers, runs)
     ]
     assert stamp not in str(rows)
+
+
+def test_a_text_that_arrives_before_the_ledger_has_the_carrier_s_answer_is_recorded(
+    holder: Client, keyed: Database
+) -> None:
+    """Answers are recorded in halves of a chunk: a telephone has its text seconds before that."""
+    world = build(keyed, 1)
+    panel(keyed, 1)
+    started(world, 3_600_000)
+    world.fan_out()
+    assert Gateway(holder, keyed, 1).sms(TEXT, ago_s=1) == YES
+    assert stored(keyed) == [(1, "received")]
+
+
+def test_of_two_campaigns_with_one_text_the_one_that_had_begun_is_meant(
+    holder: Client, keyed: Database
+) -> None:
+    """Between the two starts it can only be of the first one; after both it is taken as of the later one."""
+    world = sent(keyed, 1)
+    add(keyed, FIRST_PHONE, "vnpt")
+    later = held(keyed)
+    values = {"texts": {"": TEXT}, "wording": TEXT}
+    keyed.write(lambda c: c.execute(update(campaigns).values(values)))
+    begun = {"started_at": clock.now_ms() - 3_600_000}
+    keyed.write(lambda c: c.execute(update(runs).where(runs.c.id == later).values(begun)))
+    gateway = Gateway(holder, keyed, 1)
+    query = select(panel_answers.c.run_id)
+    for ago_s, expected in ((7200, [world.run]), (60, [world.run, later])):
+        assert gateway.sms(TEXT, ago_s=ago_s) == YES
+        assert sorted(keyed.read(lambda c: c.execute(query).scalars().all())) == expected
