@@ -225,7 +225,9 @@ def issue(
     signer: Annotated[str, typer.Option(help="Rank and name of the signer.")],
     remark: Annotated[
         list[str] | None,
-        typer.Option(help="KEY=TEXT for difficulties, proposals, strengths or shortcomings; may be repeated"),
+        typer.Option(
+            help="KEY=TEXT for difficulties, proposals, strengths or shortcomings; may be repeated."
+        ),
     ] = None,
     compare_with: Annotated[
         int | None, typer.Option(parser=whole, help="A frozen report of an earlier directive, for an annex.")

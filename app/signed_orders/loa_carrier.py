@@ -195,7 +195,7 @@ def moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
-        raise Refused("There is no such time: {text}.", _shown(text)) from None
+        raise Refused("{text} is not a valid time.", _shown(text)) from None
 
 
 def check_result(result: Any, now: datetime | None = None) -> None:
@@ -207,10 +207,12 @@ def check_result(result: Any, now: datetime | None = None) -> None:
     ordered = (result["began_at"] or "") <= result["cutoff_at"] <= result["made_at"] and times == sorted(
         times
     )
-    _need(ordered, "The times are not in order: began_at, ended_at, cutoff_at, made_at.")
+    _need(ordered, "The times must be in this order: began_at, ended_at, cutoff_at, made_at.")
     future = now is not None and moment(result["made_at"]) > now + CLOCKS
-    _need(not future, "The result was made in the future. Check the clocks of both sides.")
-    _need(not result["final"] or result["ended_at"], "A final result names when sending ended (ended_at).")
+    _need(not future, "The result is dated in the future. Check the clocks of both sides.")
+    _need(
+        not result["final"] or result["ended_at"], "A final result must state when sending ended (ended_at)."
+    )
     totals, rows, hidden = result["totals"], result["areas"], result["withheld"]["areas"]
     _check_row("totals", totals, result["proves"])
     begun = result["began_at"] or not (result["ended_at"] or totals["sent"])
@@ -227,7 +229,10 @@ def check_result(result: Any, now: datetime | None = None) -> None:
     names = [row["area"] for row in rows]
     every = [name for name in names if name != WITHHELD] + hidden
     _need(len({*every, *names}) == len(every) + (WITHHELD in names), "An area is given twice.")
-    _need((WITHHELD in names) is bool(hidden), "Withheld areas and the row * with their sum need each other.")
+    _need(
+        (WITHHELD in names) is bool(hidden),
+        "If areas are withheld, the result must have a row * with their sum, and only then.",
+    )
     for row in rows:
         _check_row(f"area {row['area']}", row, result["proves"])
         shown = _small(row) and (row["area"] != WITHHELD or len(rows) > 1)
@@ -239,9 +244,9 @@ def check_result(result: Any, now: datetime | None = None) -> None:
 
 def _check_row(place: str, row: Mapping[str, Any], proves: str) -> None:
     known, sent = [row[name] for name in COUNTS[3:] if row[name] is not None], row["sent"]
-    _need(row["eligible"] - row["excluded"] == sent, "{place}: sent must be eligible less excluded.", place)
+    _need(row["eligible"] - row["excluded"] == sent, "{place}: sent must be eligible minus excluded.", place)
     if proves == "none":
-        _need(not known, "{place}: without receipts, received, failed and no_receipt are null.", place)
+        _need(not known, "{place}: without receipts, received, failed and no_receipt must be null.", place)
     else:
         _need(len(known) == 3, "{place} needs received, failed and no_receipt; write 0 for none.", place)
         _need(sum(known) == sent, "{place}: received, failed and no_receipt must add up to sent.", place)
@@ -323,12 +328,12 @@ def read(content: bytes) -> Signed:
     """Read a signed document; it proves nothing until `verify`."""
     outer = parse(content)
     whole = isinstance(outer, dict) and outer.keys() == {"payload", "signatures"}
-    _need(whole, "A signed document has the fields payload and signatures, and no other.")
+    _need(whole, "A signed document must have exactly the fields payload and signatures.")
     payload, signatures = unb64(outer["payload"], "The payload"), outer["signatures"]
     several = isinstance(signatures, list) and 1 <= len(signatures) <= 10
-    _need(several, "A signed document has 1 to 10 signatures.")
+    _need(several, "A signed document must have 1 to 10 signatures.")
     heads = [_signature(each, outer["payload"]) for each in signatures]
-    _need(len({key for _, key, _, _ in heads}) == len(heads), "A key has signed twice.")
+    _need(len({key for _, key, _, _ in heads}) == len(heads), "The same key has signed the document twice.")
     inner = parse(payload)
     right = canonical(inner)
     same = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(right, payload, strict=False))))
@@ -343,12 +348,12 @@ def read(content: bytes) -> Signed:
 
 def _signature(entry: Any, payload: str) -> tuple[str, str, bytes, bytes]:
     fields = isinstance(entry, dict) and entry.keys() == {"protected", "signature"}
-    _need(fields, "A signature has the fields protected and signature, and no other.")
+    _need(fields, "A signature must have exactly the fields protected and signature.")
     head = parse(unb64(entry["protected"], "The signature's header"))
     fields = isinstance(head, dict) and head.keys() == {"alg", "kid", "typ"}
-    _need(fields, "A signature's header has the fields alg, kid and typ, and no other.")
+    _need(fields, "A signature's header must have exactly the fields alg, kid and typ.")
     texts = head["alg"] == "EdDSA" and isinstance(head["kid"], str)
-    _need(texts, "A signature's alg must be EdDSA, and its kid a text.")
+    _need(texts, "A signature's alg must be EdDSA, and its kid must be text.")
     signed = f"{entry['protected']}.{payload}".encode("ascii")
     return head["typ"], head["kid"], signed, unb64(entry["signature"], "The signature")
 
@@ -359,7 +364,7 @@ def verify(signed: Signed, keys: Mapping[str, Ed25519PublicKey]) -> list[str]:
 
     known = [each for each in signed.signatures if each[0] in keys]
     names = ", ".join(_shown(key) for key, *_ in signed.signatures)
-    _need(known, "The document is signed by the key {names}, which is not a key that is trusted here.", names)
+    _need(known, "The document is signed by the key {names}, which is not trusted here.", names)
     for key, over, raw in known:
         try:
             keys[key].verify(raw, over)
@@ -404,7 +409,7 @@ def match(result: Mapping[str, Any], order: Signed) -> None:
     same = said == name and result["carrier"] == asked["carrier"]
     which = said["number"], result["carrier"]
     _need(same, "The result is about order {number} of {carrier}, not about this one.", *which)
-    _need(asked["kind"] == "order", "The document is a withdrawal, of which there is no result.")
+    _need(asked["kind"] == "order", "The document is a withdrawal, and a withdrawal has no result.")
     early = result["began_at"] and moment(result["began_at"]) + CLOCKS < moment(asked["issued_at"])
     _need(not early, "The result says that sending began before the order was issued.")
     lacks = missing([row["area"] for row in result["areas"]] + result["withheld"]["areas"], asked)
@@ -477,7 +482,7 @@ def _write(file: str, content: bytes) -> None:
 
 def _result(options: argparse.Namespace, now: str) -> dict[str, Any]:
     order = _opened(options.order, ORDER, options.key)
-    _need(order.content["kind"] == "order", "The document is a withdrawal, of which there is no result.")
+    _need(order.content["kind"] == "order", "The document is a withdrawal, and a withdrawal has no result.")
     found, causes = _table(Path(options.csv), options.proves)
     nobody = dict.fromkeys(COUNTS, 0) | (dict.fromkeys(COUNTS[3:]) if options.proves == "none" else {})
     lacks = missing((row["area"] for row in found), order.content)

@@ -51,8 +51,8 @@ _FIELDS = {  # of a result, by those of the statement that it becomes
 _NOT_IN_FORCE = {
     "asked": "The key {kid} of {holder} has not been approved yet. Ask for its approval by telephone.",
     "active": "The key {kid} is a key of {holder}, not of {carrier}. Sign with the carrier's key.",
-    "ended": "The key {kid} of {holder} has ended. Sign with a key in force.",
-    "revoked": "The key {kid} of {holder} was revoked. Sign with a key in force.",
+    "ended": "The key {kid} of {holder} has expired. Sign with a valid key.",
+    "revoked": "The key {kid} of {holder} was revoked. Sign with a valid key.",
     "altered": "The key {kid} of {holder} was altered outside Loa. Register a new key.",
 }
 LATE_DAYS = 180  # after its order's validity a result is not taken any more
@@ -95,7 +95,7 @@ class SignedResult:
     columns=("version", "statement", "order", "final", "taken_at", "taken_by", "kid", "sha256"),
 )
 def list_results(tx: Transaction, run_id: RunId) -> list[SignedResult]:
-    """List the signed results of a run that were taken, oldest first."""
+    """List the accepted signed results of a run, oldest first."""
     statement_service.open_run(tx.connection, run_id, tx.who.carrier)
     return taken(tx.connection, run_id)
 
@@ -137,7 +137,7 @@ def take_result(tx: Transaction, run_id: RunId, body: ResultBody) -> SignedResul
 
 
 def taken(connection: Connection, run_id: int) -> list[SignedResult]:
-    """Return the signed results of a run that were taken, oldest first."""
+    """Return the accepted signed results of a run, oldest first."""
     return [_view(row) for row in _rows(connection, run_id)]
 
 
@@ -177,7 +177,7 @@ def _order(connection: Connection, signed: Signed, run_id: int) -> Row[Any]:
         )
     if row.run_id != run_id:
         raise Conflict(
-            "The result is about the order of run {run_id}. Hand it in there.",
+            "The result is about the order of run {run_id}. Submit it there.",
             field="file",
             run_id=row.run_id,
         )
@@ -188,7 +188,7 @@ def _order(connection: Connection, signed: Signed, run_id: int) -> Row[Any]:
     holds = [each.serial for each in orders.rows(connection, run_id) if each.kind == "order"][-1]
     if row.serial != holds:
         raise Conflict(
-            "The order {number} was replaced by {run_id}-{named}. Report on that one.",
+            "Order {number} was replaced by {run_id}-{named}. Report on that order.",
             field="file",
             number=said["number"],
             run_id=run_id,
@@ -203,13 +203,13 @@ def _check_turn(connection: Connection, signed: Signed, run_id: int, order: Row[
     same = next((each for each in before if each.sha256 == signed.sha256), None)
     if same is not None:
         raise Conflict(
-            "This result was taken already, as version {version}.", field="file", version=same.version
+            "This result has already been accepted, as version {version}.", field="file", version=same.version
         )
     last, version = max((each.version for each in before), default=0), signed.content["version"]
     if version <= last:
         raise Conflict(
-            "Version {last} of the result was taken already, so version {version} is too old. Give a later "
-            "state a higher version.",
+            "Version {last} of the result has already been accepted, so version {version} is too "
+            "old. Use a higher version.",
             field="file",
             last=last,
             version=version,
@@ -217,7 +217,7 @@ def _check_turn(connection: Connection, signed: Signed, run_id: int, order: Row[
     until = moment(orders.document(order).content["content"]["valid_until"]) + timedelta(days=LATE_DAYS)
     if clock.from_ms(now) > until:
         raise Conflict(
-            "The result comes more than {late_days} days after the order's validity. State it by letter.",
+            "The result arrived more than {late_days} days after the order expired. Report it by letter.",
             field="file",
             late_days=LATE_DAYS,
         )

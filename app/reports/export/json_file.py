@@ -209,6 +209,7 @@ def _line(line: RunLine, report: ConsolidatedReport) -> dict[str, Any]:
         "sent_in_time": line.sent_in_time(*when),
         "reported_in_time": line.reported_in_time(*when),
         "measured": of_run(line.report),
+        **({"panel": asdict(line.panel)} if line.panel else {}),
     }
     if line.statement is None:
         return found | {"stated": None}

@@ -54,6 +54,7 @@ from app.reports.frozen.freeze_record import ISSUED
 from app.reports.papers import exchange_files
 from app.reports.verification import verify
 from app.security import audit
+from app.telephone_panel.judgement import Judgement, Verdict
 
 Built = OfRun | ConsolidatedReport
 FORMATS = (Format.DOCX, Format.PDF, Format.XLSX, Format.CSV, Format.JSON)
@@ -314,9 +315,13 @@ def _naming(report: CarrierReport, unexplained: Mapping[int, int]) -> CarrierRep
 def as_frozen(report: Built, document: Mapping[str, Any]) -> Built:
     """Return a rebuilt report with what the ledger does not hold and the frozen one says, by run.
 
-    What was unexplained, the rules and the prices of its day, and who had said what receipts prove: only the
-    SMS parts charged are counted again.
+    What was unexplained, the rules and the prices of its day, who had said what receipts prove, and what test
+    telephones had answered: only the SMS parts charged are counted again.
     """
+    if isinstance(report, ConsolidatedReport):
+        kept = {line["run_id"]: line.get("panel") for line in document.get("runs", ())}
+        lines = (replace(line, panel=_panel(kept.get(line.run_id))) for line in report.lines)
+        report = replace(report, lines=tuple(lines))
     each = [document, *(line["measured"] for line in document.get("runs", ()))]
     of_run = {run["run_id"]: run for run in each if "run_id" in run}
     unexplained = {run_id: run.get("unexplained_messages", 0) for run_id, run in of_run.items()}
@@ -325,6 +330,11 @@ def as_frozen(report: Built, document: Mapping[str, Any]) -> Built:
     return _each(
         naming(report, unexplained), lambda report: _as_then(report, of_run.get(report.header.run_id, {}))
     )
+
+
+def _panel(kept: Mapping[str, Any] | None) -> Judgement | None:
+    """Return what test telephones said when it was frozen: answers since then belong to a later version."""
+    return None if kept is None else Judgement(**{**kept, "verdict": Verdict(kept["verdict"])})
 
 
 def _as_then(report: CarrierReport, frozen: Mapping[str, Any]) -> CarrierReport:

@@ -76,7 +76,10 @@ REMEDIES: dict[int, Remedy] = {
         say("Sending again here does not help: hand the numbers to their new carrier."), next=True
     ),
     Reason.NO_SUCH_NUMBER: Remedy(
-        say("Sending again does not help: nobody has these numbers. Have them taken out of the list.")
+        say(
+            "Sending again does not help, because these numbers are not in use. Have them "
+            "removed from the list."
+        )
     ),
     Reason.FILTERED: Remedy(
         say("Have the carrier register the sender and the text, then send again."), again=True, next=True

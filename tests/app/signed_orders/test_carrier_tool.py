@@ -125,7 +125,7 @@ def test_the_private_key_is_for_its_owner_and_never_overwritten(desk: Path) -> N
 
 
 def test_what_is_wrong_is_one_sentence(desk: Path) -> None:
-    assert "not a key that is trusted" in bad(desk, "show", "order.json", "--key", "own.pem.jwk")
+    assert "not trusted here" in bad(desk, "show", "order.json", "--key", "own.pem.jwk")
     assert "must be an Ed25519 JWK" in bad(desk, "show", "order.json", "--key", "order.json")
     altered = (desk / "order.json").read_text().replace('"payload": "', '"payload": "A', 1)
     (desk / "order.json").write_text(altered)
@@ -139,7 +139,7 @@ def test_a_wrong_table_is_refused_by_its_line(desk: Path) -> None:
     for csv, sentence in (
         ("area,outcome\n03646,gone\n", "Line 2: “gone” is not an outcome"),
         (COUNTS + "03646,1.000,0,1,1,0,0\n", "Line 2: eligible must be a whole number"),
-        (COUNTS + "03646,9,0,8,8,0,0\n", "sent must be eligible less excluded"),
+        (COUNTS + "03646,9,0,8,8,0,0\n", "sent must be eligible minus excluded"),
         (COUNTS + "03646,9,0,9,9,0,0\n", "needs began_at"),
         (COUNTS + "0912345678,9,0,9,9,0,0\n", "not written as required"),
         (COUNTS + "03646,9,0,9,9,0,0\n03646,9,0,9,9,0,0\n", "Line 3: the area “03646” has a line already"),

@@ -30,7 +30,6 @@ from tests.app.signed_orders.documents import keys as public
 from tests.app.signed_orders.scene import DESK, act, answer, at, fetched, issue, ordered, settings, take
 from tests.app.signed_orders.test_keys import in_force, kid
 from tests.engines import each_engine
-from tests.exact import exactly
 
 database_url = each_engine
 
@@ -53,13 +52,7 @@ def test_the_carrier_fetches_the_order_as_it_was_approved(db: Database) -> None:
 
 def test_an_order_needs_its_approval_and_a_key_and_is_signed_once(db: Database) -> None:
     run_id = approved(db)
-    with pytest.raises(
-        Conflict,
-        match=exactly(
-            "The key of order_key (UDDReOZl1ipXAfp9wYsm13sDBMK5og--QWdBjzuf6o4) is not a key of "
-            "the agency in force. Register it, and have it approved."
-        ),
-    ):
+    with pytest.raises(Conflict, match="not an approved key of the agency"):
         issue(db, run_id)
     in_force(db, POLICE, None)
     first = issue(db, run_id)
@@ -75,27 +68,21 @@ def test_what_is_no_longer_approved_is_not_handed_out_and_is_replaced_or_withdra
     run_id = ordered(db)
     first = loa_carrier.read(fetched(db, run_id))
     db.write(lambda c: c.execute(update(campaigns).values(sender="LOA")))
-    with pytest.raises(
-        Conflict,
-        match=exactly(
-            "The order 1-1 is no longer what is approved. Do not send by it; wait until it is "
-            "replaced or withdrawn."
-        ),
-    ):
+    with pytest.raises(Conflict, match="no longer matches what is approved"):
         fetched(db, run_id)
     withdrawn = act(db, "withdraw_order", run_id=run_id, body=orders.WithdrawBody(reason="Sai tên định danh"))
     said = loa_carrier.read(fetched(db, run_id))
     formats.check_order(said.content, clock.now())
     assert (withdrawn.number, said.content["kind"]) == (f"{run_id}-2", "withdrawal")
     assert said.content["replaces"] == {"number": f"{run_id}-1", "sha256": first.sha256}
-    with pytest.raises(Conflict, match=exactly("Run 1 has no signed order that could be withdrawn.")):
+    with pytest.raises(Conflict, match="no signed order that could be withdrawn"):
         act(db, "withdraw_order", run_id=run_id, body=orders.WithdrawBody(reason="x"))
 
 
 def test_a_new_order_after_a_withdrawal_says_why_and_what_it_replaces(db: Database) -> None:
     run_id = ordered(db)
     act(db, "withdraw_order", run_id=run_id, body=orders.WithdrawBody(reason="Tạm dừng"))
-    with pytest.raises(Invalid, match=exactly("Enter why the order takes the place of the earlier one.")):
+    with pytest.raises(Invalid, match="replaces the earlier one"):
         issue(db, run_id)
     again = issue(db, run_id, "Tiếp tục")
     assert (again.number, again.replaces) == (f"{run_id}-3", f"{run_id}-2")
@@ -105,10 +92,7 @@ def test_a_run_with_a_signed_order_is_not_removed(db: Database) -> None:
     in_force(db, POLICE, None)
     run_id = approved(db)
     issue(db, run_id)
-    with pytest.raises(
-        Conflict,
-        match=exactly("Run 1 has signed orders, so it stays. Withdraw the order, and cancel the run."),
-    ):
+    with pytest.raises(Conflict, match="signed orders, so it cannot be removed"):
         db.write(lifecycle.remove_run, run_id, "author")
 
 
@@ -204,7 +188,7 @@ def test_a_result_is_taken_once_and_in_turn(db: Database) -> None:
     about = fetched(db, run_id)
     second = answer(about, version=2, changes="Thêm biên nhận")
     take(db, run_id, second)
-    refused(db, run_id, second, "taken already, as version 2")
+    refused(db, run_id, second, "already been accepted, as version 2")
     refused(db, run_id, answer(about), "version 1 is too old")
     refused(db, run_id, answer(about, version=2, changes="khác"), "version 2 is too old")
 
@@ -245,9 +229,7 @@ def test_an_order_whose_row_was_altered_is_not_used(db: Database) -> None:
     run_id = ordered(db)
     other = loa_carrier.sign(loa_carrier.read(fetched(db, run_id)).content | {"reason": "x"}, STRANGER)
     db.write(lambda c: c.execute(update(signed_orders).values(content=other)))
-    with pytest.raises(
-        Conflict, match=exactly("A signed order is not what was stored. Compare the database with a backup.")
-    ):
+    with pytest.raises(Conflict, match="differs from what was stored"):
         act(db, "list_orders", run_id=run_id)
 
 

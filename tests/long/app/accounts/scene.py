@@ -22,6 +22,7 @@ from app.database.models import (
     erasures,
     frozen_reports,
     notices,
+    panel_telephones,
     person_requests,
     receipt_files,
     report_files,
@@ -69,6 +70,7 @@ class Place(NamedTuple):
             "line": "1",
             "nth": "1",
             "kid": kid(self.key),
+            "stamp": "0" * 64,
         }
         numbers = (
             "run",
@@ -84,6 +86,7 @@ class Place(NamedTuple):
             "order",
             "request",
             "sender_name",
+            "telephone",
         )
         words |= {f"{each}_id": str(self.number) for each in numbers}
         return template.format_map(words)
@@ -107,12 +110,16 @@ def build(db: Database) -> dict[str, str]:
 
 
 def register_names(c: Connection) -> None:
-    """Enter a sender name of each carrier, also again after a role has removed it."""
+    """Enter a sender name of each carrier and a test telephone, also again after a role has removed it."""
     known = set(c.execute(select(sender_names.c.id)).scalars())
     said = {"name": "CA SON LA", "state": "registered", "changed_at": clock.now_ms(), "changed_by": "author"}
     rows = [{"id": n, "carrier": carrier, **said} for n, carrier in enumerate(CARRIERS, 1) if n not in known]
     if rows:
         c.execute(insert(sender_names), rows)
+    if c.execute(select(panel_telephones.c.id).where(panel_telephones.c.id == 1)).first() is None:
+        telephone = {"id": 1, "phone": 84_912_000_099, "carrier": "vnpt", "area": "03646"}
+        telephone |= {"consent_on": "2024-01-02", "added_at": clock.now_ms(), "added_by": "author"}
+        c.execute(insert(panel_telephones).values(telephone))
 
 
 def _withdrawal(c: Connection, place: Place) -> None:
