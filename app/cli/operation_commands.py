@@ -134,7 +134,9 @@ def _id(typed: str | int, kind: Any) -> str | int:
 def _argument(operation: Operation, parameter: Parameter) -> Any:
     noun = parameter.name.removesuffix("_id").replace("_", " ")
     if parameter.name == noun:  # a name
-        return Annotated[str, typer.Argument(help=f"The {operation.command.split()[0]}'s {noun}.")]
+        return Annotated[
+            str, typer.Argument(help=f"The {operation.command.split()[0].replace('-', ' ')}'s {noun}.")
+        ]
     if any(isinstance(each, ByName) for each in _marks(parameter.annotation)):
         words = f"The {noun}'s name, or its number."
         return Annotated[Any, typer.Argument(parser=_named, metavar=noun.upper(), help=words)]

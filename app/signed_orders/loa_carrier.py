@@ -244,7 +244,7 @@ def check_result(result: Any, now: datetime | None = None) -> None:
 
 def _check_row(place: str, row: Mapping[str, Any], proves: str) -> None:
     known, sent = [row[name] for name in COUNTS[3:] if row[name] is not None], row["sent"]
-    _need(row["eligible"] - row["excluded"] == sent, "{place}: sent must be eligible less excluded.", place)
+    _need(row["eligible"] - row["excluded"] == sent, "{place}: sent must be eligible minus excluded.", place)
     if proves == "none":
         _need(not known, "{place}: without receipts, received, failed and no_receipt must be null.", place)
     else:

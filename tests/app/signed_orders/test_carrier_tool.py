@@ -139,7 +139,7 @@ def test_a_wrong_table_is_refused_by_its_line(desk: Path) -> None:
     for csv, sentence in (
         ("area,outcome\n03646,gone\n", "Line 2: “gone” is not an outcome"),
         (COUNTS + "03646,1.000,0,1,1,0,0\n", "Line 2: eligible must be a whole number"),
-        (COUNTS + "03646,9,0,8,8,0,0\n", "sent must be eligible less excluded"),
+        (COUNTS + "03646,9,0,8,8,0,0\n", "sent must be eligible minus excluded"),
         (COUNTS + "03646,9,0,9,9,0,0\n", "needs began_at"),
         (COUNTS + "0912345678,9,0,9,9,0,0\n", "not written as required"),
         (COUNTS + "03646,9,0,9,9,0,0\n03646,9,0,9,9,0,0\n", "Line 3: the area “03646” has a line already"),

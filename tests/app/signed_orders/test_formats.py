@@ -195,7 +195,7 @@ def test_a_number_as_a_count_is_out_of_range() -> None:
 
 
 RESULTS: list[tuple[Any, str]] = [
-    (lambda c: c["totals"].update(sent=1), "eligible less excluded"),
+    (lambda c: c["totals"].update(sent=1), "eligible minus excluded"),
     (lambda c: c["totals"].update(no_receipt=7), "add up to sent"),
     (lambda c: c["areas"][0].update(received=189_000, no_receipt=6_000), "by area does not add up"),
     (lambda c: c["excluded"][0].update(count=1), "do not add up to 4000"),
