@@ -332,12 +332,14 @@ def open_link(connection: Connection, run_id: int, telephone_id: int, stamp: str
     telephone = connection.execute(select(panel_telephones).where(_T.id == telephone_id)).first()
     content = b"" if telephone is None else _link_content(run_id, telephone)
     if not _signed(connection, content, stamp) or telephone is None:
-        raise NotFound("This link is no longer valid. Ask the office that gave it to you.")
+        raise NotFound("This link is no longer valid. Ask the office that gave you the link.")
     own = [
         each for each in members(connection, run_of(connection, run_id)) if each.telephone_id == telephone_id
     ]
     if not own:
-        raise NotFound("This telephone does not take part in the campaign. There is nothing to answer.")
+        raise NotFound(
+            "This telephone does not take part in the campaign. Ask the office that gave you the link."
+        )
     return own[0]
 
 
