@@ -58,7 +58,7 @@ def get_batch(tx: Transaction, batch_id: Number) -> Batch:
     "DELETE /v1/batches/{batch_id}",
     roles=WORKERS,
     command="batch discard",
-    audit="threw {subject} away",
+    audit="discarded {subject}",
     done="Batch {batch_id} was discarded.",
     facts=lambda told: {"batch": told["batch_id"], "discarded": True},
     page="/batches",

@@ -391,8 +391,8 @@ FILE = ListFile(
         say("Directive"): "letter",
         say("Sender ID"): "campaign.sender",
         say("Runs"): _shares,
-        say("Made"): "campaign.created_at",
-        say("Made by"): "campaign.created_by",
+        say("Created"): "campaign.created_at",
+        say("Created by"): "campaign.created_by",
     },
 )
 

@@ -282,7 +282,7 @@ async def page_do_report_outreach(directive_id: Id, visit: Visit, fields: Fields
             raise
         form = await visit.db.aread(report_form, directive_id, fields.get("addressee"))
         return _report(visit, form, outreach_fields.refused(error, fields))
-    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The report is kept."))
+    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The report was saved."))
 
 
 def _letter(fields: FormData) -> dict[str, Any]:

@@ -34,10 +34,10 @@ from app.web.translations import Said, say
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
 KINDS: dict[str, Said] = {
-    RequestKind.SEE: say("to see what is held"),
-    RequestKind.ERASE: say("to have it erased"),
-    RequestKind.RESTRICT: say("restrict the processing of the data"),
-    RequestKind.OBJECT: say("not to be written to"),
+    RequestKind.SEE: say("access to the data"),
+    RequestKind.ERASE: say("erasure of the data"),
+    RequestKind.RESTRICT: say("restriction of processing"),
+    RequestKind.OBJECT: say("objection to messages"),
 }
 OUTCOMES: dict[str, Said] = {
     RequestOutcome.DONE: say("carried out"),
@@ -55,11 +55,11 @@ FILE = ListFile(
     "person-requests",
     {
         say("No."): "id",
-        say("Asks"): lambda each, speaker: speaker.say(KINDS[each.kind]),
-        say("Telephone"): "phone",
-        say("Came on"): lambda each, _: each.came_on.isoformat(),
-        say("To be answered by"): lambda each, _: each.due_on.isoformat(),
-        say("How it came"): "reference",
+        say("Request type"): lambda each, speaker: speaker.say(KINDS[each.kind]),
+        say("Phone number"): "phone",
+        say("Received on"): lambda each, _: each.came_on.isoformat(),
+        say("Answer due"): lambda each, _: each.due_on.isoformat(),
+        say("Reference of the request"): "reference",
         say("State"): lambda each, speaker: speaker.say(_state(each)),
         say("Answered by"): "answered_by",
         say("Answered at"): "answered_at",
@@ -110,10 +110,10 @@ ERASURE_KINDS: dict[ErasureKind, Said] = {
     ErasureKind.BATCH: say("subscribers of a batch"),
     ErasureKind.RECEIPT_FILE: say("lines of a result file"),
     ErasureKind.QUARANTINE: say("receipts in quarantine"),
-    ErasureKind.INBOUND: say("messages to us"),
+    ErasureKind.INBOUND: say("inbound messages"),
     ErasureKind.TOTALS: say("totals of a campaign"),
     ErasureKind.NOTICES: say("notices"),
-    ErasureKind.AUDIT: say("acts of the audit"),
+    ErasureKind.AUDIT: say("audit log entries"),
 }
 
 
@@ -121,11 +121,11 @@ ERASURES_FILE = ListFile(
     "erasures",
     {
         say("Certificate"): "id",
-        say("Called"): "name",
-        say("Sort"): lambda each, speaker: speaker.say(ERASURE_KINDS[each.kind]),
+        say("Name"): "name",
+        say("Type"): lambda each, speaker: speaker.say(ERASURE_KINDS[each.kind]),
         say("Erased"): "ended_at",
         say("Rows"): lambda each, _: sum(each.rows.values()),
-        say("By whom"): "by",
+        say("User"): "by",
         say("State"): lambda each, speaker: speaker.say(_erasure_state(each)),
     },
 )
@@ -134,7 +134,7 @@ ERASURES_FILE = ListFile(
 def _erasure_state(of: Certificate) -> Said:
     if not of.ended_at:
         return say("being erased")
-    return say("as it was made") if of.intact else say("altered")
+    return say("unaltered") if of.intact else say("altered")
 
 
 @dataclass(frozen=True, slots=True)

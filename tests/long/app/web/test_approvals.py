@@ -125,7 +125,7 @@ def test_who_had_a_hand_in_it_is_told_why_somebody_else_decides(pages_db: Databa
     paper = signed_in("approver")
     page = paper.get("/approvals").text
     assert "Cần người khác quyết định." in text(page)
-    assert "của bạn, nên người khác quyết định" in text(page)
+    assert "của bạn: người khác phải quyết định" in text(page)
     assert "/campaigns/1/approve" not in page
     found = pages_db.read(queries.dossier, 1).digest
     refused = paper.send("/approvals", "/campaigns/1/approve", digest=found)

@@ -104,7 +104,7 @@ def test_the_page_says_what_came_of_it_to_each_who_may_know(pages_db: Database, 
     for said in ("303/CAT-PA05", "231.480", "120.114", "hết hiệu lực vì đã sửa sau đó", "d" * 64):
         assert said in page
     assert scene.TEXT in page
-    assert "Diễn biến nhận tin" in page
+    assert "Diễn biến gửi và nhận tin" in page
     assert "2,0 giây 2,0 giây 36" in page
     assert "mẫu rải đều" not in page  # all rows were looked at
     assert "Thành phố Sơn La" in page or "Huyện" in page

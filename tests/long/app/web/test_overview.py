@@ -48,7 +48,7 @@ def statements(pages_db: Database) -> Iterator[list[str]]:
 
 def test_an_empty_overview_says_what_to_do_next(signed_in: In) -> None:
     said = text(signed_in().get("/").text)
-    assert "Không có việc nào bị dừng." in said
+    assert "Không có việc nào cần xử lý." in said
     assert "Chưa có công văn nào." in said
     assert "Chưa có chiến dịch nào." in said
 

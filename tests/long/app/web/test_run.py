@@ -126,7 +126,7 @@ def test_others_see_and_do_no_more_than_their_role_may(ready: World, signed_in: 
     auditor = signed_in("auditor")
     page = auditor.get("/runs/1").text
     assert "/runs/1/start" not in page
-    assert "Người trực của nhà mạng hoặc quản trị viên điều hành" in text(page)
+    assert "Người vận hành của nhà mạng hoặc quản trị viên điều hành" in text(page)
     assert auditor.send("/runs/1", "/runs/1/start").status_code == 403
     other = signed_in("operator", "vnpt")
     for path in (
@@ -256,7 +256,7 @@ def test_who_is_no_operator_of_the_carrier_gets_masked_numbers(lost: World, sign
     found = paper.get("/v1/runs/1/unknown.csv").text
     assert "8491*****00" in found
     assert "84912000000" not in found
-    assert "người trực nhà mạng lấy được số đầy đủ" in text(paper.get("/runs/1/unknown").text)
+    assert "người vận hành của nhà mạng lấy được số đầy đủ" in text(paper.get("/runs/1/unknown").text)
 
 
 def test_the_stream_has_the_page_s_shape_and_ends_with_the_run(ready: World, signed_in: In) -> None:
