@@ -75,7 +75,9 @@ GROUPS = (
 STEPS: dict[str, tuple[NavEntry, ...]] = {
     Role.ADMIN: (
         NavEntry(
-            "page_new_directive", "/directives/new", say("Enter the directive: number, date, issuer, deadline")
+            "page_new_directive",
+            "/directives/new",
+            say("Enter the directive: number, date, issuer, deadline"),
         ),
         NavEntry("page_new_batch", "/batches/new", say("Upload a list of subscribers for each carrier")),
         NavEntry("page_compose", "/compose", say("Compose the campaign, and submit it to the approver")),

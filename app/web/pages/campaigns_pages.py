@@ -41,7 +41,7 @@ from app.security.principal import Caller
 from app.sender_names.checks import Finding, of_campaign
 from app.web import display_names, query_params, stages
 from app.web.forms import area_choice, read_fields
-from app.web.forms.list_export import ListFile, list_file, wants_file
+from app.web.forms.list_export import ListFile, list_file, stage_name, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.forms.purposes import OUTCOMES
 from app.web.operation_forms import add_forms
@@ -387,7 +387,7 @@ FILE = ListFile(
     {
         say("No."): "campaign.id",
         say("Campaign"): "campaign.name",
-        say("State"): "stage",
+        say("State"): stage_name,
         say("Directive"): "letter",
         say("Sender ID"): "campaign.sender",
         say("Runs"): _shares,

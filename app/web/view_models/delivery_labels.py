@@ -68,7 +68,9 @@ REMEDIES: dict[int, Remedy] = {
         say("Once the carrier has fixed it, resend the rejected messages."), again=True, next=True
     ),
     Reason.EXPIRED: Remedy(say("A follow-up some days later reaches many of them."), next=True),
-    Reason.HANDSET: Remedy(say("A follow-up reaches some of them. Use other channels for the rest."), next=True),
+    Reason.HANDSET: Remedy(
+        say("A follow-up reaches some of them. Use other channels for the rest."), next=True
+    ),
     Reason.BARRED: Remedy(
         say("Resending does not help: these numbers block such messages. Use other channels.")
     ),

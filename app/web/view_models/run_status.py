@@ -35,7 +35,6 @@ from carriers.contract import ReceiptLevel
 
 Ends = tuple[datetime, datetime]
 _CUT_OFF = NotSent.WINDOW_CLOSED.name.lower()
-_OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +146,7 @@ def _view(run: RunSummary, of: _PageData) -> RunView:
     level = of.levels[run.id] if figures.sent else None
     received = _received(figures, level)
     waiting = figures.no_receipt + figures.unknown + (figures.relayed if _by_handset(level) else 0)
-    ends = _ended(run) if run.state in _OVER else _forecast(run, of)
+    ends = _ended(run) if run.state in stages.OVER else _forecast(run, of)
     against = norm.judge(level, figures.sent, received, waiting)
     over = run.state in (RunState.SENT, RunState.FINISHED)
     stops = _lacks(run, figures, of) if over else _stops(run, figures, of)
@@ -207,7 +206,7 @@ def _standstill(run: RunSummary, judged: Judged, of: _PageData) -> dict[str, Any
         "since": None if stop is None or stop.since is None else clock.from_ms(stop.since),
         "advice": traffic_light.ADVICE.get(judged),
         "begins_at": begins,
-        "segments_left": 0 if run.state in _OVER else _load(run, of).segments_left,
+        "segments_left": 0 if run.state in stages.OVER else _load(run, of).segments_left,
     }
 
 
