@@ -51,6 +51,18 @@ def listed(
     return found.of(lambda row: Reported(row.id, row.name, row.directive_id, row.number, tuple(of[row.id])))
 
 
+def numbers(connection: Connection, kind: str, ids: Sequence[int]) -> dict[int, str]:
+    """Return the number of the directive of these directives or runs, by their id."""
+    d = directives.c
+    if kind == "directive":
+        query = select(d.id, d.number).where(d.id.in_(ids))
+    else:
+        query = (
+            select(runs.c.id, d.number).join_from(runs, campaigns).join(directives).where(runs.c.id.in_(ids))
+        )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
 def messages(connection: Connection, kind: str, number: int) -> int:
     """Estimate how many messages a report of this run, campaign or directive must read."""
     b = run_batches.c
