@@ -35,7 +35,7 @@ from app.security.roles import may
 from app.security.tenant_scope import own_campaigns
 from app.web import stages
 from app.web.forms import outreach_fields, purposes, read_fields
-from app.web.forms.list_export import ListFile, list_file, stage_name, wants_file
+from app.web.forms.list_export import Column, ListFile, list_file, stage_name, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.operation_forms import add_forms
 from app.web.rendering import (
@@ -48,7 +48,7 @@ from app.web.rendering import (
     refused,
     render,
 )
-from app.web.translations import say
+from app.web.translations import Said, say
 from app.web.view_models import overview_page
 from app.web.view_models.deadlines import DirectiveDeadline
 from app.web.view_models.letter_panel import LetterPanel
@@ -226,14 +226,14 @@ def _left(due: datetime | None) -> timedelta | None:
 
 router = Routes(include_in_schema=False)
 
-_LETTER = {
+_LETTER: dict[Said, Column] = {
     say("Number"): "letter.number",
     say("Issued by"): "letter.issuer",
     say("Subject"): "letter.subject",
     say("Report due"): "letter.report_deadline",
     say("State"): stage_name,
 }
-_OFFICE = {say("Addressees"): "addressees", say("Addressees that have reported"): "reported"}
+_OFFICE: dict[Said, Column] = {say("Addressees"): "addressees", say("Addressees that have reported"): "reported"}
 _PLAIN = ("number", "issued_on", "issuer", "subject", "legal_basis", "contact")
 
 
@@ -245,7 +245,7 @@ async def page_directives(visit: Visit, query: Annotated[ListQuery, Depends()], 
         file = ListFile("directives", _LETTER if visit.who.carrier else _LETTER | _OFFICE)
         return list_file(visit, file, asked, partial(listing, operator=visit.who.carrier, stage=stage))
     found = await visit.db.aread(listing, asked, ON_A_PAGE, visit.who.carrier, stage)
-    values = {"writes": may(visit.who.role, "create_directive"), "states": stages.FILTERS}
+    values: dict[str, Any] = {"writes": may(visit.who.role, "create_directive"), "states": stages.FILTERS}
     return render(visit, "directives.html", list=list_view(visit, query, found, {"state": stage}), **values)
 
 
