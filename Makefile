@@ -76,7 +76,7 @@ prove: $(VENV)/.ready  ## hours: soaks, drills, histories, millions, figures, ev
 	$(BIN)/python -m tests.prove $(PART)
 
 guide: $(VENV)/.ready  ## take the pictures of docs/guide.vi.md anew, by tests that go that way in Chromium
-	LOA_GUIDE=1 $(BIN)/python -m pytest -n 0 tests/e2e/test_life.py tests/prove/test_all_pages.py -k "live or sign-in or overview or unknown"
+	LOA_GUIDE=1 $(BIN)/python -m pytest -n 0 tests/e2e/test_life.py tests/e2e/test_readme_pictures.py tests/prove/test_all_pages.py -k "live or sign-in or unknown or readme"
 
 client: $(VENV)/.ready  ## write loa_client/api anew from the API's description
 	$(BIN)/python -m tests.loa_client.generator

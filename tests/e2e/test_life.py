@@ -168,8 +168,6 @@ def _approve(cast: Cast) -> None:
     expect(page.get_by_text("Cong an khong lam viec qua dien thoai.")).to_be_visible()
     page.locator("summary", has_text="Phê duyệt nội dung này").click()
     page.fill("#f-approve", "Cần gửi ngay trong đêm.")
-    if cast.script:
-        picture(page, "04-phe-duyet", page.locator("article.card"))
     page.get_by_role("button", name="Đồng ý phê duyệt").click()
     expect(page.get_by_role("status")).to_contain_text("Đã phê duyệt chiến dịch")
 
@@ -223,8 +221,6 @@ def _report(cast: Cast) -> tuple[dict[str, Any], dict[str, int]]:
     page.locator("summary", has_text="Chốt báo cáo").click()
     page.get_by_role("button", name="Chốt số liệu này").click()
     expect(page.get_by_text("Đã chốt bản số 1.")).to_be_visible()
-    if cast.script:
-        picture(page, "09-bao-cao")
     found = json.loads(_fetched(page, "bao-cao-run-1-v1.json").path().read_text("utf-8"))
     return dict(found["general"]), _paper(_fetched(page, "bao-cao-run-1-v1.docx"))
 
