@@ -142,8 +142,8 @@ def read_options(link: LinkOptions, settings: type[Settings], kind: str) -> Sett
     return settings(**{name: _read(link, known[name], value) for name, value in link.options.items()})
 
 
-def _read(link: LinkOptions, known: Field[Any], value: object) -> Any:
+def _read(link: LinkOptions, field: Field[Any], value: object) -> Any:
     try:
-        return known.metadata["read"](value)
+        return field.metadata["read"](value)
     except ValueError as error:
-        raise LinkError(f"Link {link.name}: {known.name} {error}.") from None
+        raise LinkError(f"Link {link.name}: {field.name} {error}.") from None

@@ -75,8 +75,8 @@ def _word(value: object) -> object:
     return value if isinstance(value, int | float) else str(value)
 
 
-def _phrase(found: object) -> Phrase | None:
-    match found:
+def _phrase(stored: object) -> Phrase | None:
+    match stored:
         case [str(template), dict(values)]:
             return Phrase(template, **{name: _phrase(v) or v for name, v in values.items()})
     return None

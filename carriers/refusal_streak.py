@@ -148,7 +148,7 @@ class RefusalStreak:
     def _row(self, sms: OutboundSms) -> _Row:
         key = (sms.sender, sms.text)
         if key not in self._rows and len(self._rows) >= _TEXTS:
-            least = self._rows.pop(min(self._rows, key=lambda each: self._rows[each].all))
+            least = self._rows.pop(min(self._rows, key=lambda item: self._rows[item].all))
             # Begun at 0, a hundred and one texts in turn would push each other out for ever.
             self._rows[key] = replace(least, numbers_are_right=False)
         return self._rows.setdefault(key, _Row())

@@ -41,14 +41,14 @@ def seconds_of(timestamp: str) -> int | None:
     return int(timestamp) if _SECONDS.fullmatch(timestamp) else None
 
 
-def same(given: str, expected: str) -> bool:
+def same(secret: str, expected: str) -> bool:
     """Compare two secrets in constant time, without leaking their lengths."""
-    return is_secret(given, digest(expected))
+    return is_secret(secret, digest(expected))
 
 
-def is_secret(given: str, expected: bytes) -> bool:
+def is_secret(secret: str, expected: bytes) -> bool:
     """Compare with the digest of a secret, in constant time."""
-    return hmac.compare_digest(digest(given), expected)
+    return hmac.compare_digest(digest(secret), expected)
 
 
 def digest(text: str) -> bytes:

@@ -46,12 +46,12 @@ class ShownKey(BaseModel):
     key: str = Field(examples=["loa_0a1b2c3d_..."])
 
 
-def _made(given: dict[str, Any]) -> str:
-    return _LOST.format(given["body"].name, "made")
+def _made(arguments: dict[str, Any]) -> str:
+    return _LOST.format(arguments["body"].name, "made")
 
 
-def _rotated(given: dict[str, Any]) -> str:
-    return _LOST.format(given["name"], "rotated")
+def _rotated(arguments: dict[str, Any]) -> str:
+    return _LOST.format(arguments["name"], "rotated")
 
 
 @operation(
@@ -107,7 +107,7 @@ def rotate_key(tx: Transaction, name: KeyName, body: RotationBody | None = None)
     command="key revoke",
     audit="revoked {subject}",
     done="The key {name} was revoked.",
-    facts=lambda told: {"name": told["name"], "revoked": True},
+    facts=lambda result: {"name": result["name"], "revoked": True},
     page="/keys",
     form="/keys/{name}/revoke",
 )

@@ -61,7 +61,7 @@ def add_user(work: Work, body: PersonBody) -> Person:
     action="person.disable",
     audit="disabled {subject}",
     done="{name} can no longer sign in.",
-    facts=lambda told: {"name": told["name"], "disabled": True},
+    facts=lambda result: {"name": result["name"], "disabled": True},
     page="/people",
     form="/people/{name}/disable",
 )
@@ -94,7 +94,7 @@ def set_user_password(work: Work, name: UserName, body: NewPasswordBody) -> None
     action="person.sessions.end",
     audit="ended sessions of {subject}",
     done="All sessions of {name} have ended.",
-    facts=lambda told: {"name": told["name"], "signed_out": True},
+    facts=lambda result: {"name": result["name"], "signed_out": True},
     page="/people",
     form="/people/{name}/sign-out",
 )

@@ -33,21 +33,21 @@ class NewPerson:
 
 
 def add_person(
-    connection: Connection, wanted: NewPerson, password: str, who: str, words: Sequence[str] = ()
+    connection: Connection, new_person: NewPerson, password: str, who: str, words: Sequence[str] = ()
 ) -> Person:
     """Add a user. words: those that do not count in a password."""
-    return add_hashed(connection, wanted, hash_password(password, wanted.name, words), who)
+    return add_hashed(connection, new_person, hash_password(password, new_person.name, words), who)
 
 
-def add_hashed(connection: Connection, wanted: NewPerson, hashed: str, who: str) -> Person:
+def add_hashed(connection: Connection, new_person: NewPerson, hashed: str, who: str) -> Person:
     """Add a user whose password is hashed already, which takes too long for a transaction."""
-    if wanted.role not in OF_PEOPLE and wanted.role in tuple(Role):
+    if new_person.role not in OF_PEOPLE and new_person.role in tuple(Role):
         raise Invalid(
-            "The role {role} is for API keys only; users cannot have it.", role=wanted.role, field="role"
+            "The role {role} is for API keys only; users cannot have it.", role=new_person.role, field="role"
         )
-    person = users.add(connection, wanted.name, wanted.role, wanted.carrier, hashed, who)
-    subject = f"person/{wanted.name}"
-    audit.note(connection, who, "person.add", subject, role=wanted.role, carrier=wanted.carrier)
+    person = users.add(connection, new_person.name, new_person.role, new_person.carrier, hashed, who)
+    subject = f"person/{new_person.name}"
+    audit.note(connection, who, "person.add", subject, role=new_person.role, carrier=new_person.carrier)
     return person
 
 

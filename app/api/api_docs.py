@@ -55,42 +55,43 @@ def _made(describe: Any) -> str:
     every = [
         (operation["tags"][0], path, method, operation) for path, method, operation in operations(document)
     ]
-    for tag, members in groupby(sorted(every, key=lambda each: each[0]), key=lambda each: each[0]):
+    for tag, members in groupby(sorted(every, key=lambda item: item[0]), key=lambda item: item[0]):
         parts.append(f"<h2>{escape(tag)}</h2>")
         parts += [_operation(document, *member[1:]) for member in members]
     return "".join(parts)
 
 
-def _operation(document: Document, path: str, method: str, of: Operation) -> str:
+def _operation(document: Document, path: str, method: str, operation: Operation) -> str:
     head = (
-        f'<details id="{of["operationId"]}"><summary><code><span class="method">{method.upper()}</span> '
-        f"{escape(path)}</code> {escape(of['summary'])}</summary>"
+        f'<details id="{operation["operationId"]}"><summary><code>'
+        f'<span class="method">{method.upper()}</span> '
+        f"{escape(path)}</code> {escape(operation['summary'])}</summary>"
     )
     return "".join(
         [
             head,
-            f"<p>{escape(of.get('description', ''))}</p>",
-            *_asked(of),
-            *_answers(document, of),
+            f"<p>{escape(operation.get('description', ''))}</p>",
+            *_asked(operation),
+            *_answers(document, operation),
             "</details>",
         ]
     )
 
 
-def _asked(of: Operation) -> Iterator[str]:
-    if of.get("parameters"):
+def _asked(operation: Operation) -> Iterator[str]:
+    if operation.get("parameters"):
         yield "<table><tr><th>Parameter</th><th>In</th><th>Meaning</th></tr>"
-        for each in of["parameters"]:
+        for each in operation["parameters"]:
             name = escape(each["name"]) + (" (needed)" if each.get("required") else "")
             yield f"<tr><td><code>{name}</code></td><td>{each['in']}</td>"
             yield f"<td>{escape(each.get('description', ''))}</td></tr>"
         yield "</table>"
-    for media, content in of.get("requestBody", {}).get("content", {}).items():
+    for media, content in operation.get("requestBody", {}).get("content", {}).items():
         yield f"<p>Body, <code>{escape(media)}</code>:</p>{_example(content)}"
 
 
-def _answers(document: Document, of: Operation) -> Iterator[str]:
-    for status, answer in of["responses"].items():
+def _answers(document: Document, operation: Operation) -> Iterator[str]:
+    for status, answer in operation["responses"].items():
         if "$ref" in answer:
             kind = document["components"]["responses"][answer["$ref"].removeprefix(_REF)]
             place = next(iter(kind["content"].values()))["example"]["type"]

@@ -44,11 +44,11 @@ AnyLine = Annotated[str, StringConstraints(strip_whitespace=True, max_length=200
 AnyProse = Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000, pattern=PROSE)]
 
 
-def without_mobile(said: str) -> str:
+def without_mobile(text: str) -> str:
     """Refuse a mobile number: what people write here is kept for good and shown to others."""
-    if holds_mobile(said):
+    if holds_mobile(text):
         raise PydanticCustomError(_MOBILE, _MOBILE)  # said by SENTENCES
-    return said
+    return text
 
 
 _MOBILE = "mobile_number"
@@ -67,9 +67,9 @@ class StrictBody(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _refuse_bool_for_number(cls, value: Any, of: ValidationInfo) -> Any:
+    def _refuse_bool_for_number(cls, value: Any, info: ValidationInfo) -> Any:
         if any(isinstance(each, bool) for each in _values(value)):
-            types = list(_types(cls.model_fields[of.field_name or ""].annotation))
+            types = list(_types(cls.model_fields[info.field_name or ""].annotation))
             if bool not in types and int in types:
                 raise PydanticKnownError("int_type")
             if bool not in types and float in types:

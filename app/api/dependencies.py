@@ -45,9 +45,9 @@ def _name(route: APIRoute) -> str:
     return route.name
 
 
-def hint_of(name: str, known: Iterable[str]) -> str:
+def hint_of(name: str, choices: Iterable[str]) -> str:
     """Return what may be meant by a name that is not known."""
-    near = meant(name, known)
+    near = meant(name, choices)
     return f"Did you mean {near}?" if near else "See /docs for the parameters of this operation."
 
 
@@ -123,9 +123,9 @@ def _query_names(route: APIRoute) -> frozenset[str]:
     return _known[operation]
 
 
-def _named(of: Dependant) -> Iterator[str]:
-    yield from (each.alias for each in of.query_params)
-    for within in of.dependencies:
+def _named(dependant: Dependant) -> Iterator[str]:
+    yield from (each.alias for each in dependant.query_params)
+    for within in dependant.dependencies:
         yield from _named(within)
 
 
@@ -159,14 +159,14 @@ Config = Annotated[Settings, Depends(get_settings)]
 
 
 async def get_caller(
-    found: Annotated[Caller | None, Depends(permit)],
+    caller: Annotated[Caller | None, Depends(permit)],
     _by_key: Annotated[object, Depends(_bearer)],
     _by_session: Annotated[object, Depends(_cookie)],
 ) -> Caller:
     """Return the caller that app/security/authorization.py admitted; Unauthorised on a public operation."""
-    if found is None:
+    if caller is None:
         raise Unauthorised("Authentication is required.")
-    return found
+    return caller
 
 
 Who = Annotated[Caller, Depends(get_caller)]

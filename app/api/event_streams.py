@@ -99,7 +99,7 @@ class Hub(Generic[Target]):
     async def now(self, target: Target) -> StateSnapshot | None:
         return (await self._db.aread(self._look, [target])).get(target)
 
-    def opened(self, request: Request, target: Target, known: str) -> Response:
+    def opened(self, request: Request, target: Target, last_id: str) -> Response:
         """Open a stream that lasts while its key or session is valid; TooManyStreams at the limit."""
         name = str(request.scope.get("caller", ""))
         if self._open[name] >= self.pace.most:
@@ -108,7 +108,7 @@ class Hub(Generic[Target]):
                 most=self.pace.most,
                 retry_after_s=60,
             )
-        pieces = self._while_valid(request, name, self.stream(target, known))
+        pieces = self._while_valid(request, name, self.stream(target, last_id))
         return StreamingResponse(pieces, headers=HEADERS, media_type=MEDIA_TYPE)
 
     async def _while_valid(
@@ -138,8 +138,8 @@ class Hub(Generic[Target]):
             self._valid_at.pop(said, None)
         return valid
 
-    async def stream(self, target: Target, known: str) -> AsyncIterator[bytes]:
-        """Yield encoded events for one watcher. known: the tag of what it already has, or "".
+    async def stream(self, target: Target, last_id: str) -> AsyncIterator[bytes]:
+        """Yield encoded events for one watcher. last_id: the tag of what it already has, or "".
 
         A page has figures from when it was loaded: it gets none that were asked for before that.
         """
@@ -152,10 +152,10 @@ class Hub(Generic[Target]):
             while not self._closed and time() < ends:
                 changed = self._changed
                 snapshot = self._snapshots.get(target) if self._asked_at >= since else None
-                if snapshot is not None and snapshot.tag != known:
+                if snapshot is not None and snapshot.tag != last_id:
                     pieces = b"".join(_events(snapshot, before))
                     yield (b"" if before else b"retry: 2000\n") + pieces + self._stamp()
-                    known, before, sent_at = snapshot.tag, snapshot.state, time()
+                    last_id, before, sent_at = snapshot.tag, snapshot.state, time()
                 if snapshot is not None and snapshot.over:
                     return
                 if time() - sent_at >= self.pace.heartbeat:

@@ -52,14 +52,14 @@ E = TypeVar("E", bound=Endpoint)
 Said = Callable[[dict[str, Any]], str]
 
 
-def shows_secret(made: Said) -> Callable[[E], E]:
+def shows_secret(sentence: Said) -> Callable[[E], E]:
     """Mark an endpoint whose response holds a secret and is never stored; a repeated key gets 409.
 
-    made: builds the sentence of that 409 from the endpoint's arguments: what was made, and how to go on.
+    sentence: builds the sentence of that 409 from the endpoint's arguments: what was made, and how to go on.
     """
 
     def marked(endpoint: E) -> E:
-        setattr(endpoint, _MADE, made)
+        setattr(endpoint, _MADE, sentence)
         return endpoint
 
     return marked
@@ -161,11 +161,11 @@ def _acting(endpoint: Endpoint, path: str, status: int, keyed: bool) -> Endpoint
     return acted
 
 
-def _signature(of: inspect.Signature, wants: dict[str, Endpoint]) -> inspect.Signature:
+def _signature(signature: inspect.Signature, wants: dict[str, Endpoint]) -> inspect.Signature:
     kind = inspect.Parameter.KEYWORD_ONLY
-    plain = [each.replace(kind=kind) for each in of.parameters.values()]
+    plain = [each.replace(kind=kind) for each in signature.parameters.values()]
     more = [inspect.Parameter(name, kind, default=Depends(get)) for name, get in wants.items()]
-    return of.replace(parameters=plain + more)
+    return signature.replace(parameters=plain + more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,50 +183,54 @@ class _Work:
         made: Said | None = getattr(self.endpoint, _MADE, None)
         return None if made is None else made(self.given)
 
-    def look(self, connection: Connection, asked: ActConditions) -> None:
+    def look(self, connection: Connection, conditions: ActConditions) -> None:
         """Raise VersionChanged if the caller has read another version."""
-        if asked.if_match is not None and self.target is not None:
+        if conditions.if_match is not None and self.target is not None:
             now = self.target.version(connection, self.given[self.target.parameter])
-            versions.require(connection, asked.if_match, now)
+            versions.require(connection, conditions.if_match, now)
 
-    def within(self, connection: Connection, asked: ActConditions) -> StoredAnswer:
-        self.look(connection, asked)
-        return self.by(Joined(asked.db, connection), asked)
+    def within(self, connection: Connection, conditions: ActConditions) -> StoredAnswer:
+        self.look(connection, conditions)
+        return self.by(Joined(conditions.db, connection), conditions)
 
-    def by(self, db: Database, asked: ActConditions) -> StoredAnswer:
-        kept = {"kept": PositionUnderKey(asked.claim, asked.keep_ms)} if "kept" in self.given else {}
+    def by(self, db: Database, conditions: ActConditions) -> StoredAnswer:
+        kept = (
+            {"kept": PositionUnderKey(conditions.claim, conditions.keep_ms)} if "kept" in self.given else {}
+        )
         found = self.endpoint(**self.given | {"db": db} | kept)
-        headers = {name: asked.response.headers[name] for name in _KEPT if name in asked.response.headers}
+        headers = {
+            name: conditions.response.headers[name] for name in _KEPT if name in conditions.response.headers
+        }
         body = b"" if found is None else _adapter(self.endpoint).dump_json(found)
-        return StoredAnswer(asked.response.status_code or self.status, headers, body)
+        return StoredAnswer(conditions.response.status_code or self.status, headers, body)
 
 
-def _in_one_transaction(work: _Work, asked: ActConditions) -> Response:
+def _in_one_transaction(work: _Work, conditions: ActConditions) -> Response:
     """Do everything in one transaction, and respond only after its commit."""
 
     def act(connection: Connection) -> StoredAnswer:
-        return work.within(connection, asked)
+        return work.within(connection, conditions)
 
-    if asked.claim is None:
-        answer, replayed = asked.db.write(act), False
+    if conditions.claim is None:
+        answer, replayed = conditions.db.write(act), False
     else:
-        answer, replayed = asked.db.write(once, asked.claim, asked.keep_ms, act, work.secret)
+        answer, replayed = conditions.db.write(once, conditions.claim, conditions.keep_ms, act, work.secret)
     return respond(answer, replayed)
 
 
-def _in_own_transactions(work: _Work, asked: ActConditions) -> Response:
+def _in_own_transactions(work: _Work, conditions: ActConditions) -> Response:
     """Let the action use its own transactions, and store the response when all are done."""
-    claim = asked.claim
-    if claim is not None and (found := asked.db.read(find, claim, asked.keep_ms)):
+    claim = conditions.claim
+    if claim is not None and (found := conditions.db.read(find, claim, conditions.keep_ms)):
         return respond(found, replayed=True)
-    asked.db.read(work.look, asked)
+    conditions.db.read(work.look, conditions)
     try:
-        answer = work.by(asked.db, asked)
+        answer = work.by(conditions.db, conditions)
     except Answered as elsewhere:
         return respond(elsewhere.answer, replayed=True)
     if claim is None:
         return respond(answer, replayed=False)
-    return respond(*asked.db.write(once, claim, asked.keep_ms, lambda _: answer))
+    return respond(*conditions.db.write(once, claim, conditions.keep_ms, lambda _: answer))
 
 
 def respond(answer: StoredAnswer, replayed: bool) -> Response:

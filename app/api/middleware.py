@@ -45,12 +45,12 @@ def write(fields: dict[str, Any]) -> None:
 
 
 @lru_cache(maxsize=1)
-def _templates(of: Lines) -> LineTemplates:
-    return LineTemplates(partial(_render, of))
+def _templates(lines: Lines) -> LineTemplates:
+    return LineTemplates(partial(_render, lines))
 
 
-def _render(of: Lines, event: Event, time: str) -> str:
-    return of.render({**clean(_log, "info", event), "level": "info", "logger": _NAME, "timestamp": time})
+def _render(lines: Lines, event: Event, time: str) -> str:
+    return lines.render({**clean(_log, "info", event), "level": "info", "logger": _NAME, "timestamp": time})
 
 
 Event = dict[str, Any]
@@ -89,7 +89,7 @@ class LineTemplates:
         line = self._render(dict(items), _TIME).replace("%", "%%")
         if sorted(_STAND_IN.findall(line)) != sorted(_NAMES):
             return None
-        return _STAND_IN.sub(lambda found: _NAMES[found[0]], line)
+        return _STAND_IN.sub(lambda match: _NAMES[match[0]], line)
 
 
 WEBHOOKS = "/webhooks/"
@@ -227,8 +227,8 @@ class Hosts:
         )
         await self.refuse(Request(scope), error)(scope, receive, send)
 
-    def _is_ours(self, said: Collection[str]) -> bool:
-        return len(said) == 1 and {_without_port(each) for each in said} <= self.names
+    def _is_ours(self, hosts: Collection[str]) -> bool:
+        return len(hosts) == 1 and {_without_port(each) for each in hosts} <= self.names
 
 
 def _without_port(host: str) -> str:
@@ -288,10 +288,10 @@ def _tag(head: Message, body: bytes) -> bool:
     return "etag" in headers
 
 
-def _unless_known(head: Message, message: Message, known: str) -> Message:
+def _unless_known(head: Message, message: Message, if_none_match: str) -> Message:
     """Return the body, or turn the response into an empty 304 if If-None-Match names its ETag."""
     headers = MutableHeaders(scope=head)
-    tags = [each.strip().removeprefix("W/") for each in known.split(",")]
+    tags = [each.strip().removeprefix("W/") for each in if_none_match.split(",")]
     if headers["etag"] not in tags:
         return message
     head["status"] = 304

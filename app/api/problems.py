@@ -21,7 +21,7 @@ from app.api.api_docs import page
 from app.api.bodies import sentence
 from app.api.dependencies import PROBLEM_TYPE, Routes, is_program, no_page
 from app.core import clock
-from app.core.errors import AppError, Conflict, Invalid, NotFound, TooLarge
+from app.core.errors import CLASHED, UNSTORABLE, AppError, Conflict, Invalid, NotFound, TooLarge
 from app.observability.logs import mask_text
 from carriers.phrases import Phrase, join
 
@@ -176,16 +176,11 @@ def _nowhere(request: Request) -> NotFound:
 
 
 def _clash(request: Request, _error: Exception) -> Response:
-    # Services check before they write, so only two simultaneous callers get here.
-    return respond(
-        request, Conflict("This was changed by someone else in the meantime. Reload and try again.")
-    )
+    return respond(request, Conflict(CLASHED))
 
 
 def _unstorable(request: Request, _error: Exception) -> Response:
-    return respond(
-        request, Invalid("A value cannot be stored because it is too large or contains forbidden characters.")
-    )
+    return respond(request, Invalid(UNSTORABLE))
 
 
 def _unreal(request: Request, error: Exception) -> Response:

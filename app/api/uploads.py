@@ -237,14 +237,14 @@ async def get_intake(request: Request, who: Who, settings: Config, key: Key = No
 Taking = Annotated[Intake, Depends(get_intake)]
 
 
-def answer(status: int, kind: Any, found: Any, location: str | None = None) -> StoredAnswer:
-    """Build the response FastAPI would build: `found` as JSON of this type."""
+def answer(status: int, kind: Any, record: Any, location: str | None = None) -> StoredAnswer:
+    """Build the response FastAPI would build: `record` as JSON of this type."""
     headers = {"location": location} if location else {}
-    return StoredAnswer(status, headers, _adapter(kind).dump_json(found))
+    return StoredAnswer(status, headers, _adapter(kind).dump_json(record))
 
 
-def sent(taken: tuple[StoredAnswer, bool]) -> Response:
-    return respond(*taken)
+def sent(stored: tuple[StoredAnswer, bool]) -> Response:
+    return respond(*stored)
 
 
 @cache

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import Field
+from sqlalchemy import update
 
+from app.api.bodies import KeptLine, StrictBody
 from app.batches import importer, queries
 from app.batches.queries import BadLine, Batch
 from app.core.errors import Forbidden
 from app.core.ids import Number
 from app.core.states import BatchState
 from app.database.listing import ListPart
+from app.database.models import batches
 from app.operations import OfCarrier, Paging, Since, Transaction, operation
 from app.security.roles import EVERYBODY, WORKERS
 
@@ -54,13 +57,34 @@ def get_batch(tx: Transaction, batch_id: Number) -> Batch:
     return queries.get(tx.connection, batch_id)
 
 
+class NewNameBody(StrictBody):
+    name: KeptLine = Field(description="the new name", examples=["Quang Nam, January"])
+
+
+@operation(
+    "PUT /v1/batches/{batch_id}/name",
+    roles=WORKERS,
+    command="batch rename",
+    arguments=("name",),
+    audit="renamed {subject}",
+    done="Batch {batch_id} is now called {name}.",
+    page="/batches/{batch_id}",
+)
+def rename_batch(tx: Transaction, batch_id: Number, body: NewNameBody) -> Batch:
+    """Rename a batch. Its subscribers, runs and approvals stay as they are."""
+    before = queries.get(tx.connection, batch_id).name
+    tx.connection.execute(update(batches).where(batches.c.id == batch_id).values(name=body.name))
+    tx.note(f"batch/{batch_id}", before=before, name=body.name)
+    return queries.get(tx.connection, batch_id)
+
+
 @operation(
     "DELETE /v1/batches/{batch_id}",
     roles=WORKERS,
     command="batch discard",
     audit="discarded {subject}",
     done="Batch {batch_id} was discarded.",
-    facts=lambda told: {"batch": told["batch_id"], "discarded": True},
+    facts=lambda result: {"batch": result["batch_id"], "discarded": True},
     page="/batches",
     form="/batches/{batch_id}/discard",
 )

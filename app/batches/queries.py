@@ -98,16 +98,16 @@ class BatchFilter:
 
 
 def listed(
-    connection: Connection, asked: ListRequest | int, limit: int, wanted: BatchFilter = BatchFilter()
+    connection: Connection, request: ListRequest | int, limit: int, criteria: BatchFilter = BatchFilter()
 ) -> ListPart[Batch]:
-    return part(connection, wanted.query(), COLUMNS, asked, limit).of(_batch)
+    return part(connection, criteria.query(), COLUMNS, request, limit).of(_batch)
 
 
 def bad_lines_page(
-    connection: Connection, batch_id: int, asked: ListRequest | int, limit: int
+    connection: Connection, batch_id: int, request: ListRequest | int, limit: int
 ) -> ListPart[BadLine]:
     query = select(bad_lines).where(bad_lines.c.batch_id == batch_id)
-    return part(connection, query, ListColumns(bad_lines.c.line), asked, limit).of(_bad_line)
+    return part(connection, query, ListColumns(bad_lines.c.line), request, limit).of(_bad_line)
 
 
 def all_bad_lines(read: Callable[..., ListPart[BadLine]], batch_id: int) -> Iterator[BadLine]:

@@ -179,10 +179,10 @@ class RowParser:
             else:
                 self._refuse(current, block.numbers[place], refused[place], cells[place])
 
-    def _refuse(self, current: ParsedRows, line: int, reason: str, said: str) -> None:
+    def _refuse(self, current: ParsedRows, line: int, reason: str, cell: str) -> None:
         if self._kept < KEPT:
             self._kept += 1
-            current.bad.append((self._batch_id, line, reason, shown(said)))
+            current.bad.append((self._batch_id, line, reason, shown(cell)))
         else:
             current.left_out += 1
 

@@ -107,50 +107,51 @@ def order(connection: Connection, run_id: int) -> CarrierOrder:
     )
 
 
-def as_text(of: CarrierOrder) -> str:
+def as_text(order: CarrierOrder) -> str:
     """Render the order as plain text in Vietnamese, for the operator and the file."""
-    basis = BASES[Basis(of.area_basis)]
+    basis = BASES[Basis(order.area_basis)]
     lines = [
         "YÊU CẦU NHẮN TIN ĐẾN THUÊ BAO DO DOANH NGHIỆP QUẢN LÝ",
         "",
-        f"Chiến dịch: {of.campaign} (mã trong Loa: chiến dịch {of.campaign_id}, đợt gửi {of.run_id})",
-        f"Doanh nghiệp: {of.carrier}",
-        f"Văn bản yêu cầu: {of.directive or '(chưa ghi)'}",
-        f"Hạn báo cáo: {moment(of.report_deadline)}",
-        f"Tên định danh: {of.sender}",
-        f"Địa bàn: {areas_in_words(of)}",
+        f"Chiến dịch: {order.campaign} (mã trong Loa: chiến dịch {order.campaign_id}, "
+        f"đợt gửi {order.run_id})",
+        f"Doanh nghiệp: {order.carrier}",
+        f"Văn bản yêu cầu: {order.directive or '(chưa ghi)'}",
+        f"Hạn báo cáo: {moment(order.report_deadline)}",
+        f"Tên định danh: {order.sender}",
+        f"Địa bàn: {areas_in_words(order)}",
         f"Cách xác định địa bàn: {basis}",
-        f"Quy mô ước tính: {_number(of.estimated)} thuê bao",
-        f"Thời gian gửi: từ {moment(of.window_start)} "
-        f"đến {moment(of.window_end)}, mỗi ngày {of.day_starts}–{of.day_ends}",
+        f"Quy mô ước tính: {_number(order.estimated)} thuê bao",
+        f"Thời gian gửi: từ {moment(order.window_start)} "
+        f"đến {moment(order.window_end)}, mỗi ngày {order.day_starts}–{order.day_ends}",
     ]
-    lines += _texts_in_words(of)
+    lines += _texts_in_words(order)
     lines += [
         "",
-        f"Phê duyệt lúc {moment(of.approved_at)}; mã phê duyệt: {of.digest}",
+        f"Phê duyệt lúc {moment(order.approved_at)}; mã phê duyệt: {order.digest}",
         "Chỉ gửi đúng nội dung trên. Không chuyển số thuê bao cho bất kỳ ai; chỉ báo lại số liệu tổng hợp.",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _texts_in_words(of: CarrierOrder) -> Iterator[str]:
-    for each in of.texts:
+def _texts_in_words(order: CarrierOrder) -> Iterator[str]:
+    for each in order.texts:
         whose = f" ({each.language})" if each.language else ""
         yield from ("", f"Nội dung{whose}:", each.text)
         yield f"Số bản tin/tin: {each.segments}; mã băm (SHA-256): {each.sha256}"
 
 
-def areas_in_words(of: CarrierOrder) -> str:
+def areas_in_words(order: CarrierOrder) -> str:
     """List the areas; those that were merged by the campaign's day with the ones that they belong to now."""
-    on = _day(of.window_start)
-    return "; ".join(_area(area, on) for area in of.areas) or "toàn tỉnh"
+    on = _day(order.window_start)
+    return "; ".join(_area(area, on) for area in order.areas) or "toàn tỉnh"
 
 
-def _area(of: OrderedArea, on: date) -> str:
-    named = f"{of.name} ({of.code})"
-    if areas.find(of.code, on):
+def _area(area: OrderedArea, on: date) -> str:
+    named = f"{area.name} ({area.code})"
+    if areas.find(area.code, on):
         return named
-    return f"{named}, nay thuộc {', '.join(areas.name(code, on) for code in areas.rows_of(of.code, on))}"
+    return f"{named}, nay thuộc {', '.join(areas.name(code, on) for code in areas.rows_of(area.code, on))}"
 
 
 def _day(start: datetime | None) -> date:

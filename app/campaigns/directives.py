@@ -159,7 +159,7 @@ COLUMNS = ListColumns(
 
 def listed(
     connection: Connection,
-    asked: ListRequest | int,
+    request: ListRequest | int,
     limit: int,
     operator: str | None = None,
     also: ColumnElement[bool] | None = None,
@@ -167,7 +167,7 @@ def listed(
     """Return directives; operator: only for runs of this carrier; also: a condition of a caller."""
     query = select(directives) if operator is None else select(directives).where(own_directives(operator))
     query = query if also is None else query.where(also)
-    rows = part(connection, query, COLUMNS, asked, limit)
+    rows = part(connection, query, COLUMNS, request, limit)
     return ListPart(_with_changes(connection, rows.items), rows.total, rows.next)
 
 

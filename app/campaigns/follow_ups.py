@@ -73,28 +73,28 @@ class FollowUp:
     batches: list[FollowUpBatch]
 
 
-def create(connection: Connection, wanted: FollowUpRequest, default: DayHours, who: str) -> int:
+def create(connection: Connection, request: FollowUpRequest, default: DayHours, who: str) -> int:
     """Make the draft with its runs, whose batches a worker makes then; return its ID."""
-    sources = [optimistic_lock.campaign(connection, each) for each in sorted(set(wanted.sources))]
+    sources = [optimistic_lock.campaign(connection, each) for each in sorted(set(request.sources))]
     if not 1 <= len(sources) <= MOST_SOURCES:
         raise Invalid(
             "Choose between 1 and {most} campaigns to follow up.", most=MOST_SOURCES, field="campaign_ids"
         )
-    if not wanted.outcomes:
+    if not request.outcomes:
         raise Invalid("Choose at least one outcome, for example undelivered.", field="outcomes")
-    areas = _areas(wanted.areas)
+    areas = _areas(request.areas)
     ids = tuple(row.id for row in sources)
     unreached.require_rounds(connection, ids, field="campaign_ids")
     for row in sources:
         approval_digest.refuse_answers(row, field="campaign_ids")
         _require_finished(connection, row)
-    carriers = _carriers(connection, ids, wanted.outcomes, areas)
-    campaign_id = _draft(connection, sources, wanted.changes, default, who)
+    carriers = _carriers(connection, ids, request.outcomes, areas)
+    campaign_id = _draft(connection, sources, request.changes, default, who)
     chosen = FollowUpDefinition(
-        campaign_id, ids, tuple(sorted(set(wanted.outcomes), key=list(Outcome).index)), areas
+        campaign_id, ids, tuple(sorted(set(request.outcomes), key=list(Outcome).index)), areas
     )
     suppliers = _suppliers(connection, ids, who)
-    _share_budget(connection, campaign_id, sources, wanted.changes)
+    _share_budget(connection, campaign_id, sources, request.changes)
     made = [_add_run(connection, chosen, carrier, suppliers, who) for carrier in carriers]
     said = {"sources": list(ids), "outcomes": list(chosen.outcomes), "areas": list(areas), "batches": made}
     audit.note(connection, who, "campaign.follow_up", f"campaign/{campaign_id}", **said)
@@ -102,16 +102,16 @@ def create(connection: Connection, wanted: FollowUpRequest, default: DayHours, w
 
 
 def create_waking(
-    connection: Connection, db: Database, wanted: FollowUpRequest, default: DayHours, who: str
+    connection: Connection, db: Database, request: FollowUpRequest, default: DayHours, who: str
 ) -> int:
     """Do `create`, and wake the workers when it is committed."""
-    made = create(connection, wanted, default, who)
+    made = create(connection, request, default, who)
     db.wake(connection)
     return made
 
 
-def _areas(wanted: Sequence[str]) -> tuple[str, ...]:
-    codes = {raw: normalise_area(raw) for raw in wanted}
+def _areas(area_codes: Sequence[str]) -> tuple[str, ...]:
+    codes = {raw: normalise_area(raw) for raw in area_codes}
     for raw, code in codes.items():
         if code is None:
             raise Invalid(

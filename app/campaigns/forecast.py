@@ -150,16 +150,16 @@ def forecast(
     return replace(made, warnings=[_PAUSED, *made.warnings]) if run.state == RunState.PAUSED else made
 
 
-def paced(rate: Rate, limit: int | None, found: Measured, ahead: Sequence[Queued] = ()) -> Rate:
+def paced(rate: Rate, limit: int | None, measured: Measured, ahead: Sequence[Queued] = ()) -> Rate:
     """Return the rate of one run: at most the links', its own limit, and what is measured while it sends.
 
     ahead: runs that the same links send before it; while it sends itself, its own rate tells all.
     """
     speed = _limited(rate.segments_per_second, limit)
-    if found.still and not any(each.found.segments_per_second for each in ahead):
+    if measured.still and not any(each.found.segments_per_second for each in ahead):
         return replace(rate, segments_per_second=0.0, still=True)
-    if found.segments_per_second:
-        speed = min(speed, found.segments_per_second) if found.over_ms >= _SURE_MS else speed
+    if measured.segments_per_second:
+        speed = min(speed, measured.segments_per_second) if measured.over_ms >= _SURE_MS else speed
         return replace(rate, segments_per_second=speed)
     ahead_s = sum(
         each.segments_left / one for each in ahead if (one := _limited(rate.segments_per_second, each.limit))
@@ -279,11 +279,11 @@ def parts_each(counted: Mapping[int, tuple[int, int]]) -> float | None:
 
 
 def load_of(
-    total: int, to_come: int, counted: Mapping[int, tuple[int, int]], each: float, over: bool = True
+    total: int, to_come: int, counted: Mapping[int, tuple[int, int]], parts: float, over: bool = True
 ) -> Load:
-    """Compute the load from counts by delivery state and `to_come` messages of `each` parts not there yet."""
+    """Compute the load from counts by delivery state and `to_come` messages of `parts` parts to come."""
     queued, segments = (0, 0) if over else counted.get(DeliveryState.QUEUED, (0, 0))
-    left = segments + round(to_come * each)
+    left = segments + round(to_come * parts)
     done = sum(
         segments
         for state, (_, segments) in counted.items()
@@ -314,7 +314,10 @@ class Queued:
 
 
 def _send_queue(
-    running: Sequence[RunSummary], of: Mapping[int, Record], rate_of: Mapping[int, Measured], now: datetime
+    running: Sequence[RunSummary],
+    records: Mapping[int, Record],
+    rate_of: Mapping[int, Measured],
+    now: datetime,
 ) -> list[Queued]:
     """Return all running runs within their hours that have something left, as their links send them."""
     found = [
@@ -322,15 +325,15 @@ def _send_queue(
             run.id,
             run.carrier,
             run.priority,
-            load_of_run(run, of[run.campaign_id].texts).segments_left,
+            load_of_run(run, records[run.campaign_id].texts).segments_left,
             run.segments_per_second,
             rate_of.get(run.id, NOTHING),
         )
         for run in running
-        if run.audience is None and sending_window.open_at(_window(of[run.campaign_id]), now)
+        if run.audience is None and sending_window.open_at(_window(records[run.campaign_id]), now)
     ]
     waiting = [each for each in found if each.segments_left]
-    return sorted(waiting, key=lambda each: (-each.priority, each.id))
+    return sorted(waiting, key=lambda item: (-item.priority, item.id))
 
 
 def before(queue: Sequence[Queued], carrier: str, priority: int, run_id: int) -> list[Queued]:
@@ -354,14 +357,14 @@ def rate_at(connection: Connection, carrier: str, now: datetime | None = None) -
     return paced(use.rates.get(carrier, _NO_LINK), None, NOTHING, before(use.queue, carrier, 0, _NEWEST))
 
 
-def rates(of: LinksNow) -> dict[str, Rate]:
+def rates(links_now: LinksNow) -> dict[str, Rate]:
     """Return the rate of the links by carrier, whatever runs share them."""
     found = dict[str, Rate]()
-    for link in of.rows:
-        if of.status[link.id].state is link_status.LinkHealthState.REMOVED:
+    for link in links_now.rows:
+        if links_now.status[link.id].state is link_status.LinkHealthState.REMOVED:
             continue
         have, halted = found.get(link.carrier, _NO_LINK), link.state == LinkState.HALTED
-        away = not halted and link_status.is_away(of.status[link.id])
+        away = not halted and link_status.is_away(links_now.status[link.id])
         speed = have.segments_per_second + (0.0 if halted or away else link.segments_per_second)
         found[link.carrier] = Rate(speed, have.links + 1, have.halted + halted, 0, have.away + away)
     return found

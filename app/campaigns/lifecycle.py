@@ -131,15 +131,15 @@ def add_run(
     carrier: str,
     batch_ids: Sequence[int],
     who: str,
-    known: Collection[int] = (),
+    confirmed: Collection[int] = (),
 ) -> int:
     """Add the run at one carrier, over ready batches of this carrier; return its ID.
 
-    known: the batches of which the caller says that what is plainly wrong with the file is known.
+    confirmed: the batches of which the caller says that what is plainly wrong with the file is known.
     """
     _reopen_for_run(connection, campaign_id, carrier, who)
     wanted = list(dict.fromkeys(batch_ids))
-    wrong = _check_batches(connection, campaign_id, carrier, wanted, known)
+    wrong = _check_batches(connection, campaign_id, carrier, wanted, confirmed)
     return insert_run(connection, campaign_id, carrier, wanted, who, wrong)
 
 
@@ -149,13 +149,13 @@ def insert_run(
     carrier: str,
     batch_ids: Sequence[int],
     who: str,
-    known: Sequence[int] = (),
+    confirmed: Sequence[int] = (),
 ) -> int:
     """Insert the run over these batches, which the caller has checked; return its ID."""
     run_id = _insert_run(connection, campaign_id, carrier)
     rows = [{"campaign_id": campaign_id, "batch_id": batch_id, "run_id": run_id} for batch_id in batch_ids]
     connection.execute(insert(run_batches), rows)
-    details = {"batches": list(batch_ids)} | ({"known": list(known)} if known else {})
+    details = {"batches": list(batch_ids)} | ({"known": list(confirmed)} if confirmed else {})
     audit.note(connection, who, "run.add", f"run/{run_id}", campaign=campaign_id, **details)
     return run_id
 
@@ -201,7 +201,7 @@ def _unused_id(connection: Connection) -> dict[str, int]:
 
 
 def _check_batches(
-    connection: Connection, campaign_id: int, carrier: str, batch_ids: list[int], known: Collection[int]
+    connection: Connection, campaign_id: int, carrier: str, batch_ids: list[int], confirmed: Collection[int]
 ) -> list[int]:
     """Return those whose file is plainly wrong, which is known. Raises unless each may be in the run."""
     if not batch_ids:
@@ -218,14 +218,14 @@ def _check_batches(
     )
     if twice := connection.execute(taken).first():
         raise Conflict("Batch {batch} is already in this campaign.", batch=twice.batch_id, field="batch_ids")
-    return [each for each in batch_ids if _is_wrong(found[each], known)]
+    return [each for each in batch_ids if _is_wrong(found[each], confirmed)]
 
 
-def _is_wrong(batch: Record, known: Collection[int]) -> bool:
+def _is_wrong(batch: Record, confirmed: Collection[int]) -> bool:
     """Return whether the file is plainly wrong. Raises Invalid if it is and that is not known."""
     if file_fault(batch.lines, batch.accepted, batch.rejected, batch.other_range) is None:
         return False
-    if batch.id not in known:
+    if batch.id not in confirmed:
         raise Invalid(
             "Batch {batch} may be the wrong file: {rejected} of {lines} lines are bad, and "
             "{other_range} of {accepted} numbers are in another carrier's range. Check it, then "

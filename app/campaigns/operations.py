@@ -197,8 +197,8 @@ def _dossier(tx: Transaction, campaign_id: int) -> Dossier:
     return found
 
 
-def _state(told: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"campaign": told["campaign_id"], "state": told["campaign"].state}
+def _state(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"campaign": result["campaign_id"], "state": result["campaign"].state}
 
 
 @operation(
@@ -325,7 +325,7 @@ def _added(tx: Transaction, run_id: int) -> RunSummary:
     options={"budget_segments": "segments"},
     audit="requested another budget of {subject}",
     done="Request {number} is waiting for approval: loa budget approve {campaign_id} {number}",
-    facts=lambda told: {"campaign": told["campaign_id"], "order": told["number"]},
+    facts=lambda result: {"campaign": result["campaign_id"], "order": result["number"]},
     flash="Requested. Another person must approve it.",
     page="/campaigns/{campaign_id}#budget",
 )
@@ -342,7 +342,7 @@ def ask_budget(tx: Transaction, campaign_id: Number, body: BudgetBody) -> Budget
     action="budget.raise",
     audit="approved another budget of {subject}",
     done="Campaign {campaign_id} now has the budget of request {order_id}.",
-    facts=lambda told: {"campaign": told["campaign_id"], "order": told["order_id"]},
+    facts=lambda result: {"campaign": result["campaign_id"], "order": result["order_id"]},
     flash="The budget is approved.",
     page="/campaigns/{campaign_id}#budget",
 )

@@ -70,8 +70,8 @@ def suspension(value: Mapping[str, Any] | None) -> Suspension | None:
     return Suspension(cause, bad, of, reasons, at, _sentence(cause, bad, of, reasons))
 
 
-def _sentence(cause: SuspendCause, bad: int, of: int, reasons: Mapping[str, int]) -> str:
-    why = suspended_because(cause, bad, of)
+def _sentence(cause: SuspendCause, bad: int, total: int, reasons: Mapping[str, int]) -> str:
+    why = suspended_because(cause, bad, total)
     by = ", ".join(f"{name} {n:,}" for name, n in reasons.items())
     shown = f" (reasons of the run's failures: {by})" if by else ""
     return f"The run has paused itself: {why}{shown}. {_RAISE if cause in OF_BUDGET else _LOOK}"
@@ -273,12 +273,12 @@ COLUMNS = ListColumns(
 
 def campaigns_listed(
     connection: Connection,
-    asked: ListRequest | int,
+    request: ListRequest | int,
     limit: int,
-    wanted: WantedCampaigns = WantedCampaigns(),
+    criteria: WantedCampaigns = WantedCampaigns(),
     columns: ListColumns = COLUMNS,
 ) -> ListPart[Campaign]:
-    return part(connection, wanted.of(select(campaigns)), columns, asked, limit).of(_campaign)
+    return part(connection, criteria.of(select(campaigns)), columns, request, limit).of(_campaign)
 
 
 def run(connection: Connection, run_id: int, operator: str | None = None) -> RunSummary:
@@ -291,25 +291,25 @@ def run(connection: Connection, run_id: int, operator: str | None = None) -> Run
 
 
 def runs_page(
-    connection: Connection, asked: ListRequest | int, limit: int, wanted: RunFilter = RunFilter()
+    connection: Connection, request: ListRequest | int, limit: int, criteria: RunFilter = RunFilter()
 ) -> ListPart[RunSummary]:
-    found = part(connection, wanted.of(select(runs.c.id)), ListColumns(runs.c.id), asked, limit)
+    found = part(connection, criteria.of(select(runs.c.id)), ListColumns(runs.c.id), request, limit)
     members = select(runs).where(runs.c.id.in_([row.id for row in found.items]))
     known = {each.id: each for each in _with_costs(connection, runs_of(connection, members))}
     return found.of(lambda row: known[row.id])
 
 
-def _with_costs(connection: Connection, found: Sequence[RunSummary]) -> list[RunSummary]:
+def _with_costs(connection: Connection, runs: Sequence[RunSummary]) -> list[RunSummary]:
     """Add what was spent so far: apart, since it may read every delivery of a run whose price has changed."""
-    spent = money.costs(connection, [each.id for each in found if each.audience is None])
-    return [replace(each, cost=spent.get(each.id)) for each in found]
+    spent = money.costs(connection, [each.id for each in runs if each.audience is None])
+    return [replace(each, cost=spent.get(each.id)) for each in runs]
 
 
 def runs_of(
-    connection: Connection, query: Select[Any], given: Mapping[str, Any] | None = None
+    connection: Connection, query: Select[Any], values: Mapping[str, Any] | None = None
 ) -> list[RunSummary]:
-    """Return these runs with their progress, without costs; given: values of the query's parameters."""
-    rows = connection.execute(_with_audiences(query), given).all()
+    """Return these runs with their progress, without costs; values: values of the query's parameters."""
+    rows = connection.execute(_with_audiences(query), values).all()
     if not rows:
         return []
     ids = [row.id for row in rows]

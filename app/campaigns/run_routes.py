@@ -60,22 +60,22 @@ def look(connection: Connection, watched: Collection[Watched]) -> dict[Watched, 
 
 
 def _picture(
-    of: Watched, found: Sequence[queries.RunSummary], states: dict[int, CampaignState]
+    watched: Watched, runs: Sequence[queries.RunSummary], states: dict[int, CampaignState]
 ) -> StateSnapshot | None:
-    if of.run_id is not None:
-        own = next((run for run in found if run.id == of.run_id), None)
-        if own is None or of.operator not in (None, own.carrier):
+    if watched.run_id is not None:
+        own = next((run for run in runs if run.id == watched.run_id), None)
+        if own is None or watched.operator not in (None, own.carrier):
             return None
         return _made(own.state, _RUN.dump_json(own), own.state in _OVER)
-    if of.campaign_id not in states:
+    if watched.campaign_id not in states:
         return None
-    state = states[of.campaign_id]
-    members = [run for run in found if run.campaign_id == of.campaign_id]
-    members = [run for run in members if of.operator in (None, run.carrier)]
-    if of.operator is not None and not members:
+    state = states[watched.campaign_id]
+    members = [run for run in runs if run.campaign_id == watched.campaign_id]
+    members = [run for run in members if watched.operator in (None, run.carrier)]
+    if watched.operator is not None and not members:
         return None
     over = bool(members) and all(run.state in _OVER for run in members)
-    return _made(state, _CAMPAIGN.dump_json(CampaignProgress(of.campaign_id, state, members)), over)
+    return _made(state, _CAMPAIGN.dump_json(CampaignProgress(watched.campaign_id, state, members)), over)
 
 
 def _made(state: str, body: bytes, over: bool) -> StateSnapshot:

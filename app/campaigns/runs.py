@@ -223,8 +223,8 @@ def _check_begun(at_ms: int, approved_ms: int) -> None:
 # ---- Operations
 
 
-def _state(told: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"run": told["id"], "state": told["state"]}
+def _state(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"run": result["id"], "state": result["state"]}
 
 
 @operation(
@@ -267,7 +267,7 @@ def get_forecast(tx: Transaction, run_id: Number) -> Forecast:
     arguments=("priority",),
     audit="changed the priority of {subject}",
     done="Run {id} has priority {priority}.",
-    facts=lambda told: {"run": told["id"], "priority": told["priority"]},
+    facts=lambda result: {"run": result["id"], "priority": result["priority"]},
     flash="The priority was changed.",
     page="/runs/{run_id}",
 )
@@ -286,7 +286,7 @@ def set_priority(tx: Transaction, run_id: Number, body: PriorityBody) -> RunSumm
     arguments=("segments_per_second",),
     audit="changed the rate of {subject}",
     done="The rate was changed. It applies after about the next thousand messages.",
-    facts=lambda told: {"run": told["id"], "segments_per_second": told["segments_per_second"]},
+    facts=lambda result: {"run": result["id"], "segments_per_second": result["segments_per_second"]},
     page="/runs/{run_id}",
 )
 def set_rate(tx: Transaction, run_id: Number, body: RateBody) -> RunSummary:
@@ -399,7 +399,7 @@ def _ordered(tx: Transaction, verb: Verb, run_id: int, body: MomentBody | None =
     action="run.remove",
     audit="removed {subject}",
     done="Run {run_id} is removed.",
-    facts=lambda told: {"run": told["run_id"], "removed": True},
+    facts=lambda result: {"run": result["run_id"], "removed": True},
 )
 def remove_run(tx: Transaction, run_id: Number) -> None:
     """Remove a planned run from its campaign. An approval becomes void."""

@@ -34,8 +34,8 @@ _REMEDIES = {
 _WrongUse: Any = typer.BadParameter.__base__  # whatever is typed wrong
 
 
-def _say_version(wanted: bool) -> None:
-    if wanted:
+def _say_version(enabled: bool) -> None:
+    if enabled:
         from importlib.metadata import version  # only needed here
 
         typer.echo(f"Loa {version('loa')}")

@@ -55,10 +55,10 @@ def list_(directive_id: Number, as_json: Json = False) -> None:
     listing(rows, ("name", "kind", "reported", "late", "items", "email"), as_json)
 
 
-def _row(of: Any, first: datetime | None) -> _Row:
-    items = len(of.report.items) if of.report else 0
-    late = "late" if of.late else ""
-    return _Row(of.addressee.name, of.addressee.kind, first, late, items, of.addressee.email)
+def _row(entry: Any, first: datetime | None) -> _Row:
+    items = len(entry.report.items) if entry.report else 0
+    late = "late" if entry.late else ""
+    return _Row(entry.addressee.name, entry.addressee.kind, first, late, items, entry.addressee.email)
 
 
 @app.command()

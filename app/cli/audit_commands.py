@@ -75,9 +75,9 @@ def _first(api: LoaClient, earlier: tuple[int, str] | None) -> Iterable[Any]:
     return islice(api.list_acts(after=rows - 1, limit=1), 1) if rows else ()
 
 
-def _proof(found: Chain) -> str:
-    seals = "each sealed by secret_key" if found.sealed else ""
-    kept = f"compared with {counted(found.compared, 'head', 'heads')} kept outside" if found.compared else ""
+def _proof(chain: Chain) -> str:
+    seals = "each sealed by secret_key" if chain.sealed else ""
+    kept = f"compared with {counted(chain.compared, 'head', 'heads')} kept outside" if chain.compared else ""
     return "".join(f", {each}" for each in (seals, kept) if each)
 
 
@@ -90,17 +90,17 @@ def _earlier(head: str) -> tuple[int, str]:
     return rows, digest
 
 
-def _against(found: Chain, rows: int, digest: str, hash_of: Callable[[int], str | None]) -> Chain:
+def _against(chain: Chain, rows: int, digest: str, hash_of: Callable[[int], str | None]) -> Chain:
     fault = None
-    if rows < found.erased:
+    if rows < chain.erased:
         fault = (
-            f"Rows 1 to {found.erased} have been erased (certificate {found.certificate}), so a "
+            f"Rows 1 to {chain.erased} have been erased (certificate {chain.certificate}), so a "
             f"head of row {rows} "
             "proves nothing. Use one that was printed later."
         )
     elif rows and hash_of(rows) != digest:
         fault = f"Row {rows} differs from the row that was there at that time."
-    return replace(found, fault=fault)
+    return replace(chain, fault=fault)
 
 
 def _hash_of(connection: Connection, row: int) -> str | None:

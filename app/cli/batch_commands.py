@@ -62,9 +62,9 @@ def import_(
             typer.echo(f"{count} {words}.")
 
 
-def _tell(batch: queries.Batch, known: str = "") -> None:
+def _tell(batch: queries.Batch, remark: str = "") -> None:
     typer.echo(
-        f"Batch {batch.id}{known}: {batch.lines} lines = "
+        f"Batch {batch.id}{remark}: {batch.lines} lines = "
         f"{batch.accepted} accepted + {batch.rejected} rejected + {batch.repeated} repeated."
     )
 

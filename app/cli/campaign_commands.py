@@ -232,12 +232,12 @@ def add_run(
     campaign_id: Number,
     carrier: Annotated[str, typer.Option(help="The carrier that sends.")],
     batch: Annotated[list[int], typer.Option(parser=whole, help="A batch of this carrier; repeat for more.")],
-    known: Annotated[
+    confirmed: Annotated[
         bool, typer.Option("--known", help="Confirm batches that look like the wrong file.")
     ] = False,
 ) -> None:
     """Add the campaign's run at one carrier."""
-    said: dict[str, Any] = {"carrier": carrier, "batch_ids": batch, "acknowledged": known}
+    said: dict[str, Any] = {"carrier": carrier, "batch_ids": batch, "acknowledged": confirmed}
     made = carried_out("add_run", {"campaign_id": campaign_id}, **said).id
     done(f"Run {made}", campaign=campaign_id, run=made)
 

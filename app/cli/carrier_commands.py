@@ -140,11 +140,11 @@ def _entry(receipt: Receipt) -> _Entry:
     return _Entry(mask(receipt.phone or "-"), receipt.code, mask(receipt.raw[:80]))
 
 
-def _apply(link: str, what: tuple[str, date], found: Sequence[Receipt]) -> None:
+def _apply(link: str, what: tuple[str, date], receipts: Sequence[Receipt]) -> None:
     with open_db() as (db, settings):
         inbox = Inbox(db, ledger_for(db, settings.chunk_size), Metrics())
         applied = asyncio.run(
-            carrier_totals.take_in(inbox, whoami(), link, _link(settings, link), what, found)
+            carrier_totals.take_in(inbox, whoami(), link, _link(settings, link), what, receipts)
         )
     typer.echo(
         f"{applied.entries} entries: {applied.new} new to the ledger, {applied.known} already known, "

@@ -98,7 +98,7 @@ def open_db(
     check(settings)
     if not founds:
         schema.require_file(settings.url)
-    kept = partial(keep, settings.audit_heads, of=settings.ledger_name)
+    kept = partial(keep, settings.audit_heads, database=settings.ledger_name)
     keys, price = signing_keys(settings), settings.money.price
     db = Database(settings.url, keys=keys, price=price, on_head=kept, beside=not alone)
     try:

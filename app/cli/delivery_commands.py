@@ -58,8 +58,8 @@ def find(
         )
 
 
-def _in_words(of: dict[str, Any]) -> SimpleNamespace:
+def _in_words(delivery: dict[str, Any]) -> SimpleNamespace:
     """Give state and reason as words with blanks."""
     for name in ("state", "reason"):
-        of[name] = of[name] and of[name].replace("_", " ")
-    return SimpleNamespace(**of)
+        delivery[name] = delivery[name] and delivery[name].replace("_", " ")
+    return SimpleNamespace(**delivery)

@@ -64,11 +64,19 @@ def list_(
     listing(found if as_json else [_line(each) for each in found], columns, as_json)
 
 
-def _line(of: InboundMessageView) -> _Line:
-    part = f"{of.part.number}/{of.part.total}" if of.part else None
-    text = " ".join(of.text.split())
-    head = (of.id, of.received_at, of.carrier, of.link, of.kind, of.phone, of.destination)
-    return _Line(*head, part, of.repeat_of, text)
+def _line(message: InboundMessageView) -> _Line:
+    part = f"{message.part.number}/{message.part.total}" if message.part else None
+    text = " ".join(message.text.split())
+    head = (
+        message.id,
+        message.received_at,
+        message.carrier,
+        message.link,
+        message.kind,
+        message.phone,
+        message.destination,
+    )
+    return _Line(*head, part, message.repeat_of, text)
 
 
 @app.command()

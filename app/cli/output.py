@@ -67,30 +67,30 @@ def elapsed(words: str) -> Iterator[None]:
             teller.join()
 
 
-def whole(said: str | int) -> int:
+def whole(typed: str | int) -> int:
     """Parse an id in ASCII digits; int() would accept `+2`, ` 2` and `２` too. Ids begin with 1."""
-    found = ids.read(str(said))  # defaults are ints already
+    found = ids.read(str(typed))  # defaults are ints already
     if not found:
-        raise _no_number(said, 1)
+        raise _no_number(typed, 1)
     return found
 
 
-def position(said: str | int) -> int:
+def position(typed: str | int) -> int:
     """Parse after which id a list goes on: 0 at first."""
-    found = ids.read(str(said))
+    found = ids.read(str(typed))
     if found is None:
-        raise _no_number(said, 0)
+        raise _no_number(typed, 0)
     return found
 
 
-def _no_number(said: str | int, least: int) -> typer.BadParameter:
+def _no_number(typed: str | int, least: int) -> typer.BadParameter:
     return typer.BadParameter(
-        f"{_typed(said)} is not a valid number. Use only the digits 0 to 9, from {least} to {ids.LARGEST}."
+        f"{_typed(typed)} is not a valid number. Use only the digits 0 to 9, from {least} to {ids.LARGEST}."
     )
 
 
-def _typed(said: str | int) -> str:
-    return escaped(str(said)[:20])
+def _typed(typed: str | int) -> str:
+    return escaped(str(typed)[:20])
 
 
 _json = False
@@ -148,9 +148,9 @@ def day(option: str, value: str) -> date:
         raise Invalid("--{option} must be a date, for example 2024-01-29.", option=option) from None
 
 
-def _ask_json(wanted: bool) -> None:
+def _ask_json(enabled: bool) -> None:
     global _json
-    _json = wanted
+    _json = enabled
 
 
 def tells(
@@ -172,9 +172,9 @@ def tell(line: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def counted(n: int, one: str, many: str) -> str:
+def counted(n: int, singular: str, many: str) -> str:
     """Return the count with what is counted, and its verb, in singular or plural."""
-    return f"{n:,} {one if n == 1 else many}"
+    return f"{n:,} {singular if n == 1 else many}"
 
 
 def shown(text: str) -> str:

@@ -112,14 +112,14 @@ def client() -> Iterator[LoaClient]:
             raise RequestRefused(error) from None
 
 
-def imported(found: Any, look: Callable[[int], Any]) -> Any:
+def imported(batch: Any, look: Callable[[int], Any]) -> Any:
     """Wait until an uploaded file is imported; raise Invalid if it can't be."""
-    while found.state == BatchState.IMPORTING:
+    while batch.state == BatchState.IMPORTING:
         time.sleep(_EVERY_S)
-        found = look(found.id)
-    if found.state == BatchState.FAILED:
-        raise Invalid(found.error or "The import failed.")
-    return found
+        batch = look(batch.id)
+    if batch.state == BatchState.FAILED:
+        raise Invalid(batch.error or "The import failed.")
+    return batch
 
 
 def _key() -> str:

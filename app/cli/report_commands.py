@@ -278,19 +278,19 @@ def _signed_here(report_id: int, file: Path | None) -> list[SignedPaper]:
         return db.read(signed_papers.of_report, report_id)
 
 
-def _issue_there(report_id: int, wanted: Issue, folder: Path | None) -> None:
+def _issue_there(report_id: int, issue: Issue, folder: Path | None) -> None:
     places = {each for names in REMARKS.values() for each in names}
-    if strange := wanted.remarks.keys() - places:
+    if strange := issue.remarks.keys() - places:
         raise Invalid(
             "--remark has no section {strange}. Available sections: {places}.",
             strange=min(strange)[:40],
             places=", ".join(sorted(places)),
         )
     with remote.client() as api:
-        signed = {"number": wanted.number, "dated_on": wanted.dated_on, "signer": wanted.signer}
-        body: dict[str, Any] = signed | {**wanted.remarks} | {"compare_with": wanted.compare_with}
+        signed = {"number": issue.number, "dated_on": issue.dated_on, "signer": issue.signer}
+        body: dict[str, Any] = signed | {**issue.remarks} | {"compare_with": issue.compare_with}
         report = api.issue_report(report_id, **body)
-        _tell(report, f"issued as number {wanted.number}")
+        _tell(report, f"issued as number {issue.number}")
         if folder:
             save_there(api, report, folder)
 
@@ -302,8 +302,8 @@ def _day(value: str) -> date:
         raise Invalid("--on must be a date, for example 2024-02-09.") from None
 
 
-def _remark(said: str) -> tuple[str, str]:
-    key, sign, text = said.partition("=")
+def _remark(remark: str) -> tuple[str, str]:
+    key, sign, text = remark.partition("=")
     if not sign:
         raise Invalid("--remark must be KEY=TEXT, for example proposals=...; {key} has no =.", key=key[:40])
     return key.strip(), text

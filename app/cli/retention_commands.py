@@ -130,12 +130,12 @@ def _made(connection: Connection) -> Iterator[_Shown]:
     yield from map(_made_of, certificates.listed(connection, 0, 10**6).items)
 
 
-def _made_of(each: Any) -> _Shown:
-    rows = sum(each.rows.values())
-    said = f"erased: certificate {each.id}, {rows} rows" if each.ended_at else "being erased"
-    return _Shown(str(each.kind), each.subject_id, each.name, each.due_at, said)
+def _made_of(certificate: Any) -> _Shown:
+    rows = sum(certificate.rows.values())
+    said = f"erased: certificate {certificate.id}, {rows} rows" if certificate.ended_at else "being erased"
+    return _Shown(str(certificate.kind), certificate.subject_id, certificate.name, certificate.due_at, said)
 
 
-def _waiting(of: Erasable) -> _Shown:
-    at = clock.moment(of.due_at)
-    return _Shown(of.kind.value, of.id, of.name, at, of.held or of.rule)
+def _waiting(erasable: Erasable) -> _Shown:
+    at = clock.moment(erasable.due_at)
+    return _Shown(erasable.kind.value, erasable.id, erasable.name, at, erasable.held or erasable.rule)

@@ -123,14 +123,16 @@ def forecast(run_id: Number, as_json: Json = False) -> None:
     say(_ahead(carried_out("get_forecast", {"run_id": run_id}), as_json), as_json)
 
 
-def _ahead(found: Any, as_json: bool) -> Any:
+def _ahead(forecast: Any, as_json: bool) -> Any:
     """Give times to the second to people: a forecast is no better than that."""
     if as_json:
-        return found
-    times = {name: getattr(found, name) for name in ("begins_at", "finishes_at")}
+        return forecast
+    times = {name: getattr(forecast, name) for name in ("begins_at", "finishes_at")}
     local_times = {name: at and at.isoformat(sep=" ", timespec="seconds") for name, at in times.items()}
     return (
-        asdict(found) | local_times | {"seconds": None if found.seconds is None else round(found.seconds, 1)}
+        asdict(forecast)
+        | local_times
+        | {"seconds": None if forecast.seconds is None else round(forecast.seconds, 1)}
     )
 
 

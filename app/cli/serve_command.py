@@ -116,7 +116,7 @@ def run(main: Main, apart: str | None = None, make: Callable[..., Database] = Da
     gc_tuning.raise_descriptors()
     if apart and not settings.database_url:
         raise SetupError(_SEPARATE, apart=apart)
-    said = partial(audit_heads.say, settings.audit_heads, of=settings.ledger_name)
+    said = partial(audit_heads.say, settings.audit_heads, database=settings.ledger_name)
     db = make(settings.url, keys=signing_keys(settings), price=settings.money.price, on_head=said)
     try:
         connect_patiently(db, _PATIENCE_S)

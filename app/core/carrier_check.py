@@ -15,12 +15,12 @@ def check_own(settings: Settings, carrier: str | None) -> None:
         check_carrier(settings, carrier)
 
 
-def check_filter(settings: Settings, carrier: str | None, found: Sized, after: object = 0) -> None:
+def check_filter(settings: Settings, carrier: str | None, rows: Sized, after: object = 0) -> None:
     """Raise Invalid if a list is empty because there is no such carrier.
 
     Carriers of former years have no link any more; their rows still show them.
     """
-    if carrier is not None and not found and not after:
+    if carrier is not None and not rows and not after:
         check_carrier(settings, carrier)
 
 

@@ -8,6 +8,9 @@ from difflib import get_close_matches
 from carriers.phrases import Phrase
 
 GIVEN_TWICE = "{field} was given twice. Give it only once."
+# Services check before they write, so only two simultaneous callers meet this.
+CLASHED = "This was changed by someone else in the meantime. Reload and try again."
+UNSTORABLE = "A value cannot be stored because it is too large or contains forbidden characters."
 
 
 def meant(word: str, names: Iterable[str]) -> str | None:

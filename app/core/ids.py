@@ -21,34 +21,34 @@ _OUT_OF_RANGE = re.compile("-?[1-9][0-9]*")
 _MOST_DIGITS = 1000  # of a number whose range is told
 
 
-def read(said: str) -> int | None:
+def read(text: str) -> int | None:
     """Return the number; None for any other spelling or a number out of range."""
-    number = int(said) if _DIGITS.fullmatch(said) else None
+    number = int(text) if _DIGITS.fullmatch(text) else None
     return None if number is None or number > LARGEST else number
 
 
-def shown(said: str) -> Phrase:
+def shown(text: str) -> Phrase:
     """Return how an id is repeated in a sentence: as digits, or not at all, for it may be a phone number."""
-    return shown_id(read(said))
+    return shown_id(read(text))
 
 
-def exact(said: object) -> int:
+def exact(value: object) -> int:
     """Validate for pydantic: an integer in JSON, or digits in a path or form.
 
     A number out of range is returned, for the limits beside this validator, whose sentences name them.
     """
-    if isinstance(said, int) and not isinstance(said, bool):
-        return said
-    if not isinstance(said, str):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if not isinstance(value, str):
         raise PydanticKnownError("int_type")
-    number = read(said)
+    number = read(value)
     if number is not None:
         return number
-    if not _OUT_OF_RANGE.fullmatch(said):
+    if not _OUT_OF_RANGE.fullmatch(value):
         raise PydanticKnownError("int_parsing")
-    if len(said) > _MOST_DIGITS:
+    if len(value) > _MOST_DIGITS:
         raise PydanticKnownError("int_parsing_size")
-    return int(said)
+    return int(value)
 
 
 Exact = BeforeValidator(exact)

@@ -62,7 +62,7 @@ _NO_NUMBERS = re.compile(
     r"|(?<![0-9%])20[0-9]{6}[-_ ]?[0-9]{4,6}(?![0-9])"
     r"|(?<![0-9])[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?(?![0-9])"
     rf"|(?<![0-9.,])[1-9][0-9]{{0,2}}(?P<c>[., ])[0-9]{{3}}(?:(?P=c)[0-9]{{3}})+(?:,[0-9]+)?(?=\s*{_UNIT})"
-    r"|(?<![0-9.,])0[.,][0-9]{5,}(?![0-9])|(?<![0-9.,+])84(?P<d>[. ])[0-9]{3}(?:(?P=d)000)+(?![0-9])"
+    r"|(?<![0-9.,])0[.,][0-9]{5,}(?![0-9])|(?<![0-9.,+])84(?P<d>[. ])[0-9]{3}(?:(?P=d)000)+(?!(?P=d)?[0-9])"
     r"|(?<![0-9.,])(?:[1-9][0-9]{0,2}(?:\.[0-9]{3}){4,}|84[0-9](?:\.[0-9]{3}){3})(?![0-9])"
     r"|(?<![0-9])(?:[0-9]{1,3}\.){3}[0-9]{1,3}:[0-9]+"
     r"|(?<![0-9a-z%])(?=[0-9]*[a-f])(?![a-f]*(?:0|84)[0-9]{9}[a-f]*(?![0-9a-z]))[0-9a-f]{11,}(?![0-9a-z])",
@@ -120,9 +120,9 @@ def _plain(text: str) -> str:
     return text if text.isascii() else _OTHER.sub(_in_ascii, text)
 
 
-def _in_ascii(found: re.Match[str]) -> str:
-    digit = unicodedata.digit(found[0], None)
-    return "+" if found[0] == "\uff0b" else found[0] if digit is None else str(digit)
+def _in_ascii(match: re.Match[str]) -> str:
+    digit = unicodedata.digit(match[0], None)
+    return "+" if match[0] == "\uff0b" else match[0] if digit is None else str(digit)
 
 
 def _masked(text: str, *patterns: re.Pattern[str]) -> str:
@@ -140,7 +140,7 @@ def _found(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int, int 
     """Yield where each number begins and ends, and the number: 84..., or + before a foreign one."""
     plain = _plain(text)
     if next(_matches(plain, pattern), None) is not None:  # the usual case, that there is none, must be cheap
-        yield from _matches(_NO_NUMBERS.sub(lambda found: "x" * len(found[0]), plain), pattern)
+        yield from _matches(_NO_NUMBERS.sub(lambda match: "x" * len(match[0]), plain), pattern)
 
 
 def _matches(plain: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int, int | str]]:
@@ -152,9 +152,9 @@ def _matches(plain: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int, i
         found = pattern.search(plain, found.start() + 1 if number is None else found.end())
 
 
-def _number_of(found: re.Match[str]) -> int | str | None:
-    digits = re.sub(rf"{_CODED}|[^0-9]", "", found[0])
-    if found.re is _FOREIGN:
+def _number_of(match: re.Match[str]) -> int | str | None:
+    digits = re.sub(rf"{_CODED}|[^0-9]", "", match[0])
+    if match.re is _FOREIGN:
         return f"+{digits.removeprefix('00')}"
     number = normalise(digits)
     if isinstance(number, int):
@@ -167,6 +167,6 @@ def one_line(text: str) -> str:
     return escaped(" ".join(text.split()))
 
 
-def escaped(text: str, of: re.Pattern[str] = CONTROL) -> str:
+def escaped(text: str, pattern: re.Pattern[str] = CONTROL) -> str:
     """Return the text on one line, with control characters written as escapes."""
-    return of.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return pattern.sub(lambda match: f"\\u{ord(match[0]):04x}", text)

@@ -112,11 +112,11 @@ def strangers(settings: type[BaseSettings]) -> Iterator[str]:
             yield from _stranger(name, fields, "the secret file")
 
 
-def _stranger(name: str, known: Iterable[str], what: str) -> Iterator[str]:
+def _stranger(name: str, settings: Iterable[str], what: str) -> Iterator[str]:
     head = name.upper().partition("__")[0]
-    if head in known:
+    if head in settings:
         return
-    near = meant(head, known)
+    near = meant(head, settings)
     remedy = f"Did you mean {near}?" if near else f"Unset or rename {what}."
     yield f"{name}: is not a setting of Loa. {remedy}"
 

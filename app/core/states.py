@@ -92,9 +92,9 @@ _SUSPENDED = {
 }
 
 
-def suspended_because(cause: SuspendCause, bad: int, of: int, language: str = "en") -> str:
+def suspended_because(cause: SuspendCause, bad: int, total: int, language: str = "en") -> str:
     """Say why a run has paused itself: the one wording of pages, mails, API and commands."""
-    numbers = {"bad": f"{bad:,}", "of": f"{of:,}"}
+    numbers = {"bad": f"{bad:,}", "of": f"{total:,}"}
     if language == "vi":
         numbers = {name: number.replace(",", ".") for name, number in numbers.items()}
     said = _SUSPENDED[cause]

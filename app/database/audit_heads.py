@@ -36,24 +36,24 @@ class AuditHead(NamedTuple):
         return f"{self.row}:{self.hash}"
 
 
-def keep(file: Path, head: AuditHead, of: str = "") -> None:
-    """Append the head of the database named `of` to the file; if that fails, log it and carry on."""
-    _append(file, _line(head, of))
+def keep(file: Path, head: AuditHead, database: str = "") -> None:
+    """Append the head of the database named `database` to the file; if that fails, log it and carry on."""
+    _append(file, _line(head, database))
 
 
-def say(file: Path, head: AuditHead, of: str = "") -> None:
+def say(file: Path, head: AuditHead, database: str = "") -> None:
     """Log the head, since logs may go to another host, and append it to the file."""
     log.info("the head of the audit", head=head.said)
-    keep(file, head, of)
+    keep(file, head, database)
 
 
-def branch(file: Path, head: AuditHead, of: str = "") -> None:
+def branch(file: Path, head: AuditHead, database: str = "") -> None:
     """Record a restore: heads of rows after this one no longer hold."""
-    _append(file, f"{_line(head, of)} {_RESTORED}")
+    _append(file, f"{_line(head, database)} {_RESTORED}")
 
 
-def _line(head: AuditHead, of: str) -> str:
-    name = f" {_OF}{of}" if of else ""
+def _line(head: AuditHead, database: str) -> str:
+    name = f" {_OF}{database}" if database else ""
     return f"{head.said} {head.at} {clock.from_ms(head.at).isoformat()}{name}"
 
 
@@ -69,27 +69,27 @@ def _append(file: Path, line: str) -> None:
         log.error("the audit head cannot be stored", file=str(file), why=error.strerror)
 
 
-def newest(file: Path, of: str) -> AuditHead | None:
+def newest(file: Path, database: str) -> AuditHead | None:
     """Return the last head under this database's name, ignoring lines without a name."""
     try:
         each = [line.split() for line in file.read_text("utf-8", "replace").splitlines()]
     except OSError:
         return None
-    found = _holding(words for words in each if _name(words) == of)
+    found = _holding(words for words in each if _name(words) == database)
     return max(found, default=None)
 
 
-def kept(file: Path | None, of: str = "") -> tuple[AuditHead, ...]:
+def kept(file: Path | None, database: str = "") -> tuple[AuditHead, ...]:
     """Return every head in the file that still holds, in order; () if there is no file. Raises OSError.
 
-    of: only those of the database of this name.
+    database: only those of the database of this name.
     """
     try:
         lines = file.read_text("utf-8", "replace").splitlines() if file else []
     except FileNotFoundError:
         return ()
     each = (line.split() for line in lines)
-    return _holding(words for words in each if not of or _name(words) in ("", of))
+    return _holding(words for words in each if not database or _name(words) in ("", database))
 
 
 def _name(words: list[str]) -> str:

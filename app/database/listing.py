@@ -91,22 +91,22 @@ def part(
     connection: Connection,
     query: Select[Any],
     columns: ListColumns,
-    wanted: ListRequest | int,
+    request: ListRequest | int,
     limit: int,
 ) -> ListPart[Row[Any]]:
     """Return the wanted part of the query's rows; the query itself has no order.
 
-    wanted: an int is the API's cursor: the rows after this id in order of id, uncounted.
+    request: an int is the API's cursor: the rows after this id in order of id, uncounted.
     """
-    if isinstance(wanted, int):
-        after = query.where(columns.id > wanted).order_by(columns.id).limit(limit)
+    if isinstance(request, int):
+        after = query.where(columns.id > request).order_by(columns.id).limit(limit)
         found = connection.execute(after.add_columns(columns.id.label("key_id"))).all()
         return ListPart(found, 0, str(found[-1].key_id) if len(found) == limit else "")
-    query = _matching(query, columns, wanted)
-    key, down = _order(columns, wanted)
+    query = _matching(query, columns, request)
+    key, down = _order(columns, request)
     ordered = query.add_columns(columns.id.label("key_id"), key.label("key_value"))
     ordered = ordered.order_by(*((each.desc() if down else each.asc()) for each in (key, columns.id)))
-    place = _place(wanted.after, key if key is not columns.id else None)
+    place = _place(request.after, key if key is not columns.id else None)
     if place is not None:
         ordered = ordered.where(_behind((key, columns.id), place, down))
     rows = connection.execute(ordered.limit(limit + 1)).all()
@@ -128,37 +128,37 @@ def without_marks(column: ColumnElement[Any]) -> ColumnElement[Any]:
     return func.translate(func.lower(column), _MARKED, _PLAIN, type_=String)
 
 
-def translate(text: str | None, these: str, those: str) -> str | None:
+def translate(text: str | None, letters: str, those: str) -> str | None:
     """Do for SQLite (app/database/engines.py) what PostgreSQL's function of this name does."""
-    return None if text is None else text.translate(_table(these, those))
+    return None if text is None else text.translate(_table(letters, those))
 
 
 @cache
-def _table(these: str, those: str) -> dict[int, str | None]:
-    return {ord(letter): those[n] if n < len(those) else None for n, letter in enumerate(these)}
+def _table(letters: str, those: str) -> dict[int, str | None]:
+    return {ord(letter): those[n] if n < len(those) else None for n, letter in enumerate(letters)}
 
 
-def _matching(query: Select[Any], columns: ListColumns, wanted: ListRequest) -> Select[Any]:
+def _matching(query: Select[Any], columns: ListColumns, request: ListRequest) -> Select[Any]:
     if columns.at is not None:
-        query = query.where(columns.at >= wanted.since_ms) if wanted.since_ms else query
-        query = query.where(columns.at < wanted.until_ms) if wanted.until_ms else query
+        query = query.where(columns.at >= request.since_ms) if request.since_ms else query
+        query = query.where(columns.at < request.until_ms) if request.until_ms else query
     if not columns.names:
         return query
     names = columns.names[0]
     for each in columns.names[1:]:
         names = names.concat(" ").concat(each)
-    for word in wanted.words.lower().split()[:_MOST_WORDS]:
+    for word in request.words.lower().split()[:_MOST_WORDS]:
         plain = str(translate(word, _MARKED, _PLAIN))
         query = query.where(without_marks(names).contains(plain, autoescape=True))
     return query
 
 
-def _order(columns: ListColumns, wanted: ListRequest) -> tuple[ColumnElement[Any], bool]:
+def _order(columns: ListColumns, request: ListRequest) -> tuple[ColumnElement[Any], bool]:
     """Return the value by which rows are in order, and whether the greatest comes first."""
-    name = wanted.order.removeprefix("-")
+    name = request.order.removeprefix("-")
     if name in columns.orders:
-        return columns.orders[name], wanted.order.startswith("-")
-    dated = columns.at is not None and (wanted.since_ms or wanted.until_ms)
+        return columns.orders[name], request.order.startswith("-")
+    dated = columns.at is not None and (request.since_ms or request.until_ms)
     return (columns.at if dated and columns.at is not None else columns.id), True
 
 
@@ -176,8 +176,8 @@ def _place(after: str, key: ColumnElement[Any] | None) -> tuple[Any, int] | None
     return (value if text else min(int(value), _LARGEST)), min(int(number), _LARGEST)
 
 
-def _is_whole(said: str) -> bool:
-    return said.isascii() and said.isdecimal() and len(said) < 20
+def _is_whole(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 20
 
 
 def _behind(

@@ -135,7 +135,7 @@ def create(connection: Connection) -> None:
             for index in indexes:
                 _with_options(index)
         connection.execute(CreateTable(table))
-        for index in sorted(indexes, key=lambda each: str(each.name)):
+        for index in sorted(indexes, key=lambda item: str(item.name)):
             connection.execute(CreateIndex(index))
     connection.exec_driver_sql(
         "CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32) NOT NULL, "
@@ -193,22 +193,22 @@ def _may_hand_over(connection: Connection, account: str) -> None:
         )
 
 
-def fault(found: str | None) -> str | None:
+def fault(revision: str | None) -> str | None:
     """Say what is wrong with this revision, with the remedy; None if it is the one that is needed."""
     needed = newest()
-    if found == needed:
+    if revision == needed:
         return None
-    if found is not None and found > needed:
+    if revision is not None and revision > needed:
         return Phrase(
             "The database has schema {found}, but this program only knows schemas up to {needed}. "
             "A newer Loa has migrated it. Start that version, or restore a backup from before the "
             "migration.",
-            found=found,
+            found=revision,
             needed=needed,
         )
     return Phrase(
         "The database has schema {found}, but this program needs {needed}. Run `loa migrate`.",
-        found=found or "none",
+        found=revision or "none",
         needed=needed,
     )
 

@@ -158,15 +158,15 @@ class WriteWatch:
             return None  # what is wrong with reading is said elsewhere
         return self._question.result()
 
-    def _stand(self, found: ServerWait) -> None:
+    def _stand(self, wait: ServerWait) -> None:
         if self.found is None and not self._is_out():
-            log.error("the database is away", reason=found.sentence)
-        self.found = found
-        if found.commits:
-            self._refuse(list(self._queued), found.sentence)
+            log.error("the database is away", reason=wait.sentence)
+        self.found = wait
+        if wait.commits:
+            self._refuse(list(self._queued), wait.sentence)
         for write in self._waiting:
             if write.answer is not None:
-                _fail(write.answer, UNCONFIRMED, found.sentence)
+                _fail(write.answer, UNCONFIRMED, wait.sentence)
 
     def _refuse(self, answers: Iterable[Future[Any]], reason: str = "") -> None:
         """Answer those whose work has not begun, and leave it undone."""

@@ -223,7 +223,7 @@ def _campaign(db: Database, directive_id: int, name: str, text: str, batches: Ba
     )
     campaign = db.write(lifecycle.create, draft, _WHOLE_DAY, _ADMIN)
     for carrier, batch in batches.items():  # the sample's bad lines are meant
-        db.write(lifecycle.add_run, campaign, carrier, [batch], _ADMIN, known=[batch])
+        db.write(lifecycle.add_run, campaign, carrier, [batch], _ADMIN, confirmed=[batch])
     return campaign
 
 

@@ -43,11 +43,11 @@ async def take_in(
     name: str,
     settings: LinkSettings,
     what: tuple[str, date],
-    found: Sequence[Receipt],
+    receipts: Sequence[Receipt],
 ) -> FailureListCounts:
     """Store a list of (sender ID, day) in the ledger, each entry once; audited, as a person ordered it."""
     link = await inbox.db.awrite(register, facts(name, settings, build(name, settings)))
-    applied = await failure_list.tell(inbox, link, what, found)
+    applied = await failure_list.tell(inbox, link, what, receipts)
     detail = {"sender": what[0], "day": str(what[1]), "new": applied.new}
     await inbox.db.awrite(lambda c: audit.note(c, who, "receipts.failure_list", f"link/{name}", **detail))
     return applied

@@ -254,8 +254,8 @@ def modes(settings: Settings) -> Iterator[Symptom]:
         yield Symptom("modes", True, f"No other account on this host can open {what}.")
 
 
-def _is_open(found: os.stat_result, group: int | None) -> bool:
-    return bool(found.st_mode & (0o037 if found.st_gid == group else 0o077))
+def _is_open(stat: os.stat_result, group: int | None) -> bool:
+    return bool(stat.st_mode & (0o037 if stat.st_gid == group else 0o077))
 
 
 def _shared(folder: Path, files: Sequence[Path]) -> Iterator[Symptom]:
@@ -432,10 +432,10 @@ def _opt_outs(connection: Connection) -> list[Symptom]:
     ]
 
 
-def _doubt(of: account_stamps.BadStamp) -> str:
-    if of.over:
+def _doubt(bad_stamp: account_stamps.BadStamp) -> str:
+    if bad_stamp.over:
         return "was ended according to the audit log, but its row is older"
-    return _BARE if of.bare else _OTHER
+    return _BARE if bad_stamp.bare else _OTHER
 
 
 def clocks(db: Database) -> Symptom:

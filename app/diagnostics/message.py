@@ -55,17 +55,17 @@ from carriers.text import nfc, unaccent
 # ---- Text
 
 
-def wording(key: str | None, own: str | None, form: TextForm, sender: str) -> str:
+def wording(key: str | None, text: str | None, form: TextForm, sender: str) -> str:
     """Return the text to send. Raises Invalid unless exactly one of the two is given and not empty."""
-    if (key is None) == (own is None):
+    if (key is None) == (text is None):
         raise Invalid(
             "Provide either --text-key (a text from messages/) or --text (your own wording), but not both.",
             field="text",
         )
-    if own is not None and not own.strip():
+    if text is not None and not text.strip():
         raise Invalid("--text is empty.", field="text")
-    if own is not None:
-        return nfc(unaccent(own) if form is TextForm.UNACCENTED else own)
+    if text is not None:
+        return nfc(unaccent(text) if form is TextForm.UNACCENTED else text)
     found = texts.find(key or "")
     return texts.with_sender(found.unaccented if form is TextForm.UNACCENTED else found.accented, sender)
 

@@ -78,10 +78,10 @@ def file_name(campaign_id: int) -> str:
     return f"loa-campaign-{campaign_id}-kit.zip"
 
 
-def build(of: KitSource) -> bytes:
+def build(source: KitSource) -> bytes:
     """Return the zip: its files by name, then the manifest with the SHA-256 of each and the digest."""
-    found = dict(sorted(_files(of)))
-    found[MANIFEST] = json.dumps(_manifest(of, found), ensure_ascii=False, indent=2).encode() + b"\n"
+    found = dict(sorted(_files(source)))
+    found[MANIFEST] = json.dumps(_manifest(source, found), ensure_ascii=False, indent=2).encode() + b"\n"
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
         for name, content in found.items():
@@ -89,27 +89,27 @@ def build(of: KitSource) -> bytes:
     return file.getvalue()
 
 
-def _files(of: KitSource) -> Iterator[tuple[str, bytes]]:
-    for form in sms_forms(of):
+def _files(source: KitSource) -> Iterator[tuple[str, bytes]]:
+    for form in sms_forms(source):
         yield form.file, form.text.encode()
-    yield "sms.txt", sms_sheet(of).encode()
-    yield "trang-web.html", _page(of).encode()
-    yield "ap-phich.pdf", _poster(of)
-    yield "cong-van.docx", PAPERS[Format.DOCX](_letter(of))
+    yield "sms.txt", sms_sheet(source).encode()
+    yield "trang-web.html", _page(source).encode()
+    yield "ap-phich.pdf", _poster(source)
+    yield "cong-van.docx", PAPERS[Format.DOCX](_letter(source))
 
 
-def _manifest(of: KitSource, found: dict[str, bytes]) -> dict[str, Any]:
+def _manifest(source: KitSource, files: dict[str, bytes]) -> dict[str, Any]:
     return {
-        "campaign_id": of.campaign_id,
-        "digest": of.digest,
-        "approved_at": of.approved_at.isoformat(timespec="seconds"),
+        "campaign_id": source.campaign_id,
+        "digest": source.digest,
+        "approved_at": source.approved_at.isoformat(timespec="seconds"),
         "sms": [
             {"file": form.file, "sent": form.sent, "segments": sms.segments(form.text)}
-            for form in sms_forms(of)
+            for form in sms_forms(source)
         ],
         "files": [
             {"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-            for name, content in found.items()
+            for name, content in files.items()
         ],
     }
 
@@ -196,28 +196,28 @@ class SmsForm:
         return f"sms-{self.key}.txt"
 
 
-def _title(of: KitSource) -> str:
-    return TITLES[of.purpose]
+def _title(source: KitSource) -> str:
+    return TITLES[source.purpose]
 
 
 def _day(at: datetime) -> str:
     return f"{clock.local(at):%d/%m/%Y}"
 
 
-def sms_forms(of: KitSource) -> list[SmsForm]:
+def sms_forms(source: KitSource) -> list[SmsForm]:
     """Return the text without and with its diacritics."""
-    plain = sms.unaccent(of.original)
-    forms = [SmsForm("khong-dau", PLAIN, plain, plain == of.sent)]
-    if of.original != plain:
-        forms.append(SmsForm("co-dau", ACCENTED, of.original, of.original == of.sent))
+    plain = sms.unaccent(source.original)
+    forms = [SmsForm("khong-dau", PLAIN, plain, plain == source.sent)]
+    if source.original != plain:
+        forms.append(SmsForm("co-dau", ACCENTED, source.original, source.original == source.sent))
     return forms
 
 
-def sms_sheet(of: KitSource) -> str:
+def sms_sheet(source: KitSource) -> str:
     """List each form with its SMS parts."""
-    approved = f"{APPROVED} {_day(of.approved_at)}"
-    lines = [SMS_TITLE, approved, f"{DIGEST} {of.digest}"]
-    for form in sms_forms(of):
+    approved = f"{APPROVED} {_day(source.approved_at)}"
+    lines = [SMS_TITLE, approved, f"{DIGEST} {source.digest}"]
+    for form in sms_forms(source):
         cut = sms.split(form.text).parts
         sent = f" ({SENT})" if form.sent else ""
         lines += ["", f"{form.name}{sent}: {len(cut)} {PARTS}", form.text]
@@ -228,20 +228,20 @@ def sms_sheet(of: KitSource) -> str:
 # ---- The page to publish: one HTML file without scripts, pictures, styles or fonts from anywhere else
 
 
-def _page(of: KitSource) -> str:
+def _page(source: KitSource) -> str:
     """Return the file; its `article` alone can be put into another page too."""
-    link = escape(of.verify)
+    link = escape(source.verify)
     check = f'<p>{escape(VERIFY)} <a href="{link}" rel="noopener">{link}</a></p>\n' if link else ""
     return _template().substitute(
-        title=escape(_title(of)),
-        agency=escape(of.head.name),
-        text="<br>\n".join(escape(line) for line in of.original.splitlines()),
+        title=escape(_title(source)),
+        agency=escape(source.head.name),
+        text="<br>\n".join(escape(line) for line in source.original.splitlines()),
         check=check,
         source=escape(SOURCE),
         approved=escape(APPROVED),
-        day=_day(of.approved_at),
+        day=_day(source.approved_at),
         digest_name=escape(DIGEST),
-        digest=of.digest,
+        digest=source.digest,
     )
 
 
@@ -253,34 +253,34 @@ def _template() -> Template:
 # ---- The poster: one A4 page as PDF/A, with a QR code of the page where a message is checked
 
 
-def _poster(of: KitSource) -> bytes:
+def _poster(source: KitSource) -> bytes:
     """Render to bytes, deterministically: the file's time is that of the approval."""
     import typst  # where a paper is written, not when a process starts
 
     with tempfile.TemporaryDirectory(prefix="loa-poster-") as name, as_file(files("app") / "data") as data:
         folder = Path(name)
-        (folder / "poster.json").write_text(json.dumps(_said(of)), "utf-8")
-        if of.verify:
-            (folder / "qr.png").write_bytes(_qr(of.verify))
+        (folder / "poster.json").write_text(json.dumps(_said(source)), "utf-8")
+        if source.verify:
+            (folder / "qr.png").write_bytes(_qr(source.verify))
         return typst.compile(
             Path(shutil.copy(data / "poster.typ", folder)),
             font_paths=[data / "fonts"],
             ignore_system_fonts=True,
             pdf_standards=["a-2a", "ua-1"],
-            timestamp=clock.to_ms(of.approved_at) // 1000,
+            timestamp=clock.to_ms(source.approved_at) // 1000,
         )
 
 
-def _said(of: KitSource) -> dict[str, object]:
-    about = (f"{SOURCE} {of.head.name}", f"{APPROVED} {_day(of.approved_at)}")
+def _said(source: KitSource) -> dict[str, object]:
+    about = (f"{SOURCE} {source.head.name}", f"{APPROVED} {_day(source.approved_at)}")
     return {
-        "title": flowing(_title(of)),
-        "agency": flowing(of.head.name),
-        "text": flowing(of.original),
+        "title": flowing(_title(source)),
+        "agency": flowing(source.head.name),
+        "text": flowing(source.original),
         "scan": SCAN,
-        "address": flowing(of.verify),
-        "alt": f"{SCAN}: {of.verify}",
-        "about": [flowing(each) for each in (*about, f"{DIGEST} {of.digest}")],
+        "address": flowing(source.verify),
+        "alt": f"{SCAN}: {source.verify}",
+        "about": [flowing(each) for each in (*about, f"{DIGEST} {source.digest}")],
     }
 
 
@@ -297,23 +297,23 @@ def _qr(address: str) -> bytes:
 _ABOUT = f"V/v {LETTER_SUBJECT}"
 
 
-def _letter(of: KitSource) -> PaperDocument:
+def _letter(source: KitSource) -> PaperDocument:
     """Compose the document; number, day and signature are left blank."""
-    at = clock.to_ms(of.approved_at)
-    return PaperDocument(_ABOUT, of.head.name, DRAFT, at, (Section(tuple(_blocks(of))),))
+    at = clock.to_ms(source.approved_at)
+    return PaperDocument(_ABOUT, source.head.name, DRAFT, at, (Section(tuple(_blocks(source))),))
 
 
-def _blocks(of: KitSource) -> Iterator[Block]:
-    head = of.head
-    dated = f"{head.place}, ngày …… tháng …… năm {of.approved_at.year}"
+def _blocks(source: KitSource) -> Iterator[Block]:
+    head = source.head
+    dated = f"{head.place}, ngày …… tháng …… năm {source.approved_at.year}"
     number = f"Số:{BLANK_NUMBER}/{head.symbol.removeprefix('BC-')}"
     yield PaperHead(head.superior, head.agency, number, dated, _ABOUT)
     yield Title("", "", (), f"Kính gửi: {LETTER_TO}")
-    under = f"{LETTER_UNDER} {named_as_stored(of.directive)}, " if of.directive else ""
+    under = f"{LETTER_UNDER} {named_as_stored(source.directive)}, " if source.directive else ""
     yield Paragraph(f"{under}{head.name} {LETTER_ASK}")
-    yield Paragraph(of.original, Style.QUOTED)
-    if of.verify:
-        yield Paragraph(f"{VERIFY} {of.verify}")
+    yield Paragraph(source.original, Style.QUOTED)
+    if source.verify:
+        yield Paragraph(f"{VERIFY} {source.verify}")
     yield Paragraph(LETTER_REPORT)
-    yield Paragraph(f"{APPROVED} {_day(of.approved_at)}. {DIGEST} {of.digest}", Style.NOTE)
+    yield Paragraph(f"{APPROVED} {_day(source.approved_at)}. {DIGEST} {source.digest}", Style.NOTE)
     yield Signature(head.recipients, head.post, head.signer)

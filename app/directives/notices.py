@@ -35,13 +35,13 @@ class Replayed(BaseModel):
 
 
 def listed(
-    connection: Connection, asked: ListRequest | int, limit: int, state: NoticeState | None = None
+    connection: Connection, request: ListRequest | int, limit: int, state: NoticeState | None = None
 ) -> ListPart[NoticeView]:
     """Return notices; words are looked for in what they are about and to whom."""
     n = notices.c
     query = select(notices) if state is None else select(notices).where(n.state == state.value)
     columns = ListColumns(n.id, n.created_at, names=[n.kind, n.target], orders={"made": n.id})
-    return part(connection, query, columns, asked, limit).of(lambda row: from_row(NoticeView, row))
+    return part(connection, query, columns, request, limit).of(lambda row: from_row(NoticeView, row))
 
 
 @operation(

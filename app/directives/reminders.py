@@ -114,11 +114,11 @@ def _to_office(
 
 
 def _to_operators(
-    connection: Connection, letter: Directive, found: Status, key: str, settings: Settings, now: datetime
+    connection: Connection, letter: Directive, status: Status, key: str, settings: Settings, now: datetime
 ) -> Iterator[Notice]:
     """Write to each operator what is missing of the own carrier's runs."""
     for each in staff_mails.staff(connection, settings):
-        own = [run for run in found.runs if run.missing and run.carrier == each.carrier]
+        own = [run for run in status.runs if run.missing and run.carrier == each.carrier]
         if own:
             lines = [
                 f"- {one_line(run.campaign)} (đợt {run.run_id}): {one_line(run.missing or '')}" for run in own
@@ -162,9 +162,9 @@ def _about(letter: Directive) -> str:
     return f"Văn bản số {number} ngày {day} của {issuer} về việc “{subject}”"
 
 
-def _ended(said: str) -> str:
+def _ended(text: str) -> str:
     """Return it as a sentence, with one full stop at its end."""
-    line = one_line(said)
+    line = one_line(text)
     return line if line.endswith((".", "!", "?", "…")) else f"{line}."
 
 

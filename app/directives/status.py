@@ -262,7 +262,7 @@ def _missing(
     connection: Connection,
     letter: Directive,
     statuses: Sequence[AddresseeStatus],
-    found: Sequence[RunDeadlineStatus],
+    runs: Sequence[RunDeadlineStatus],
     now: datetime,
 ) -> list[Missing]:
     deadline = None if letter.report_deadline is None else clock.to_ms(letter.report_deadline)
@@ -270,10 +270,10 @@ def _missing(
     every = addressees.of_directive(connection, letter.id)
     carriers = [each for each in every if each.kind is AddresseeKind.CARRIER]  # one may have several names
     missing: list[Missing] = []
-    for run in found:
+    for run in runs:
         named: list[Addressee | None] = [each for each in carriers if each.carrier == run.carrier]
         missing += [_of_run(run, of, late) for of in named or [None]] if run.missing else []
-    with_runs = {run.carrier for run in found}
+    with_runs = {run.carrier for run in runs}
     missing += [
         Missing(each.name, "chưa có đợt gửi nào được duyệt", late, each.email)
         for each in carriers
@@ -287,6 +287,8 @@ def _missing(
     return missing
 
 
-def _of_run(run: RunDeadlineStatus, of: Addressee | None, late: bool) -> Missing:
+def _of_run(run: RunDeadlineStatus, addressee: Addressee | None, late: bool) -> Missing:
     what = f"{run.campaign} (đợt {run.run_id}): {run.missing}"
-    return Missing(of.name if of else run.carrier, what, late, of.email if of else None)
+    return Missing(
+        addressee.name if addressee else run.carrier, what, late, addressee.email if addressee else None
+    )

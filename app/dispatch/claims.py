@@ -66,17 +66,17 @@ class HeldChunk:
     most: int | None = None  # segments that the budget had left when it was too small for a half
 
     @classmethod
-    def of(cls, found: ClaimedChunk, asked: float, lease_s: float) -> HeldChunk:
-        """Hold a chunk that was claimed now. asked: when its claim began, in monotonic seconds.
+    def of(cls, chunk: ClaimedChunk, began: float, lease_s: float) -> HeldChunk:
+        """Hold a chunk that was claimed now. began: when its claim began, in monotonic seconds.
 
         The hours are counted from then: the database told its time at some moment of the claim.
         """
-        closes = closes_at(found.content.window, found.at)
-        permit = Permit(asked + lease_s)
+        closes = closes_at(chunk.content.window, chunk.at)
+        permit = Permit(began + lease_s)
         if closes is not None:
-            permit.closes = asked + (closes - found.at).total_seconds()
-        taken = (found.at, clock.monotonic())
-        return cls(found.lease, found.content, deque(found.lease.items), permit, taken)
+            permit.closes = began + (closes - chunk.at).total_seconds()
+        taken = (chunk.at, clock.monotonic())
+        return cls(chunk.lease, chunk.content, deque(chunk.lease.items), permit, taken)
 
     @property
     def over(self) -> bool:
@@ -113,15 +113,15 @@ class HeldChunk:
             self.items.clear()
 
     def sendable(
-        self, some: Sequence[DeliveryToSend]
+        self, deliveries: Sequence[DeliveryToSend]
     ) -> tuple[Sequence[DeliveryToSend], Sequence[DeliveryToSend]]:
         """Split reserved messages: what may go, and what was stopped or whose phone has opted out."""
         if not self.permit.stands:
-            return (), some
+            return (), deliveries
         if not self.opted_out:
-            return some, ()
-        return [i for i in some if i.phone not in self.opted_out], [
-            i for i in some if i.phone in self.opted_out
+            return deliveries, ()
+        return [i for i in deliveries if i.phone not in self.opted_out], [
+            i for i in deliveries if i.phone in self.opted_out
         ]
 
     def now(self) -> datetime:

@@ -183,8 +183,8 @@ def list_rejected(tx: Transaction, run_id: Number) -> RejectedView:
     return RejectedView(found, rejected_orders.orders(tx.connection, run_id))
 
 
-def _asked(told: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"run": told["run_id"], "order": told["number"], "messages": told["messages"]}
+def _asked(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"run": result["run_id"], "order": result["number"], "messages": result["messages"]}
 
 
 @operation(
@@ -206,9 +206,9 @@ def ask_rejected(work: Work, run_id: Number, body: RejectedBody) -> RejectedOrde
     return rejected_orders.ask(work.db, run_id, reason, body.because, work.who.name, body.code)
 
 
-def _approved(told: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = {"run": told["run_id"], "order": told["order_id"]}
-    return found | {"messages": told["sent_again"], "left_out": told["left_out"]}
+def _approved(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = {"run": result["run_id"], "order": result["order_id"]}
+    return found | {"messages": result["sent_again"], "left_out": result["left_out"]}
 
 
 @operation(

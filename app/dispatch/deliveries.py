@@ -41,14 +41,14 @@ class DeliveryPage:
 
 def listed(
     connection: Connection,
-    of: tuple[int, int],
+    place: tuple[int, int],
     after: int,
     limit: int,
     states: Sequence[DeliveryState] = (),
 ) -> DeliveryPage:
     """Return up to `limit` deliveries of (campaign, batch) after line `after`, only in `states` if any."""
     d = deliveries.c
-    own = (d.campaign_id == of[0], d.batch_id == of[1])
+    own = (d.campaign_id == place[0], d.batch_id == place[1])
     query = select(deliveries).where(*own, d.seq > after).order_by(d.seq).limit(limit)
     if states:
         query = query.where(d.seq <= after + STRETCH, d.state.in_(states))

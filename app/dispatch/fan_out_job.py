@@ -21,9 +21,9 @@ from app.observability.faults import Aside
 _LIST_S = 60.0
 
 
-def _refuse(connection: Connection, due: run_sweeps.DueBatch, problem: str) -> None:
-    faults.record(connection, "queueing", f"run {due.run_id}", problem)
-    run_content.stop(connection, due.run_id, due.campaign_id, "opt-outs", batch=due.batch_id)
+def _refuse(connection: Connection, batch: run_sweeps.DueBatch, problem: str) -> None:
+    faults.record(connection, "queueing", f"run {batch.run_id}", problem)
+    run_content.stop(connection, batch.run_id, batch.campaign_id, "opt-outs", batch=batch.batch_id)
 
 
 class FanOutJob:
@@ -43,40 +43,42 @@ class FanOutJob:
             return False
         return await self._aside.attempt(due.run_id, f"run {due.run_id}", self._queue(due, resting))
 
-    async def _queue(self, due: run_sweeps.DueBatch, but: Sequence[int]) -> bool:
-        if due.sent and due.batch_id not in self._looked:
+    async def _queue(self, batch: run_sweeps.DueBatch, but: Sequence[int]) -> bool:
+        if batch.sent and batch.batch_id not in self._looked:
             try:
                 # By a reader, since it takes seconds: once per batch and process.
-                pieces = await self._db.aread(batch_rows.look, due.batch_id)
+                pieces = await self._db.aread(batch_rows.look, batch.batch_id)
             except DatabaseUnavailable:
                 return False
             if pieces is None:
-                return await self._stop(due)
-            self._looked[due.batch_id] = pieces
-        if due.sent and not await self._has_whole_list(due):
+                return await self._stop(batch)
+            self._looked[batch.batch_id] = pieces
+        if batch.sent and not await self._has_whole_list(batch):
             return True
         altered = await self._db.write_with_retry(
             run_sweeps.fan_out_next, self._ledger, self._looked, self._lists, but
         )
         return True if altered is None else await self._stop(altered)
 
-    async def _has_whole_list(self, due: run_sweeps.DueBatch) -> bool:
+    async def _has_whole_list(self, batch: run_sweeps.DueBatch) -> bool:
         """Return whether the carrier's do-not-send list is as Loa left it; stop the run where it is not.
 
         It is read once a minute while something is queued: a million numbers take seconds.
         """
-        looked_at = self._lists.get(due.carrier)
+        looked_at = self._lists.get(batch.carrier)
         if looked_at is not None and clock.monotonic() - looked_at < _LIST_S:
             return True
-        self._lists.pop(due.carrier, None)
-        problem = await self._db.read_with_retry(opt_out_seal.problem, due.carrier)
+        self._lists.pop(batch.carrier, None)
+        problem = await self._db.read_with_retry(opt_out_seal.problem, batch.carrier)
         if not problem:
-            self._lists[due.carrier] = clock.monotonic()
+            self._lists[batch.carrier] = clock.monotonic()
             return True
-        await self._db.write_with_retry(_refuse, due, problem)
+        await self._db.write_with_retry(_refuse, batch, problem)
         return False
 
-    async def _stop(self, due: run_sweeps.DueBatch) -> bool:
-        self._looked.pop(due.batch_id, None)
-        await self._db.write_with_retry(run_content.stop, due.run_id, due.campaign_id, batch=due.batch_id)
+    async def _stop(self, batch: run_sweeps.DueBatch) -> bool:
+        self._looked.pop(batch.batch_id, None)
+        await self._db.write_with_retry(
+            run_content.stop, batch.run_id, batch.campaign_id, batch=batch.batch_id
+        )
         return True

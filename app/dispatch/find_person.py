@@ -182,18 +182,18 @@ def _left_out(connection: Connection, phone: int, ids: Collection[int]) -> Itera
             yield SimpleNamespace(**row._mapping, state=int(DeliveryState.EXCLUDED), **nothing)
 
 
-def _found(row: Any, of: Any, link: str | None) -> FoundDelivery:
+def _found(row: Any, run: Any, link: str | None) -> FoundDelivery:
     return FoundDelivery(
         campaign_id=row.campaign_id,
-        campaign=of.name,
+        campaign=run.name,
         run_id=row.run_id,
-        carrier=of.carrier,
+        carrier=run.carrier,
         batch_id=row.batch_id,
         line=row.seq,
         state=DeliveryState(row.state).name.lower(),
         reason=REASON_NAMES.get(row.reason),
-        sender=of.sender,
-        text=_text(row.area, of.texts, of.text_areas),
+        sender=run.sender,
+        text=_text(row.area, run.texts, run.text_areas),
         link=link,
         submitted_at=_moment(row.submitted_at),
         done_at=_moment(row.done_at),

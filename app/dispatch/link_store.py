@@ -178,9 +178,9 @@ def _regroup(connection: Connection, carrier: str) -> dict[int, int]:
     return groups
 
 
-def _shares(one: Row[Any], other: Row[Any]) -> bool:
-    same = one.account is not None and one.account == other.account
-    return bool(same or one.receipt_group == other.receipt_group)
+def _shares(link: Row[Any], other: Row[Any]) -> bool:
+    same = link.account is not None and link.account == other.account
+    return bool(same or link.receipt_group == other.receipt_group)
 
 
 def halt(connection: Connection, link_id: int, halted: Halted) -> None:
@@ -248,22 +248,22 @@ class HealthSweep:
             self._said |= {owner: (found, now) for _, owner, found in due}
         return False
 
-    def _write(self, connection: Connection, due: Sequence[tuple[int, str, LinkHealth]]) -> None:
-        write_health(connection, due)
+    def _write(self, connection: Connection, healths: Sequence[tuple[int, str, LinkHealth]]) -> None:
+        write_health(connection, healths)
         if self._named is not None:
             mark_removed(connection, self._named, own_host())
 
-    def _is_due(self, owner: str, found: LinkHealth) -> bool:
+    def _is_due(self, owner: str, health: LinkHealth) -> bool:
         if owner not in self._said:
             return True
         before, at = self._said[owner]
         quiet = ("answered_at", "refused_at", "waiting_since")  # these alone are no news
         news = any(
-            getattr(found, each.name) != getattr(before, each.name)
-            for each in fields(found)
+            getattr(health, each.name) != getattr(before, each.name)
+            for each in fields(health)
             if each.name not in quiet
         )
-        news = news or (found.waiting_since is None) != (before.waiting_since is None)
+        news = news or (health.waiting_since is None) != (before.waiting_since is None)
         return news or not 0 <= clock.now_ms() - at < WRITE_EVERY_MS
 
     async def close(self) -> None:
@@ -281,9 +281,9 @@ def own_host() -> str:
     return socket.gethostname()[:30]
 
 
-def write_health(connection: Connection, found: Iterable[tuple[int, str, LinkHealth]]) -> None:
+def write_health(connection: Connection, healths: Iterable[tuple[int, str, LinkHealth]]) -> None:
     now, c = shared_ms(connection), link_health.c
-    for link_id, holder, health in found:
+    for link_id, holder, health in healths:
         values = _values(health, now)
         own = update(link_health).where(c.link_id == link_id, c.holder == holder)
         if not connection.execute(own.values(values)).rowcount:
@@ -324,9 +324,9 @@ def mark_closed(connection: Connection, holders: Sequence[str]) -> None:
 
 
 def _write_and_close(
-    connection: Connection, found: Sequence[tuple[int, str, LinkHealth]], holders: Sequence[str]
+    connection: Connection, healths: Sequence[tuple[int, str, LinkHealth]], holders: Sequence[str]
 ) -> None:
-    write_health(connection, found)
+    write_health(connection, healths)
     mark_closed(connection, holders)
 
 

@@ -163,21 +163,21 @@ def orders(connection: Connection, run_id: int) -> list[RejectedOrder]:
     return [_of(run_id, each) for each in found]
 
 
-def _of(run_id: int, of: ApprovalRequest) -> RejectedOrder:
-    said = of.wanted
+def _of(run_id: int, request: ApprovalRequest) -> RejectedOrder:
+    said = request.wanted
     return RejectedOrder(
-        number=of.id,
+        number=request.id,
         run_id=run_id,
         reason=said["reason"],
         code=said["code"],
-        because=of.reason,
+        because=request.reason,
         messages=said["messages"],
-        asked_by=of.asked_by,
+        asked_by=request.asked_by,
         asked_at=clock.local(clock.from_ms(said["at"])),
-        approved_by=of.approved_by,
-        sent_again=of.result.get("sent_again", 0),
-        left_out=of.result.get("left_out", 0),
-        carried_out=of.state == RequestState.DONE,
+        approved_by=request.approved_by,
+        sent_again=request.result.get("sent_again", 0),
+        left_out=request.result.get("left_out", 0),
+        carried_out=request.state == RequestState.DONE,
     )
 
 
@@ -223,11 +223,11 @@ def ask(
     return db.write(_note, run_id, who, said | {"at": db.read(_latest, run_id)})
 
 
-def _note(connection: Connection, run_id: int, who: str, said: dict[str, Any]) -> RejectedOrder:
+def _note(connection: Connection, run_id: int, who: str, detail: dict[str, Any]) -> RejectedOrder:
     _require_going(connection, find_run(connection, run_id))
-    subject, reason = f"run/{run_id}", said["because"]
-    audit.note(connection, who, _ASKED, subject, **said)
-    wanted = {name: said[name] for name in ("reason", "code", "messages", "at")}
+    subject, reason = f"run/{run_id}", detail["because"]
+    audit.note(connection, who, _ASKED, subject, **detail)
+    wanted = {name: detail[name] for name in ("reason", "code", "messages", "at")}
     return _of(run_id, approval_requests.ask(connection, RequestKind.REJECTED, subject, who, reason, wanted))
 
 
@@ -388,10 +388,10 @@ def _left_out(connection: Connection, order: RejectedOrder) -> int:
     return connection.execute(claimed).scalar_one()
 
 
-def _end(connection: Connection, asked: RejectedOrder, who: str, left_out: int) -> RejectedOrder:
+def _end(connection: Connection, open_order: RejectedOrder, who: str, left_out: int) -> RejectedOrder:
     """Close the order, unless it has moved nothing or somebody has closed it meanwhile."""
-    request = approval_requests.sealed(connection, asked.number)
-    order = _of(asked.run_id, request)
+    request = approval_requests.sealed(connection, open_order.number)
+    order = _of(open_order.run_id, request)
     if not order.sent_again or order.carried_out:
         return order
     result = request.result | {"left_out": left_out}

@@ -139,8 +139,8 @@ def trust(connection: Connection, ledger: Ledger, who: str) -> None:
     _resume(connection, ledger, who)
 
 
-def _note(connection: Connection, ledger: Ledger, who: str, found: list[RunMarkedUnknown]) -> None:
-    unknown = {str(each.run_id): each.unknown for each in found}
+def _note(connection: Connection, ledger: Ledger, who: str, marked: list[RunMarkedUnknown]) -> None:
+    unknown = {str(each.run_id): each.unknown for each in marked}
     said = {"unknown": unknown, "at": ledger.now_ms(connection), LISTS: True}
     audit.note(connection, who, RESTORED, "database", **said)
     _resume(connection, ledger, who)

@@ -77,9 +77,9 @@ def fan_out_next(
     return None
 
 
-def fan_out(connection: Connection, ledger: Ledger, due: DueBatch) -> None:
-    ledger.open_campaign(connection, due.campaign_id)
-    ledger.fan_out(connection, due.run_id, due.batch_id, due.segments, batch_rows.SLICE)
+def fan_out(connection: Connection, ledger: Ledger, batch: DueBatch) -> None:
+    ledger.open_campaign(connection, batch.campaign_id)
+    ledger.fan_out(connection, batch.run_id, batch.batch_id, batch.segments, batch_rows.SLICE)
 
 
 def next_due(

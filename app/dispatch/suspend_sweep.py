@@ -122,19 +122,22 @@ def _lost_by_us(connection: Connection, run_ids: Sequence[int]) -> Sequence[tupl
     return [(int(run_id), int(n)) for run_id, n in rows]
 
 
-def _total(of: Mapping[int, int]) -> tuple[int, int, int]:
-    return sum(of.values()), of.get(DeliveryState.REJECTED, 0), of.get(DeliveryState.UNKNOWN, 0)
+def _total(counts: Mapping[int, int]) -> tuple[int, int, int]:
+    return sum(counts.values()), counts.get(DeliveryState.REJECTED, 0), counts.get(DeliveryState.UNKNOWN, 0)
 
 
 def _note(
-    connection: Connection, found: Sequence[Row[Any]], totals: Mapping[int, tuple[int, int, int]], now: int
+    connection: Connection,
+    suspended: Sequence[Row[Any]],
+    totals: Mapping[int, tuple[int, int, int]],
+    now: int,
 ) -> None:
     """Add the totals that have changed, and forget those of long ago."""
     c, names = outcome_counts.c, ("sent", "refused", "unknown")
     newest = select(func.max(c.id)).where(c.run_id.in_(totals), c.at <= now).group_by(c.run_id)
     last = {row.run_id: row for row in connection.execute(select(outcome_counts).where(c.id.in_(newest)))}
     rows = []
-    for run in found:
+    for run in suspended:
         before = last.get(run.id)
         if before is None and now - (run.started_at or 0) < _JUST_STARTED_MS:
             rows.append({"run_id": run.id, "at": run.started_at, "sent": 0, "refused": 0, "unknown": 0})
@@ -213,7 +216,7 @@ def _lasting(counts: Sequence[int]) -> list[int]:
 
 def _over_day(
     connection: Connection,
-    found: Sequence[Row[Any]],
+    rows: Sequence[Row[Any]],
     totals: Mapping[int, tuple[int, int, int]],
     most: int,
     now: int,
@@ -221,7 +224,7 @@ def _over_day(
     """Note what was sent today; return the runs of carriers with more than `most` of it."""
     d, day = daily_counts.c, _day(now)
     known = {row.run_id: row for row in connection.execute(select(daily_counts).where(d.run_id.in_(totals)))}
-    for run in found:
+    for run in rows:
         sent, row = totals[run.id][0], known.get(run.id)
         if row is None:
             before = 0 if _day(run.started_at or 0) == day else sent
@@ -234,7 +237,7 @@ def _over_day(
     counted = today.where(d.day == day).group_by(runs.c.carrier)
     over = {carrier: int(n) for carrier, n in connection.execute(counted) if most and n >= most}
     return {
-        run.id: Finding(SuspendCause.DAILY, over[run.carrier], most) for run in found if run.carrier in over
+        run.id: Finding(SuspendCause.DAILY, over[run.carrier], most) for run in rows if run.carrier in over
     }
 
 
@@ -245,14 +248,14 @@ def _day(ms: int) -> int:
 # ---- What a campaign may cost
 
 
-def _over_budget(connection: Connection, found: Sequence[Row[Any]], now: int) -> dict[int, Finding]:
+def _over_budget(connection: Connection, running: Sequence[Row[Any]], now: int) -> dict[int, Finding]:
     """Return the runs whose budget has no room for the next message, once nothing is under way any more.
 
     What is under way may come back unsent, and then there is room again.
     """
     c = campaigns.c
     query = select(c.id, c.budget_segments, c.budget_of)
-    rows = connection.execute(query.where(c.id.in_({run.campaign_id for run in found}))).all()
+    rows = connection.execute(query.where(c.id.in_({run.campaign_id for run in running}))).all()
     of = {row.id: row for row in rows if money.account_of(row) is not None}
     spent = money.spent(connection, {account for row in of.values() if (account := money.account_of(row))})
     full = {account for account in spent if not _is_under_way(connection, account, now)}
@@ -260,7 +263,7 @@ def _over_budget(connection: Connection, found: Sequence[Row[Any]], now: int) ->
     for row in of.values():
         if money.account_of(row) in full and (budget := money.budget_of(connection, row)):
             why[row.id] = Finding(SuspendCause.BUDGET, budget.spent_segments, budget.segments)
-    return {run.id: why[run.campaign_id] for run in found if run.campaign_id in why}
+    return {run.id: why[run.campaign_id] for run in running if run.campaign_id in why}
 
 
 def _is_under_way(connection: Connection, account: int, now: int) -> bool:

@@ -66,9 +66,9 @@ def _slice(
     return rows, (listed[-1].batch_id, listed[-1].seq) if len(listed) == SLICE else None
 
 
-def _references(connection: Connection, found: Sequence[Any]) -> dict[_Place, str]:
+def _references(connection: Connection, rows: Sequence[Any]) -> dict[_Place, str]:
     """Return the carrier's references of parts that it answered for."""
-    s, keys = submissions.c, [(row.campaign_id, row.batch_id, row.seq) for row in found]
+    s, keys = submissions.c, [(row.campaign_id, row.batch_id, row.seq) for row in rows]
     query = select(s.batch_id, s.seq, s.reference).where(
         tuple_(s.campaign_id, s.batch_id, s.seq).in_(keys), s.reference.is_not(None)
     )

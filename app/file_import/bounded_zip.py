@@ -58,14 +58,14 @@ class _Part:
             self._look(found)
         return found
 
-    def _look(self, found: bytes) -> None:
+    def _look(self, data: bytes) -> None:
         """Count rows that begin here; a tag split between reads is missed, which does no harm."""
-        self._rows += sum(map(found.count, _ROW))
+        self._rows += sum(map(data.count, _ROW))
         if self._rows > EXCEL_ROWS:
             raise Invalid(TOO_MANY_ROWS)
-        row, end = max(map(found.rfind, _ROW)), max(map(found.rfind, _END))
-        last = max(row, *map(found.rfind, _TEXT))
+        row, end = max(map(data.rfind, _ROW)), max(map(data.rfind, _END))
+        last = max(row, *map(data.rfind, _TEXT))
         self._inside = row > end if max(row, end) >= 0 else self._inside
-        self._gap = len(found) - last if last >= 0 else self._gap + len(found)
+        self._gap = len(data) - last if last >= 0 else self._gap + len(data)
         if self._gap > (_ROW_LIMIT if self._inside else _REST_LIMIT):
             raise Invalid(LONG_ROW)

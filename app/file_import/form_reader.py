@@ -309,16 +309,16 @@ def _spelled(text: str) -> int | str:
     return f"“{text[:40]}” không phải là số; {_WHOLE}."
 
 
-def _wrong(found: date | None, value: object, what: str) -> str:
-    if found is None:
+def _wrong(day: date | None, value: object, what: str) -> str:
+    if day is None:
         return f"“{str(value)[:40]}” không phải là {what}"
-    typed = f"{found.day:02}/{found.month:02}/{found.year:04}"
+    typed = f"{day.day:02}/{day.month:02}/{day.year:04}"
     return f"“{typed}” có năm ngoài khoảng từ {_YEARS.start} đến {_YEARS.stop - 1}"
 
 
 def _clock(text: str) -> str:
     """8h30 and 8 giờ 30 as 8:30, without words around."""
-    return tidy(_WORDS.sub(" ", _HOURS.sub(lambda found: f"{found[1]}:{found[2] or '00'} ", text)))
+    return tidy(_WORDS.sub(" ", _HOURS.sub(lambda match: f"{match[1]}:{match[2] or '00'} ", text)))
 
 
 def _parsed(value: object, forms: tuple[str, ...]) -> datetime | None:

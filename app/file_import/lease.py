@@ -164,8 +164,8 @@ class LeasedImport:
         self._keep(connection)
         return sum(self._clear_some(connection, *each) for each in self.lines)
 
-    def _clear_some(self, connection: Connection, of: Column[Any], number: Column[Any]) -> int:
-        own = of == self.id
+    def _clear_some(self, connection: Connection, column: Column[Any], number: Column[Any]) -> int:
+        own = column == self.id
         found = connection.execute(select(number).where(own).order_by(number).limit(SLICE)).scalars().all()
         if found:
             connection.execute(delete(number.table).where(own, number <= found[-1]))

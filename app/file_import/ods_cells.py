@@ -214,28 +214,28 @@ def _value(cell: Mapping[str, str], words: str) -> Cell:
         return Cell(words or said[:40] or _UNREADABLE, "e")
 
 
-def _number(said: str) -> int | float:
-    if not _NUMBER.fullmatch(said):
+def _number(text: str) -> int | float:
+    if not _NUMBER.fullmatch(text):
         raise ValueError("no number")
-    found = float(said)
+    found = float(text)
     if not math.isfinite(found):
         raise ValueError("too large")
     return int(found) if found.is_integer() else found
 
 
-def _date(said: str) -> datetime:
+def _date(text: str) -> datetime:
     """Read a date, or a time on one; with a zone, as the clock shows it in Vietnam."""
-    if "T" not in said:
-        return datetime.combine(date.fromisoformat(_ZONE.sub("", said)), time())
-    at = datetime.fromisoformat(said)
+    if "T" not in text:
+        return datetime.combine(date.fromisoformat(_ZONE.sub("", text)), time())
+    at = datetime.fromisoformat(text)
     try:
         return at if at.tzinfo is None else clock.local(at).replace(tzinfo=None)
     except OverflowError:
         raise ValueError("outside of the calendar") from None
 
 
-def _time(said: str) -> time:
-    found = _TIME.fullmatch(said)
+def _time(text: str) -> time:
+    found = _TIME.fullmatch(text)
     if found is None:
         raise ValueError("no time of a day")
     hour, minute, second = map(int, found.groups())
@@ -245,8 +245,8 @@ def _time(said: str) -> time:
 def _as_excel(formula: str) -> str:
     """of:=SUM([.E5:.E10]) -> =SUM(E5:E10)"""
 
-    def plain(found: re.Match[str]) -> str:
-        sheet, first, last = found.groups()
+    def plain(match: re.Match[str]) -> str:
+        sheet, first, last = match.groups()
         return f"{f'{sheet}!' if sheet else ''}{first}{f':{last}' if last else ''}"
 
     return _REFERENCE.sub(plain, formula.partition("=")[1] + formula.partition("=")[2]).replace(";", ",")

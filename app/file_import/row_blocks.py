@@ -53,8 +53,8 @@ class Block(NamedTuple):
     numbers: Sequence[int]
     cells: tuple[Sequence[str], ...]
 
-    def part(self, start: int, upto: int) -> Block:
-        return Block(self.numbers[start:upto], tuple(column[start:upto] for column in self.cells))
+    def part(self, start: int, last: int) -> Block:
+        return Block(self.numbers[start:last], tuple(column[start:last] for column in self.cells))
 
 
 class UnreadableLine(NamedTuple):

@@ -266,38 +266,40 @@ class InboundWriter:
         if len(self._waiting) < self.group:
             self._full.clear()
 
-    async def _commit(self, taken: Sequence[_Waiting]) -> None:
+    async def _commit(self, waiting: Sequence[_Waiting]) -> None:
         try:
-            await self._keep(taken)
+            await self._keep(waiting)
         except DatabaseUnavailable:
-            self._give_back(taken)
+            self._give_back(waiting)
             raise
         except DBAPIError as error:
-            await self._one_by_one(taken, error)
+            await self._one_by_one(waiting, error)
 
-    async def _one_by_one(self, taken: Sequence[_Waiting], error: DBAPIError) -> None:
+    async def _one_by_one(self, waiting: Sequence[_Waiting], error: DBAPIError) -> None:
         """Store each alone: a row that the database refuses must not keep out the others."""
-        if len(taken) > 1:
-            for one in taken:
+        if len(waiting) > 1:
+            for one in waiting:
                 await self._commit([one])
             return
-        ((came, acknowledge),) = taken
+        ((came, acknowledge),) = waiting
         log.error("an incoming message cannot be stored", link=came.link.name, why=type(error.orig).__name__)
         self.metrics.inbound(came.link.name, "refused", 1)
         acknowledge(False)
 
-    async def _keep(self, taken: Sequence[_Waiting]) -> None:
-        repeated = await self.db.write_with_retry(keep, self.ledger, [came for came, _ in taken], self.words)
-        for came, acknowledge in taken:
+    async def _keep(self, waiting: Sequence[_Waiting]) -> None:
+        repeated = await self.db.write_with_retry(
+            keep, self.ledger, [came for came, _ in waiting], self.words
+        )
+        for came, acknowledge in waiting:
             acknowledge(True)
             self.metrics.inbound(came.link.name, "kept", 1)
         for link, n in repeated.items():
             self.metrics.inbound(link, "repeated", n)
 
-    def _give_back(self, taken: Sequence[_Waiting]) -> None:
+    def _give_back(self, waiting: Sequence[_Waiting]) -> None:
         """Give back what can't be committed any more; its carrier will repeat it."""
         self._stopping = True
-        for _, acknowledge in (*taken, *self._waiting):
+        for _, acknowledge in (*waiting, *self._waiting):
             self.refused += 1
             acknowledge(False)
         self._waiting.clear()

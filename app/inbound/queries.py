@@ -54,7 +54,7 @@ class InboundMessageView:
 
 def listed(
     connection: Connection,
-    asked: ListRequest | int,
+    request: ListRequest | int,
     limit: int,
     carrier: str | None = None,
     kind: ReplyKind | None = None,
@@ -69,7 +69,7 @@ def listed(
     query = query if kind is None else query.where(_M.kind == kind.value)
     query = query if carrier is None else query.where(links.c.carrier == carrier)
     columns = ListColumns(_M.id, _M.received_at, (_M.text,), {"came": _M.id})
-    return part(connection, query, columns, asked, limit).of(_shown)
+    return part(connection, query, columns, request, limit).of(_shown)
 
 
 def _shown(row: Row[Any]) -> InboundMessageView:

@@ -258,14 +258,14 @@ def stands(connection: Connection, campaign: Record, *, alive: bool) -> bool:
     return last.decision == "approved" and holds(connection, campaign, last.digest)
 
 
-def _was_approved(connection: Connection, of: Record | None) -> bool:
+def _was_approved(connection: Connection, record: Record | None) -> bool:
     """Return whether an answer text, perhaps withdrawn since, was once approved as it is."""
-    if of is None:
+    if record is None:
         return False
     a = approvals.c
-    query = select(approvals).where(a.campaign_id == of.id, a.decision == "approved")
+    query = select(approvals).where(a.campaign_id == record.id, a.decision == "approved")
     rows = connection.execute(query).all()
-    return any(is_stamped(connection, row) and holds(connection, of, row.digest) for row in rows)
+    return any(is_stamped(connection, row) and holds(connection, record, row.digest) for row in rows)
 
 
 def was_approved(connection: Connection, campaign: Record) -> bool:
@@ -369,10 +369,10 @@ def _count_strays(connection: Connection, chunk: Any) -> int:
     return connection.execute(query.where(*within, s.seq.is_(None))).scalar_one()
 
 
-def bind(connection: Connection, campaign_id: int, batch_id: int, after: int, upto: int) -> None:
+def bind(connection: Connection, campaign_id: int, batch_id: int, after: int, last: int) -> None:
     """Stamp the chunks of these lines with what they will send, right after queueing."""
     c = chunks.c
-    those = (c.campaign_id == campaign_id, c.batch_id == batch_id, c.first_seq > after, c.last_seq <= upto)
+    those = (c.campaign_id == campaign_id, c.batch_id == batch_id, c.first_seq > after, c.last_seq <= last)
     _bind(connection, connection.execute(select(chunks).where(*those)).all() if keys_of(connection) else ())
 
 
@@ -386,11 +386,11 @@ def bind_open(connection: Connection, campaign_id: int | None = None) -> int:
     return _bind(connection, found if keys_of(connection) else ())
 
 
-def _bind(connection: Connection, found: Sequence[Any]) -> int:
-    for chunk in found:
+def _bind(connection: Connection, chunk_rows: Sequence[Any]) -> int:
+    for chunk in chunk_rows:
         stamp = row_stamps.make(connection, _to_send(connection, chunk))
         connection.execute(update(chunks).where(*_chunk_key(chunk)).values(stamp=stamp))
-    return len(found)
+    return len(chunk_rows)
 
 
 def is_altered(connection: Connection, chunk: Any) -> bool:

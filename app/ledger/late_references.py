@@ -55,22 +55,24 @@ class _Sending(NamedTuple):
 
 
 def learn(
-    engine: Engine, connection: Connection, said: Sequence[ReceiptRow], snapshot: Snapshot
+    engine: Engine, connection: Connection, receipts: Sequence[ReceiptRow], snapshot: Snapshot
 ) -> dict[int, DeliveryPart]:
-    """Record the references of these receipts; return their delivery parts by index in `said`.
+    """Record the references of these receipts; return their delivery parts by index in `receipts`.
 
     A receipt that arrives twice names one part, not two. A delivery whose parts all have references
     learns no further one.
     """
     found: dict[int, DeliveryPart] = {}
-    listed = _listed(connection, [one.phone for one in said if one.phone is not None])
-    said = _in_time(connection, said, listed)
-    meant = {index: _meant(one, listed.get(one.phone or 0, ()), snapshot) for index, one in enumerate(said)}
+    listed = _listed(connection, [one.phone for one in receipts if one.phone is not None])
+    receipts = _in_time(connection, receipts, listed)
+    meant = {
+        index: _meant(one, listed.get(one.phone or 0, ()), snapshot) for index, one in enumerate(receipts)
+    }
     keys = {index: key for index, key in meant.items() if key is not None}
-    others = _other_sendings(connection, [said[index] for index in keys], snapshot)
-    bearing = _bearing_reference(engine, connection, {index: said[index] for index in keys}, snapshot)
+    others = _other_sendings(connection, [receipts[index] for index in keys], snapshot)
+    bearing = _bearing_reference(engine, connection, {index: receipts[index] for index in keys}, snapshot)
     for index, key in keys.items():
-        one = said[index]
+        one = receipts[index]
         if may_be_about_another(one, key, others.get((one.group_id, one.phone or 0), ())):
             continue
         if bearing[index] - {key}:
@@ -82,15 +84,15 @@ def learn(
 
 
 def _bearing_reference(
-    engine: Engine, connection: Connection, said: Mapping[int, ReceiptRow], snapshot: Snapshot
+    engine: Engine, connection: Connection, receipts: Mapping[int, ReceiptRow], snapshot: Snapshot
 ) -> dict[int, set[DeliveryKey]]:
     """Return by index which deliveries to the receipt's number bear its reference, whenever sent.
 
     One that seems to be sent long after its receipt, by a clock that leapt ahead, is not matched by it;
     but neither is the reference another one's.
     """
-    found: dict[int, set[DeliveryKey]] = {index: set() for index in said}
-    indexes, rows = list(said), list(said.values())
+    found: dict[int, set[DeliveryKey]] = {index: set() for index in receipts}
+    indexes, rows = list(receipts), list(receipts.values())
     asked = [SubmissionQuery(one.group_id, one.reference or "", one.phone, 0, EVER) for one in rows]
     if asked:
         recent = recent_campaigns(connection, rows, snapshot)
@@ -101,12 +103,12 @@ def _bearing_reference(
 
 
 def _other_sendings(
-    connection: Connection, said: Sequence[ReceiptRow], snapshot: Snapshot
+    connection: Connection, receipts: Sequence[ReceiptRow], snapshot: Snapshot
 ) -> dict[tuple[int, int], list[OtherSending]]:
     """Return by account and number what else these receipts may mean."""
     found: dict[tuple[int, int], list[OtherSending]] = {}
-    for group_id in {one.group_id for one in said}:
-        mine = [one for one in said if one.group_id == group_id]
+    for group_id in {one.group_id for one in receipts}:
+        mine = [one for one in receipts if one.group_id == group_id]
         recent = recent_campaigns(connection, mine, snapshot)
         phones = [one.phone for one in mine if one.phone is not None]
         others = other_sendings(connection, group_id, recent, phones)
@@ -114,25 +116,27 @@ def _other_sendings(
     return found
 
 
-def _learn(engine: Engine, connection: Connection, key: DeliveryKey, one: ReceiptRow) -> DeliveryPart | None:
+def _learn(
+    engine: Engine, connection: Connection, key: DeliveryKey, receipt: ReceiptRow
+) -> DeliveryPart | None:
     """Record the reference for the first part without one; a message with all of them was accepted."""
     d = deliveries.c
     own = (d.campaign_id == key.campaign_id, d.batch_id == key.batch_id, d.seq == key.seq)
     # Lock first: another process may be learning from the same receipts.
     locked = select(deliveries).where(*own, d.state.in_((DeliveryState.UNKNOWN, DeliveryState.SUBMITTED)))
     row = connection.execute(locked.with_for_update(key_share=True)).first()
-    if row is None or one.reference is None:
+    if row is None or receipt.reference is None:
         return None
     sending = _sending(connection, key)
-    if one.reference in sending.references:
-        return DeliveryPart(key, sending.references[one.reference])
+    if receipt.reference in sending.references:
+        return DeliveryPart(key, sending.references[receipt.reference])
     free = sorted(set(range(row.parts)) - sending.named)
     if not free or row.state != DeliveryState.UNKNOWN:
         return None
     # Carriers' answers have attempt numbers from 1 up; learnt ones count down from 0, one per sending.
     head = (*key, -sending.number, free[0])
-    taken = (engine.now_ms(connection), one.link_id, one.group_id, int(ResultKind.SETTLED))
-    engine.add_missing(connection, submissions, SUBMISSION, [(*head, *taken, one.reference, "", None)])
+    taken = (engine.now_ms(connection), receipt.link_id, receipt.group_id, int(ResultKind.SETTLED))
+    engine.add_missing(connection, submissions, SUBMISSION, [(*head, *taken, receipt.reference, "", None)])
     if len(free) == 1:
         _was_taken(engine, connection, row)
     return DeliveryPart(key, free[0])
@@ -162,12 +166,12 @@ def _listed(connection: Connection, phones: Sequence[int]) -> dict[int, list[Any
 
 
 def _in_time(
-    connection: Connection, said: Sequence[ReceiptRow], listed: Mapping[int, Sequence[Any]]
+    connection: Connection, receipts: Sequence[ReceiptRow], listed: Mapping[int, Sequence[Any]]
 ) -> list[ReceiptRow]:
     """Return the receipts with the times that they mean, where their link states all of them too early."""
     known: dict[tuple[int, int, int], int | None] = {}
     found = []
-    for one in said:
+    for one in receipts:
         campaigns = [row.campaign_id for row in listed.get(one.phone or 0, ())]
         if one.reference is None or not campaigns or shown_offset(one) is None:
             found.append(one)
@@ -179,14 +183,14 @@ def _in_time(
     return found
 
 
-def _meant(one: ReceiptRow, listed: Sequence[Any], snapshot: Snapshot) -> DeliveryKey | None:
+def _meant(receipt: ReceiptRow, listed: Sequence[Any], snapshot: Snapshot) -> DeliveryKey | None:
     """Return the only delivery that the receipt can mean, judging by account and time."""
-    if one.reference is None:
+    if receipt.reference is None:
         return None
     near = [
         row
         for row in listed
-        if snapshot.groups.get(row.link_id) == one.group_id and one.about(row.sent_after, row.since)
+        if snapshot.groups.get(row.link_id) == receipt.group_id and receipt.about(row.sent_after, row.since)
     ]
     if len(near) != 1 or near[0].campaign_id in snapshot.closed:
         return None
@@ -268,7 +272,7 @@ def _sending_of(refs: References, learnt: _Learnt) -> tuple[dict[str, int], dict
     for attempt in sorted(learnt):  # the latest sending first: see _learn
         inside = {reference: part for reference, part in learnt[attempt].items() if part < len(refs)}
         places = {number: inside[each] for number, each in enumerate(refs) if each and each in inside}
-        found = max(found, (inside, places), key=lambda each: len(each[1]))
+        found = max(found, (inside, places), key=lambda item: len(item[1]))
     return found
 
 
@@ -302,21 +306,21 @@ def learnt_offset(connection: Connection, link_id: int, campaign_id: int, at_ms:
     return _offset([*_samples(connection, link_id, campaign_id, at_ms)])
 
 
-def with_offset(one: ReceiptRow, early_ms: int | None) -> ReceiptRow:
+def with_offset(receipt: ReceiptRow, early_ms: int | None) -> ReceiptRow:
     """Return the receipt with the true time of its event, where it shows the link's offset itself.
 
     One that came long after the time that it states is left as it is: the centre's clock may have been set.
     """
-    if not early_ms or one.done_at is None or shown_offset(one) != early_ms:
-        return one
-    return one._replace(done_at=min(one.done_at + early_ms, one.received_at))
+    if not early_ms or receipt.done_at is None or shown_offset(receipt) != early_ms:
+        return receipt
+    return receipt._replace(done_at=min(receipt.done_at + early_ms, receipt.received_at))
 
 
-def shown_offset(one: ReceiptRow) -> int | None:
+def shown_offset(receipt: ReceiptRow) -> int | None:
     """Return by how many ms the receipt itself seems to state its time too early; None if it does not."""
-    if one.done_at is None or not one.stated:
+    if receipt.done_at is None or not receipt.stated:
         return None
-    return _nearest(one.received_at - one.done_at) or None
+    return _nearest(receipt.received_at - receipt.done_at) or None
 
 
 def offsets_found(connection: Connection, now_ms: int) -> dict[int, int]:

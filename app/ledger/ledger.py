@@ -358,7 +358,7 @@ class Ledger(SubmitResults, UnknownDecisions, Tallies, Erasure):
         taken = self.engine.take_chunks(connection, run_id, _CLOSER, limit)
         for chunk in taken:
             self._mark_reserved_unknown(connection, chunk)
-        for _, some in groupby(taken, lambda each: (each.campaign_id, each.batch_id)):
+        for _, some in groupby(taken, lambda item: (item.campaign_id, item.batch_id)):
             while together := list(islice(some, self.engine.ranges_at_once)):
                 self._end_queued(connection, together, reason)
                 self._end(connection, together)
@@ -369,19 +369,23 @@ class Ledger(SubmitResults, UnknownDecisions, Tallies, Erasure):
         return connection.execute(still).scalar_one()
 
     def _end_queued(
-        self, connection: Connection, taken: Sequence[OpenChunk], reason: int, *only: ColumnElement[bool]
+        self,
+        connection: Connection,
+        chunks_taken: Sequence[OpenChunk],
+        reason: int,
+        *only: ColumnElement[bool],
     ) -> None:
         """Close queued deliveries of these chunks of one batch, or those of `only`, as not sent.
 
         Each is read and changed under one lock: a receipt for an earlier sending may come at any moment.
         """
-        d, changes, chunk, inside = deliveries.c, Changes(), taken[0], _inside(*taken)
+        d, changes, chunk, inside = deliveries.c, Changes(), chunks_taken[0], _inside(*chunks_taken)
         ended = {"state": DeliveryState.NOT_SENT, "reason": reason, "done_at": self.engine.now_ms(connection)}
         queued = (*inside, d.state == DeliveryState.QUEUED, *only)
         alike = self.engine.set_alike(connection, [*queued, d.reason == Reason.NONE], ended)
         others: Sequence[Row[Any, Any, Any, Any]] = ()
         # Of these an earlier sending may have failed in part.
-        if any(each.attempt > 1 or each.pass_no > 1 for each in taken):
+        if any(each.attempt > 1 or each.pass_no > 1 for each in chunks_taken):
             read = select(d.seq, d.area, d.segments, d.reason).where(*queued, d.reason != Reason.NONE)
             others = connection.execute(read.with_for_update(of=deliveries)).all()
         if others:
@@ -394,11 +398,11 @@ class Ledger(SubmitResults, UnknownDecisions, Tallies, Erasure):
             changes.move(where, (DeliveryState.QUEUED, before), (DeliveryState.NOT_SENT, reason), segments, n)
         changes.write(connection, self.engine)
 
-    def _end(self, connection: Connection, taken: Sequence[OpenChunk]) -> None:
+    def _end(self, connection: Connection, chunks_taken: Sequence[OpenChunk]) -> None:
         """Mark these chunks of one batch, which this transaction has taken, as done."""
         closed = {"state": ChunkState.DONE, "owner": None, "lease_until": None}
-        c, firsts = chunks.c, [each.first_seq for each in taken]
-        own = (c.campaign_id == taken[0].campaign_id, c.batch_id == taken[0].batch_id)
+        c, firsts = chunks.c, [each.first_seq for each in chunks_taken]
+        own = (c.campaign_id == chunks_taken[0].campaign_id, c.batch_id == chunks_taken[0].batch_id)
         connection.execute(update(chunks).where(*own, c.first_seq.in_(firsts)).values(closed))
 
 
@@ -430,10 +434,10 @@ def _lease(chunk: OpenChunk, items: Sequence[DeliveryToSend], lost: int, owner: 
     )
 
 
-def _inside(*taken: OpenChunk | ChunkLease) -> list[ColumnElement[bool]]:
+def _inside(*chunks_taken: OpenChunk | ChunkLease) -> list[ColumnElement[bool]]:
     """Match the deliveries of these chunks, which are all of one batch."""
-    d, first = deliveries.c, taken[0]
-    within = or_(*(and_(d.seq >= each.first_seq, d.seq <= each.last_seq) for each in taken))
+    d, first = deliveries.c, chunks_taken[0]
+    within = or_(*(and_(d.seq >= each.first_seq, d.seq <= each.last_seq) for each in chunks_taken))
     return [d.campaign_id == first.campaign_id, d.batch_id == first.batch_id, within]
 
 

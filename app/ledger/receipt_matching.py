@@ -238,18 +238,18 @@ def bears_one_of(connection: Connection, references: Collection[str]) -> ColumnE
 ONE_ID_MS = DAY_MS // 2
 
 
-def submission_query(one: ReceiptRow, late: bool, now: int) -> SubmissionQuery | None:
+def submission_query(receipt: ReceiptRow, late: bool, now: int) -> SubmissionQuery | None:
     """Return the query for the receipt's message, or None without a reference; late: many tries failed."""
-    if one.reference is None:
+    if receipt.reference is None:
         return None
-    if one.phone is not None and not late and one.is_new(now):
-        earliest, _ = span(one.received_at, one.done_at)
-        return SubmissionQuery(one.group_id, one.reference, one.phone, earliest, EVER)
-    if one.phone is None:
-        return SubmissionQuery(one.group_id, one.reference, None, *one.window)
-    earliest, latest = one.any_age if late else one.window
-    latest = EVER if one.is_new(now) else latest
-    return SubmissionQuery(one.group_id, one.reference, one.phone, earliest, latest)
+    if receipt.phone is not None and not late and receipt.is_new(now):
+        earliest, _ = span(receipt.received_at, receipt.done_at)
+        return SubmissionQuery(receipt.group_id, receipt.reference, receipt.phone, earliest, EVER)
+    if receipt.phone is None:
+        return SubmissionQuery(receipt.group_id, receipt.reference, None, *receipt.window)
+    earliest, latest = receipt.any_age if late else receipt.window
+    latest = EVER if receipt.is_new(now) else latest
+    return SubmissionQuery(receipt.group_id, receipt.reference, receipt.phone, earliest, latest)
 
 
 def repeated(items: Sequence[ReceiptRow]) -> set[str]:
@@ -263,7 +263,7 @@ def repeated(items: Sequence[ReceiptRow]) -> set[str]:
     return {reference for reference, phones in several.items() if phones > 1}
 
 
-def choose(one: ReceiptRow, hits: Sequence[MatchedDelivery], now: int) -> list[MatchedDelivery]:
+def choose(receipt: ReceiptRow, hits: Sequence[MatchedDelivery], now: int) -> list[MatchedDelivery]:
     """Return the parts of the newest message that fits the receipt's time, or none if that is ambiguous.
 
     A message that fits only if clocks are wrong is taken if no other one has the reference.
@@ -271,24 +271,24 @@ def choose(one: ReceiptRow, hits: Sequence[MatchedDelivery], now: int) -> list[M
     first = hits[0]
     if first.crowd >= CROWD:
         return []
-    earliest, sure_until = span(one.received_at, one.done_at)
+    earliest, sure_until = span(receipt.received_at, receipt.done_at)
     if len(hits) == 1 and earliest <= first.at <= sure_until:
         return list(hits)
-    latest, to_come = one.window[1], one.to_come(now)
+    latest, to_come = receipt.window[1], receipt.to_come(now)
     hits = [hit for hit in hits if hit.at <= latest + _extra_time(hit) or hit.at > to_come]
     sure = [hit for hit in hits if earliest <= hit.at <= sure_until + _extra_time(hit)]
     if not sure and len({hit.key for hit in hits}) > 1:
         return []
-    pool = sure or [hit for hit in hits if _may_match(one, hit)]
+    pool = sure or [hit for hit in hits if _may_match(receipt, hit)]
     newest = max(pool, key=lambda hit: hit.at, default=None)
-    if newest is None or (one.phone is None and any(_share_id(newest, hit) for hit in pool)):
+    if newest is None or (receipt.phone is None and any(_share_id(newest, hit) for hit in pool)):
         return []
     return [hit for hit in pool if (hit.key, hit.attempt) == (newest.key, newest.attempt)]
 
 
-def is_latest(one: ReceiptRow, chosen: MatchedDelivery, elsewhere: int) -> bool:
+def is_latest(receipt: ReceiptRow, chosen: MatchedDelivery, elsewhere: int) -> bool:
     """Return whether `choose` would choose the same beside any messages that went out up to `elsewhere`."""
-    sure = one.made - VALIDITY_MS <= chosen.at <= one.sure + _extra_time(chosen)
+    sure = receipt.made - VALIDITY_MS <= chosen.at <= receipt.sure + _extra_time(chosen)
     return sure and chosen.at - ONE_ID_MS > elsewhere
 
 
@@ -305,9 +305,9 @@ def _extra_time(hit: MatchedDelivery) -> int:
     return VALIDITY_MS if hit.result == ResultKind.SETTLED else 0
 
 
-def _may_match(one: ReceiptRow, hit: MatchedDelivery) -> bool:
+def _may_match(receipt: ReceiptRow, hit: MatchedDelivery) -> bool:
     """Tolerate times of another time zone; a receipt that is weeks late only moves what is still open."""
-    of_late = hit.at >= one.made - VALIDITY_MS
+    of_late = hit.at >= receipt.made - VALIDITY_MS
     return of_late or hit.state in (DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
 
 
@@ -338,9 +338,9 @@ def _plain(name: str) -> str:
     return "".join(filter(str.isalnum, name.casefold()))
 
 
-def _alike(one: str, other: str) -> bool:
+def _alike(sender: str, other: str) -> bool:
     """Compare two sender IDs, of which one may be cut at its end."""
-    short, long = sorted((one, other), key=len)
+    short, long = sorted((sender, other), key=len)
     return short == long or (len(short) >= _SHORTEST and long.startswith(short))
 
 
@@ -365,16 +365,16 @@ class MatchQuery(NamedTuple):
 
 
 def find_whole(
-    engine: Engine, connection: Connection, wanted: Sequence[MatchQuery], ruled_out: Collection[int] = ()
+    engine: Engine, connection: Connection, queries: Sequence[MatchQuery], ruled_out: Collection[int] = ()
 ) -> list[MatchedDelivery]:
     """Lock and return the deliveries these receipts refer to, as a whole or by the parts they name.
 
     ruled_out: campaigns whose messages all bear ids, and none of these receipts.
     """
-    known = [(each.nth, each.about) for each in wanted if each.about is not None]
+    known = [(each.nth, each.about) for each in queries if each.about is not None]
     found = list(_by_key(connection, known))
     groups: defaultdict[int, list[MatchQuery]] = defaultdict(list)
-    for each in wanted:
+    for each in queries:
         if each.about is None and each.said.phone is not None:
             groups[each.said.group_id].append(each)
     for group_id, some in groups.items():
@@ -382,12 +382,14 @@ def find_whole(
     return found
 
 
-def recent_campaigns(connection: Connection, said: Sequence[ReceiptRow], snapshot: Snapshot) -> Sequence[int]:
+def recent_campaigns(
+    connection: Connection, receipts: Sequence[ReceiptRow], snapshot: Snapshot
+) -> Sequence[int]:
     """Return the campaigns of recent days, which nearly all receipts are about."""
     if snapshot.open is not None:
         return snapshot.open
     groups: defaultdict[int, list[ReceiptRow]] = defaultdict(list)
-    for one in said:
+    for one in receipts:
         groups[one.group_id].append(one)
     found: set[int] = set()
     for group_id, some in groups.items():
@@ -400,18 +402,18 @@ def _by_phone(
     engine: Engine,
     connection: Connection,
     group_id: int,
-    wanted: Sequence[MatchQuery],
+    queries: Sequence[MatchQuery],
     ruled_out: Collection[int],
 ) -> Iterable[MatchedDelivery]:
     rows: defaultdict[int, list[Any]] = defaultdict(list)
-    d, phones = deliveries.c, sorted({each.said.phone for each in wanted if each.said.phone is not None})
+    d, phones = deliveries.c, sorted({each.said.phone for each in queries if each.said.phone is not None})
     of_group = select(links.c.id).where(links.c.group_id == group_id)
-    earliest_to_come = min(each.to_come for each in wanted)
-    said = [each.said for each in wanted]
+    earliest_to_come = min(each.to_come for each in queries)
+    said = [each.said for each in queries]
     campaign_ids = _campaigns(connection, group_id, said, earliest_to_come)
-    plain = {each.said.phone or 0 for each in wanted if each.said.reference is None}
+    plain = {each.said.phone or 0 for each in queries if each.said.reference is None}
     named = [
-        (each.said.phone or 0, each.said.reference) for each in wanted if each.said.reference is not None
+        (each.said.phone or 0, each.said.reference) for each in queries if each.said.reference is not None
     ]
     bearing = Named({phone for phone, _ in named}, {reference for _, reference in named}, ruled_out)
     for campaign_id in engine.that_have(connection, campaign_ids, plain, bearing):
@@ -421,10 +423,10 @@ def _by_phone(
                 rows[row.phone].append(row)
     doubted: list[tuple[MatchQuery, Any]] = []
     journal = _journal_rows(connection, [row for mine in rows.values() if len(mine) > 1 for row in mine])
-    chosen = {each.nth: _only(each, rows.get(each.said.phone or 0, ()), journal) for each in wanted}
+    chosen = {each.nth: _only(each, rows.get(each.said.phone or 0, ()), journal) for each in queries}
     unknown = [row.phone for row in chosen.values() if row is not None and row.state == DeliveryState.UNKNOWN]
     others = other_sendings(connection, group_id, campaign_ids, unknown) if unknown else {}
-    for each in wanted:
+    for each in queries:
         row = chosen[each.nth]
         if row is not None:
             if not may_be_about_another(each.said, _key(row), others.get(row.phone, ())):
@@ -434,9 +436,9 @@ def _by_phone(
     yield from _parts(connection, doubted)
 
 
-def _by_key(connection: Connection, known: Sequence[tuple[int, DeliveryKey]]) -> Iterable[MatchedDelivery]:
+def _by_key(connection: Connection, keys: Sequence[tuple[int, DeliveryKey]]) -> Iterable[MatchedDelivery]:
     batches: defaultdict[tuple[int, int], dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
-    for nth, key in known:
+    for nth, key in keys:
         batches[key.campaign_id, key.batch_id][key.seq].append(nth)
     d = deliveries.c
     for (campaign_id, batch_id), seqs in sorted(batches.items()):
@@ -492,12 +494,12 @@ def _reserved(of_group: Select[int]) -> ScalarSelect[int]:
     return held.where(c.last_seq >= d.seq).order_by(c.first_seq.desc()).limit(1).scalar_subquery()
 
 
-def may_be_about_another(one: ReceiptRow, key: DeliveryKey, others: Sequence[OtherSending]) -> bool:
+def may_be_about_another(receipt: ReceiptRow, key: DeliveryKey, others: Sequence[OtherSending]) -> bool:
     """Return whether the receipt may as well be about another delivery than this unknown one.
 
     The time that a carrier states excludes none that is on its way: its clock or zone may be wrong.
     """
-    latest, earliest = one.received_at + RECORDED_MS, one.made - VALIDITY_MS
+    latest, earliest = receipt.received_at + RECORDED_MS, receipt.made - VALIDITY_MS
     return any(each.key != key and each.after <= latest and each.until >= earliest for each in others)
 
 
@@ -538,10 +540,10 @@ def _numbers(connection: Connection, campaign_id: int, phones: Sequence[int]) ->
 
 
 def _campaigns(
-    connection: Connection, group_id: int, said: Sequence[ReceiptRow], to_come: int
+    connection: Connection, group_id: int, receipts: Sequence[ReceiptRow], to_come: int
 ) -> Sequence[int]:
     """Return campaigns sent over these links that had begun by then and had not ended long before."""
-    earliest, latest = min(each.made for each in said), max(each.sure for each in said)
+    earliest, latest = min(each.made for each in receipts), max(each.sure for each in receipts)
     r = runs.c
     lately = or_(r.ended_at.is_(None), r.ended_at >= earliest - VALIDITY_MS)
     begun = or_(r.started_at.is_(None), r.started_at <= latest, r.started_at > to_come)
@@ -572,27 +574,34 @@ def _locked(connection: Connection, campaign_id: int, *where: ColumnElement[bool
     return [row for row in connection.execute(query) if _key(row) in locked] if locked else []
 
 
-def sent_after(of: Any) -> ColumnElement[int]:
+def sent_after(delivery: Any) -> ColumnElement[int]:
     """Return an expression for the earliest time a delivery can have been sent.
 
     That is when it was last requeued, else when its chunk was first claimed, else when its run started.
     """
     c = chunks.c
-    mine = (c.campaign_id == of.campaign_id, c.batch_id == of.batch_id)
+    mine = (c.campaign_id == delivery.campaign_id, c.batch_id == delivery.batch_id)
     holding = (
-        select(c.taken_at).where(*mine, c.first_seq <= of.seq, c.last_seq >= of.seq).correlate(of.seq.table)
+        select(c.taken_at)
+        .where(*mine, c.first_seq <= delivery.seq, c.last_seq >= delivery.seq)
+        .correlate(delivery.seq.table)
     )
     taken = holding.order_by(c.first_seq.desc()).limit(1).scalar_subquery()
-    begun = select(runs.c.started_at).where(runs.c.id == of.run_id).correlate(of.seq.table).scalar_subquery()
-    return func.coalesce(requeued_at(of), taken, begun, 0)
+    begun = (
+        select(runs.c.started_at)
+        .where(runs.c.id == delivery.run_id)
+        .correlate(delivery.seq.table)
+        .scalar_subquery()
+    )
+    return func.coalesce(requeued_at(delivery), taken, begun, 0)
 
 
-def requeued_at(of: Any) -> ColumnElement[int]:
+def requeued_at(delivery: Any) -> ColumnElement[int]:
     """Return an expression for when a delivery was last queued again; NULL if never."""
     t = state_events.c
-    own = (t.campaign_id == of.campaign_id, t.batch_id == of.batch_id, t.seq == of.seq)
+    own = (t.campaign_id == delivery.campaign_id, t.batch_id == delivery.batch_id, t.seq == delivery.seq)
     query = select(func.max(t.at)).where(*own, t.kind == int(StateEvent.REQUEUED))
-    return query.correlate(of.seq.table).scalar_subquery()
+    return query.correlate(delivery.seq.table).scalar_subquery()
 
 
 def _journal_rows(connection: Connection, rows: Sequence[Any]) -> JournalRows:
@@ -609,14 +618,14 @@ def _journal_rows(connection: Connection, rows: Sequence[Any]) -> JournalRows:
     return found
 
 
-def _only(wanted: MatchQuery, rows: Sequence[Any], journal: JournalRows) -> Any:
+def _only(query: MatchQuery, rows: Sequence[Any], journal: JournalRows) -> Any:
     """Return the only possible delivery. If the receipt states its time, those still open go first.
 
     Unless a receipt of the same moment is known of one: then this is that one once more, without its id. It
     says nothing of other messages, nor of the other parts of a message that waits for them.
     """
-    one = wanted.said
-    near = [row for row in rows if _fits(one, row, wanted.to_come)]
+    one = query.said
+    near = [row for row in rows if _fits(one, row, query.to_come)]
     if len(near) > 1 and one.stated:
         if again := [row for row in near if _statuses(one, row, journal)]:
             whole = again[0].state not in _OPEN or again[0].segments == 1
@@ -626,30 +635,30 @@ def _only(wanted: MatchQuery, rows: Sequence[Any], journal: JournalRows) -> Any:
     return near[0] if len(near) == 1 else None
 
 
-def _statuses(one: ReceiptRow, row: Any, journal: JournalRows) -> set[str]:
+def _statuses(receipt: ReceiptRow, row: Any, journal: JournalRows) -> set[str]:
     """Return what receipts that state the same moment have said of the delivery."""
     key = DeliveryKey(row.campaign_id, row.batch_id, row.seq)
-    return {each.status for each in journal.get(key, ()) if _same_moment(one, each)}
+    return {each.status for each in journal.get(key, ()) if _same_moment(receipt, each)}
 
 
-def _same_moment(one: ReceiptRow, other: Any) -> bool:
+def _same_moment(receipt: ReceiptRow, other: Any) -> bool:
     """Return whether two receipts state one time, one yet to come being kept as that of its arrival."""
-    if one.done_at is None or other.done_at is None:
+    if receipt.done_at is None or other.done_at is None:
         return False
-    early, late = sorted((one, other), key=lambda each: int(each.done_at))
+    early, late = sorted((receipt, other), key=lambda item: int(item.done_at))
     apart = int(late.done_at - early.done_at)
     return apart == 0 or (early.done_at == early.received_at and apart <= CLOCKS_MS)
 
 
-def _fits(one: ReceiptRow, row: Any, to_come: int) -> bool:
+def _fits(receipt: ReceiptRow, row: Any, to_come: int) -> bool:
     unknown = row.state == DeliveryState.UNKNOWN
-    if one.reference is not None and (row.named or unknown):
+    if receipt.reference is not None and (row.named or unknown):
         return False  # a receipt with a reference settles an unknown delivery later: late_references.py
     if unknown:  # it became unknown later than it was sent
-        noticed = row.since or row.submitted_at or one.received_at
-        return one.about(row.sent_after, noticed)
-    before = row.submitted_at or one.made
-    return one.made - VALIDITY_MS <= before <= one.sure or before > to_come
+        noticed = row.since or row.submitted_at or receipt.received_at
+        return receipt.about(row.sent_after, noticed)
+    before = row.submitted_at or receipt.made
+    return receipt.made - VALIDITY_MS <= before <= receipt.sure or before > to_come
 
 
 def _hit(nth: int, row: Any) -> MatchedDelivery:

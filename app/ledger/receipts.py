@@ -122,7 +122,7 @@ class Receipts:
         items = rows_of(arrivals, snapshot.groups, now)
         about = {nth: arrival.about for nth, arrival in enumerate(arrivals) if arrival.about is not None}
         by_id = matched_by_id_only(connection, [arrival.receipt for arrival in arrivals])
-        outcome = self._match_and_apply(connection, items, snapshot, about, some=_Flags(by_id=by_id))
+        outcome = self._match_and_apply(connection, items, snapshot, about, flags=_Flags(by_id=by_id))
         outcome.applied.quarantined = len(outcome.left)
         # Stored without its phone, so that no later try matches it to an unknown message either.
         kept = [items[nth]._replace(phone=None) if nth in by_id else items[nth] for nth in outcome.left]
@@ -154,7 +154,7 @@ class Receipts:
         items = [_with_current_group(ReceiptRow(*row[2:]), snapshot) for row in waiting]
         late = frozenset(index for index, row in enumerate(waiting) if row[1] >= _LATE_TRIES)
         outcome = self._match_and_apply(
-            connection, items, snapshot, matched_at=snapshot.now, some=_Flags(late)
+            connection, items, snapshot, matched_at=snapshot.now, flags=_Flags(late)
         )
         # Only after one failed try: the submission of an early receipt may be about to be recorded.
         by_phone = [index for index in outcome.left if waiting[index][1] >= 1]
@@ -204,13 +204,13 @@ class Receipts:
         about: Mapping[int, DeliveryKey | DeliveryPart] | None = None,
         matched_at: int | None = None,
         *,
-        some: _Flags = _NO_FLAGS,
+        flags: _Flags = _NO_FLAGS,
     ) -> _Outcome:
         """Match receipts, by reference first, compute the new delivery states, and write them."""
         known = about or {}
-        hits, ruled_out = self._by_reference(connection, items, snapshot, known, some.late)
+        hits, ruled_out = self._by_reference(connection, items, snapshot, known, flags.late)
         if len(hits) < len(items):
-            by_id = some.by_id - known.keys()
+            by_id = flags.by_id - known.keys()
             left = [nth for nth in range(len(items)) if nth not in hits and nth not in by_id]
             hits |= self._by_delivery_or_phone(connection, items, snapshot, known, left, ruled_out)
         past = self._read_history(connection, items, snapshot, hits, known.keys())
@@ -229,7 +229,7 @@ class Receipts:
         connection: Connection,
         items: Sequence[ReceiptRow],
         snapshot: Snapshot,
-        known: Mapping[int, object],
+        named: Mapping[int, object],
         late: frozenset[int],
     ) -> tuple[dict[int, list[MatchedDelivery]], frozenset[int]]:
         """Find the newest message that each reference can mean; carriers reuse their ids.
@@ -241,7 +241,7 @@ class Receipts:
         asked = {
             nth: submission_query(one, nth in late, snapshot.now)
             for nth, one in enumerate(items)
-            if nth not in known
+            if nth not in named
         }
         shared = repeated(items)
         left = [nth for nth, one in asked.items() if one is not None and one.reference not in shared]
@@ -274,13 +274,13 @@ class Receipts:
         connection: Connection,
         items: Sequence[ReceiptRow],
         snapshot: Snapshot,
-        asked: Mapping[int, SubmissionQuery | None],
+        queries: Mapping[int, SubmissionQuery | None],
         shared: Collection[str],
     ) -> dict[int, list[MatchedDelivery]]:
         """Find the messages in recent campaigns by phone, where many messages bear the reference."""
         some = {
             nth: one
-            for nth, one in asked.items()
+            for nth, one in queries.items()
             if one and one.reference in shared and one.phone is not None
         }
         hits: defaultdict[int, list[MatchedDelivery]] = defaultdict(list)
@@ -295,12 +295,12 @@ class Receipts:
         connection: Connection,
         items: Sequence[ReceiptRow],
         snapshot: Snapshot,
-        known: Mapping[int, DeliveryKey | DeliveryPart],
+        named: Mapping[int, DeliveryKey | DeliveryPart],
         left: Iterable[int],
         ruled_out: Collection[int],
     ) -> dict[int, list[MatchedDelivery]]:
-        places = {nth: one for nth, one in known.items() if isinstance(one, DeliveryPart)}
-        keys = {nth: one.key if isinstance(one, DeliveryPart) else one for nth, one in known.items()}
+        places = {nth: one for nth, one in named.items() if isinstance(one, DeliveryPart)}
+        keys = {nth: one.key if isinstance(one, DeliveryPart) else one for nth, one in named.items()}
         found: defaultdict[int, list[MatchedDelivery]] = defaultdict(list)
         wanted = [
             MatchQuery(nth, keys.get(nth), items[nth], items[nth].to_come(snapshot.now)) for nth in left
@@ -309,7 +309,7 @@ class Receipts:
             part = places[hit.nth].part if hit.nth in places else hit.part
             found[hit.nth].append(hit._replace(part=part))
         chosen = {
-            nth: hits if hits[0].part == WHOLE or nth in known else choose(items[nth], hits, snapshot.now)
+            nth: hits if hits[0].part == WHOLE or nth in named else choose(items[nth], hits, snapshot.now)
             for nth, hits in found.items()
         }
         return {nth: hits for nth, hits in chosen.items() if hits}
@@ -320,7 +320,7 @@ class Receipts:
         items: Sequence[ReceiptRow],
         snapshot: Snapshot,
         hits: Mapping[int, Sequence[MatchedDelivery]],
-        known: Collection[int],
+        named: Collection[int],
     ) -> dict[Row, _History]:
         """Read the journals for those few deliveries that need more than their receipts say."""
         found: dict[Row, _History] = {}
@@ -328,7 +328,7 @@ class Receipts:
             if hit.state not in _OTHERWISE and not hit.resends and hit.part != WHOLE:
                 continue  # nearly always: sent once, and named by its reference
             # A refusal that was mended leaves no reference behind, so only a match by phone can mean it.
-            by_phone = hit.part == WHOLE and nth not in known and items[nth].stated
+            by_phone = hit.part == WHOLE and nth not in named and items[nth].stated
             again = hit.resends or hit.state == 0 or by_phone
             again = again and items[nth].status != ReceiptStatus.DELIVERED.value
             partly = items[nth].status == _ON_ITS_WAY and hit.parts > 1 and hit.state == DeliveryState.UNKNOWN
@@ -377,10 +377,10 @@ def _failures(moving: Iterable[_Update], now: int) -> list[Row]:
     return [(*key, n) for key, n in found.items() if n]
 
 
-def _with_current_group(one: ReceiptRow, snapshot: Snapshot) -> ReceiptRow:
+def _with_current_group(receipt: ReceiptRow, snapshot: Snapshot) -> ReceiptRow:
     """Use the receipt group its link is in now: groups change, and links are renamed."""
-    group = snapshot.groups.get(one.link_id, one.group_id)
-    return one if group == one.group_id else one._replace(group_id=group)
+    group = snapshot.groups.get(receipt.link_id, receipt.group_id)
+    return receipt if group == receipt.group_id else receipt._replace(group_id=group)
 
 
 def _pause(tries: int) -> int:
@@ -405,7 +405,7 @@ def _on_way(connection: Connection, key: DeliveryKey, since: int) -> int:
 
 
 def _apply_one(
-    outcome: _Outcome, one: ReceiptRow, hits: Sequence[MatchedDelivery], histories: Mapping[Row, _History]
+    outcome: _Outcome, receipt: ReceiptRow, hits: Sequence[MatchedDelivery], histories: Mapping[Row, _History]
 ) -> None:
     hit, several = hits[0], len(hits) > 1
     key, part = hit[3:6], hit.part
@@ -419,26 +419,26 @@ def _apply_one(
         spoken_of = [each.part for each in hits] if several else (part,)
     # Unless it was delivered, the earlier sending of a requeued message says nothing of the present one.
     # Which sending a receipt without a reference means, only the time that it states can tell.
-    over = past.requeued_at and one.status != _DELIVERED
-    over = over and (hit.at if part != WHOLE else one.made if one.stated else EVER) < past.requeued_at
+    over = past.requeued_at and receipt.status != _DELIVERED
+    over = over and (hit.at if part != WHOLE else receipt.made if receipt.stated else EVER) < past.requeued_at
     new = old
     for each in () if over else spoken_of:
-        new = _after(new, each, one.status, one.level, one.reason)
+        new = _after(new, each, receipt.status, receipt.level, receipt.reason)
     changed = new != old
     if changed:
-        done_at = max(done_at or 0, one.done_at or one.received_at)
+        done_at = max(done_at or 0, receipt.done_at or receipt.received_at)
     outcome.moving[key] = _Update(hit if moving is None else moving.hit, new, done_at)
     applied = outcome.applied
     applied.matched += 1
     applied.changed += changed
     applied.repeated += not changed
     if new[0] != old[0] and hit.submitted_at:
-        applied.latencies.append(max(0, one.received_at - hit.submitted_at) / 1000)
+        applied.latencies.append(max(0, receipt.received_at - hit.submitted_at) / 1000)
     for each in spoken_of:
-        outcome.journal.append((*key, each, changed, *one, outcome.matched_at))
+        outcome.journal.append((*key, each, changed, *receipt, outcome.matched_at))
     if changed and not hit.submitted:
-        at = outcome.matched_at or one.received_at
-        settled = (at, one.link_id, one.group_id, int(ResultKind.SETTLED), None, None, None)
+        at = outcome.matched_at or receipt.received_at
+        settled = (at, receipt.link_id, receipt.group_id, int(ResultKind.SETTLED), None, None, None)
         outcome.learnt.append((*key, 0, 0, *settled))
 
 

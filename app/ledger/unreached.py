@@ -263,35 +263,35 @@ def stretches(connection: Connection, batch_id: int, carrier: str, size: int) ->
     ]
 
 
-def add_unreached(connection: Connection, batch_id: int, stretch: Stretch, made: int) -> int:
-    """Add a stretch's share to a follow-up's batch, which has `made` subscribers; return how many."""
+def add_unreached(connection: Connection, batch_id: int, stretch: Stretch, added: int) -> int:
+    """Add a stretch's share to a follow-up's batch, which has `added` subscribers; return how many."""
     chosen = definition(connection, batch_id)
     if chosen is None:
         return 0
     carrier = connection.execute(select(batches.c.carrier).where(batches.c.id == batch_id)).scalar_one()
     found = Rounds(connection, chosen)
     fresh = insert(subscribers).from_select(
-        ["batch_id", "seq", "phone", "area"], _unreached(found, batch_id, stretch, made, carrier)
+        ["batch_id", "seq", "phone", "area"], _unreached(found, batch_id, stretch, added, carrier)
     )
     return connection.execute(fresh.execution_options(preserve_rowcount=True)).rowcount
 
 
-def _unreached(found: Rounds, batch_id: int, stretch: Stretch, made: int, carrier: str) -> Select[Any]:
+def _unreached(rounds: Rounds, batch_id: int, stretch: Stretch, added: int, carrier: str) -> Select[Any]:
     d, n, at = deliveries.c, do_not_send.c, func.row_number().over(order_by=deliveries.c.seq)
     asked = _found(do_not_send, n.carrier == carrier, n.phone == d.phone)
     lines = and_(d.seq > stretch.after, d.seq <= stretch.upto)
     return (
-        select(literal(batch_id), made + at, d.phone, d.area)
+        select(literal(batch_id), added + at, d.phone, d.area)
         .where(d.campaign_id == stretch.campaign_id, d.batch_id == stretch.batch_id, lines)
-        .where(d.run_id == stretch.run_id, found.takes(d), ~asked)
-        .where(~found.barred(d, stretch.campaign_id), ~found.repeated(d, stretch.campaign_id))
+        .where(d.run_id == stretch.run_id, rounds.takes(d), ~asked)
+        .where(~rounds.barred(d, stretch.campaign_id), ~rounds.repeated(d, stretch.campaign_id))
     )
 
 
 # ---- Leaving out
 
 
-def leave_out(connection: Connection, campaign_id: int, batch_id: int, after: int, upto: int) -> bool:
+def leave_out(connection: Connection, campaign_id: int, batch_id: int, after: int, last: int) -> bool:
     """Note which of these lines another round bars by now; False if the batch is made of a file."""
     chosen = definition(connection, batch_id)
     if chosen is None:
@@ -299,7 +299,7 @@ def leave_out(connection: Connection, campaign_id: int, batch_id: int, after: in
     one_at_a_time(connection, AdvisoryLock.FOLLOW_UP)
     s, found = subscribers.c, Rounds(connection, chosen)
     columns = (literal(campaign_id), s.batch_id, s.seq, literal(int(NotSent.OTHER_ROUND)))
-    query = select(*columns).where(s.batch_id == batch_id, s.seq > after, s.seq <= upto)
+    query = select(*columns).where(s.batch_id == batch_id, s.seq > after, s.seq <= last)
     names = ["campaign_id", "batch_id", "seq", "reason"]
     connection.execute(insert(left_out).from_select(names, query.where(found.barred(s, campaign_id))))
     return True

@@ -166,25 +166,30 @@ def _notice(row: Any) -> Notice:
 
 
 def record_outcome(
-    connection: Connection, due: DueNotice, outcome: Outcome, waits: Sequence[float] = WAITS
+    connection: Connection, notice: DueNotice, outcome: Outcome, waits: Sequence[float] = WAITS
 ) -> None:
     """Record the outcome, unless another process has sent the notice, or it was replayed meanwhile."""
     now, n = clock.now_ms(), notices.c
-    own = (n.id == due.id, n.state == NoticeState.WAITING.value, n.due_at == due.due_at, n.tries == due.tries)
+    own = (
+        n.id == notice.id,
+        n.state == NoticeState.WAITING.value,
+        n.due_at == notice.due_at,
+        n.tries == notice.tries,
+    )
     match outcome:
         case Sent():
             values: dict[str, Any] = {"state": str(NoticeState.SENT), "sent_at": now, "error": None}
-        case Later(reason, after_s) if due.tries < len(waits):
-            wait = max(waits[due.tries], after_s)
+        case Later(reason, after_s) if notice.tries < len(waits):
+            wait = max(waits[notice.tries], after_s)
             values = {
                 "due_at": now + round(wait * 1000),
-                "tries": due.tries + 1,
+                "tries": notice.tries + 1,
                 "error": reason[:_ERROR_LENGTH],
             }
         case Later(reason) | Never(reason):
             values = {
                 "state": str(NoticeState.FAILED),
-                "tries": due.tries + 1,
+                "tries": notice.tries + 1,
                 "error": reason[:_ERROR_LENGTH],
             }
     connection.execute(update(notices).where(*own).values(values))

@@ -257,8 +257,8 @@ class Sender:
             tried += 1
         return tried
 
-    async def _send(self, due: DueNotice) -> Outcome:
-        notice, settings = due.notice, self.settings
+    async def _send(self, pending: DueNotice) -> Outcome:
+        notice, settings = pending.notice, self.settings
         if notice.channel is NotificationChannel.EMAIL:
             if settings.mail is None:
                 return Later("No mail server is configured.")

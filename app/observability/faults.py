@@ -74,9 +74,9 @@ async def outcome(work: Awaitable[T]) -> T | BaseException:
     return end
 
 
-def _note(connection: Connection, source: str, subject: str, said: tuple[str, int]) -> None:
+def _note(connection: Connection, source: str, subject: str, fault: tuple[str, int]) -> None:
     f, now = faults.c, shared_ms(connection)
-    reason, red_ms = said
+    reason, red_ms = fault
     own = update(faults).where(f.source == source, f.subject == subject)
     values = {"reason": reason, "last_at": now, "red_until": now + red_ms}
     if not connection.execute(own.values(**values, times=f.times + 1)).rowcount:
@@ -180,6 +180,6 @@ class Aside:
         if isinstance(error, DatabaseUnavailable) or not isinstance(error, Exception):
             raise error
         times = self._rests.get(row, (0, 0.0))[0] + 1
-        rest_s = min(2.0**times, self.longest_s)
+        rest_s = min(2.0 ** min(times, 10), self.longest_s)
         self._rests[row] = times, clock.monotonic() + rest_s
         await self.faults.note(self.source, error, subject, RED_MS + round(rest_s * 1000))

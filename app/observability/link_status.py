@@ -196,26 +196,30 @@ def _state(here: int, up: int, lost: int, going: int) -> LinkHealthState:
     return LinkHealthState.UNTRIED if here else LinkHealthState.CLOSED
 
 
-def is_away(of: LinkStatus) -> bool:
+def is_away(status: LinkStatus) -> bool:
     """Return whether nothing is sent by it. A link that no process ever reported is only untried."""
-    never_said = of.state is LinkHealthState.CLOSED and of.lost_since is None
-    return of.state in AWAY and not never_said
+    never_said = status.state is LinkHealthState.CLOSED and status.lost_since is None
+    return status.state in AWAY and not never_said
 
 
-def since(of: LinkStatus) -> int | None:
+def since(status: LinkStatus) -> int | None:
     """Return since when nothing is sent: loss, or the last answer of a link that is up without answers."""
-    if of.state is LinkHealthState.REFUSING:
-        return of.refusing_since
-    if of.state is LinkHealthState.WAITING:
-        return of.waiting_since
-    return of.answered_at or of.connected_since if of.state is LinkHealthState.PROBING else of.lost_since
+    if status.state is LinkHealthState.REFUSING:
+        return status.refusing_since
+    if status.state is LinkHealthState.WAITING:
+        return status.waiting_since
+    return (
+        status.answered_at or status.connected_since
+        if status.state is LinkHealthState.PROBING
+        else status.lost_since
+    )
 
 
-def standstills(of: LinksNow) -> dict[str, Standstill]:
+def standstills(links_now: LinksNow) -> dict[str, Standstill]:
     """Map each carrier whose links are all halted or away to the reason."""
     going, found = set[str](), dict[str, Standstill]()
-    for link in of.rows:
-        status, halted = of.status[link.id], link.state == LinkState.HALTED
+    for link in links_now.rows:
+        status, halted = links_now.status[link.id], link.state == LinkState.HALTED
         if status.state is LinkHealthState.REMOVED:
             continue
         if halted:

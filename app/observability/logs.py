@@ -96,13 +96,13 @@ class Syslog(logging.Handler):
         if self._line is not None:
             self._line.close()
 
-    def _sent(self, one: bytes) -> bool:
+    def _sent(self, frame: bytes) -> bool:
         """Send one frame; False if that failed and the connection was closed."""
         try:
             if self._line is None or _is_over(self._line):
                 self._line = self._connect()
             self._report_dropped(self._line)
-            self._line.sendall(one)
+            self._line.sendall(frame)
         except (OSError, UnicodeError):  # ssl.SSLError is an OSError; an invalid host name is a UnicodeError
             self._disconnect()
             return False

@@ -13,10 +13,12 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 from pydantic import AwareDatetime, BaseModel, Field
 from pydantic.fields import FieldInfo
 from sqlalchemy import Connection
+from sqlalchemy.exc import DataError, IntegrityError
 
 from app.api.idempotency_store import PositionUnderKey
 from app.core.carrier_check import check_filter
 from app.core.config import Settings
+from app.core.errors import CLASHED, UNSTORABLE, Conflict, Invalid
 from app.database.connection import Database
 from app.database.listing import ListRequest
 from app.ledger.ledger import Ledger, ledger_for
@@ -201,7 +203,12 @@ class Operation:
             tenant_scope.require(connection, work.who, **numbers)
             return self.function(Transaction(connection=connection, **given), **arguments)
 
-        answer = work.db.read(done) if self.reads else work.db.write(done)
+        try:
+            answer = work.db.read(done) if self.reads else work.db.write(done)
+        except IntegrityError:
+            raise Conflict(CLASHED) from None
+        except DataError:
+            raise Invalid(UNSTORABLE) from None
         if self.paging and work.who.carrier is None:
             check_filter(
                 work.settings, arguments.get("carrier"), answer.items, arguments[self.paging].request
@@ -250,7 +257,7 @@ def declared_in(*modules: ModuleType) -> list[Operation]:
     names = [each.__name__ for each in modules]
     return sorted(
         (each for each in OPERATIONS.values() if each.function.__module__ in names),
-        key=lambda each: names.index(each.function.__module__),
+        key=lambda item: names.index(item.function.__module__),
     )
 
 

@@ -222,12 +222,12 @@ def get(connection: Connection, number: int) -> Certificate:
 
 
 def listed(
-    connection: Connection, asked: ListRequest | int, limit: int, kind: ErasureKind | None = None
+    connection: Connection, request: ListRequest | int, limit: int, kind: ErasureKind | None = None
 ) -> ListPart[Certificate]:
     e = erasures.c
     query = select(erasures) if kind is None else select(erasures).where(e.kind == kind.value)
     columns = ListColumns(e.id, e.started_at, names=[e.name], orders=ORDERS)
-    return part(connection, query, columns, asked, limit).of(_certificate)
+    return part(connection, query, columns, request, limit).of(_certificate)
 
 
 def _certificate(row: Row[Any]) -> Certificate:
@@ -235,33 +235,40 @@ def _certificate(row: Row[Any]) -> Certificate:
     return from_row(Certificate, row, rows=dict(row.counts), kept_reports=row.kept, intact=intact)
 
 
-def text(of: Certificate) -> str:
-    return "\n".join(_lines(of))
+def text(certificate: Certificate) -> str:
+    return "\n".join(_lines(certificate))
 
 
-def _lines(of: Certificate) -> Iterator[str]:
-    which = f" {of.subject_id}" if of.subject_id is not None else ""
-    what = "DỮ LIỆU CÁ NHÂN" if of.months is None else "SỐ TỔNG HỢP, THÔNG BÁO, NHẬT KÝ"
-    term = f"retention_days = {of.days}" if of.months is None else f"records_months = {of.months}"
-    yield f"CHỨNG NHẬN XÓA {what} số {of.id}"
-    name = erasable.vietnamese(of.name) if of.subject_id is None else of.name
-    yield f"Đối tượng ({of.kind}{which}): {name}"
-    yield f"Quy tắc: {erasable.vietnamese(of.rule)} ({term}); đến hạn {_said(of.due_at)}"
-    yield f"Thời gian của dữ liệu: {_said(of.first_at)} - {_said(of.last_at)}"
-    yield f"Bắt đầu xóa {_said(of.started_at)}, xong {_said(of.ended_at)}, bởi {of.by}"
+def _lines(certificate: Certificate) -> Iterator[str]:
+    which = f" {certificate.subject_id}" if certificate.subject_id is not None else ""
+    what = "DỮ LIỆU CÁ NHÂN" if certificate.months is None else "SỐ TỔNG HỢP, THÔNG BÁO, NHẬT KÝ"
+    term = (
+        f"retention_days = {certificate.days}"
+        if certificate.months is None
+        else f"records_months = {certificate.months}"
+    )
+    yield f"CHỨNG NHẬN XÓA {what} số {certificate.id}"
+    name = erasable.vietnamese(certificate.name) if certificate.subject_id is None else certificate.name
+    yield f"Đối tượng ({certificate.kind}{which}): {name}"
+    yield f"Quy tắc: {erasable.vietnamese(certificate.rule)} ({term}); đến hạn {_said(certificate.due_at)}"
+    yield f"Thời gian của dữ liệu: {_said(certificate.first_at)} - {_said(certificate.last_at)}"
+    started, ended = _said(certificate.started_at), _said(certificate.ended_at)
+    yield f"Bắt đầu xóa {started}, xong {ended}, bởi {certificate.by}"
     yield "Đã xóa:"
-    yield from _rows(of.rows.items())
-    if of.totals:
-        messages = sum(each[2] for each in of.totals)
+    yield from _rows(certificate.rows.items())
+    if certificate.totals:
+        messages = sum(each[2] for each in certificate.totals)
         yield f"Giữ lại: số tổng hợp của {messages:,} thuê bao; báo cáo đã chốt; nhật ký."
-    for run_id, sha256 in of.kept_reports.items():
+    for run_id, sha256 in certificate.kept_reports.items():
         yield f"Báo cáo giữ lại của đợt gửi {run_id}: SHA-256 {sha256}"
-    if of.anchor:
-        yield f"Dòng nhật ký cuối cùng đã xóa (số:SHA-256) {of.anchor}"
-    if of.sha256 is None:
+    if certificate.anchor:
+        yield f"Dòng nhật ký cuối cùng đã xóa (số:SHA-256) {certificate.anchor}"
+    if certificate.sha256 is None:
         yield "ĐANG XÓA, CHƯA LÀ CHỨNG NHẬN."
     else:
-        yield f"SHA-256 {of.sha256}" + ("" if of.intact else " - KHÔNG KHỚP: chứng nhận đã bị sửa.")
+        yield f"SHA-256 {certificate.sha256}" + (
+            "" if certificate.intact else " - KHÔNG KHỚP: chứng nhận đã bị sửa."
+        )
 
 
 def _rows(counts: Iterable[tuple[str, int]]) -> Iterator[str]:

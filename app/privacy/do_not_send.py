@@ -104,12 +104,12 @@ def remove(connection: Connection, carrier: str, numbers: Iterable[str], who: st
 
 
 def listed(
-    connection: Connection, asked: ListRequest | int, limit: int, carrier: str | None = None
+    connection: Connection, request: ListRequest | int, limit: int, carrier: str | None = None
 ) -> ListPart[DoNotSendEntry]:
     c = do_not_send.c
     query = select(do_not_send) if carrier is None else select(do_not_send).where(c.carrier == carrier)
     columns = ListColumns(c.id, c.added_at, orders={"since": c.id})
-    return part(connection, query, columns, asked, limit).of(
+    return part(connection, query, columns, request, limit).of(
         lambda row: from_row(DoNotSendEntry, row, phone=mask(row.phone))
     )
 

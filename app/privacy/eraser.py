@@ -257,8 +257,10 @@ def _taken_again(connection: Connection, batch_id: int) -> bool:
     )
 
 
-def _slice(connection: Connection, table: Table, owner: int, of: str, number: str) -> dict[str, int]:
-    mine, key = table.c[of] == owner, table.c[number]
+def _slice(
+    connection: Connection, table: Table, owner: int, owner_column: str, number: str
+) -> dict[str, int]:
+    mine, key = table.c[owner_column] == owner, table.c[number]
     beyond = connection.execute(select(key).where(mine).order_by(key).offset(_ROWS).limit(1)).scalar()
     some = delete(table).where(mine) if beyond is None else delete(table).where(mine, key < beyond)
     n = connection.execute(some).rowcount

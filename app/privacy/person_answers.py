@@ -151,23 +151,23 @@ def _kept_places(connection: Connection, phone: int, lines: Sequence[UnusedLine]
     return found
 
 
-def erase(connection: Connection, ledger: Ledger, found: ErasablePerson) -> dict[str, int]:
+def erase(connection: Connection, ledger: Ledger, person: ErasablePerson) -> dict[str, int]:
     """Erase what was found; return the rows by table.
 
     Raises Conflict if a list was changed or used since, or a file has come in.
     """
-    if _imported(connection) - found.imported:
+    if _imported(connection) - person.imported:
         raise Conflict("A file arrived during the search. Answer again.")
     ledger.forget_for_good(connection)
     counts: Counter[str] = Counter()
-    for table, ids in ((inbound_messages, found.inbound), (quarantine, found.quarantine)):
+    for table, ids in ((inbound_messages, person.inbound), (quarantine, person.quarantine)):
         for start in range(0, len(ids), _AT_ONCE):
             some = table.c.id.in_(ids[start : start + _AT_ONCE])
-            gone = connection.execute(delete_from(table).where(some, table.c.phone == found.phone))
+            gone = connection.execute(delete_from(table).where(some, table.c.phone == person.phone))
             counts[table.name] += gone.rowcount
-    lock_batches(connection, [line.batch_id for line in found.lines])
-    for line in found.lines:
-        counts[subscribers.name] += _erase_line(connection, found.phone, line)
+    lock_batches(connection, [line.batch_id for line in person.lines])
+    for line in person.lines:
+        counts[subscribers.name] += _erase_line(connection, person.phone, line)
     return {name: n for name, n in sorted(counts.items()) if n}
 
 
@@ -225,7 +225,7 @@ class PersonAnswers:
     days: int
     who: Caller
 
-    def answer(self, number: int, said: PersonAnswer) -> PersonRequest:
+    def answer(self, number: int, decision: PersonAnswer) -> PersonRequest:
         """Answer a request; the same answer again changes nothing.
 
         Raises FourEyes for who has recorded a request to erase, Conflict if it was answered otherwise, or if
@@ -233,67 +233,67 @@ class PersonAnswers:
         """
         row = self.db.read(requests.row_of, number)
         if row.outcome is not None:
-            return self.db.read(_known, row, said)
-        if said.outcome is RequestOutcome.REFUSED:
-            return self.db.write(self._close, number, said, None)
+            return self.db.read(_known, row, decision)
+        if decision.outcome is RequestOutcome.REFUSED:
+            return self.db.write(self._close, number, decision, None)
         match RequestKind(row.kind):
             case RequestKind.SEE:
                 done = _Done(paper=person_data(self.db, str(row.phone), self.who).paper)
-                return self.db.write(self._close, number, said, done)
+                return self.db.write(self._close, number, decision, done)
             case RequestKind.ERASE:
                 self.db.read(_check_second, row, self.who)
                 found = self.db.read(find, row.phone)
-                return self.db.write(self._erase, number, said, found)
+                return self.db.write(self._erase, number, decision, found)
             case RequestKind.RESTRICT | RequestKind.OBJECT:
-                return self.db.write(self._stop, number, said)
+                return self.db.write(self._stop, number, decision)
 
     def _erase(
-        self, connection: Connection, number: int, said: PersonAnswer, found: ErasablePerson
+        self, connection: Connection, number: int, decision: PersonAnswer, person: ErasablePerson
     ) -> PersonRequest:
         if (row := requests.held(connection, number)).outcome is not None:
-            return _known(connection, row, said)
-        rows = erase(connection, self.ledger, found)
-        lists = do_not_send.add_everywhere(connection, found.phone, _by(number))
-        kept = [*found.kept, *asked(connection, found.phone, but=number)]
-        return self._close(connection, number, said, _Done(rows, lists, kept))
+            return _known(connection, row, decision)
+        rows = erase(connection, self.ledger, person)
+        lists = do_not_send.add_everywhere(connection, person.phone, _by(number))
+        kept = [*person.kept, *asked(connection, person.phone, but=number)]
+        return self._close(connection, number, decision, _Done(rows, lists, kept))
 
-    def _stop(self, connection: Connection, number: int, said: PersonAnswer) -> PersonRequest:
+    def _stop(self, connection: Connection, number: int, decision: PersonAnswer) -> PersonRequest:
         if (row := requests.held(connection, number)).outcome is not None:
-            return _known(connection, row, said)
+            return _known(connection, row, decision)
         lists = do_not_send.add_everywhere(connection, row.phone, _by(number))
-        return self._close(connection, number, said, _Done(lists=lists))
+        return self._close(connection, number, decision, _Done(lists=lists))
 
     def _close(
-        self, connection: Connection, number: int, said: PersonAnswer, done: _Done | None
+        self, connection: Connection, number: int, decision: PersonAnswer, done: _Done | None
     ) -> PersonRequest:
         """Write the answer with its paper; the number goes from the request. done: None if it is refused."""
         row = requests.held(connection, number)
         if row.outcome is not None:
-            return _known(connection, row, said)
-        why, now = _words(said), clock.now_ms()
+            return _known(connection, row, decision)
+        why, now = _words(decision), clock.now_ms()
         paper = "\n".join(_paper(row, why, done, (self.who.name, now, self.days))) + "\n"
         sha256, seal = requests.stamp(connection, number, paper)
-        values: dict[str, Any] = {"outcome": said.outcome.value, "answer": why, "paper": paper}
+        values: dict[str, Any] = {"outcome": decision.outcome.value, "answer": why, "paper": paper}
         values |= {"answered_at": now, "answered_by": self.who.name[:80], "sha256": sha256, "seal": seal}
         self.ledger.forget_for_good(connection)
         connection.execute(update(person_requests).where(_R.id == number).values(values | {"phone": None}))
-        details = {"kind": row.kind, "outcome": said.outcome.value, "sha256": sha256}
+        details = {"kind": row.kind, "outcome": decision.outcome.value, "sha256": sha256}
         details |= {"rows": dict(done.rows), "lists": done.lists} if done else {}
         audit.note(connection, self.who.name, requests.ANSWERED, f"{requests.SUBJECT}/{number}", **details)
         return requests.get(connection, number)
 
 
-def _words(said: PersonAnswer) -> str:
-    return mask_written(said.why.strip())
+def _words(decision: PersonAnswer) -> str:
+    return mask_written(decision.why.strip())
 
 
 def _by(number: int) -> str:
     return f"{_LISTED_BY} {number}"
 
 
-def _known(connection: Connection, row: Row[Any], said: PersonAnswer) -> PersonRequest:
+def _known(connection: Connection, row: Row[Any], decision: PersonAnswer) -> PersonRequest:
     """Return what was answered before. Raises Conflict if that was something else, or in other words."""
-    if (row.outcome, row.answer) != (said.outcome.value, _words(said)):
+    if (row.outcome, row.answer) != (decision.outcome.value, _words(decision)):
         raise Conflict(
             "Request {row} was already answered ({outcome}) by {by}: “{answer}”. To give a "
             "different answer, record a new request.",
@@ -345,10 +345,10 @@ def _erased(rows: Mapping[str, int]) -> list[str]:
     return ["Đã xóa:", *(f"- {n:,} dòng: {words.get(table, table)}" for table, n in rows.items())]
 
 
-def _kept(kept: Sequence[HeldData], days: int) -> list[str]:
+def _kept(remaining: Sequence[HeldData], days: int) -> list[str]:
     """Return what stays, each with its reason."""
-    lines = [f"- {place_name(each)}, {each.n} dòng: {WHYS[each.why]}." for each in kept]
-    but = " ngoài các hồ sơ nêu trên" if any(each.kind is HeldKind.WRITTEN for each in kept) else ""
+    lines = [f"- {place_name(each)}, {each.n} dòng: {WHYS[each.why]}." for each in remaining]
+    but = " ngoài các hồ sơ nêu trên" if any(each.kind is HeldKind.WRITTEN for each in remaining) else ""
     rest = [
         "- Số này trong danh sách không gửi: để không gửi tin nữa.",
         f"- Nhật ký, chỉ có số đã che{but}.",

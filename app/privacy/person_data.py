@@ -252,7 +252,7 @@ def _seen(connection: Connection, phone: int) -> list[NumberSighting] | None:
 
 def held_on(connection: Connection, phone: int) -> list[HeldData]:
     """Return where this number is held, oldest first."""
-    return sorted(_held(connection, phone), key=lambda each: each.since)
+    return sorted(_held(connection, phone), key=lambda item: item.since)
 
 
 def _held(connection: Connection, phone: int) -> Iterator[HeldData]:
@@ -360,28 +360,28 @@ WHYS = {
 }
 
 
-def place_name(of: HeldData) -> str:
+def place_name(held: HeldData) -> str:
     """Return what a paper calls the place."""
-    return f"{KINDS[of.kind]}: {of.name}" + (f" ({of.carrier})" if of.carrier else "")
+    return f"{KINDS[held.kind]}: {held.name}" + (f" ({held.carrier})" if held.carrier else "")
 
 
-def _paper(of: PersonData) -> list[str]:
+def _paper(person: PersonData) -> list[str]:
     """Return the lines of the document for the person who asked what is held on the number."""
     lines = [
         "DỮ LIỆU CÁ NHÂN ĐANG LƯU VỀ MỘT SỐ THUÊ BAO",
-        f"Số thuê bao: {of.phone}",
-        f"Thời điểm tra cứu: {of.at:%H:%M:%S %d/%m/%Y}",
+        f"Số thuê bao: {person.phone}",
+        f"Thời điểm tra cứu: {person.at:%H:%M:%S %d/%m/%Y}",
         "",
-        f"Đang lưu ở {len(of.held)} nơi:" if of.held else "Không lưu dữ liệu nào về số này.",
+        f"Đang lưu ở {len(person.held)} nơi:" if person.held else "Không lưu dữ liệu nào về số này.",
     ]
-    for n, each in enumerate(of.held, 1):
+    for n, each in enumerate(person.held, 1):
         area = f"; địa bàn: {each.area}" if each.area else ""
         by = f"; người nhập: {each.by}" if each.by else ""
         lines.append(
             f"{n}. {place_name(each)}, {each.n} dòng, từ "
             f"{each.since:%H:%M %d/%m/%Y}{area}{by}; mục đích: {WHYS[each.why]}."
         )
-    return [*lines, "", *_who(of.seen)]
+    return [*lines, "", *_who(person.seen)]
 
 
 def _who(seen: Sequence[NumberSighting] | None) -> list[str]:
@@ -392,7 +392,7 @@ def _who(seen: Sequence[NumberSighting] | None) -> list[str]:
     return ["Đã tra cứu số này:", *(f"- {each.who}, {each.at:%H:%M %d/%m/%Y}" for each in seen)]
 
 
-def whole_paper(of: PersonData) -> str:
+def whole_paper(person: PersonData) -> str:
     """Return the paper with its digest and seal."""
-    end = [f"SHA-256: {of.sha256}", f"Dấu xác nhận: {of.seal or 'không có khóa'}"]
-    return "\n".join([of.paper, *end]) + "\n"
+    end = [f"SHA-256: {person.sha256}", f"Dấu xác nhận: {person.seal or 'không có khóa'}"]
+    return "\n".join([person.paper, *end]) + "\n"

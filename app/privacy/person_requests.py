@@ -83,20 +83,20 @@ class PersonRequest:
 
 
 def record(
-    connection: Connection, wanted: NewPersonRequest, who: str, holidays: Collection[date] = ()
+    connection: Connection, request: NewPersonRequest, who: str, holidays: Collection[date] = ()
 ) -> PersonRequest:
     """Record a request. The same again, while it is open, is the one that is there."""
-    phone = one_mobile(wanted.phone)
+    phone = one_mobile(request.phone)
     today = clock.local(clock.now()).date()
-    if wanted.came_on > today:
+    if request.came_on > today:
         raise Invalid("The request cannot have arrived after today. Check the date.", field="came_on")
-    if wanted.came_on < today - OLDEST:
+    if request.came_on < today - OLDEST:
         raise Invalid("The request arrived more than a year ago. Check the date.", field="came_on")
     one_at_a_time(connection, AdvisoryLock.PERSON_REQUEST)
-    same = (_R.phone == phone, _R.kind == wanted.kind.value, _R.outcome.is_(None))
+    same = (_R.phone == phone, _R.kind == request.kind.value, _R.outcome.is_(None))
     known = connection.execute(select(person_requests).where(*same)).first()
-    reference = mask_written(wanted.reference)[:200]
-    if known is not None and (known.came_on, known.reference) == (wanted.came_on.toordinal(), reference):
+    reference = mask_written(request.reference)[:200]
+    if known is not None and (known.came_on, known.reference) == (request.came_on.toordinal(), reference):
         return _shown(connection, known)
     if known is not None:
         raise Conflict(
@@ -105,12 +105,12 @@ def record(
             known=known.id,
             reference=known.reference,
         )
-    due = working_days_after(wanted.came_on, ANSWER_DAYS, holidays)
-    row = {"kind": wanted.kind.value, "phone": phone, "masked": mask(phone), "recorded_by": who[:80]}
-    row |= {"came_on": wanted.came_on.toordinal(), "due_on": due.toordinal()}
+    due = working_days_after(request.came_on, ANSWER_DAYS, holidays)
+    row = {"kind": request.kind.value, "phone": phone, "masked": mask(phone), "recorded_by": who[:80]}
+    row |= {"came_on": request.came_on.toordinal(), "due_on": due.toordinal()}
     row |= {"reference": reference, "recorded_at": clock.now_ms()}
     made = int(connection.execute(insert(person_requests).values(row).returning(_R.id)).scalar_one())
-    details = {"kind": wanted.kind.value, "came_on": wanted.came_on.isoformat(), "due_on": due.isoformat()}
+    details = {"kind": request.kind.value, "came_on": request.came_on.isoformat(), "due_on": due.isoformat()}
     audit.note(connection, who, "person-request.record", f"{SUBJECT}/{made}", **details)
     return get(connection, made)
 
@@ -137,10 +137,10 @@ ORDERS = {"came": _R.came_on, "due": _R.due_on}
 
 
 def listed(
-    connection: Connection, asked: ListRequest | int, limit: int, *, open_only: bool = False
+    connection: Connection, request: ListRequest | int, limit: int, *, open_only: bool = False
 ) -> ListPart[PersonRequest]:
     columns = ListColumns(_R.id, _R.recorded_at, names=[_R.reference], orders=ORDERS)
-    found = part(connection, _query(open_only), columns, asked, limit)
+    found = part(connection, _query(open_only), columns, request, limit)
     return found.of(lambda row: _shown(connection, row))
 
 

@@ -112,16 +112,16 @@ def _campaigns(days: int, by_ms: int | None) -> Select[Any]:
 
 
 def _under_directives(
-    connection: Connection, some: Sequence[Row[Any]], days: int, but: Subjects
+    connection: Connection, campaign_rows: Sequence[Row[Any]], days: int, but: Subjects
 ) -> Iterator[Erasable]:
     """Yield these campaigns, each due with the last one under its directive, or some time after its own term.
 
     Whom a campaign reached for the first time can be told only while the numbers of all of them are there.
     """
-    letters = {row.directive_id for row in some} - {None}
+    letters = {row.directive_id for row in campaign_rows} - {None}
     under = campaigns.c.directive_id.in_(letters)
     others = connection.execute(_campaigns(days, None).where(under)).all() if letters else []
-    rows = list({row.id: row for row in (*some, *others)}.values())
+    rows = list({row.id: row for row in (*campaign_rows, *others)}.values())
     past, last = _past(connection, rows), dict[int, int | None]()
     found = {row.id: _campaign(row, past, days) for row in rows}
     for row in rows:
@@ -130,19 +130,19 @@ def _under_directives(
             at = None if (each.kind, each.id) in but else each.due_at
             before = last.get(row.directive_id, at)
             last[row.directive_id] = None if at is None or before is None else max(at, before)
-    for row in some:
+    for row in campaign_rows:
         each = found[row.id]
         yield each if row.directive_id is None else _with_last(each, last.get(row.directive_id), days)
 
 
-def _with_last(found: Erasable, last_at: int | None, days: int) -> Erasable:
+def _with_last(entry: Erasable, last_at: int | None, days: int) -> Erasable:
     """Put it off until the last campaign of its directive is due; None: nobody knows when that will be."""
-    if found.due_at is None or found.due_at == last_at:
-        return found
+    if entry.due_at is None or entry.due_at == last_at:
+        return entry
     longest = _MOST_TERMS * days
-    latest = found.due_at + longest * DAY_MS
+    latest = entry.due_at + longest * DAY_MS
     at = latest if last_at is None else min(last_at, latest)
-    return _with(found, due_at=at, rule=Phrase(erasable.TOGETHER.en, days=longest))
+    return _with(entry, due_at=at, rule=Phrase(erasable.TOGETHER.en, days=longest))
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +158,9 @@ class _Past:
     deadlines: dict[int, int | None]
 
 
-def _past(connection: Connection, some: Sequence[Row[Any]]) -> _Past:
+def _past(connection: Connection, campaign_rows: Sequence[Row[Any]]) -> _Past:
     """Read it by as many queries for a hundred campaigns as for one."""
-    ids, letters = [each.id for each in some], {each.directive_id for each in some} - {None}
+    ids, letters = [each.id for each in campaign_rows], {each.directive_id for each in campaign_rows} - {None}
     held = exists().where(audiences.c.run_id == runs.c.id)
     query = select(runs).where(runs.c.campaign_id.in_(ids), ~held).order_by(runs.c.id)
     own: dict[int, list[Row[Any]]] = {}
@@ -243,7 +243,7 @@ def _end(run: Row[Any], campaign: Row[Any]) -> int | None:
 def _reported(campaign: Row[Any], past: _Past, end: int, days: int) -> tuple[int, str]:
     """Return from when the days are counted, and the rule in words."""
     of_runs = [each for run in past.runs[campaign.id] for each in past.reports.get(("run", run.id), ())]
-    report = max(of_runs, key=lambda each: each.created_at, default=None)
+    report = max(of_runs, key=lambda item: item.created_at, default=None)
     if report is None or report.created_at < end:  # the first consolidated one that could cover all of it
         over_all = past.reports.get(("directive", campaign.directive_id), ())
         report = next((each for each in over_all if each.created_at >= end), None)
@@ -270,9 +270,9 @@ def _batches(connection: Connection, days: int, by_ms: int | None) -> Iterator[E
 
 
 def _idle_batches(
-    connection: Connection, some: Sequence[Row[Any]], imports: dict[str, int], days: int
+    connection: Connection, campaign_rows: Sequence[Row[Any]], imports: dict[str, int], days: int
 ) -> Iterator[Erasable]:
-    u, ids, users = run_batches.c, [batch.id for batch in some], dict[int, list[int]]()
+    u, ids, users = run_batches.c, [batch.id for batch in campaign_rows], dict[int, list[int]]()
     own = select(u.batch_id, u.campaign_id).where(u.batch_id.in_(ids)).order_by(u.campaign_id)
     for batch_id, campaign_id in connection.execute(own):
         users.setdefault(batch_id, []).append(campaign_id)
@@ -280,7 +280,7 @@ def _idle_batches(
         connection, ErasureKind.CAMPAIGN, sorted({each for using in users.values() for each in using})
     )
     gone = erased(connection, ErasureKind.BATCH, ids)
-    for batch in some:
+    for batch in campaign_rows:
         using = users.get(batch.id, [])
         imported = max(came_at(batch), imports.get(f"batch/{batch.id}", 0))
         found = Erasable(

@@ -37,32 +37,35 @@ class TermsInForce:
     waiting: tuple[Shortened, ...] = ()
 
 
-def in_force(connection: Connection, wanted: RetentionTerms) -> TermsInForce:
+def in_force(connection: Connection, configured: RetentionTerms) -> TermsInForce:
     """Return by which terms a process with these settings erases."""
-    terms = _longest(connection, wanted)
-    pairs = ("retention_days", terms.days, wanted.days), ("records_months", terms.months, wanted.months)
+    terms = _longest(connection, configured)
+    pairs = (
+        ("retention_days", terms.days, configured.days),
+        ("records_months", terms.months, configured.months),
+    )
     return TermsInForce(terms, tuple(Shortened(*pair) for pair in pairs if pair[1] > pair[2]))
 
 
-def note(connection: Connection, wanted: RetentionTerms) -> None:
+def note(connection: Connection, terms: RetentionTerms) -> None:
     """Remember the settings' terms where they are the first, or longer than before; safe to run twice."""
     one_at_a_time(connection, AdvisoryLock.RETENTION_TERMS)
-    if not noted(connection, wanted):
-        _remember(connection, _longest(connection, wanted))
+    if not noted(connection, terms):
+        _remember(connection, _longest(connection, terms))
 
 
-def noted(connection: Connection, wanted: RetentionTerms) -> bool:
+def noted(connection: Connection, terms: RetentionTerms) -> bool:
     """Return whether there is nothing to remember."""
-    return _known(connection) == _longest(connection, wanted)
+    return _known(connection) == _longest(connection, terms)
 
 
-def confirm(connection: Connection, wanted: RetentionTerms, who: str) -> tuple[Shortened, ...]:
+def confirm(connection: Connection, terms: RetentionTerms, who: str) -> tuple[Shortened, ...]:
     """Let the settings' terms count, and return which of them were shortened."""
     one_at_a_time(connection, AdvisoryLock.RETENTION_TERMS)
-    found = in_force(connection, wanted)
-    _remember(connection, wanted)
+    found = in_force(connection, terms)
+    _remember(connection, terms)
     if found.waiting:
-        audit.note(connection, who, SHORTENED, "settings", before=asdict(found.terms), after=asdict(wanted))
+        audit.note(connection, who, SHORTENED, "settings", before=asdict(found.terms), after=asdict(terms))
     return found.waiting
 
 
@@ -71,9 +74,9 @@ def _remember(connection: Connection, terms: RetentionTerms) -> None:
     connection.execute(insert(retention_terms).values(**asdict(terms), since=shared_ms(connection)))
 
 
-def _longest(connection: Connection, wanted: RetentionTerms) -> RetentionTerms:
-    known = _known(connection) or _by_certificates(connection) or wanted
-    return RetentionTerms(max(wanted.days, known.days), max(wanted.months, known.months))
+def _longest(connection: Connection, terms: RetentionTerms) -> RetentionTerms:
+    known = _known(connection) or _by_certificates(connection) or terms
+    return RetentionTerms(max(terms.days, known.days), max(terms.months, known.months))
 
 
 def _known(connection: Connection) -> RetentionTerms | None:

@@ -119,12 +119,12 @@ def _notices(connection: Connection, months: int) -> Iterator[Erasable]:
         yield _monthly(connection, found, oldest)
 
 
-def _monthly(connection: Connection, of: Erasable, oldest: int) -> Erasable:
+def _monthly(connection: Connection, entry: Erasable, oldest: int) -> Erasable:
     """Make it due with the oldest row, but not within a month of the last time."""
-    ended = select(func.max(erasures.c.ended_at)).where(erasures.c.kind == of.kind.value)
+    ended = select(func.max(erasures.c.ended_at)).where(erasures.c.kind == entry.kind.value)
     again = (connection.execute(ended).scalar() or 0) + _PAUSE_MS
-    rule = Phrase(erasable.WRITTEN.en, months=of.months)
-    return _with(of, rule=rule, due_at=max(clock.plus_months(oldest, of.months or 0), again))
+    rule = Phrase(erasable.WRITTEN.en, months=entry.months)
+    return _with(entry, rule=rule, due_at=max(clock.plus_months(oldest, entry.months or 0), again))
 
 
 # ---- The audit: from its beginning, but never the last act, to which the next one is chained
@@ -194,35 +194,37 @@ def _note_sent(connection: Connection, campaign_id: int) -> None:
     connection.execute(mine.values(any_sent=sent))
 
 
-def erase_notices(connection: Connection, of: Row[Any]) -> dict[str, int]:
-    """Erase the next notices whose months were over when the erasure `of` began."""
+def erase_notices(connection: Connection, erasure: Row[Any]) -> dict[str, int]:
+    """Erase the next notices whose months were over when the erasure `erasure` began."""
     n = notices.c
     oldest = connection.execute(select(n.id, n.created_at).order_by(n.id).limit(_ROWS))
-    over = list(takewhile(lambda row: clock.plus_months(row.created_at, of.months) <= of.started_at, oldest))
+    over = list(
+        takewhile(lambda row: clock.plus_months(row.created_at, erasure.months) <= erasure.started_at, oldest)
+    )
     if not over:
         return {}
     connection.execute(delete(notices).where(n.id <= over[-1].id))
     return {"notices": len(over)}
 
 
-def _delete_acts(connection: Connection, upto: int) -> None:
+def _delete_acts(connection: Connection, last: int) -> None:
     """Delete acts, by the owner's function if our account may not: that deletes only old ones."""
     if connection.dialect.name == "postgresql" and not connection.execute(_MAY_DELETE).scalar():
-        connection.execute(_BY_OWNER, {"upto": upto})
+        connection.execute(_BY_OWNER, {"upto": last})
     else:
-        connection.execute(delete(audit).where(audit.c.id <= upto))
+        connection.execute(delete(audit).where(audit.c.id <= last))
     kept = select(signing_keys.c.request_id)  # a key in force counts by its request
-    old = approval_requests.c.id <= upto, approval_requests.c.id.not_in(kept)
+    old = approval_requests.c.id <= last, approval_requests.c.id.not_in(kept)
     connection.execute(delete(approval_requests).where(*old))
 
 
-def erase_acts(connection: Connection, of: Row[Any]) -> dict[str, int]:
-    """Erase the next acts whose months were over when the erasure `of` began, and move its anchor."""
+def erase_acts(connection: Connection, erasure: Row[Any]) -> dict[str, int]:
+    """Erase the next acts whose months were over when the erasure `erasure` began, and move its anchor."""
     begun = _open_since(connection)
 
     def over(act: Row[Any]) -> bool:
         still_reported = begun is not None and act.at >= begun
-        return clock.plus_months(act.at, of.months) <= of.started_at and not still_reported
+        return clock.plus_months(act.at, erasure.months) <= erasure.started_at and not still_reported
 
     acts = list(takewhile(over, connection.execute(_oldest().limit(_ROWS))))
     if not acts:
@@ -230,5 +232,5 @@ def erase_acts(connection: Connection, of: Row[Any]) -> dict[str, int]:
     last = acts[-1]
     _delete_acts(connection, last.id)
     moved = {"anchor": f"{last.id}:{last.hash}", "last_at": last.at}
-    connection.execute(update(erasures).where(erasures.c.id == of.id).values(moved))
+    connection.execute(update(erasures).where(erasures.c.id == erasure.id).values(moved))
     return {"audit": len(acts)}

@@ -86,7 +86,7 @@ def read_history(connection: Connection, campaign_id: int, batch_id: int, line: 
         )
     carrier = connection.execute(select(runs.c.carrier).where(runs.c.id == row.run_id)).scalar_one()
     lost = connection.execute(_own(unknowns, key)).first()
-    events = sorted(_events(connection, key), key=lambda each: each.at)
+    events = sorted(_events(connection, key), key=lambda item: item.at)
     return DeliveryHistory(
         campaign_id=campaign_id,
         batch_id=batch_id,

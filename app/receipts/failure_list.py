@@ -75,10 +75,10 @@ def _day(ms: int) -> date:
 
 
 async def tell(
-    inbox: Inbox, link: Link, what: tuple[str, date], found: Sequence[Receipt]
+    inbox: Inbox, link: Link, what: tuple[str, date], receipts: Sequence[Receipt]
 ) -> FailureListCounts:
     """Store those entries of the list of (sender ID, day) that are ours and new."""
-    by_phone = {receipt.phone: receipt for receipt in found if receipt.phone}
+    by_phone = {receipt.phone: receipt for receipt in receipts if receipt.phone}
     arrivals: list[Arrival] = []
     known = foreign = unclear = 0
     phones = list(by_phone)

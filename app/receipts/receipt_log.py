@@ -91,22 +91,22 @@ def links_of(connection: Connection, carrier: str | None) -> Names:
 
 
 def matched(
-    connection: Connection, of: Names, before: Before, limit: int, since_ms: int = 0
+    connection: Connection, names: Names, before: Before, limit: int, since_ms: int = 0
 ) -> tuple[list[Matched], Before | None]:
     """Return matched receipts of these links since then, and where the next page begins (None: nowhere)."""
     wanted = before.skip + limit + 1
-    each = (_of_link(connection, link_id, (since_ms, before.at), wanted) for link_id in of)
+    each = (_of_link(connection, link_id, (since_ms, before.at), wanted) for link_id in names)
     rows = list(islice(heapq.merge(*each, key=_place), before.skip, wanted))
     shown = rows[:limit]
     following = _following(shown, before) if len(rows) > limit else None
-    return [_matched(row, of) for row in shown], following
+    return [_matched(row, names) for row in shown], following
 
 
-def _of_link(connection: Connection, link_id: int, times: tuple[int, int], wanted: int) -> Sequence[Row[Any]]:
+def _of_link(connection: Connection, link_id: int, times: tuple[int, int], limit: int) -> Sequence[Row[Any]]:
     """Read from the index on link and time no more rows than wanted."""
     order = (_R.received_at.desc(), _R.campaign_id, _R.batch_id, _R.seq, _R.part)
     own = select(receipts).where(_R.link_id == link_id, _R.received_at.between(*times))
-    return connection.execute(own.order_by(*order).limit(wanted)).all()
+    return connection.execute(own.order_by(*order).limit(limit)).all()
 
 
 def _place(row: Row[Any]) -> tuple[int, ...]:
@@ -120,40 +120,40 @@ def _following(shown: Sequence[Row[Any]], before: Before) -> Before:
     return Before(last, same + (before.skip if last == before.at else 0))
 
 
-def how_many(connection: Connection, of: Names, since_ms: int, until_ms: int) -> int:
+def how_many(connection: Connection, names: Names, since_ms: int, until_ms: int) -> int:
     """Count matched receipts of these links, by the index, up to one more than listing.COUNTED."""
     found = 0
-    for link_id in of:
+    for link_id in names:
         own = select(_R.link_id).where(_R.link_id == link_id, _R.received_at.between(since_ms, until_ms))
         found += listing.counted(connection, own)
     return min(found, listing.COUNTED + 1)
 
 
 def waiting(
-    connection: Connection, of: Names, before: int, limit: int, times: tuple[int, int] = (0, LATEST)
+    connection: Connection, names: Names, before: int, limit: int, times: tuple[int, int] = (0, LATEST)
 ) -> tuple[list[QuarantinedReceipt], int | None]:
     """Return quarantined receipts with IDs below `before`, and the next page's `before`, None at the end.
 
     times: first and last ms at which they came.
     """
-    query = _quarantined(of, times).where(_Q.id < before).order_by(_Q.id.desc())
+    query = _quarantined(names, times).where(_Q.id < before).order_by(_Q.id.desc())
     rows = connection.execute(query.limit(limit + 1)).all()
     shared = _shared(connection, {row.reference for row in rows if row.phone is None and row.reference})
     more = rows[limit - 1].id if len(rows) > limit else None
-    return [_waiting(row, of, shared) for row in rows[:limit]], more
+    return [_waiting(row, names, shared) for row in rows[:limit]], more
 
 
-def how_many_wait(connection: Connection, of: Names, times: tuple[int, int] = (0, LATEST)) -> int:
-    return listing.counted(connection, _quarantined(of, times))
+def how_many_wait(connection: Connection, names: Names, times: tuple[int, int] = (0, LATEST)) -> int:
+    return listing.counted(connection, _quarantined(names, times))
 
 
-def _quarantined(of: Names, times: tuple[int, int]) -> Select[Any]:
-    return select(quarantine).where(_Q.link_id.in_(of), _Q.received_at.between(*times))
+def _quarantined(names: Names, times: tuple[int, int]) -> Select[Any]:
+    return select(quarantine).where(_Q.link_id.in_(names), _Q.received_at.between(*times))
 
 
-def _matched(row: Row[Any], of: Names) -> Matched:
+def _matched(row: Row[Any], names: Names) -> Matched:
     return Matched(
-        receipt=_view(row, of[row.link_id]),
+        receipt=_view(row, names[row.link_id]),
         campaign_id=row.campaign_id,
         batch_id=row.batch_id,
         line=row.seq,
@@ -174,9 +174,11 @@ def _shared(connection: Connection, references: Collection[str]) -> set[str]:
     return set(connection.execute(counted).scalars())
 
 
-def _waiting(row: Row[Any], of: Names, shared: Collection[str]) -> QuarantinedReceipt:
+def _waiting(row: Row[Any], names: Names, shared: Collection[str]) -> QuarantinedReceipt:
     why = QuarantineReason.SEVERAL_HAVE_IT if row.phone is None and row.reference in shared else _why(row)
-    return QuarantinedReceipt(row.id, _view(row, of[row.link_id]), why, row.tries, clock.from_ms(row.try_at))
+    return QuarantinedReceipt(
+        row.id, _view(row, names[row.link_id]), why, row.tries, clock.from_ms(row.try_at)
+    )
 
 
 def _why(row: Row[Any]) -> QuarantineReason:

@@ -177,23 +177,23 @@ class Inbox:
             except TimeoutError:
                 continue
 
-    async def _commit(self, taken: Sequence[tuple[Arrival, Acknowledge]]) -> None:
-        applied = await outcome(self._apply([arrival for arrival, _ in taken], self.db.write_with_retry))
+    async def _commit(self, arrivals: Sequence[tuple[Arrival, Acknowledge]]) -> None:
+        applied = await outcome(self._apply([arrival for arrival, _ in arrivals], self.db.write_with_retry))
         if isinstance(applied, DatabaseUnavailable):
-            self._refuse(taken)
+            self._refuse(arrivals)
             raise applied
         if isinstance(applied, BaseException):  # not even set aside: their carriers will repeat them
-            for _, acknowledge in taken:
+            for _, acknowledge in arrivals:
                 acknowledge(False)
             raise applied
-        for _, acknowledge in taken:
+        for _, acknowledge in arrivals:
             acknowledge(True)
         self._count(applied)
 
-    def _refuse(self, taken: Sequence[tuple[Arrival, Acknowledge]]) -> None:
+    def _refuse(self, arrivals: Sequence[tuple[Arrival, Acknowledge]]) -> None:
         """Give back what can't be committed any more; its carrier will repeat it."""
         self._stopping = True
-        for _, acknowledge in (*taken, *self._waiting):
+        for _, acknowledge in (*arrivals, *self._waiting):
             self.refused += 1
             acknowledge(False)
         self._waiting.clear()
@@ -205,13 +205,13 @@ class Inbox:
         self.metrics.latency(*applied.latencies)
 
 
-def _both(one: Applied, other: Applied) -> Applied:
+def _both(first: Applied, other: Applied) -> Applied:
     return Applied(
-        one.matched + other.matched,
-        one.changed + other.changed,
-        one.repeated + other.repeated,
-        one.quarantined + other.quarantined,
-        one.latencies + other.latencies,
+        first.matched + other.matched,
+        first.changed + other.changed,
+        first.repeated + other.repeated,
+        first.quarantined + other.quarantined,
+        first.latencies + other.latencies,
     )
 
 

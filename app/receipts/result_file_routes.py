@@ -137,7 +137,7 @@ def list_receipt_lines(
     """List its lines with what became of each, numbers masked; `next` is a line number."""
     db.read(queries.get, file_id, who.carrier)
     lines = db.read(queries.lines_page, file_id, paging.after, paging.limit, verdict)
-    return page_by(lines, paging, lambda each: each.line or 0)
+    return page_by(lines, paging, lambda item: item.line or 0)
 
 
 @router.get("/{file_id}/reconciliation.csv", response_class=StreamingResponse, responses=_CSV)

@@ -108,24 +108,24 @@ def put_off(
     connection: Connection,
     ledger: Ledger,
     plan: QueryPlan,
-    asked: Sequence[Pending],
+    pending: Sequence[Pending],
     settled: Sequence[Pending],
 ) -> None:
     """Postpone what got no final answer, for up to three days; remove what did."""
     now = ledger.now_ms(connection)
-    given_up = [each for each in asked if now - each.since >= LONGEST_MS]
-    later = [each for each in asked if now - each.since < LONGEST_MS]
+    given_up = [each for each in pending if now - each.since >= LONGEST_MS]
+    later = [each for each in pending if now - each.since < LONGEST_MS]
     for statement, rows in (
         (_LATER, [_name(each.key, each.since) | _next(each, plan, now) for each in later]),
         (_GONE, [_name(each.key, each.since) for each in (*settled, *given_up)]),
-        (_ASKED, [_name(each.key, now) for each in asked if each.questions]),
+        (_ASKED, [_name(each.key, now) for each in pending if each.questions]),
     ):
         if rows:
             connection.execute(statement, rows)
 
 
-def _next(one: Pending, plan: QueryPlan, now: int) -> dict[str, int]:
-    tries = min(one.tries + 1, 30_000)
+def _next(query: Pending, plan: QueryPlan, now: int) -> dict[str, int]:
+    tries = min(query.tries + 1, 30_000)
     return {"tries": tries, "due": now + plan.pause_ms(tries)}
 
 

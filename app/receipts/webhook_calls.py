@@ -146,14 +146,14 @@ def _slow_down(metrics: Metrics, seconds: int) -> TooOften:
     return TooOften(why, retry_after_s=seconds)
 
 
-def _unreadable(misread: Sequence[Misread], taken: int) -> Unreadable:
+def _unreadable(misread: Sequence[Misread], committed: int) -> Unreadable:
     """Name what can't be read, by place and field. The rest is committed; repeating it changes nothing."""
     faults = [(one.field, f"{one.field} {one.what}".strip()) for one in misread[:_FAULTS_SHOWN]]
     words = [sentence for _, sentence in faults]
     if len(misread) > _FAULTS_SHOWN:
         words.append(f"{len(misread) - _FAULTS_SHOWN} more cannot be read.")
-    if taken:
-        words.append(f"The other {taken} are taken.")
+    if committed:
+        words.append(f"The other {committed} are taken.")
     return Unreadable(join(words), faults=[fault for fault in faults if fault[0]])
 
 

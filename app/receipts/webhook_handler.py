@@ -203,7 +203,7 @@ class WebhookHandler:
         if target is not None:
             await self.clocks.note(target.link.id, link, ahead_s)
 
-    async def take(self, link: str, asked: WebhookRequest, receipts: Sequence[Receipt]) -> bool:
+    async def take(self, link: str, request: WebhookRequest, receipts: Sequence[Receipt]) -> bool:
         """Pass receipts of a call to the inbox and wait for their commit; False: the carrier is to repeat."""
         if self.inbox is None:
             return False
@@ -211,17 +211,17 @@ class WebhookHandler:
         if target is None:
             return False
         arrivals = [Arrival(target.link, capped(receipt, target.level)) for receipt in receipts]
-        call = (link, asked.query, asked.headers.get("content-type"), asked.body)
+        call = (link, request.query, request.headers.get("content-type"), request.body)
         return await self.inbox.accept(arrivals, call, self.patience_s)
 
     async def once(
-        self, link: str, hook: WebhookReceipts, asked: WebhookRequest, take: Callable[[], Awaitable[T]]
+        self, link: str, hook: WebhookReceipts, request: WebhookRequest, take: Callable[[], Awaitable[T]]
     ) -> T | None:
         """Return what `take` returns; None, without calling it, for a signed call already taken.
 
         Waits for the same call under way. What was not taken may come again with its signature.
         """
-        key, seconds = cast(WebhookHead, hook).once(asked) if _has_head(type(hook)) else ("", 0.0)
+        key, seconds = cast(WebhookHead, hook).once(request) if _has_head(type(hook)) else ("", 0.0)
         if not key:
             return await take()
         known = self._known(link, key)

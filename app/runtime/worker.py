@@ -255,15 +255,15 @@ class Worker:
 
     async def _where_due(
         self,
-        due: Callable[[Connection], object],
+        is_due: Callable[[Connection], object],
         act: Callable[..., object],
-        *given: object,
+        *arguments: object,
         more: bool = False,
     ) -> bool:
-        """Act where a reader finds it due: the writer is asked for nothing else. more: again at once."""
-        if not await self.db.read_with_retry(due):
+        """Act where a reader finds it is_due: the writer is asked for nothing else. more: again at once."""
+        if not await self.db.read_with_retry(is_due):
             return False
-        await self.db.write_with_retry(act, *given)
+        await self.db.write_with_retry(act, *arguments)
         return more
 
     async def _note_zones(self) -> None:

@@ -63,12 +63,12 @@ _COLUMNS = tuple(table.c[name] for name in ApprovalRequest.__dataclass_fields__)
 
 
 def ask(
-    connection: Connection, kind: RequestKind, subject: str, who: str, reason: str, wanted: Mapping[str, Any]
+    connection: Connection, kind: RequestKind, subject: str, who: str, reason: str, values: Mapping[str, Any]
 ) -> ApprovalRequest:
     """Enter a request, right after the act that the audit has of it."""
     number = connection.execute(select(func.max(audit.c.id))).scalar_one()
     stood = sorted(behind(connection, who))
-    said = mask_values(dict(wanted)), mask_values(reason)
+    said = mask_values(dict(values)), mask_values(reason)
     fresh = ApprovalRequest(number, kind.value, subject, *said, who, stood, shared_ms(connection))
     _enter(connection, fresh)
     return fresh

@@ -148,25 +148,25 @@ def kept(settings: Settings) -> KeptHeads:
         ) from None
 
 
-def agreed(connection: Connection, known: Sequence[AuditHead]) -> AuditHead:
+def agreed(connection: Connection, heads: Sequence[AuditHead]) -> AuditHead:
     """Return the newest of these heads that the chain still contains, after a restore."""
-    for each in sorted(known, reverse=True):
+    for each in sorted(heads, reverse=True):
         if connection.execute(select(audit.c.hash).where(audit.c.id == each.row)).scalar() == each.hash:
             return each
     return AuditHead(0, START, 0)
 
 
-def verify(connection: Connection, kept: KeptHeads = KeptHeads()) -> Chain:
+def verify(connection: Connection, heads: KeptHeads = KeptHeads()) -> Chain:
     """Recompute the whole chain and name the first row that does not fit.
 
-    kept: must be read before this transaction began, or heads could be newer than the rows it sees.
+    heads: must be read before this transaction began, or heads could be newer than the rows it sees.
     """
     begin = anchor(connection)
     rows, head, certified = begin.row, begin.hash, begin.sha256 is None
-    fault, months = None, kept.months
+    fault, months = None, heads.months
     # A row has several heads if the chain's end was cut off and written anew.
     then: dict[int, list[AuditHead]] = {}
-    for each in kept.heads:
+    for each in heads.heads:
         then.setdefault(each.row, []).append(each)
     for row in audit_chain.rows(connection, 0):
         fault = audit_chain.fault(rows, head, row) or _unsealed(connection, row)
@@ -175,9 +175,9 @@ def verify(connection: Connection, kept: KeptHeads = KeptHeads()) -> Chain:
             break
         rows, head = row.id, row.hash
         if not certified and (said := _said_of(row, begin)) is not None:
-            certified, months = True, _term(connection, said, kept.months)
+            certified, months = True, _term(connection, said, heads.months)
     if certified or fault is None:  # a fault before that act leaves the term unknown
-        fault = _erased_early(begin, kept, months) or fault
+        fault = _erased_early(begin, heads, months) or fault
     if fault is None and not certified:
         fault = Phrase(
             "No act mentions certificate {certificate}, by which rows 1 to {n} were erased.",
@@ -186,7 +186,7 @@ def verify(connection: Connection, kept: KeptHeads = KeptHeads()) -> Chain:
         )
     fault = fault or _cut_off(rows, then)
     sealed = bool(keys_of(connection))
-    return Chain(rows, head, fault, begin.row, begin.certificate, sealed, len(kept.heads))
+    return Chain(rows, head, fault, begin.row, begin.certificate, sealed, len(heads.heads))
 
 
 def _unsealed(connection: Connection, row: Row[Any]) -> str | None:
@@ -228,20 +228,20 @@ def _cut_off(rows: int, then: dict[int, list[AuditHead]]) -> str | None:
     )
 
 
-def _term(connection: Connection, said: dict[str, Any], in_force: int) -> int:
+def _term(connection: Connection, detail: dict[str, Any], in_force: int) -> int:
     """Return the months by which acts were erased, as their certificate's act says: now more may be in force.
 
-    said: of an act whose seal was found right, if there is a key; without one anybody can have written it.
+    detail: of an act whose seal was found right, if there is a key; without one anybody can have written it.
     """
-    months = said.get("months")
+    months = detail.get("months")
     return min(in_force, months) if isinstance(months, int) and keys_of(connection) else in_force
 
 
-def _erased_early(begin: Anchor, kept: KeptHeads, term: int) -> str | None:
+def _erased_early(begin: Anchor, heads: KeptHeads, term: int) -> str | None:
     """Compare with the heads kept outside; settings take no term of less than a year."""
     months = max(LEAST_MONTHS, term)
-    for each in kept.heads:
-        if each.row <= begin.row and kept.months and clock.plus_months(each.at, months) > clock.now_ms():
+    for each in heads.heads:
+        if each.row <= begin.row and heads.months and clock.plus_months(each.at, months) > clock.now_ms():
             return Phrase(
                 "Rows 1 to {n} were erased by certificate {certificate}, but row {row} of {day} "
                 "had to be kept for {months} months.",
@@ -258,16 +258,16 @@ def _day(ms: int) -> str:
     return f"{clock.moment(ms):%d/%m/%Y}"
 
 
-def seal_all(connection: Connection, who: str, said: str) -> int:
+def seal_all(connection: Connection, who: str, expected: str) -> int:
     """Seal rows without a seal, trusting a person who has compared the head; return how many.
 
-    Conflict unless `said` is the chain's current head and nothing but seals is missing.
+    Conflict unless `expected` is the chain's current head and nothing but seals is missing.
     """
     if not keys_of(connection):
         raise Conflict("There is no key to seal with. Set secret_key.")
     found = head(connection).said
-    if said != found:
-        raise Conflict("The head of the chain is {found}, not {said}.", said=said[:80], found=found)
+    if expected != found:
+        raise Conflict("The head of the chain is {found}, not {said}.", said=expected[:80], found=found)
     rows, before = anchor(connection).row, anchor(connection).hash
     for row in audit_chain.rows(connection, 0):
         fault = audit_chain.fault(rows, before, row) or (row.seal and _unsealed(connection, row))
@@ -276,7 +276,7 @@ def seal_all(connection: Connection, who: str, said: str) -> int:
         rows, before = row.id, row.hash
     count = _write_seals(connection, lambda row: _make_seal(connection, row) if row.seal is None else None)
     if count:
-        note(connection, who, "audit.sealed", "audit", count=count, head=said)
+        note(connection, who, "audit.sealed", "audit", count=count, head=expected)
     return count
 
 
@@ -349,11 +349,11 @@ class AuditFilter:
 
 
 def listed(
-    connection: Connection, asked: ListRequest | int, limit: int, wanted: AuditFilter = AuditFilter()
+    connection: Connection, request: ListRequest | int, limit: int, criteria: AuditFilter = AuditFilter()
 ) -> ListPart[Act]:
     """Return rows, the newest first; for a cursor the oldest."""
     columns = ListColumns(audit.c.id, audit.c.at, orders={"at": audit.c.id})
-    return part(connection, wanted.of(select(audit)), columns, asked, limit).of(_act)
+    return part(connection, criteria.of(select(audit)), columns, request, limit).of(_act)
 
 
 def _act(row: Row[Any]) -> Act:

@@ -34,11 +34,11 @@ def is_sealed(connection: Connection, act: Record) -> bool:
 
 
 def is_on_record(
-    connection: Connection, place: tuple[str, str], said: Mapping[str, object], at_ms: int
+    connection: Connection, place: tuple[str, str], detail: Mapping[str, object], at_ms: int
 ) -> bool:
     """Return whether the first act of this (subject, action) says so, as a process with the key sealed it.
 
-    said: what its detail must have; at_ms: when it was done. An act from before there was a key has no seal,
+    detail: the values it must have; at_ms: when it was done. An act from before there was a key has no seal,
     nor has any before it; the audit's oldest acts are erased.
     """
     a, (subject, action) = audit.c, place
@@ -48,7 +48,7 @@ def is_on_record(
         oldest = connection.execute(select(a.id, a.at).order_by(a.id).limit(1)).first()
         return oldest is not None and oldest.id > 1 and at_ms <= oldest.at
     stored = json.loads(act.stored)
-    if any(stored.get(name) != value for name, value in said.items()):
+    if any(stored.get(name) != value for name, value in detail.items()):
         return False
     return is_sealed_for_its_time(connection, act)
 
@@ -65,14 +65,14 @@ def sealed_content(act: Record) -> bytes:
     return content(act.hash, [*(getattr(act, name) for name in SAID), act.stored])
 
 
-def content(digest: str, said: Sequence[int | str]) -> bytes:
+def content(digest: str, fields: Sequence[int | str]) -> bytes:
     """Encode a row with a hash: the previous row's for the chain, its own for the seal."""
-    return f"{digest}\n{json.dumps(said, ensure_ascii=False)}".encode()
+    return f"{digest}\n{json.dumps(fields, ensure_ascii=False)}".encode()
 
 
-def link(before: str, said: Sequence[int | str], like: str = "") -> str:
+def link(before: str, fields: Sequence[int | str], like: str = "") -> str:
     """Return the row's hash, over the previous row's hash and this row with its detail as stored text."""
-    return hashing.digest(content(before, said), like)
+    return hashing.digest(content(before, fields), like)
 
 
 def fault(rows: int, head: str, row: Record) -> str | None:

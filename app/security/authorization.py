@@ -106,10 +106,10 @@ async def require_still(request: Request) -> None:
     await _record(db, due)
 
 
-async def _record(db: Database, due: Use) -> None:
+async def _record(db: Database, use: Use) -> None:
     """Record the use; a database that takes no changes can still be looked at, and says what is wrong."""
-    if due is not None:
-        touch, number = due
+    if use is not None:
+        touch, number = use
         with suppress(DatabaseUnavailable):
             await db.awrite(touch, number)
 
@@ -142,29 +142,29 @@ def _asked(request: Request, operation: str) -> AccessRequest:
     )
 
 
-def _admit(connection: Connection, asked: AccessRequest, scope: Scope) -> tuple[Caller, Use]:
+def _admit(connection: Connection, request: AccessRequest, scope: Scope) -> tuple[Caller, Use]:
     """Return the caller, and the key or session whose use is to be recorded; raises if refused.
 
     scope: receives the caller before anything is refused, for the log and the error page.
     """
-    caller, due = _identify(connection, asked)
+    caller, due = _identify(connection, request)
     scope["caller"], scope["admitted"] = caller.name, caller
-    roles.require(caller.role, asked.operation)
-    totp.require(caller, asked.operation.removeprefix(PAGE_DOES), asked.factor_roles)
-    require_named(connection, caller, asked.numbers)
+    roles.require(caller.role, request.operation)
+    totp.require(caller, request.operation.removeprefix(PAGE_DOES), request.factor_roles)
+    require_named(connection, caller, request.numbers)
     return caller, due
 
 
-def _identify(connection: Connection, asked: AccessRequest) -> tuple[Caller, Use]:
-    if asked.key is not None:
+def _identify(connection: Connection, request: AccessRequest) -> tuple[Caller, Use]:
+    if request.key is not None:
         try:
-            found = keys.find(connection, asked.key)
+            found = keys.find(connection, request.key)
         except Unauthorised:
-            if not asked.kept or asked.token is None:
+            if not request.kept or request.token is None:
                 raise
         else:
             return found.caller, (keys.touch, found.key_id) if found.due else None
-    session = sessions.find_session(connection, asked.token or "", asked.lifetime)
-    if asked.csrf is not None:
-        sessions.require_csrf(asked.token or "", asked.csrf)
+    session = sessions.find_session(connection, request.token or "", request.lifetime)
+    if request.csrf is not None:
+        sessions.require_csrf(request.token or "", request.csrf)
     return session.caller, (sessions.touch, session.id) if session.due else None

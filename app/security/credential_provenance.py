@@ -34,11 +34,11 @@ def givers(connection: Connection, who: str) -> set[str]:
     return {who} | behind(connection, who) if who else set()
 
 
-def shared(some: set[str], others: set[str]) -> set[str]:
+def shared(names: set[str], others: set[str]) -> set[str]:
     """Return names on both sides.
 
     Someone who handed out both sides' credentials only at the command line does not count: every account
     begins on the host, and whoever works there has the database itself.
     """
-    alike = {base_name(name) for name in some} & {base_name(name) for name in others}
-    return {name for name in alike if name in some | others}
+    alike = {base_name(name) for name in names} & {base_name(name) for name in others}
+    return {name for name in alike if name in names | others}

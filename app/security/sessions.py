@@ -147,8 +147,8 @@ def csrf_token(token: str) -> str:
     return f"loac_{hashlib.sha256(f'csrf:{token}'.encode()).hexdigest()}"
 
 
-def require_csrf(token: str, said: str) -> None:
-    if not hmac.compare_digest(csrf_token(token).encode(), said.encode()):
+def require_csrf(token: str, given_token: str) -> None:
+    if not hmac.compare_digest(csrf_token(token).encode(), given_token.encode()):
         raise CsrfRefused(
             "The CSRF token is missing or wrong. Send the csrf_token of the sign-in "
             "(or of GET /v1/me) as X-CSRF-Token."

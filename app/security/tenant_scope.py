@@ -63,10 +63,10 @@ def own_attachments(carrier: str) -> ColumnElement[bool]:
     return or_(handed_in_by.in_(keys), handed_in_by.in_(persons), attachments.c.id.in_(papers))
 
 
-def require_named(connection: Connection, caller: Caller, said: Mapping[str, str]) -> None:
-    """Raise NotFound for path ids (`said`) that are not digits, or not of the operator's carrier."""
+def require_named(connection: Connection, caller: Caller, path_ids: Mapping[str, str]) -> None:
+    """Raise NotFound for path ids (`path_ids`) that are not digits, or not of the operator's carrier."""
     numbers: dict[str, int] = {}
-    for name, value in said.items():
+    for name, value in path_ids.items():
         if name in RULES:
             number = ids.read(value)
             if not number:  # ids begin with 1

@@ -83,4 +83,4 @@ def refusals(connection: Connection, carrier: str | None = None) -> list[Registe
         )
         for row in connection.execute(halted)
     ]
-    return sorted(found, key=lambda each: each.at, reverse=True)
+    return sorted(found, key=lambda item: item.at, reverse=True)

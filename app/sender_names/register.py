@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from dataclasses import dataclass, replace
 from datetime import date
@@ -25,13 +26,14 @@ from app.api.bodies import (
 )
 from app.core import clock, hashing
 from app.core.carrier_check import check_own
-from app.core.errors import Invalid, NotFound, no_such
+from app.core.errors import GIVEN_TWICE, Invalid, NotFound, no_such
 from app.core.ids import LARGEST, Exact
 from app.database.models import attachments, registration_rules, sender_names
 from app.operations import OfCarrier, Transaction, operation
 from app.security import tenant_scope
 from app.security.roles import EVERYBODY, Role
 from app.sender_names import NOT_A_NAME, SENDER
+from carriers.phrases import Phrase
 from carriers.text import template
 
 TAG = "sender names"
@@ -67,10 +69,10 @@ Contact = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300
 Template = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PROSE)]
 
 
-def _iso(said: object) -> object:
+def _iso(value: object) -> object:
     """Turn 05/11/2029, as offices of Viet Nam write it, into 2029-11-05."""
-    found = re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})", said.strip()) if isinstance(said, str) else None
-    return f"{found[3]}-{found[2]:0>2}-{found[1]:0>2}" if found else said
+    found = re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})", value.strip()) if isinstance(value, str) else None
+    return f"{found[3]}-{found[2]:0>2}-{found[1]:0>2}" if found else value
 
 
 Day = Annotated[date, BeforeValidator(_iso)]
@@ -271,7 +273,15 @@ def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
     bodies = _read_table(body.table)
     known = {_key(each): each.id for each in names(tx.connection)}
     added = replaced = 0
+    lines: dict[tuple[Any, ...], int] = {}
     for line, each in bodies:
+        if (first := lines.setdefault(_key(each), line)) != line:
+            raise Invalid(
+                "Lines {first} and {line} are the same registration. Keep one; enter a renewal by itself.",
+                first=first,
+                line=line,
+                field="table",
+            )
         try:
             _check_carrier(tx, each.carrier)
             values = each.columns() | _changed(tx)
@@ -454,13 +464,16 @@ def _view(row: Row[Any], today: date) -> SenderName:
 
 def _read_table(table: str) -> list[tuple[int, NameBody]]:
     """Read the lines of a table; raises Invalid that names the line."""
-    text = table.lstrip("\ufeff")
+    text = table.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     head = text.partition("\n")[0]
     delimiter = max(",;\t", key=head.count)
-    reader = csv.DictReader(text.splitlines(), delimiter=delimiter, strict=True)
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+    reader = csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True)  # a template may have lines
     found: list[tuple[int, NameBody]] = []
     try:
+        reader.fieldnames = columns = [name.strip().lower() for name in reader.fieldnames or ()]
+        for name in columns:
+            if columns.count(name) > 1:
+                raise Invalid(_LINE, line=1, detail=Phrase(GIVEN_TWICE, field=name), field="table")
         for row in reader:
             if None in row:
                 raise Invalid(

@@ -41,7 +41,7 @@ def ending(connection: Connection, now: datetime, carrier: str | None = None) ->
         days = (entry.valid_to - today).days
         if days <= max(DAYS) and not any(_follows(other, entry) for other in entries):
             found.append(Ending(entry, days))
-    return sorted(found, key=lambda each: each.days)
+    return sorted(found, key=lambda item: item.days)
 
 
 def _follows(other: SenderName, entry: SenderName) -> bool:
@@ -64,13 +64,13 @@ def due(connection: Connection, settings: Settings, now: datetime) -> list[Notic
     return [notice for each in found for notice in _notices(connection, settings, each)]
 
 
-def _notices(connection: Connection, settings: Settings, each: Ending) -> Iterator[Notice]:
-    entry, step = each.entry, min(day for day in DAYS if each.days <= day)
+def _notices(connection: Connection, settings: Settings, ending: Ending) -> Iterator[Notice]:
+    entry, step = ending.entry, min(day for day in DAYS if ending.days <= day)
     what = f"mẫu tin {one_line(entry.template_code or '')} của tên" if entry.template else "tên"
     name = f"{what} {one_line(entry.name)} tại {network(entry.carrier)}".replace("  ", " ")
     lead = register.rules(connection, entry.carrier).lead_days
     text = (
-        f"Đăng ký {name} có hiệu lực đến hết ngày {entry.valid_to:%d/%m/%Y}, còn {each.days} ngày.\n"
+        f"Đăng ký {name} có hiệu lực đến hết ngày {entry.valid_to:%d/%m/%Y}, còn {ending.days} ngày.\n"
         f"Nhà mạng này thường cần khoảng {lead} ngày để đăng ký.\n\n"
         "Đề nghị gia hạn, rồi cập nhật ở mục Tên người gửi của Loa. Sau ngày đó nhà mạng từ chối tin.\n\n"
         "Thư do hệ thống Loa gửi tự động; xin không trả lời.\n"

@@ -44,8 +44,8 @@ def _text(most: int, least: int = 1) -> Rule:
     return rule("string", minLength=least, maxLength=most)
 
 
-def _list(each: Rule, most: int, least: int = 0) -> Rule:
-    return rule("array", items=each, minItems=least, maxItems=most)
+def _list(items: Rule, most: int, least: int = 0) -> Rule:
+    return rule("array", items=items, minItems=least, maxItems=most)
 
 
 def _word(*words: str) -> Rule:

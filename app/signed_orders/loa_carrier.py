@@ -10,6 +10,7 @@ import argparse
 import base64
 import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -97,8 +98,10 @@ def _shown(text: str) -> str:
 _MARKS = r"[^0-9A-Za-z]{0,6}"
 _PHONE = re.compile(
     rf"(?<![0-9])(?:(?:\+|00)?8{_MARKS}4{_MARKS}(?:0{_MARKS})?|0{_MARKS})[35789](?:{_MARKS}[0-9]){{8}}(?![0-9])"
-    r"|(?<![0-9])[35789](?:[ .-]?[0-9]){8}(?![0-9])|\+[1-9](?:[ .()-]{0,3}[0-9]){8,14}(?![0-9])"
+    r"|(?<![0-9])[35789](?:(?: {1,3}|\.{1,3}|[-_\u2010-\u2015]{1,3})?[0-9]){8}(?![0-9])"
+    r"|\+[1-9](?:[ .()-]{0,3}[0-9]){8,14}(?![0-9])"
 )
+_SPELLED = re.compile(r"(?:\b(?:khong|mot|hai|ba|bon|tu|nam|lam|sau|bay|tam|chin)\b\W{0,3}){9}")
 _MOMENTS = re.compile(
     r"(?<![0-9:])(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?![0-9:])|(?<![0-9])20[0-9]{2}-[01][0-9]-[0-3][0-9](?![0-9])"
     r"|(?<![0-9])[0-3]?[0-9]([/-])[01]?[0-9]\1[0-9]{4}(?![0-9])"
@@ -108,7 +111,9 @@ _MOMENTS = re.compile(
 def has_phone(text: str) -> bool:
     seen = [char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf"]
     plain = "".join(str(unicodedata.digit(char, char)) for char in seen)
-    return _PHONE.search(_MOMENTS.sub("x", plain)) is not None
+    letters = unicodedata.normalize("NFD", text.casefold())
+    words = "".join(char for char in letters if unicodedata.category(char) != "Mn")
+    return any((_PHONE.search(_MOMENTS.sub("x", plain)), _SPELLED.search(words)))
 
 
 Rule = dict[str, Any]
@@ -207,6 +212,8 @@ def check_result(result: Any, now: datetime | None = None) -> None:
     _need(not result["final"] or result["ended_at"], "A final result names when sending ended (ended_at).")
     totals, rows, hidden = result["totals"], result["areas"], result["withheld"]["areas"]
     _check_row("totals", totals, result["proves"])
+    begun = result["began_at"] or not totals["sent"]
+    _need(begun, "A result with messages sent names when sending began (began_at).")
     for name in ("excluded", "failed"):
         causes, sums = result[name], sum(each["count"] for each in result[name])
         once = len({each["cause"] for each in causes}) == len(causes)
@@ -328,16 +335,16 @@ def read(content: bytes) -> Signed:
     return Signed(form, payload, inner, [(key, signed, raw) for _, key, signed, raw in heads])
 
 
-def _signature(each: Any, payload: str) -> tuple[str, str, bytes, bytes]:
-    fields = isinstance(each, dict) and each.keys() == {"protected", "signature"}
+def _signature(entry: Any, payload: str) -> tuple[str, str, bytes, bytes]:
+    fields = isinstance(entry, dict) and entry.keys() == {"protected", "signature"}
     _need(fields, "A signature has the fields protected and signature, and no other.")
-    head = parse(unb64(each["protected"], "The signature's header"))
+    head = parse(unb64(entry["protected"], "The signature's header"))
     fields = isinstance(head, dict) and head.keys() == {"alg", "kid", "typ"}
     _need(fields, "A signature's header has the fields alg, kid and typ, and no other.")
     texts = head["alg"] == "EdDSA" and isinstance(head["kid"], str)
     _need(texts, "A signature's alg must be EdDSA, and its kid a text.")
-    signed = f"{each['protected']}.{payload}".encode("ascii")
-    return head["typ"], head["kid"], signed, unb64(each["signature"], "The signature")
+    signed = f"{entry['protected']}.{payload}".encode("ascii")
+    return head["typ"], head["kid"], signed, unb64(entry["signature"], "The signature")
 
 
 def verify(signed: Signed, keys: Mapping[str, Ed25519PublicKey]) -> list[str]:
@@ -396,22 +403,42 @@ def match(result: Mapping[str, Any], order: Signed) -> None:
     _need(not early, "The result says that sending began before the order was issued.")
 
 
+def _reader(path: Path, proves: str) -> tuple[csv.DictReader[str], list[str]]:
+    """Return the lines of a table, and which of its columns are read. A table without them is refused."""
+    text = path.read_text("utf-8-sig")
+    head = text.partition("\n")[0]
+    reader = csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=head.count), strict=True)
+    reader.fieldnames = names = [name.strip().lower() for name in reader.fieldnames or ()]
+    needed = ["area", *COUNTS[: 3 if proves == "none" else None]]
+    needed = ["area", "outcome"] if "outcome" in names else needed
+    missing = ", ".join(name for name in needed if names.count(name) != 1)
+    _need(not missing, "The first line must name these columns once each: {missing}.", missing)
+    return reader, needed
+
+
 def _table(path: Path, proves: str) -> tuple[list[dict[str, Any]], dict[str, Counter[str]]]:
     """Read a CSV of counts by area, or of a line a subscriber: area, outcome, cause, and nothing else."""
     found: dict[str, dict[str, Any]] = {}
     causes: dict[str, Counter[str]] = {"excluded": Counter(), "failed": Counter()}
-    for line, record in enumerate(csv.DictReader(path.read_text("utf-8-sig").splitlines()), 2):
-        area = (record.get("area") or "").strip() or "?"
+    reader, needed = _reader(path, proves)
+    for record in reader:
+        line = reader.line_num
+        short = any(record[name] is None for name in needed)
+        _need(not short, "Line {line} has fewer cells than the first line.", line)
+        area, outcome = record["area"].strip() or "?", record.get("outcome")
+        once = outcome is not None or area not in found
+        _need(once, "Line {line}: the area {area} has a line already.", line, _shown(area))
         row = found.setdefault(area, {"area": area} | dict.fromkeys(COUNTS, 0))
-        outcome = record.get("outcome")
         if outcome is not None:
             _need(outcome in COUNTS[1:], "Line {line}: {outcome} is not an outcome.", line, _shown(outcome))
             causes.get(outcome, Counter[str]())[record.get("cause") or "other"] += 1
         sent = ("eligible",) if outcome == "excluded" else ("eligible", "sent")
-        for name in {outcome, *sent} if outcome else COUNTS:
-            count = "1" if outcome else record.get(name) or "0"
-            _need(count.isdecimal(), "Line {line}: {name} must be a whole number.", line, name)
+        for name in {outcome, *sent} if outcome else needed[1:]:
+            count = "1" if outcome else record[name] or "0"
+            whole = count.isdecimal() and len(count) < 10
+            _need(whole, "Line {line}: {name} must be a whole number.", line, name)
             row[name or ""] += int(count)
+    _need(found, "The table has no line below the names of its columns.")
     for row in found.values():
         row |= dict.fromkeys(COUNTS[3:]) if proves == "none" else {}
     return list(found.values()), causes
@@ -432,46 +459,46 @@ def _write(file: str, content: bytes) -> None:
     print(f"Wrote {file}.")
 
 
-def _result(given: argparse.Namespace, now: str) -> dict[str, Any]:
-    order = _opened(given.order, ORDER, given.key)
-    found, causes = _table(Path(given.csv), given.proves)
+def _result(options: argparse.Namespace, now: str) -> dict[str, Any]:
+    order = _opened(options.order, ORDER, options.key)
+    found, causes = _table(Path(options.csv), options.proves)
     shown, hidden = withhold(found)
-    result = {name: getattr(given, name) for name in SCHEMA["properties"] if hasattr(given, name)}
+    result = {name: getattr(options, name) for name in SCHEMA["properties"] if hasattr(options, name)}
     for name, each in causes.items():
         result[name] = [{"cause": cause, "count": count} for cause, count in sorted(each.items())]
     result["order"] = {"number": order.content["number"], "sha256": order.sha256}
     result |= {"format": RESULT, "carrier": order.content["carrier"], "made_at": now, "areas": shown}
     totals = {name: value for name, value in _sum(found).items() if name != "area"}
     result["withheld"] = {"rule": "fewer-than-5", "areas": hidden}
-    return result | {"cutoff_at": given.cutoff_at or now, "totals": totals}
+    return result | {"cutoff_at": options.cutoff_at or now, "totals": totals}
 
 
-def _carry_out(given: argparse.Namespace, now: datetime) -> None:
-    if given.verb == "new-key":
+def _carry_out(options: argparse.Namespace, now: datetime) -> None:
+    if options.verb == "new-key":
         pem, public = new_pair()
-        _write(given.file, pem)
-        _write(f"{given.file}.jwk", public)
+        _write(options.file, pem)
+        _write(f"{options.file}.jwk", public)
         print(f"Read its fingerprint to the police over the telephone: {fingerprint(parse(public)['kid'])}")
-    elif given.verb == "show":
-        order = _opened(given.order, ORDER, given.key)
+    elif options.verb == "show":
+        order = _opened(options.order, ORDER, options.key)
         print(
             f"SHA-256 of the order: {order.sha256}", json.dumps(order.content, indent=1, ensure_ascii=False)
         )
         until = (order.content.get("content") or {}).get("valid_until")
         valid = not until or now <= moment(until)
         _need(valid, "The order was valid until {until}. Ask for a new one.", until)
-    elif given.verb == "draft":
-        result = _result(given, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    elif options.verb == "draft":
+        result = _result(options, now.strftime("%Y-%m-%dT%H:%M:%SZ"))
         check_result(result, now)
-        _write(given.out, json.dumps(result, indent=1, ensure_ascii=False).encode() + b"\n")
-    elif given.verb == "sign":
-        result = parse(Path(given.result).read_bytes())
+        _write(options.out, json.dumps(result, indent=1, ensure_ascii=False).encode() + b"\n")
+    elif options.verb == "sign":
+        result = parse(Path(options.result).read_bytes())
         check_result(result, now)
-        _write(given.out, sign(result, *(read_private(Path(file).read_bytes()) for file in given.key)))
+        _write(options.out, sign(result, *(read_private(Path(file).read_bytes()) for file in options.key)))
     else:
-        signed = _opened(given.result, RESULT, given.key)
+        signed = _opened(options.result, RESULT, options.key)
         check_result(signed.content, now)
-        match(signed.content, read(Path(given.order).read_bytes()))
+        match(signed.content, read(Path(options.order).read_bytes()))
         print("The result keeps the format, adds up, and is about this order.")
 
 

@@ -206,9 +206,9 @@ def _at(written: str | None) -> Any:
     return None if written is None else clock.local(moment(written))
 
 
-def _letter(tx: Transaction, asked: Mapping[str, Any]) -> int | None:
+def _letter(tx: Transaction, letter: Mapping[str, Any]) -> int | None:
     """Return the directive behind the order; it is stored if it is not known."""
-    said = asked["directive"]
+    said = letter["directive"]
     if said is None:
         return None
     known = select(letters.c.id).where(letters.c.number == said["number"])
@@ -220,7 +220,7 @@ def _letter(tx: Transaction, asked: Mapping[str, Any]) -> int | None:
         issued_on=date.fromisoformat(said["issued_on"]),
         issuer=said["issuer"],
         subject="Nhắn tin theo yêu cầu ký số",
-        report_deadline=_at(asked["report_by"]),
+        report_deadline=_at(letter["report_by"]),
     )
     return directives.create(tx.connection, fields, tx.who.name)
 
@@ -271,10 +271,12 @@ def _time(ms: int | None) -> str | None:
     return None if ms is None else clock.from_ms(ms).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _counts(of: Figures, level: ReceiptLevel) -> dict[str, Any]:
+def _counts(figures: Figures, level: ReceiptLevel) -> dict[str, Any]:
     """Return the six counts: what is received by what the receipts prove, and never more."""
-    received = of.delivered if level is ReceiptLevel.HANDSET else of.delivered + of.relayed
-    receipts = (received, of.failed, of.sent - received - of.failed)
+    received = figures.delivered if level is ReceiptLevel.HANDSET else figures.delivered + figures.relayed
+    receipts = (received, figures.failed, figures.sent - received - figures.failed)
     if level is ReceiptLevel.NONE:
         receipts = (None, None, None)  # type: ignore[assignment]
-    return dict(zip(loa_carrier.COUNTS, (of.eligible, of.excluded, of.sent, *receipts), strict=True))
+    return dict(
+        zip(loa_carrier.COUNTS, (figures.eligible, figures.excluded, figures.sent, *receipts), strict=True)
+    )

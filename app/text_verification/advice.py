@@ -51,9 +51,9 @@ _LINK_OR_NUMBER = Sentence(
 )
 
 
-def advice(found: TextComparison) -> Sentence:
+def advice(comparison: TextComparison) -> Sentence:
     """Return what to tell whoever has received the text."""
-    return _LINK_OR_NUMBER if found.link_or_number else ADVICE[found.verdict]
+    return _LINK_OR_NUMBER if comparison.link_or_number else ADVICE[comparison.verdict]
 
 
 # ---- What frauds ask for: signs in a text that is not one of ours, to explain to who has received it

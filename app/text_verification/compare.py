@@ -139,8 +139,8 @@ class TextComparison:
 class Texts:
     """All texts that were sent, found by their exact words or by similarity."""
 
-    def __init__(self, known: Iterable[Known]) -> None:
-        self._known = [each for each in known if each.words]
+    def __init__(self, texts: Iterable[Known]) -> None:
+        self._known = [each for each in texts if each.words]
         self._exact: dict[tuple[str, ...], list[Known]] = {}
         for each in self._known:
             self._exact.setdefault(each.bare, []).append(each)
@@ -205,18 +205,18 @@ def _pairs(bare: Sequence[str]) -> frozenset[tuple[str, str]]:
     return frozenset(pairwise(bare))
 
 
-def _altered(known: Known, pasted: Sequence[Word]) -> TextComparison:
+def _altered(sent_text: Known, pasted: Sequence[Word]) -> TextComparison:
     """Show the pasted words in order, with a gap where words of the original are missing.
 
     Words of the same letters with other diacritics count as other words.
     """
     parts, different = list[TextPart](), list[Word]()
-    matcher = SequenceMatcher(None, known.bare, [word.bare for word in pasted], autojunk=False)
+    matcher = SequenceMatcher(None, sent_text.bare, [word.bare for word in pasted], autojunk=False)
     for kind, i1, i2, j1, j2 in matcher.get_opcodes():
-        original, mine = known.words[i1:i2], pasted[j1:j2]
+        original, mine = sent_text.words[i1:i2], pasted[j1:j2]
         if kind == "equal":
             for word, its in zip(mine, original, strict=True):
-                if known.same(word, its):
+                if sent_text.same(word, its):
                     _add(parts, WordChange.SAME, word)
                 else:
                     parts.append(_GAP)
@@ -228,14 +228,14 @@ def _altered(known: Known, pasted: Sequence[Word]) -> TextComparison:
         for word in mine:
             _add(parts, WordChange.ADDED, word)
         different += (*original, *mine)
-    odd = dict(_numbers(known.words)).items() ^ dict(_numbers(pasted)).items()
+    odd = dict(_numbers(sent_text.words)).items() ^ dict(_numbers(pasted)).items()
     dangerous = any(word.is_address for word in different) or any(dialled for _, dialled in odd)
-    return TextComparison(TextVerdict.ALTERED, known.uses, tuple(parts), dangerous)
+    return TextComparison(TextVerdict.ALTERED, sent_text.uses, tuple(parts), dangerous)
 
 
-def _numbers(some: Sequence[Word]) -> Iterator[tuple[str, bool]]:
+def _numbers(words: Sequence[Word]) -> Iterator[tuple[str, bool]]:
     """Yield numbers, however they are spaced or dotted, and whether a telephone may dial them."""
-    for numeric, group in groupby(some, lambda word: _NUMBER.fullmatch(word.raw) is not None):
+    for numeric, group in groupby(words, lambda word: _NUMBER.fullmatch(word.raw) is not None):
         written = [word.raw for word in group]
         dialled = any(map(_DIALLED.match, written))
         digits = re.sub("[^0-9]", "", "".join(written))
@@ -253,5 +253,5 @@ def _add(parts: list[TextPart], change: WordChange, word: Word) -> None:
         parts.append(TextPart(change, word.raw))
 
 
-def _joined(some: Iterable[Word]) -> str:
-    return " ".join(word.raw for word in some)
+def _joined(words: Iterable[Word]) -> str:
+    return " ".join(word.raw for word in words)

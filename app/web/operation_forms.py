@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date
 from functools import partial
 from inspect import Parameter, Signature
@@ -29,7 +30,9 @@ from app.web.rendering import Fields, FormData, PageRequest, Visit, redirect_wit
 from app.web.translations import Said
 from carriers.phrases import join
 
-Again = Callable[..., Any]  # takes `visit`, `entered`, `fields` and ids of the path, as far as it names them
+Again = Callable[
+    ..., Any
+]  # takes `visit`, which has `entered`, `fields` and ids of the path, as far as it names them
 Shows = Callable[..., Response]  # takes `visit`, `answer`, `body` and ids of the path in the same way
 Reads = Callable[[FormData], Mapping[str, Any]]
 Unchanged = Callable[..., None]  # the connection, the version, and the path's ids by their names
@@ -47,10 +50,10 @@ def add_forms(
 ) -> None:
     """Add to a page's router the targets of the forms of these modules' operations.
 
-    again: renders the page of a form once more with its refusal, which is a page of its own otherwise. only:
-    these operations, each with its `again`. shows: renders an answer, such as a secret, instead of another
-    page. reads: returns the body's fields out of a form that has them in other shapes. unchanged: raises
-    VersionChanged if the page was rendered from another version than the one of now.
+    again: the page of a form, shown once more with its refusal; without one that is a page of its own.
+    only: these operations, each with its `again`. shows: renders an answer, such as a secret, instead of
+    another page. reads: returns the body's fields out of a form that has them in other shapes. unchanged:
+    raises VersionChanged if the page was rendered from another version than the one of now.
     """
     for operation in declared_in(*modules):
         name = operation.name
@@ -86,7 +89,8 @@ def _target(
             if again is None or isinstance(error, NotFound | Unauthorised):
                 raise
             entered = refused(error, fields, *_secrets(operation))
-            return _rendered(again, visit=visit, entered=entered, fields=fields, **ids)
+            shown = replace(visit, entered=entered)
+            return _rendered(again, visit=shown, entered=entered, fields=fields, **ids)
         if shows is not None:
             return _rendered(shows, visit=visit, answer=answer, **ids, **body)
         said, told = operation.flash or operation.done, operation.told(ids | body, answer)

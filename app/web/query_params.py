@@ -11,9 +11,9 @@ from app.web import display_names
 __all__ = ["LARGEST", "carriers", "number"]
 
 
-def number(said: str) -> int:
+def number(text: str) -> int:
     """Parse an id or position of the URL; 0 for anything else."""
-    return ids.read(said) or 0
+    return ids.read(text) or 0
 
 
 def carriers(settings: Settings) -> dict[str, str]:

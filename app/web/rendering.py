@@ -120,11 +120,11 @@ def iso(at: datetime | None) -> str:
 _WRITTEN = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d:\d\d).*)?")
 
 
-def typed(said: object) -> str:
+def typed(value: object) -> str:
     """Return a day or moment as it is typed: 05/02/2024, 08:00 05/02/2024; anything else as it is."""
-    found = _WRITTEN.fullmatch(str(said))
+    found = _WRITTEN.fullmatch(str(value))
     if found is None:
-        return str(said)
+        return str(value)
     year, month, day_of, time = found.groups()
     return f"{time} {day_of}/{month}/{year}" if time else f"{day_of}/{month}/{year}"
 
@@ -145,12 +145,13 @@ _LONGEST = 2000
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """A request for a page: the caller (None before sign-in) and the language."""
+    """A request for a page: the caller (None before sign-in), the language, and a form that was refused."""
 
     request: Request
     caller: Caller | None
     speaker: Speaker
     counts: Mapping[str, int] = field(default_factory=dict)
+    entered: FormState = field(default_factory=lambda: FormState())
 
     @property
     def who(self) -> Caller:
@@ -290,8 +291,10 @@ def above(error: AppError) -> FormState:
 # Responses
 
 
-def render(visit: PageRequest, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """Render the page with the flash message, shown once."""
+def render(visit: PageRequest, template: str, status: int = 0, **values: Any) -> HTMLResponse:
+    """Render the page with the flash message, shown once; `entered` is the form that was refused, if any."""
+    values = {"entered": visit.entered, **values}
+    status = status or visit.entered.status
     if visit.request.method == "GET" and is_program(visit.request):
         raise no_page()
     said = _flash(visit)
@@ -320,10 +323,10 @@ def leave(answer: Response, settings: Settings, name: str, value: str, max_age: 
     answer.set_cookie(named, value, max_age, secure=secure, httponly=True, samesite="lax")
 
 
-def own_path(said: str) -> str:
+def own_path(text: str) -> str:
     """Return a local path to redirect to; "/" for anything that could leave this site."""
-    own = said.startswith("/") and not said.startswith(("//", "/\\")) and len(said) <= _LONGEST
-    return said if own and said.isprintable() and "\\" not in said else "/"
+    own = text.startswith("/") and not text.startswith(("//", "/\\")) and len(text) <= _LONGEST
+    return text if own and text.isprintable() and "\\" not in text else "/"
 
 
 def _flash(visit: PageRequest) -> Markup | None:

@@ -60,7 +60,7 @@ class Speaker:
         said = escape(self._words.get(sentence, sentence))
         return said.format(**values) if values else said
 
-    def count(self, one: str, many: str, n: int, /, **values: object) -> Markup:
+    def count(self, singular: str, many: str, n: int, /, **values: object) -> Markup:
         """Translate the sentence for `n`, available as {n} unless `values` override it."""
-        said = escape(self._words.get(one, one if n == 1 else many))
+        said = escape(self._words.get(singular, singular if n == 1 else many))
         return said.format(**({"n": n} | values))

@@ -109,9 +109,9 @@ def _seconds(header: str | None) -> float | None:
 
 
 async def read_answer(
-    response: httpx.Response, longest_kb: int, own: Mapping[int, str] = MappingProxyType({})
+    response: httpx.Response, longest_kb: int, words: Mapping[int, str] = MappingProxyType({})
 ) -> HttpAnswer | Failure:
-    """Read the whole response, at most `longest_kb`; Unknown if it can't be read. own: words for statuses."""
+    """Read the whole response, at most `longest_kb`; Unknown if it can't be read. words: of statuses."""
     headers, longest = response.headers, longest_kb * 1024
     body = await _body(response, longest)
     if body is None:
@@ -120,7 +120,7 @@ async def read_answer(
         return Unknown(Phrase("the answer is longer than {n} kB", n=longest_kb))
     retry_after_s = _seconds(headers.get("retry-after"))
     status = response.status_code
-    return HttpAnswer(status, body, headers.get("content-type", ""), retry_after_s, own.get(status, ""))
+    return HttpAnswer(status, body, headers.get("content-type", ""), retry_after_s, words.get(status, ""))
 
 
 async def _body(response: httpx.Response, longest: int) -> bytes | None:

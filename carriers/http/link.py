@@ -404,49 +404,49 @@ class HttpCarrier(ABC):
             results += some_results
         return results
 
-    async def _submit_some(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        permit = some[0].permit
+    async def _submit_some(self, messages: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+        permit = messages[0].permit
         if not await self._slots.enter(permit):
-            return [NOT_SENT] * len(some)
+            return [NOT_SENT] * len(messages)
         try:
             refusal = self.refusal() or (HELD_BACK if self._probing else None)
             if refusal is not None:
-                return [refusal] * len(some)
+                return [refusal] * len(messages)
             _permit.set(permit)  # local to this task; checked again right before the request is written
-            results = await self._hand_over_or_probe(some)
+            results = await self._hand_over_or_probe(messages)
         finally:
             self._slots.leave()
         self._halt_if_refused(results)
         return results
 
-    async def _hand_over_or_probe(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+    async def _hand_over_or_probe(self, messages: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         probes = self._probing = self._unclear_excess() >= 0 or bool(self._refusals.why_paused)
         try:
-            answers = await self._hand_over_checked(some)
+            answers = await self._hand_over_checked(messages)
         finally:
             self._probing = self._probing and not probes
         self._pause_if_unclear(answers, probes)
-        results = self._refusals.count(some, answers)
+        results = self._refusals.count(messages, answers)
         self.hold_back(self._refusals.pause_left_s)
         return results
 
-    async def _hand_over_checked(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+    async def _hand_over_checked(self, messages: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         """Send, and check that a refusal was the answer to these messages and not to earlier ones."""
         kept = KeptConnection()
         _kept.set(kept)
         started, ends = self._waiting.begin(), since_boot() + self._http.answer_timeout_s
         try:
-            results = await self.hand_over(some)
+            results = await self.hand_over(messages)
             refused = any(isinstance(result, Deferred | Halted) for result in results)
             # Not beyond the answer timeout: stopping must take no longer than one answer.
             surplus = await self._surplus(kept, ends - since_boot()) if refused else None
-            return results if surplus is None else [surplus] * len(some)
+            return results if surplus is None else [surplus] * len(messages)
         finally:
             self._waiting.end(started)
             await kept.release()
 
-    async def _surplus(self, kept: KeptConnection, within_s: float) -> Unknown | None:
-        if not await kept.brings_more(min(self._times.patience_s, within_s)):
+    async def _surplus(self, connection: KeptConnection, within_s: float) -> Unknown | None:
+        if not await connection.brings_more(min(self._times.patience_s, within_s)):
             return None
         self.log.error("an answer arrived without a request", link=self.name)
         return Unknown(SURPLUS)
@@ -513,7 +513,7 @@ class HttpCarrier(ABC):
     # For adapters
 
     @abstractmethod
-    async def hand_over(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+    async def hand_over(self, messages: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         """Send these (one text, one sender, at most `per_submit`) and parse the answer."""
 
     async def why_uncertain(self) -> Unknown | None:

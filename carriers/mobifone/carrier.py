@@ -106,9 +106,9 @@ class MobifoneCarrier(HttpCarrier):
         """SMS parts of the text, in the encoding in which this link sends it."""
         return segments(text) if _is_plain(text) else segments(text, _ALL_UCS2)
 
-    async def hand_over(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+    async def hand_over(self, messages: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         """Send one message in one request; renew a session that has ended, once."""
-        sms = some[0]
+        sms = messages[0]
         refused = self._unsupported(sms.text)
         if refused is not None:
             return [refused]

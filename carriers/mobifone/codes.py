@@ -73,7 +73,7 @@ def has_ended(answer: HttpAnswer) -> bool:
 
 
 def verdict(
-    answer: HttpAnswer, own: Mapping[str, Refusal], secrets: Sequence[str]
+    answer: HttpAnswer, overrides: Mapping[str, Refusal], secrets: Sequence[str]
 ) -> SubmitResult | SessionState:
     """Return what an answer to send.jsp or send_2.jsp means for its message."""
     if has_ended(answer):
@@ -84,8 +84,8 @@ def verdict(
     words = said(answer)
     if words is None:
         return Unknown("the answer cannot be read")
-    if words.status in own:
-        return own[words.status]
+    if words.status in overrides:
+        return overrides[words.status]
     shown = quoted(f"{words.status} {words.message}", *secrets)
     if _PERHAPS_TAKEN.fullmatch(words.status):
         return Unknown(

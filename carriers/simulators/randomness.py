@@ -36,9 +36,9 @@ def parse(kind: type, name: str, text: str) -> Any:
         raise ValueError(f"{name}: {text!r} is not a number") from None
 
 
-def one_of(name: str, value: object, known: Iterable[object]) -> None:
-    if value not in known:
-        raise ValueError(f"{name}: {value!r} is not known; give one of {', '.join(map(str, known))}")
+def one_of(name: str, value: object, choices: Iterable[object]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name}: {value!r} is not known; give one of {', '.join(map(str, choices))}")
 
 
 def unit(*parts: int) -> float:
@@ -120,12 +120,12 @@ class ReceiptPlan(NamedTuple):
 DELIVERED, ONCE = Outcome("DELIVRD"), ReceiptPlan()
 
 
-def outcomes(behaviour: Behaviour, known: Iterable[str], error: str) -> Randomness[Outcome]:
+def outcomes(behaviour: Behaviour, choices: Iterable[str], error: str) -> Randomness[Outcome]:
     """Return the draw of outcomes; error: the code of those that are given without."""
     shares = []
     for key, share in named_shares("outcomes", behaviour.outcomes):
         status, _, code = key.partition("/")
-        one_of("outcomes", status, known)
+        one_of("outcomes", status, choices)
         shares.append((share, Outcome(status, code or error)))
     return Randomness("outcomes", DELIVERED, shares)
 

@@ -177,12 +177,12 @@ class Vnpt(WebSimulator):
     def advance(self, seconds: float) -> None:
         self._ahead += timedelta(seconds=seconds)
 
-    def handle(self, asked: SimulatedRequest) -> SimulatedReply:
-        if asked.path not in PATHS:
+    def handle(self, call: SimulatedRequest) -> SimulatedReply:
+        if call.path not in PATHS:
             return NOT_FOUND
-        is_xml = asked.body.lstrip().startswith(b"<") or "xml" in asked.headers.get("content-type", "")
+        is_xml = call.body.lstrip().startswith(b"<") or "xml" in call.headers.get("content-type", "")
         kind = XML if is_xml else JSON
-        request = read(asked.body, kind)
+        request = read(call.body, kind)
         if request is None:
             return self._say(kind, SEND, ("-1", "exception"))
         is_welcome = self.is_welcome(request["APIUSER"], request["APIPASS"])
@@ -192,7 +192,7 @@ class Vnpt(WebSimulator):
             words = "user, pass, ip, status khong hop le, ip=127.0.0.1"  # all callers are on this machine
             return self._say(kind, request.operation, ("1", words))
         if request.operation == SEND:
-            return self._say(kind, SEND, self._send(asked, request) or ("0", self.behaviour.success))
+            return self._say(kind, SEND, self._send(call, request) or ("0", self.behaviour.success))
         return self._list(kind, request)
 
     def _say(self, kind: str, operation: str, answer: Refusal) -> SimulatedReply:
@@ -204,7 +204,7 @@ class Vnpt(WebSimulator):
 
     # Lists
 
-    def _send(self, asked: SimulatedRequest, request: Request) -> Refusal | None:
+    def _send(self, call: SimulatedRequest, request: Request) -> Refusal | None:
         phones, numbers = request["MOBILELIST"].split(","), iter(range(1, len(request.params) + 1))
         text = SLOT.sub(lambda _: request.params.get(str(next(numbers, 0)), ""), self.behaviour.template)
         self.lists.append(phones)
@@ -218,7 +218,7 @@ class Vnpt(WebSimulator):
         self._used += segments(text) * len(phones)
         now, is_qc = self.now(), request["CONTRACTTYPEID"] == QC
         for phone in phones:  # as often as it comes: tests look for copies
-            message = self.take(asked, phone, text, self.behaviour.label, request["REQID"])
+            message = self.take(call, phone, text, self.behaviour.label, request["REQID"])
             self._taken.setdefault((request["REQID"], phone), []).append(Taken(message, now, is_qc))
             self._today[phone, now.date()] += is_qc
         return None
@@ -272,15 +272,15 @@ class Vnpt(WebSimulator):
             return next((each for each in found if request["SCHEDULETIME"] == each.at.strftime(DAY)), None)
         return next((each[0] for (other, _), each in self._taken.items() if other == name), None)
 
-    def _stage(self, taken: Taken | None) -> str:
+    def _stage(self, entry: Taken | None) -> str:
         """Return the status now: 5, 2, then 3 for QC, then 0 or 1; unreported ones stop before that."""
-        if taken is None:
+        if entry is None:
             return "-1"
-        steps = ["5", "2", "3"] if taken.is_qc else ["5", "2"]
-        if taken.message.reporting.times:
-            steps.append("0" if taken.message.outcome.status in ("DELIVRD", "SENT") else "1")
+        steps = ["5", "2", "3"] if entry.is_qc else ["5", "2"]
+        if entry.message.reporting.times:
+            steps.append("0" if entry.message.outcome.status in ("DELIVRD", "SENT") else "1")
         stage_s = self.behaviour.stage_s
-        passed = (self.now() - taken.at).total_seconds() / stage_s if stage_s else len(steps)
+        passed = (self.now() - entry.at).total_seconds() / stage_s if stage_s else len(steps)
         return steps[min(int(passed), len(steps) - 1)]
 
     # The account

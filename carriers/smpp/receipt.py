@@ -182,8 +182,8 @@ class PlainReceipts:
             _name_of(message.destination),
         )
 
-    def _read_outcome(self, told: bytes) -> tuple[ReceiptStatus, Reason, str, datetime | None]:
-        fields = read_fields((b"id:0 sub: dlvrd: submit date: " + told).decode())
+    def _read_outcome(self, rest: bytes) -> tuple[ReceiptStatus, Reason, str, datetime | None]:
+        fields = read_fields((b"id:0 sub: dlvrd: submit date: " + rest).decode())
         status = STATUSES.get(fields.stat, ReceiptStatus.UNKNOWN)
         err, reason = _error({}, fields.err, self._settings.reasons)
         done_at = moment(fields.done, self._settings.receipt_zone)
@@ -304,7 +304,7 @@ def _stat(tlvs: Mapping[int, bytes], fields: Fields) -> str:
     return STATES.get(state[0], fields.stat) if len(state) == 1 else fields.stat
 
 
-def _error(tlvs: Mapping[int, bytes], err: str, own: Mapping[str, Reason]) -> tuple[str, Reason | None]:
+def _error(tlvs: Mapping[int, bytes], err: str, overrides: Mapping[str, Reason]) -> tuple[str, Reason | None]:
     """Return the error code as received ("" for none) and its reason by the tables."""
     network = tlvs.get(TAG_NETWORK_ERROR_CODE, b"")
     if not err.strip("0") and len(network) == 3 and any(network[1:]):
@@ -315,14 +315,14 @@ def _error(tlvs: Mapping[int, bytes], err: str, own: Mapping[str, Reason]) -> tu
     plain = plain_code(err)
     if plain == "0":
         return "", None
-    return err, own.get(plain) or known.get(plain)
+    return err, overrides.get(plain) or known.get(plain)
 
 
-def _reason(status: ReceiptStatus, found: Reason | None) -> Reason:
+def _reason(status: ReceiptStatus, reason: Reason | None) -> Reason:
     if status is ReceiptStatus.UNDELIVERED:
-        return found or Reason.OTHER
+        return reason or Reason.OTHER
     if status is ReceiptStatus.EXPIRED:
-        return found or Reason.EXPIRED
+        return reason or Reason.EXPIRED
     return Reason.NONE
 
 

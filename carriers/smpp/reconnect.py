@@ -155,9 +155,9 @@ async def wait_while(condition: Callable[[], bool], event: asyncio.Event, most_s
                 await event.wait()
 
 
-async def check_bind(own: SmppSettings, reconnector: Reconnector, why: str | None) -> CheckFinding:
+async def check_bind(settings: SmppSettings, reconnector: Reconnector, why: str | None) -> CheckFinding:
     """Check a bind by enquire_link; why: the reason it was last down."""
-    where = f"The bind as {BINDS[reconnector.command]} at {own.host}:{own.port}"
+    where = f"The bind as {BINDS[reconnector.command]} at {settings.host}:{settings.port}"
     session = reconnector.session
     if session is not None and await session.enquire():
         return CheckFinding(True, f"{where} is up, and enquire_link is answered.")

@@ -534,9 +534,9 @@ class SmppSession(asyncio.Protocol):
             return
         self.link.deliver(message, partial(self._acknowledge, sequence))
 
-    def _acknowledge(self, sequence: int, taken: bool) -> None:
+    def _acknowledge(self, sequence: int, accepted: bool) -> None:
         """Answer a deliver_sm, from the loop's thread. If the bind is gone, the carrier repeats it."""
-        self._answer_deliver(sequence, pdu.ESME_ROK if taken else pdu.ESME_RMSGQFUL)
+        self._answer_deliver(sequence, pdu.ESME_ROK if accepted else pdu.ESME_RMSGQFUL)
 
     def _answer_deliver(self, sequence: int, status: int) -> None:
         self._send(pdu.HEADER.pack(17, pdu.DELIVER_SM_RESP, status, sequence) + b"\0")

@@ -65,13 +65,13 @@ def tlvs(value: object) -> Mapping[int, str]:
     return found
 
 
-def tlv_value(said: str, template_code: str) -> bytes:
+def tlv_value(text: str, template_code: str) -> bytes:
     """Return the octets of an optional parameter; ValueError for none of the three forms."""
-    if said == TEMPLATE_CODE:
+    if text == TEMPLATE_CODE:
         return template_code.encode("ascii")
-    form, _, rest = said.partition(":")
+    form, _, rest = text.partition(":")
     if form not in ("text", "hex"):
-        raise ValueError(said)
+        raise ValueError(text)
     return rest.encode("ascii") if form == "text" else bytes.fromhex(rest)
 
 
@@ -144,12 +144,12 @@ def read_settings(link: LinkOptions) -> SmppSettings:
     return settings
 
 
-def limits(link: LinkOptions, own: SmppSettings) -> Limits:
+def limits(link: LinkOptions, settings: SmppSettings) -> Limits:
     """What the link may carry."""
     return Limits(
         link.segments_per_second,
-        own.window * own.binds,
-        encodings=frozenset(Encoding) if own.ucs2 else frozenset({Encoding.GSM7}),
-        max_segments=own.max_segments,
-        one_receipt=own.long_text == "payload",
+        settings.window * settings.binds,
+        encodings=frozenset(Encoding) if settings.ucs2 else frozenset({Encoding.GSM7}),
+        max_segments=settings.max_segments,
+        one_receipt=settings.long_text == "payload",
     )

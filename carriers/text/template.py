@@ -83,11 +83,11 @@ def parse(identity: str, content: str) -> Template:
     return Template(identity, tuple(pieces))
 
 
-def _slot(found: re.Match[str]) -> Slot:
-    longest = int(found[2] or _LONGEST)
+def _slot(match: re.Match[str]) -> Slot:
+    longest = int(match[2] or _LONGEST)
     if longest < 1:
         raise ValueError("has a placeholder that takes nothing")
-    return Slot(found[1] or "P", longest)
+    return Slot(match[1] or "P", longest)
 
 
 def _check_numbers(slots: Sequence[tuple[str, str, str]]) -> None:

@@ -83,8 +83,8 @@ class ListAnswer:
             return Unknown("the answer contradicts itself" if verdicts else self._silent())
         return verdicts.pop()
 
-    def _verdict(self, detail: BatchItem, again: bool) -> SubmitResult:
-        verdict = self._book.verdict(detail.result, detail.message, again)
+    def _verdict(self, detail: BatchItem, resent: bool) -> SubmitResult:
+        verdict = self._book.verdict(detail.result, detail.message, resent)
         if not isinstance(verdict, Accepted) or detail.result != "1":
             return verdict  # a duplicate that counts as taken had another id
         if self._top.result != "1":
@@ -138,14 +138,14 @@ class ViettelCarrier(HttpCarrier):
         self._head = (*account, ("RequestID", own.request_id))
         self.reads = ViettelQueries(self._call, own, self._book, link.name)
 
-    async def hand_over(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        refused = self._unsupported(some[0].text)
+    async def hand_over(self, messages: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+        refused = self._unsupported(messages[0].text)
         if refused is not None:
-            return [refused] * len(some)
+            return [refused] * len(messages)
         try:
-            return await self._send_list(some) if self._lists else [await self._send_one(some[0])]
+            return await self._send_list(messages) if self._lists else [await self._send_one(messages[0])]
         except XmlError as error:
-            return [Rejected(str(error)[:80], Reason.WRONG_REQUEST)] * len(some)
+            return [Rejected(str(error)[:80], Reason.WRONG_REQUEST)] * len(messages)
 
     def _unsupported(self, text: str) -> Rejected | None:
         if len(text.encode("utf-8", "surrogatepass")) > self.settings.max_bytes:
@@ -156,23 +156,23 @@ class ViettelCarrier(HttpCarrier):
             return Rejected("text: accents, which this link does not take", Reason.WRONG_REQUEST)
         return None
 
-    async def _send_list(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
-        ids = [self._msg_id(sms.key) for sms in some]
+    async def _send_list(self, batch: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+        ids = [self._msg_id(sms.key) for sms in batch]
         messages = [
             write("Msg", soap.arguments((("message", sms.text), ("msgId", msg_id), ("receiver", sms.phone))))
-            for sms, msg_id in zip(some, ids, strict=True)
+            for sms, msg_id in zip(batch, ids, strict=True)
         ]
         head = (
             *self._head,
-            ("ServiceID", some[0].sender),
+            ("ServiceID", batch[0].sender),
             ("CommandCode", self.settings.command_code),
-            ("ContentType", self._type(some[0].text)),
+            ("ContentType", self._type(batch[0].text)),
         )
         found = await self._submit_by(LIST, soap.arguments(head), *messages)
         if not isinstance(found, Element):
             return [_with_id(found, msg_id) for msg_id in ids]
-        answer = ListAnswer(found, len(some), self._book)
-        return [answer.result(sms, msg_id) for sms, msg_id in zip(some, ids, strict=True)]
+        answer = ListAnswer(found, len(batch), self._book)
+        return [answer.result(sms, msg_id) for sms, msg_id in zip(batch, ids, strict=True)]
 
     async def _send_one(self, sms: OutboundSms) -> SubmitResult:
         own = self.settings

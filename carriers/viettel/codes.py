@@ -117,10 +117,10 @@ class CodeTable:
                 return _alias(message, result) or _address(message, result) or result
         return None
 
-    def verdict(self, result: str, message: str, again: bool = False) -> SubmitResult:
+    def verdict(self, result: str, message: str, resent: bool = False) -> SubmitResult:
         """Return the result of an answer by its `result` (1 is taken, T4) and message, without references.
 
-        again: it was unknown and a person has sent it again: "duplicate" means that the first was taken.
+        resent: it was unknown and a person has sent it resent: "duplicate" means that the first was taken.
         """
         refusal, taken = self.refusal(message), bare(TAKEN) in bare(message)
         shown = self.quoted(message)
@@ -130,7 +130,7 @@ class CodeTable:
             return Unknown(
                 Phrase("result {result}: {words}", result=self.quoted(result) or "missing", words=shown)
             )
-        if refusal == DUPLICATE and again:
+        if refusal == DUPLICATE and resent:
             return Accepted()
         return refusal or Rejected(shown or "result 0 without a message", Reason.OTHER)
 

@@ -54,10 +54,14 @@ class _NotNow(ReadError):
 class ViettelQueries:
     """The queries of one link. They change nothing, so temporary failures are retried."""
 
-    def __init__(self, call: Call, own: ViettelSettings, book: CodeTable, link: str) -> None:
-        self._call, self._own, self._book = call, own, book
+    def __init__(self, call: Call, settings: ViettelSettings, book: CodeTable, link: str) -> None:
+        self._call, self._own, self._book = call, settings, book
         self._log = structlog.get_logger("loa.viettel").bind(link=link)
-        self._account: _Pairs = (("User", own.user), ("Password", own.password), ("CPCode", own.cp_code))
+        self._account: _Pairs = (
+            ("User", settings.user),
+            ("Password", settings.password),
+            ("CPCode", settings.cp_code),
+        )
 
     async def failures(self, day: date, sender: str) -> Sequence[Receipt]:
         """contract.ListedFailures by getFailSub: read pages until one is short or repeats."""
@@ -120,8 +124,8 @@ class ViettelQueries:
             )
         return found
 
-    async def _report(self, operation: str, period: str, *asked: tuple[str, str]) -> list[OwnFigure]:
-        answer = await self._ask(operation, *self._account, *asked)
+    async def _report(self, operation: str, period: str, *fields: tuple[str, str]) -> list[OwnFigure]:
+        answer = await self._ask(operation, *self._account, *fields)
         found: list[OwnFigure] = []
         for row in children(answer, "return"):
             counts = {name: text for name in COUNTS if (text := child_text(row, name))}
@@ -129,7 +133,7 @@ class ViettelQueries:
             if self._book.refusal(words) or (child_text(row, "result") == "0" and not counts):
                 raise ReadError(f"{operation} was refused: {self._book.quoted(words)}.")
             if child_text(row, "cpCode") in ("", self._own.cp_code):
-                found += self._figures(operation, row, child_text(row, period) or asked[0][1], counts)
+                found += self._figures(operation, row, child_text(row, period) or fields[0][1], counts)
         return found
 
     def _figures(

@@ -30,11 +30,11 @@ class _AccountRefused(ReadError):
 class AccountCheck:
     """Queries each part in turn; a part that can't be queried is a finding too."""
 
-    def __init__(self, ask: Ask, own: VnptSettings, today: date) -> None:
+    def __init__(self, ask: Ask, settings: VnptSettings, today: date) -> None:
         self._ask = ask
-        self._own = own
+        self._own = settings
         self._today = today
-        self._adser_id = own.adser_id
+        self._adser_id = settings.adser_id
 
     async def findings(self) -> Sequence[CheckFinding]:
         found: list[CheckFinding] = []
@@ -130,13 +130,13 @@ def _text(row: codec.Reply, name: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:80]
 
 
-def _row(rows: Sequence[codec.Reply], name: str, wanted: str) -> codec.Reply | None:
-    return next((row for row in rows if _text(row, name) == wanted), None)
+def _row(rows: Sequence[codec.Reply], name: str, value: str) -> codec.Reply | None:
+    return next((row for row in rows if _text(row, name) == value), None)
 
 
-def _missing(what: str, wanted: str, rows: Sequence[codec.Reply], name: str) -> CheckFinding:
+def _missing(what: str, value: str, rows: Sequence[codec.Reply], name: str) -> CheckFinding:
     listed = ", ".join(_text(row, name) for row in rows) or "none"
-    return CheckFinding(False, f"VNPT does not list {what} {wanted}; it lists: {listed}.")
+    return CheckFinding(False, f"VNPT does not list {what} {value}; it lists: {listed}.")
 
 
 def _day(text: str) -> date | None:

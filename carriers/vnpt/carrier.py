@@ -110,23 +110,23 @@ class VnptCarrier(HttpCarrier):
         self._request_text = lru_cache(maxsize=256)(self._make_request_text)
         self._queries = StatusQueries(self.exchange, own, self.log)
 
-    async def hand_over(self, some: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
+    async def hand_over(self, messages: Sequence[OutboundSms]) -> Sequence[SubmitResult]:
         """Send lists of one network each; split a list that is refused because of one number."""
-        request_text = self._request_text(some[0].text, some[0].sender)
+        request_text = self._request_text(messages[0].text, messages[0].sender)
         if not isinstance(request_text, RequestText):
-            return [request_text] * len(some)
-        results, lists = _sort(some, request_text)
+            return [request_text] * len(messages)
+        results, lists = _sort(messages, request_text)
         requests = 0
 
         async def send(indices: Sequence[int]) -> Verdict:
             nonlocal requests
             requests += 1
-            key = some[indices[0]].key or uuid.uuid4().hex
+            key = messages[indices[0]].key or uuid.uuid4().hex
             name = key if requests == 1 else f"{key}-{requests}"
-            return await self._send(request_text, [some[index].phone for index in indices], name)
+            return await self._send(request_text, [messages[index].phone for index in indices], name)
 
         results |= await send_lists(lists, send)
-        return [results[index] for index in range(len(some))]
+        return [results[index] for index in range(len(messages))]
 
     async def query(self, question: Question) -> Receipt | None:
         """Ask for the status of one message; None if VNPT does not know it or does not answer now.
@@ -248,12 +248,12 @@ class VnptCarrier(HttpCarrier):
 
 
 def _sort(
-    some: Sequence[OutboundSms], request_text: RequestText
+    messages: Sequence[OutboundSms], request_text: RequestText
 ) -> tuple[dict[int, SubmitResult], list[Sequence[int]]]:
     """Return what is refused here, by index, and the rest in lists of one network each, by number range."""
     refused: dict[int, SubmitResult] = {}
     lists: dict[str, list[int]] = {}
-    for index, sms in enumerate(some):
+    for index, sms in enumerate(messages):
         network = range_holder(sms.phone)
         if not re.fullmatch("84[0-9]{9}", sms.phone):
             refused[index] = BAD_PHONE

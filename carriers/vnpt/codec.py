@@ -76,19 +76,19 @@ def _plain(element: Element) -> dict[str, Any] | str:
     return fields
 
 
-def words(found: Reply) -> str:
+def words(reply: Reply) -> str:
     """Return the description of the code, unredacted: not to be shown."""
-    text = found.get("ERROR_DESC")
+    text = reply.get("ERROR_DESC")
     return text if isinstance(text, str) else ""
 
 
-def said(found: Reply, *secrets: str) -> str:
+def said(reply: Reply, *secrets: str) -> str:
     """Return the description of the code, fit to keep and show."""
-    return quoted(words(found), *secrets)
+    return quoted(words(reply), *secrets)
 
 
-def details(found: Reply, name: str) -> list[Reply]:
+def details(reply: Reply, name: str) -> list[Reply]:
     """Return the rows of a list such as LABELDETAIL; a single row may come without its list."""
-    value = found.get(name)
+    value = reply.get(name)
     rows = value if isinstance(value, list) else [value]
     return [row for row in rows if isinstance(row, dict)]

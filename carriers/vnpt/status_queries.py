@@ -37,9 +37,9 @@ class _Lost(ReadError):
 class StatusQueries:
     """Queries over one link; each has the account's fields and those of its operation."""
 
-    def __init__(self, exchange: Exchange, own: VnptSettings, log: FilteringBoundLogger) -> None:
+    def __init__(self, exchange: Exchange, settings: VnptSettings, log: FilteringBoundLogger) -> None:
         self._exchange = exchange
-        self._own = own
+        self._own = settings
         self._log = log
         self._logged = ""
 
@@ -106,36 +106,38 @@ def _unread(operation: str, why: Failure) -> ReadError:
             return kind(f"VNPT cannot be queried for {operation} now: {code}.")
 
 
-def _questions(own: VnptSettings, question: Question) -> Iterator[dict[str, str]]:
-    day = question.sent_at.astimezone(VIETNAM).strftime(own.schedule_format)
-    fields = {"REQID": question.reference, "CONTRACTID": own.contract_id}
-    if own.status_request == OF_REQUEST:
+def _questions(settings: VnptSettings, question: Question) -> Iterator[dict[str, str]]:
+    day = question.sent_at.astimezone(VIETNAM).strftime(settings.schedule_format)
+    fields = {"REQID": question.reference, "CONTRACTID": settings.contract_id}
+    if settings.status_request == OF_REQUEST:
         yield {**fields, "SENDTIME": day}
         return
-    fields |= {"MSISND": question.phone, "LABELID": own.label_id, "SCHEDULETIME": day}  # spelled so (V2)
-    for template in own.templates:
+    fields |= {"MSISND": question.phone, "LABELID": settings.label_id, "SCHEDULETIME": day}  # spelled so (V2)
+    for template in settings.templates:
         yield {**fields, "TEMPLATEID": template.id}
 
 
-def _status_code(own: VnptSettings, reply: codec.Reply) -> str:
+def _status_code(settings: VnptSettings, reply: codec.Reply) -> str:
     """Return the status of the message; ReadError if there is none, or if it is about our account."""
-    code, in_error = plain_code(reply.get(own.status_field)), own.status_field == "ERROR"
+    code, in_error = plain_code(reply.get(settings.status_field)), settings.status_field == "ERROR"
     of_account = in_error and code == "1" and _ACCOUNT.search(codec.words(reply))
     if code is None or code == REFUSED_STATUS or of_account:
         named = code or plain_code(reply.get("ERROR")) or "no code"
-        said = codec.said(reply, own.password, own.user) or "without a word"
-        raise ReadError(f"VNPT refuses {own.status_operation} with {named}: {said}.")
+        said = codec.said(reply, settings.password, settings.user) or "without a word"
+        raise ReadError(f"VNPT refuses {settings.status_operation} with {named}: {said}.")
     return code
 
 
-def _receipt(own: VnptSettings, question: Question, code: str, says: ReceiptStatus, charged: str) -> Receipt:
+def _receipt(
+    settings: VnptSettings, question: Question, code: str, says: ReceiptStatus, charged: str
+) -> Receipt:
     failed = says is ReceiptStatus.UNDELIVERED
     return Receipt(
         question.reference,
         question.phone,
         says,
-        own.receipt_level,
+        settings.receipt_level,
         Reason.OTHER if failed else Reason.NONE,
         code,
-        raw=f"{own.status_operation} {own.status_field}={code} MT_COUNT={charged}",
+        raw=f"{settings.status_operation} {settings.status_field}={code} MT_COUNT={charged}",
     )

@@ -90,12 +90,12 @@ class FieldMapping:
     most_events: int = field(default=5000, metadata=by(whole(1, 50_000)))
 
 
-def shape_of(link: str, name: str, own: Mapping[str, Any]) -> FieldMapping:
+def shape_of(link: str, name: str, overrides: Mapping[str, Any]) -> FieldMapping:
     """Return the preset of this name, overridden by the link's own settings; LinkError says what is wrong."""
     if name not in PRESETS:
         raise LinkError(f"Link {link}: there is no webhook format {name!r}; there are: {', '.join(PRESETS)}.")
     preset = PRESETS[name]
-    options = {**preset, **{key: _over(preset.get(key), value) for key, value in own.items()}}
+    options = {**preset, **{key: _over(preset.get(key), value) for key, value in overrides.items()}}
     shape = read_options(LinkOptions(link, "", 0, options), FieldMapping, "webhook.map")
     if not shape.statuses or not shape.status:
         raise LinkError(f"Link {link}: webhook.map needs status and statuses: the field and its words.")
@@ -104,6 +104,10 @@ def shape_of(link: str, name: str, own: Mapping[str, Any]) -> FieldMapping:
     return shape
 
 
-def _over(preset: object, own: object) -> object:
+def _over(preset: object, overrides: object) -> object:
     """Return the link's own setting; a table is merged into the preset's."""
-    return {**preset, **own} if isinstance(preset, Mapping) and isinstance(own, Mapping) else own
+    return (
+        {**preset, **overrides}
+        if isinstance(preset, Mapping) and isinstance(overrides, Mapping)
+        else overrides
+    )

@@ -84,6 +84,13 @@ class BatchesOperations:
         """Put a failed batch out of the way."""
         return Call(method="DELETE", path=place("/v1/batches/{}", batch_id), answer=None)
 
+    @Operation
+    def rename_batch(self, batch_id: int, *, name: str) -> Call[Batch]:
+        """Rename a batch."""
+        return Call(
+            method="PUT", path=place("/v1/batches/{}/name", batch_id), answer=Batch, json=given(name=name)
+        )
+
     @Iteration
     def list_bad_lines(
         self, batch_id: int, *, after: int | None = None, limit: int | None = None

@@ -61,10 +61,10 @@ def tell_outcome(board: ProgressBoard, outcome: DemoOutcome, seen: Seen) -> None
         board.say(f"DIFFERENCE: {sentence}")
 
 
-def tell_end(board: ProgressBoard, found: Mapping[str, Any], folder: Path, record: Path) -> None:
-    if found["verified"]:
+def tell_end(board: ProgressBoard, outcome: Mapping[str, Any], folder: Path, record: Path) -> None:
+    if outcome["verified"]:
         board.say(
-            f"Verified: all figures match, and the simulators saw {found['simulators_distinct_numbers']:,} "
+            f"Verified: all figures match, and the simulators saw {outcome['simulators_distinct_numbers']:,} "
             "numbers, none of them twice."
         )
     board.say(f"Reports: {folder / 'reports'}   Figures: {record}   Log: {folder / 'loa.log'}")

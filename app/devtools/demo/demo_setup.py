@@ -177,7 +177,7 @@ def approved_campaign(db: Database, batches: Mapping[str, int]) -> DemoPlan:
     )
     campaign = db.write(lifecycle.create, draft, _WHOLE_DAY, _AUTHOR)
     runs = {  # of a few lines one is bad, which is known: the sample has bad lines
-        carrier: db.write(lifecycle.add_run, campaign, carrier, [batch], _AUTHOR, known=[batch])
+        carrier: db.write(lifecycle.add_run, campaign, carrier, [batch], _AUTHOR, confirmed=[batch])
         for carrier, batch in batches.items()
     }
     db.write(lifecycle.submit, campaign, _AUTHOR)

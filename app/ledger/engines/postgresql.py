@@ -311,9 +311,9 @@ def meant(campaigns: Sequence[int]) -> str:
 
 
 @lru_cache(maxsize=32)
-def _each(given: str, query: str, campaigns: tuple[int, ...]) -> str:
+def _each(head: str, query: str, campaigns: tuple[int, ...]) -> str:
     looks = (query.format(campaign=f"{campaign:d}") for campaign in campaigns)
-    return given + " UNION ALL ".join(looks)
+    return head + " UNION ALL ".join(looks)
 
 
 # ---- Chunks, leases, outcomes, tallies
@@ -549,9 +549,9 @@ class PostgresqlEngine:
         return connection.exec_driver_sql(_HOLD, values).rowcount == 1
 
     def check_lease(
-        self, connection: Connection, link: Link, lease: ChunkLease, lease_ms: int, upto: int | None
+        self, connection: Connection, link: Link, lease: ChunkLease, lease_ms: int, last: int | None
     ) -> LeaseCheck:
-        values: dict[str, object] = {"run": lease.run_id, "link": link.id, "lease": lease_ms, "upto": upto}
+        values: dict[str, object] = {"run": lease.run_id, "link": link.id, "lease": lease_ms, "upto": last}
         values |= {"c": lease.campaign_id, "b": lease.batch_id, "f": lease.first_seq, "a": lease.attempt}
         values |= {"owner": lease.owner}
         return LeaseCheck(*_execute(connection, _GRIP, values)[0])
@@ -593,13 +593,13 @@ class PostgresqlEngine:
         return Written(set(seqs if written is None else written), early)
 
     def find(
-        self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int] | None = None
+        self, connection: Connection, queries: Sequence[SubmissionQuery], within: Sequence[int] | None = None
     ) -> list[MatchedDelivery]:
         if within is None:
             within = [row[0] for row in _execute(connection, ATTACHED, {})]
-            within = self.bearing(connection, within, {one.reference for one in asked})
+            within = self.bearing(connection, within, {one.reference for one in queries})
         # Name the partitions: with a condition the planner could scan a whole campaign.
-        return _hits(connection, FIND, [f"_c{campaign:d}" for campaign in within], asked)
+        return _hits(connection, FIND, [f"_c{campaign:d}" for campaign in within], queries)
 
     def bearing(
         self, connection: Connection, campaigns: Sequence[int], references: Collection[str]
@@ -624,9 +624,9 @@ class PostgresqlEngine:
         return sorted(found)
 
     def find_of_phone(
-        self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int]
+        self, connection: Connection, queries: Sequence[SubmissionQuery], within: Sequence[int]
     ) -> list[MatchedDelivery]:
-        return _hits(connection, FIND_OF_PHONE, [f"_c{campaign:d}" for campaign in within], asked)
+        return _hits(connection, FIND_OF_PHONE, [f"_c{campaign:d}" for campaign in within], queries)
 
     def snapshot(self, connection: Connection) -> Snapshot:
         now, closed, links, groups, lately, lasts, past, named = _execute(connection, MOMENT, {})[0]
@@ -705,12 +705,12 @@ def _execute(
 
 
 def _hits(
-    connection: Connection, sql: str, tables: Sequence[str], asked: Sequence[SubmissionQuery]
+    connection: Connection, sql: str, tables: Sequence[str], queries: Sequence[SubmissionQuery]
 ) -> list[MatchedDelivery]:
     """Run the query on the partitions with these name suffixes, in one statement."""
     if not tables:
         return []
-    rows, values = spread("v", ASKED, [(nth, *each) for nth, each in enumerate(asked)])
+    rows, values = spread("v", ASKED, [(nth, *each) for nth, each in enumerate(queries)])
     each = [sql.format(asked=rows, own=own, campaign=own.removeprefix("_c")) for own in tables]
     names = [f"f{number}" for number in range(len(each))]
     found = ", ".join(f"{name} AS ({query})" for name, query in zip(names, each, strict=True))
@@ -731,9 +731,9 @@ def _looked(connection: Connection, sql: str, values: Mapping[str, object] | Non
         ) from error
 
 
-def _which(connection: Connection, sql: str, given: object, references: object = "{}") -> list[int]:
+def _which(connection: Connection, sql: str, values: object, references: object = "{}") -> list[int]:
     """Return the campaigns for which the query finds something."""
-    return sorted(row[0] for row in _looked(connection, sql, {"given": given, "references": references}))
+    return sorted(row[0] for row in _looked(connection, sql, {"given": values, "references": references}))
 
 
 def _of(connection: Connection, campaigns: Sequence[int], phones: Collection[int]) -> Sequence[int]:

@@ -233,13 +233,13 @@ class SqliteEngine:
         return bool(raw.execute(_HOLD, (clock.now_ms() + lease_ms, watermark, *key)).rowcount == 1)
 
     def check_lease(
-        self, connection: Connection, link: Link, lease: ChunkLease, lease_ms: int, upto: int | None
+        self, connection: Connection, link: Link, lease: ChunkLease, lease_ms: int, last: int | None
     ) -> LeaseCheck:
-        """Extend the lease and, if run and link still run, raise its watermark to `upto`."""
+        """Extend the lease and, if run and link still run, raise its watermark to `last`."""
         raw: Any = connection.connection.driver_connection
-        runs = upto is not None and raw.execute(_RUNS, (lease.run_id, link.id)).fetchone() is not None
+        runs = last is not None and raw.execute(_RUNS, (lease.run_id, link.id)).fetchone() is not None
         goes_on = runs and (raw.execute(_LAST_HOME).fetchone() or (_HOME,))[0] in (None, _HOME)
-        held = self.hold(connection, lease, lease_ms, upto if goes_on else None)
+        held = self.hold(connection, lease, lease_ms, last if goes_on else None)
         return LeaseCheck(held, goes_on, clock.now_ms())
 
     def reserve(self, connection: Connection, link: Link, segments: float) -> float:
@@ -290,7 +290,7 @@ class SqliteEngine:
         return Written(there, early=bool(side_writes.references))
 
     def find(
-        self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int] | None = None
+        self, connection: Connection, queries: Sequence[SubmissionQuery], within: Sequence[int] | None = None
     ) -> list[MatchedDelivery]:
         """Lock and return the deliveries of these submissions in key order, filtered by phone if given.
 
@@ -298,8 +298,8 @@ class SqliteEngine:
         """
         raw: Any = connection.connection.driver_connection
         found: list[MatchedDelivery] = []
-        for start in range(0, len(asked), _AT_ONCE):
-            some = asked[start : start + _AT_ONCE]
+        for start in range(0, len(queries), _AT_ONCE):
+            some = queries[start : start + _AT_ONCE]
             together = _together(raw, some, start)
             found += _one_by_one(raw, some, start) if together is None else together
         return found
@@ -311,12 +311,12 @@ class SqliteEngine:
         return campaigns
 
     def find_of_phone(
-        self, connection: Connection, asked: Sequence[SubmissionQuery], within: Sequence[int]
+        self, connection: Connection, queries: Sequence[SubmissionQuery], within: Sequence[int]
     ) -> list[MatchedDelivery]:
         """Do `find` by phone, which every query must state, for references that many messages share."""
         raw: Any = connection.connection.driver_connection
         found: list[MatchedDelivery] = []
-        for nth, one in enumerate(asked):
+        for nth, one in enumerate(queries):
             given = (one.reference, one.group_id, one.earliest, one.latest, one.phone)
             for campaign in within:
                 found += [
@@ -404,9 +404,9 @@ class SqliteEngine:
         connection.exec_driver_sql("DELETE FROM tallies WHERE NOT folded")
 
 
-def _together(raw: Any, asked: Sequence[SubmissionQuery], first: int) -> list[MatchedDelivery] | None:
+def _together(raw: Any, queries: Sequence[SubmissionQuery], first: int) -> list[MatchedDelivery] | None:
     """Find the submissions of all these, numbered from `first`; None where references are of many each."""
-    hashes = _filled([reference_hash(one.reference) for one in asked])
+    hashes = _filled([reference_hash(one.reference) for one in queries])
     most = len(hashes) + CROWD
     rows = raw.execute(_FIND_ALL.format(marks=_marks(len(hashes)), most=most), hashes).fetchall()
     if len(rows) == most:
@@ -415,7 +415,7 @@ def _together(raw: Any, asked: Sequence[SubmissionQuery], first: int) -> list[Ma
     for row in rows:
         of.setdefault(row[0], []).append(row)
     found: list[MatchedDelivery] = []
-    for nth, (group_id, reference, phone, earliest, latest) in enumerate(asked, first):
+    for nth, (group_id, reference, phone, earliest, latest) in enumerate(queries, first):
         same = of.get(reference, ())
         if len(same) == 1:
             _, group, *row = same[0]
@@ -434,9 +434,9 @@ def _together(raw: Any, asked: Sequence[SubmissionQuery], first: int) -> list[Ma
     return found
 
 
-def _one_by_one(raw: Any, asked: Sequence[SubmissionQuery], first: int) -> list[MatchedDelivery]:
+def _one_by_one(raw: Any, queries: Sequence[SubmissionQuery], first: int) -> list[MatchedDelivery]:
     found: list[MatchedDelivery] = []
-    for nth, one in enumerate(asked, first):
+    for nth, one in enumerate(queries, first):
         given = (one.reference, one.group_id, one.earliest, one.latest, reference_hash(one.reference))
         rows = raw.execute(_FIND, given).fetchall()
         own = (row for row in rows if one.phone is None or row[_PHONE] == one.phone)

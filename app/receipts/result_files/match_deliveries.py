@@ -125,13 +125,13 @@ def choose(
     return ResultVerdict.UNSENT if near else ResultVerdict.UNKNOWN
 
 
-def _fits(line: ResultLine, one: Candidate, *, named: bool) -> bool:
+def _fits(line: ResultLine, candidate: Candidate, *, named: bool) -> bool:
     """Return whether the line's time, if it has one, lies around that of the message."""
-    at, sent = line.done_at, one.submitted_at
+    at, sent = line.done_at, candidate.submitted_at
     if at is None or sent is None:
         return True
     # An unknown message became so after it was sent, but it was not sent before its chunk was claimed.
-    first = one.sent_after if one.state == DeliveryState.UNKNOWN else sent
+    first = candidate.sent_after if candidate.state == DeliveryState.UNKNOWN else sent
     return first <= at + _EARLY_MS and (named or at <= sent + _LONGEST_MS)
 
 

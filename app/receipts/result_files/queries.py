@@ -129,7 +129,7 @@ def row_of(connection: Connection, file_id: int, carrier: str | None = None) -> 
 
 def listed(
     connection: Connection,
-    wanted: ListRequest | int,
+    request: ListRequest | int,
     limit: int,
     carrier: str | None = None,
     state: BatchState | None = None,
@@ -138,7 +138,7 @@ def listed(
     c = receipt_files.c
     query = _visible(carrier).where(c.state == state) if state else _visible(carrier)
     columns = ListColumns(c.id, c.created_at, names=[c.name], orders=ORDERS)
-    return part(connection, query, columns, wanted, limit).of(_file)
+    return part(connection, query, columns, request, limit).of(_file)
 
 
 def lines_page(

@@ -96,18 +96,18 @@ def _create(connection: Connection, claim: FileClaim, file: UploadedFile, who: s
     return RegisteredFile(file_id, created=True, waiting=True)
 
 
-def _change_claim(connection: Connection, found: Row[Any], claim: FileClaim, other: dict[str, int]) -> None:
+def _change_claim(connection: Connection, row: Row[Any], claim: FileClaim, other: dict[str, int]) -> None:
     """Change the claim of a failed file, of which nothing has been applied."""
-    if found.state != BatchState.FAILED:
+    if row.state != BatchState.FAILED:
         raise Conflict(
             "This file was already uploaded as receipt file {file} for {what}, and its lines have "
             "been applied accordingly. To apply lines differently, for example ambiguous ones with "
             "their campaign named, upload them as a separate file.",
-            file=found.id,
-            what=_words(found),
+            file=row.id,
+            what=_words(row),
         )
     _check_campaign(connection, claim)
-    connection.execute(update(receipt_files).where(_C.id == found.id).values(other))
+    connection.execute(update(receipt_files).where(_C.id == row.id).values(other))
 
 
 def _words(file: Row[Any]) -> str:

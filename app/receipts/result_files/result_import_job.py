@@ -162,9 +162,9 @@ class ResultFileImport(LeasedImport):
         cut = rows[-1].phone if len(rows) == PAGE else None  # may lack some of that number's lines
         return [ResultLine(*row) for row in rows if row.phone != cut]
 
-    def _row(self, of: LineVerdict) -> dict[str, Any]:
-        key = of.key._asdict() if of.key else {"campaign_id": None, "batch_id": None, "seq": None}
-        return {"of_file": self.id, "of_line": of.line, "verdict": of.verdict.value, **key}
+    def _row(self, verdict: LineVerdict) -> dict[str, Any]:
+        key = verdict.key._asdict() if verdict.key else {"campaign_id": None, "batch_id": None, "seq": None}
+        return {"of_file": self.id, "of_line": verdict.line, "verdict": verdict.verdict.value, **key}
 
     def _finish(self, connection: Connection, runs: Sequence[dict[str, int]]) -> None:
         file = self.row(connection)
@@ -268,20 +268,20 @@ def _judge_all(connection: Connection, source: ResultFile, lines: Sequence[Resul
     return work
 
 
-def _judge(work: _Work, source: ResultFile, one: Candidate, lines: Sequence[ResultLine]) -> None:
-    line = last(lines, one)
-    link, own_level = source.links.get(one.link_id or 0) or next(iter(source.links.values()))
+def _judge(work: _Work, source: ResultFile, candidate: Candidate, lines: Sequence[ResultLine]) -> None:
+    line = last(lines, candidate)
+    link, own_level = source.links.get(candidate.link_id or 0) or next(iter(source.links.values()))
     level = source.level or own_level
-    then = after(line, one.standing, level)
+    then = after(line, candidate.standing, level)
     work.verdicts += [
-        LineVerdict(each.line, ResultVerdict.REPEATED, one.key) for each in lines if each is not line
+        LineVerdict(each.line, ResultVerdict.REPEATED, candidate.key) for each in lines if each is not line
     ]
-    work.verdicts.append(LineVerdict(line.line, verdict(line, one, then), one.key))
-    if of_earlier_sending(line, one):
+    work.verdicts.append(LineVerdict(line.line, verdict(line, candidate, then), candidate.key))
+    if of_earlier_sending(line, candidate):
         return
-    work.arrivals.append(Arrival(link, _receipt(source.file_id, line, level), one.key))
-    work.expected[one.key] = then
-    work.changes += then != one.standing
+    work.arrivals.append(Arrival(link, _receipt(source.file_id, line, level), candidate.key))
+    work.expected[candidate.key] = then
+    work.changes += then != candidate.standing
 
 
 def _receipt(file_id: int, line: ResultLine, level: ReceiptLevel) -> Receipt:
@@ -300,18 +300,18 @@ def _receipt(file_id: int, line: ResultLine, level: ReceiptLevel) -> Receipt:
 _NOTHING_FINAL = (ReceiptStatus.IN_TRANSIT, ReceiptStatus.UNKNOWN)
 
 
-def last(lines: Sequence[ResultLine], one: Candidate) -> ResultLine:
+def last(lines: Sequence[ResultLine], candidate: Candidate) -> ResultLine:
     """Return the line of a message that counts: the latest by its time, then by its place in the file.
 
     Those of an earlier sending count only if there is no other.
     """
-    among = [line for line in lines if not of_earlier_sending(line, one)] or lines
+    among = [line for line in lines if not of_earlier_sending(line, candidate)] or lines
     return max(among, key=lambda line: (line.done_at if line.done_at is not None else -1, line.line))
 
 
-def of_earlier_sending(line: ResultLine, one: Candidate) -> bool:
+def of_earlier_sending(line: ResultLine, candidate: Candidate) -> bool:
     """Return whether the message was sent again after the line's time. Delivered counts anyway."""
-    dated_before = line.done_at is not None and line.done_at < one.requeued_at
+    dated_before = line.done_at is not None and line.done_at < candidate.requeued_at
     return dated_before and ReceiptStatus(line.status) is not ReceiptStatus.DELIVERED
 
 
@@ -323,8 +323,8 @@ def after(line: ResultLine, before: DeliveryStatus, level: ReceiptLevel) -> Deli
     return standing._replace(on_way=0)  # not stored in the row
 
 
-def verdict(line: ResultLine, one: Candidate, then: DeliveryStatus) -> ResultVerdict:
-    """Judge the line that counts for delivery `one`, whose status becomes `then`.
+def verdict(line: ResultLine, candidate: Candidate, then: DeliveryStatus) -> ResultVerdict:
+    """Judge the line that counts for delivery `candidate`, whose status becomes `then`.
 
     the line reports   the delivery
     any, not delivered was sent again later  OPEN
@@ -334,15 +334,15 @@ def verdict(line: ResultLine, one: Candidate, then: DeliveryStatus) -> ResultVer
     not delivered      is received           SAYS_UNDELIVERED
     a final status     is moved by it        SETTLED, otherwise AGREED
     """
-    status, moved = ReceiptStatus(line.status), then.state != one.state
-    if of_earlier_sending(line, one):
+    status, moved = ReceiptStatus(line.status), then.state != candidate.state
+    if of_earlier_sending(line, candidate):
         return ResultVerdict.OPEN
     if status in _NOTHING_FINAL:
-        same = one.state == DeliveryState.SUBMITTED and status is ReceiptStatus.IN_TRANSIT
+        same = candidate.state == DeliveryState.SUBMITTED and status is ReceiptStatus.IN_TRANSIT
         nothing = ResultVerdict.AGREED if same else ResultVerdict.OPEN
         return ResultVerdict.SETTLED if moved else nothing
-    if status is ReceiptStatus.DELIVERED and one.failed and one.state not in RECEIVED:
+    if status is ReceiptStatus.DELIVERED and candidate.failed and candidate.state not in RECEIVED:
         return ResultVerdict.SAYS_DELIVERED
-    if status is not ReceiptStatus.DELIVERED and one.state in RECEIVED:
+    if status is not ReceiptStatus.DELIVERED and candidate.state in RECEIVED:
         return ResultVerdict.SAYS_UNDELIVERED
     return ResultVerdict.SETTLED if moved else ResultVerdict.AGREED

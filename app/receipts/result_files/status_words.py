@@ -52,8 +52,8 @@ WORDS: Mapping[str, Meaning] = {
 class StatusWords:
     """The meanings for one carrier; `own`: its own words, folded."""
 
-    def __init__(self, own: Mapping[str, ReceiptStatus] | None = None) -> None:
-        self._known = {**WORDS, **{word: Meaning(status) for word, status in (own or {}).items()}}
+    def __init__(self, overrides: Mapping[str, ReceiptStatus] | None = None) -> None:
+        self._known = {**WORDS, **{word: Meaning(status) for word, status in (overrides or {}).items()}}
         self._met: dict[str, Meaning | None] = {}
 
     def meaning(self, raw: str) -> Meaning | None:

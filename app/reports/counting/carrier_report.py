@@ -102,9 +102,9 @@ _PAUSES = ("run.pause", STOPPED, SUSPENDED)
 _ORDERS = ("run.start", "run.resume", *_PAUSES)  # audit actions on a run
 
 
-def header(connection: Connection, report: CarrierReport, of: Scope) -> Header:
+def header(connection: Connection, report: CarrierReport, scope: Scope) -> Header:
     head = report.header
-    state = _state(connection, report, of)
+    state = _state(connection, report, scope)
     started = head.started_ms if head.started_ms is not None and head.started_ms <= head.cutoff_ms else None
     last = max((day.last_ms for day in report.days if day.last_ms is not None), default=None)
     return replace(head, run_state=state, started_ms=started, ended_ms=None if _open(state) else last)
@@ -114,23 +114,23 @@ def _open(state: RunState) -> bool:
     return state in (RunState.PLANNED, RunState.RUNNING, RunState.PAUSED)
 
 
-def _state(connection: Connection, report: CarrierReport, of: Scope) -> RunState:
+def _state(connection: Connection, report: CarrierReport, scope: Scope) -> RunState:
     g = report.general
-    if not of.begun(report.cutoff_ms):
+    if not scope.begun(report.cutoff_ms):
         return RunState.PLANNED
     if g.waiting:
-        return RunState.PAUSED if _paused(connection, of, report.cutoff_ms) else RunState.RUNNING
+        return RunState.PAUSED if _paused(connection, scope, report.cutoff_ms) else RunState.RUNNING
     if any(cause.key == _CANCELLED for cause in report.excluded):
         return RunState.CANCELLED
     unsettled = g.no_receipt + g.unknown - report.extra.written_off
-    finished_at = of.run.finished_at  # set once the grace has passed, even with receipts missing
+    finished_at = scope.run.finished_at  # set once the grace has passed, even with receipts missing
     over = finished_at is not None and finished_at <= report.cutoff_ms
     return RunState.FINISHED if over or not unsettled else RunState.SENT
 
 
-def _paused(connection: Connection, of: Scope, cutoff_ms: int) -> bool:
+def _paused(connection: Connection, scope: Scope, cutoff_ms: int) -> bool:
     a = audit.c
-    own = (a.subject == f"run/{of.run.id}", a.action.in_(_ORDERS), a.at <= cutoff_ms)
+    own = (a.subject == f"run/{scope.run.id}", a.action.in_(_ORDERS), a.at <= cutoff_ms)
     last = connection.execute(select(a.action).where(*own).order_by(a.id.desc()).limit(1)).scalar()
     return last in _PAUSES
 
@@ -200,57 +200,57 @@ def build_campaign(
     return CampaignReport(campaign_id, name, cutoff_ms, parts, themselves)
 
 
-def _build(connection: Connection, of: Scope, cutoff_ms: int, *, brief: bool = False) -> CarrierReport:
+def _build(connection: Connection, run_scope: Scope, cutoff_ms: int, *, brief: bool = False) -> CarrierReport:
     if cutoff_ms < shared_ms(connection) - _NOW_MS:
-        snapshots.require_unchanged(connection, of, cutoff_ms)
-    counts = counts_of(connection, of, cutoff_ms)
-    on = clock.local(clock.from_ms(of.run.started_at or cutoff_ms)).date()
+        snapshots.require_unchanged(connection, run_scope, cutoff_ms)
+    counts = counts_of(connection, run_scope, cutoff_ms)
+    on = clock.local(clock.from_ms(run_scope.run.started_at or cutoff_ms)).date()
     areas = areas_of(counts, on)
-    outside = sum(batch.lines - batch.accepted for batch in of.batches)
-    sent = (_flow_as_one if brief else _flow)(connection, of)
-    extra = Extra() if brief else extra_figures(connection, of, cutoff_ms)
+    outside = sum(batch.lines - batch.accepted for batch in run_scope.batches)
+    sent = (_flow_as_one if brief else _flow)(connection, run_scope)
+    extra = Extra() if brief else extra_figures(connection, run_scope, cutoff_ms)
     report = CarrierReport(
-        header=scope.header(connection, of, cutoff_ms),
+        header=scope.header(connection, run_scope, cutoff_ms),
         general=sum((row.figures for row in areas), Figures(eligible=outside, excluded=outside)),
-        excluded=(*_excluded_lines(connection, of), *_not_sent(counts)),
+        excluded=(*_excluded_lines(connection, run_scope), *_not_sent(counts)),
         extra=replace(extra, written_off=_written_off(counts)),
         areas=areas,
         places=by_area.measured(areas, on),
-        empty=_empty(of, areas, on),
+        empty=_empty(run_scope, areas, on),
         outside_areas=outside,
         days=_days(sent),
         steps=_steps(sent),
         reasons=_reasons(counts),
-        networks=() if brief else networks(connection, of),
-        cost=_charged(connection, of, counts),
+        networks=() if brief else networks(connection, run_scope),
+        cost=_charged(connection, run_scope, counts),
     )
-    _check(of, report)
-    return replace(report, header=header(connection, report, of))
+    _check(run_scope, report)
+    return replace(report, header=header(connection, report, run_scope))
 
 
-def _charged(connection: Connection, of: Scope, counts: Iterable[TallyCount]) -> Charged | None:
+def _charged(connection: Connection, scope: Scope, counts: Iterable[TallyCount]) -> Charged | None:
     """Return what the carrier charges by then, and its cost where there is a price; None for nothing."""
     charged = [count for count in counts if count.state in money.BILLED]
     if not charged:
         return None
-    purpose = select(campaigns.c.purpose).where(campaigns.c.id == of.run.campaign_id)
-    price = price_of(connection, of.run.carrier, str(connection.scalar(purpose)))
+    purpose = select(campaigns.c.purpose).where(campaigns.c.id == scope.run.campaign_id)
+    price = price_of(connection, scope.run.carrier, str(connection.scalar(purpose)))
     whole = sum(count.segments for count in charged)
     unknown = sum(count.segments for count in charged if count.state == DeliveryState.UNKNOWN)
     return Charged(whole, unknown, None if price is None else money.dong(whole, price))
 
 
-def _empty(of: Scope, rows: Iterable[AreaRow], on: date) -> tuple[NamedArea, ...]:
-    return by_area.empty((row.code for row in by_area.measured(rows, on)), on) if of.whole else ()
+def _empty(scope: Scope, rows: Iterable[AreaRow], on: date) -> tuple[NamedArea, ...]:
+    return by_area.empty((row.code for row in by_area.measured(rows, on)), on) if scope.whole else ()
 
 
-def counts_of(connection: Connection, of: Scope, cutoff_ms: int) -> list[TallyCount]:
+def counts_of(connection: Connection, scope: Scope, cutoff_ms: int) -> list[TallyCount]:
     """Return the sums of the tallies, and subscribers that are not queued yet."""
-    counts = tally.sums(connection, *of.within(tallies), tallies.c.run_id == of.run.id)
-    if not of.begun(cutoff_ms):  # repeated numbers are found at queueing only
+    counts = tally.sums(connection, *scope.within(tallies), tallies.c.run_id == scope.run.id)
+    if not scope.begun(cutoff_ms):  # repeated numbers are found at queueing only
         unseen = (DeliveryState.EXCLUDED, DeliveryState.QUEUED)
         counts = [c._replace(state=unseen[1], reason=0) if c.state == unseen[0] else c for c in counts]
-    return [*counts, *not_queued(connection, of, cutoff_ms)]
+    return [*counts, *not_queued(connection, scope, cutoff_ms)]
 
 
 def _written_off(counts: Iterable[TallyCount]) -> int:
@@ -258,18 +258,18 @@ def _written_off(counts: Iterable[TallyCount]) -> int:
     return sum(c.n for c in counts if (c.state, c.reason) == left)
 
 
-def not_queued(connection: Connection, of: Scope, cutoff_ms: int) -> list[TallyCount]:
+def not_queued(connection: Connection, scope: Scope, cutoff_ms: int) -> list[TallyCount]:
     """Count subscribers not yet turned into deliveries as queued, or as not sent if the run was closed."""
     s = subscribers.c
-    beyond = [and_(s.batch_id == batch.id, s.seq > batch.fanned_upto) for batch in of.batches]
+    beyond = [and_(s.batch_id == batch.id, s.seq > batch.fanned_upto) for batch in scope.batches]
     if not beyond:
         return []
     query = select(s.batch_id, s.area, func.count()).where(or_(*beyond)).group_by(s.batch_id, s.area)
-    closed = of.closed(cutoff_ms)
+    closed = scope.closed(cutoff_ms)
     state = DeliveryState.NOT_SENT if closed else DeliveryState.QUEUED
-    reason = of.run.closing if closed else 0
+    reason = scope.run.closing if closed else 0
     rows = connection.execute(query)
-    return [TallyCount(of.run.id, batch_id, area, state, reason, n, 0) for batch_id, area, n in rows]
+    return [TallyCount(scope.run.id, batch_id, area, state, reason, n, 0) for batch_id, area, n in rows]
 
 
 def figures_of(counts: Iterable[TallyCount]) -> Figures:
@@ -297,15 +297,15 @@ def areas_of(counts: Sequence[TallyCount], on: date) -> tuple[AreaRow, ...]:
     return tuple(AreaRow(code, labels.area(code, on), figures_of(by_area[code])) for code in codes)
 
 
-def _excluded_lines(connection: Connection, of: Scope) -> list[Cause]:
-    ids = [batch.id for batch in of.batches]
+def _excluded_lines(connection: Connection, scope: Scope) -> list[Cause]:
+    ids = [batch.id for batch in scope.batches]
     query = select(bad_lines.c.reason, func.count()).where(bad_lines.c.batch_id.in_(ids))
     rows = connection.execute(query.group_by(bad_lines.c.reason)).all()
     wrong = [(key, n) for key, n in sorted(rows) if key != REPEATED]
-    causes = [Cause(REPEATED, labels.REPEATED_IN_BATCH, sum(batch.repeated for batch in of.batches))]
+    causes = [Cause(REPEATED, labels.REPEATED_IN_BATCH, sum(batch.repeated for batch in scope.batches))]
     causes += [Cause(key, labels.bad_line(key), n) for key, n in wrong]
     # Bad lines may have been purged; the batch still has their number.
-    purged = sum(batch.rejected for batch in of.batches) - sum(n for _, n in wrong)
+    purged = sum(batch.rejected for batch in scope.batches) - sum(n for _, n in wrong)
     causes += [Cause("wrong_number", labels.WRONG_NUMBER, purged)] if purged > 0 else []
     return [cause for cause in causes if cause.n]
 
@@ -327,18 +327,18 @@ def _reasons(counts: Iterable[TallyCount]) -> tuple[Cause, ...]:
     return tuple(Cause(reason.name.lower(), label, sums[reason]) for reason, label in labels.REASONS.items())
 
 
-def _check(of: Scope, report: CarrierReport) -> None:
+def _check(scope: Scope, report: CarrierReport) -> None:
     """Check both identities for every row, and that figures counted in two ways agree."""
     general = report.general
-    general.check(of.name)
+    general.check(scope.name)
     for row in report.areas:
-        row.figures.check(f"{of.name}, area {row.code or 'unknown'}")
-    agree(of.name, "the number of lines", general.eligible, sum(batch.lines for batch in of.batches))
-    agree(of.name, "the number excluded", sum(c.n for c in report.excluded), general.excluded)
-    agree(of.name, "the number failed", sum(c.n for c in report.reasons), general.failed)
+        row.figures.check(f"{scope.name}, area {row.code or 'unknown'}")
+    agree(scope.name, "the number of lines", general.eligible, sum(batch.lines for batch in scope.batches))
+    agree(scope.name, "the number excluded", sum(c.n for c in report.excluded), general.excluded)
+    agree(scope.name, "the number failed", sum(c.n for c in report.reasons), general.failed)
     by_day = sum((day.figures for day in report.days), Figures())
     for key in TIMED:
-        agree(of.name, f"{key} by day", getattr(by_day, key), getattr(general, key))
+        agree(scope.name, f"{key} by day", getattr(by_day, key), getattr(general, key))
 
 
 # ---- Messages sent and received over time: by day for form 3, by equal steps for the chart
@@ -415,9 +415,9 @@ def _minute(column: ColumnElement[int]) -> ColumnElement[int]:
     return (column + VIETNAM_OFFSET_MS) // MINUTE_MS
 
 
-def _days(of: _Flow) -> tuple[DayRow, ...]:
+def _days(flow: _Flow) -> tuple[DayRow, ...]:
     """Return form 3: sent by day of submission, received by day of receipt; unknown days last."""
-    sent, received = _gathered(of, _DAY)
+    sent, received = _gathered(flow, _DAY)
     seen = {day for (day, _), n in received.items() if n} | {day for day, each in sent.items() if each.n}
     found = sorted(seen, key=lambda day: (day is None, day))
     return tuple(_day_row(day, sent[day], received) for day in found)
@@ -437,14 +437,14 @@ def _timed(at: int | None, sent: _Sent, received: Counter[tuple[int | None, int]
     return Figures(sent=sent.n, **{_OUTCOME[state]: received[at, state] for state in RECEIVED})
 
 
-def _steps(of: _Flow) -> tuple[TimeStep, ...]:
+def _steps(flow: _Flow) -> tuple[TimeStep, ...]:
     """Return equal time steps without gaps, few enough for a chart; unknown times are left out."""
-    seen = [m for m, each in of.sent.items() if m is not None and each.n]
-    seen += [m for (m, _), n in of.received.items() if m is not None and n]
+    seen = [m for m, each in flow.sent.items() if m is not None and each.n]
+    seen += [m for (m, _), n in flow.received.items() if m is not None and n]
     if not seen:
         return ()
     width = _width(seen)
-    sent, received = _gathered(of, width)
+    sent, received = _gathered(flow, width)
     return tuple(
         TimeStep(
             start_ms=n * width * MINUTE_MS - VIETNAM_OFFSET_MS,
@@ -462,12 +462,12 @@ def _width(minutes: Iterable[int]) -> int:
 
 
 def _gathered(
-    of: _Flow, width: int
+    flow: _Flow, width: int
 ) -> tuple[defaultdict[int | None, _Sent], Counter[tuple[int | None, int]]]:
     sent: defaultdict[int | None, _Sent] = defaultdict(_Sent)
-    for minute, each in of.sent.items():
+    for minute, each in flow.sent.items():
         sent[None if minute is None else minute // width] |= each
     received: Counter[tuple[int | None, int]] = Counter()
-    for (minute, state), n in of.received.items():
+    for (minute, state), n in flow.received.items():
         received[None if minute is None else minute // width, state] += n
     return sent, received

@@ -100,12 +100,12 @@ def _stated(versions: Sequence[Statement], ordered: int | None) -> Iterator[Frau
         yield FraudSignal(Sign.SIZE_CHANGED, g.eligible, ordered, detail)
 
 
-def _where(of: Scope, *more: ColumnElement[bool]) -> list[ColumnElement[bool]]:
-    return [*of.within(deliveries), _d.run_id == of.run.id, *more]
+def _where(scope: Scope, *more: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+    return [*scope.within(deliveries), _d.run_id == scope.run.id, *more]
 
 
-def _received(of: Scope, *more: ColumnElement[bool]) -> list[ColumnElement[bool]]:
-    return _where(of, _d.state == int(DeliveryState.DELIVERED), *more)
+def _received(scope: Scope, *more: ColumnElement[bool]) -> list[ColumnElement[bool]]:
+    return _where(scope, _d.state == int(DeliveryState.DELIVERED), *more)
 
 
 def _counts(connection: Connection, *where: ColumnElement[bool]) -> tuple[int, int]:
@@ -125,13 +125,13 @@ def _all_delivered(sent: int, delivered: int) -> FraudSignal | None:
     return FraudSignal(Sign.ALL_DELIVERED, delivered, sent, detail)
 
 
-def _none_delivered(connection: Connection, of: Scope, sent: int, delivered: int) -> FraudSignal | None:
+def _none_delivered(connection: Connection, scope: Scope, sent: int, delivered: int) -> FraudSignal | None:
     """Flag a finished run that reached no handset although its receipts come from handsets."""
-    if sent < _ENOUGH or delivered or of.run.state not in OVER:
+    if sent < _ENOUGH or delivered or scope.run.state not in OVER:
         return None
-    if proved(connection, of.run, shared_ms(connection)) != ReceiptLevel.HANDSET:
+    if proved(connection, scope.run, shared_ms(connection)) != ReceiptLevel.HANDSET:
         return None
-    relayed = select(func.count()).where(*_where(of, _d.state == int(DeliveryState.RELAYED)))
+    relayed = select(func.count()).where(*_where(scope, _d.state == int(DeliveryState.RELAYED)))
     if connection.execute(relayed).scalar_one():
         return None  # the centre accepted them, so handset receipts may be late
     detail = (
@@ -141,12 +141,12 @@ def _none_delivered(connection: Connection, of: Scope, sent: int, delivered: int
     return FraudSignal(Sign.NONE_DELIVERED, sent, sent, detail)
 
 
-def _even(connection: Connection, of: Scope, delivered: int) -> FraudSignal | None:
+def _even(connection: Connection, scope: Scope, delivered: int) -> FraudSignal | None:
     """Flag a run where nearly all delays lie in three adjacent half seconds."""
     if delivered < _ENOUGH:
         return None
     at = _DELAY // _HALF_S
-    query = select(at, func.count()).where(*_received(of, _d.submitted_at.is_not(None))).group_by(at)
+    query = select(at, func.count()).where(*_received(scope, _d.submitted_at.is_not(None))).group_by(at)
     steps = {int(step): int(n) for step, n in connection.execute(query)}
     middle = max(steps, key=lambda at: _around(steps, at), default=0)
     alike = _around(steps, middle)
@@ -164,8 +164,8 @@ def _around(steps: dict[int, int], at: int) -> int:
     return sum(steps.get(near, 0) for near in (at - 1, at, at + 1))
 
 
-def _early(connection: Connection, of: Scope, delivered: int) -> FraudSignal | None:
-    query = select(func.count()).where(*_received(of, _DELAY < -_EARLY_MS))
+def _early(connection: Connection, scope: Scope, delivered: int) -> FraudSignal | None:
+    query = select(func.count()).where(*_received(scope, _DELAY < -_EARLY_MS))
     early = int(connection.execute(query).scalar_one())
     if early <= _MOST_EARLY * delivered:
         return None
@@ -173,10 +173,10 @@ def _early(connection: Connection, of: Scope, delivered: int) -> FraudSignal | N
     return FraudSignal(Sign.EARLY, early, delivered, detail)
 
 
-def _off(connection: Connection, of: Scope, switched_off: Collection[int]) -> FraudSignal | None:
+def _off(connection: Connection, scope: Scope, switched_off: Collection[int]) -> FraudSignal | None:
     if not switched_off:
         return None
-    sent, said = _counts(connection, *_where(of, _d.phone.in_(sorted(switched_off))))
+    sent, said = _counts(connection, *_where(scope, _d.phone.in_(sorted(switched_off))))
     if not said:
         return None
     detail = "A test phone that is switched off is reported as having received the message."

@@ -48,10 +48,10 @@ def proved(connection: Connection, run: Row[Any] | SentRun, cutoff_ms: int) -> i
 
 
 def levels_proved(
-    connection: Connection, of: Sequence[Row[Any] | SentRun], cutoff_ms: int
+    connection: Connection, runs_shown: Sequence[Row[Any] | SentRun], cutoff_ms: int
 ) -> dict[int, int | None]:
     """Return `proved` of each run by its id, in two queries."""
-    carriers = {run.carrier for run in of}
+    carriers = {run.carrier for run in runs_shown}
     if not carriers:
         return {}
     steps, given = _levels_of_links(connection, carriers), {"carriers": list(carriers), "cutoff": cutoff_ms}
@@ -61,7 +61,7 @@ def levels_proved(
             _of_links(steps[run.carrier], run, cutoff_ms),
             [file.level for file in files if file.carrier == run.carrier and _concerns(file, run)],
         )
-        for run in of
+        for run in runs_shown
     }
 
 
@@ -99,7 +99,7 @@ def _levels_of_links(connection: Connection, carriers: Collection[str]) -> Mappi
     return {carrier: list(found[carrier].values()) for carrier in carriers}
 
 
-def _of_links(of: _Steps, run: Row[Any] | SentRun, cutoff_ms: int) -> int | None:
+def _of_links(link_steps: _Steps, run: Row[Any] | SentRun, cutoff_ms: int) -> int | None:
     """Return the most that one of the links proved all the time."""
     begun = run.started_at or cutoff_ms
     ended = min(run.ended_at or cutoff_ms, cutoff_ms)
@@ -109,9 +109,9 @@ def _of_links(of: _Steps, run: Row[Any] | SentRun, cutoff_ms: int) -> int | None
             for (since, level), (end, _) in zip(steps, [*steps[1:], (None, 0)], strict=True)
             if since <= ended and (end is None or end > begun)
         ]
-        for steps in of
+        for steps in link_steps
     ]
-    now = [steps[-1][1] for steps in of]  # no link was there: it may be about to be
+    now = [steps[-1][1] for steps in link_steps]  # no link was there: it may be about to be
     return max([min(each) for each in sent if each] or now, default=None)
 
 

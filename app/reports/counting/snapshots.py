@@ -295,9 +295,9 @@ def _timed(row: Mapping[str, Any]) -> Figures:
     return Figures(**(row.get("figures") or {key: row[key] for key in ("sent", "delivered", "relayed")}))
 
 
-def _by_reason(kept: Mapping[str, Any]) -> dict[str, int]:
+def _by_reason(stored: Mapping[str, Any]) -> dict[str, int]:
     """Return what form 4 has of figures that older snapshots lack."""
-    known = {cause["key"]: cause["n"] for cause in kept["reasons"]}
+    known = {cause["key"]: cause["n"] for cause in stored["reasons"]}
     return {key: known.get(reason.name.lower(), 0) for key, reason in BY_REASON.items()}
 
 

@@ -160,18 +160,20 @@ def of_directive(
     )
 
 
-def _read(kept: Mapping[str, Any], directive_id: int, cutoff_ms: int) -> UniqueReach | None:
+def _read(stored: Mapping[str, Any], directive_id: int, cutoff_ms: int) -> UniqueReach | None:
     """Return a reach from a snapshot; None where it could not be told then."""
     kinds = {"by_campaign": CampaignReach, "by_carrier": CarrierReach, "by_area": AreaReach}
-    if "persons" not in kept:
+    if "persons" not in stored:
         return None
-    parts: dict[str, Any] = {name: tuple(kind(**row) for row in kept[name]) for name, kind in kinds.items()}
-    return UniqueReach(directive_id, cutoff_ms, kept["persons"], **parts, subscribers=_read_subscribers(kept))
+    parts: dict[str, Any] = {name: tuple(kind(**row) for row in stored[name]) for name, kind in kinds.items()}
+    return UniqueReach(
+        directive_id, cutoff_ms, stored["persons"], **parts, subscribers=_read_subscribers(stored)
+    )
 
 
-def _read_subscribers(kept: Mapping[str, Any]) -> tuple[Subscribers, ...] | None:
+def _read_subscribers(stored: Mapping[str, Any]) -> tuple[Subscribers, ...] | None:
     """Return the subscribers of a snapshot; None where it was taken before they were counted."""
-    rows = kept.get("subscribers")
+    rows = stored.get("subscribers")
     if rows is None:
         return None
     return tuple(Subscribers(row["carrier"], row["area"], Figures(**row["figures"])) for row in rows)
@@ -224,22 +226,22 @@ def erased_apart(connection: Connection, ids: Sequence[int]) -> int | None:
     return None if not begun or at_once else min(row.subject_id for row in begun)
 
 
-def _sums(of: Iterable[ReachCount]) -> tuple[int, int]:
-    counts = list(of)
+def _sums(reach: Iterable[ReachCount]) -> tuple[int, int]:
+    counts = list(reach)
     return sum(each.first for each in counts), sum(each.repeated for each in counts)
 
 
-def _by_carrier(of: Iterable[ReachCount]) -> Iterator[CarrierReach]:
+def _by_carrier(reach: Iterable[ReachCount]) -> Iterator[CarrierReach]:
     found: Counter[str] = Counter()
-    for each in of:
+    for each in reach:
         found[each.carrier] += each.first
     return (CarrierReach(carrier, n) for carrier, n in sorted(found.items()) if n)
 
 
-def _by_area(of: Iterable[ReachCount], on: date) -> Iterator[AreaReach]:
+def _by_area(reach: Iterable[ReachCount], on: date) -> Iterator[AreaReach]:
     """Sum by the areas of that day, those of unknown area last."""
     found: Counter[str | None] = Counter()
-    for each in of:
+    for each in reach:
         found[each.area and (areas.place(each.area, on) or each.area)] += each.first
     rows = sorted(found.items(), key=lambda row: (row[0] is None, row[0] or ""))
     return (AreaReach(code, labels.area(code, on), n) for code, n in rows if n)

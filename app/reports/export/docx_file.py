@@ -73,10 +73,10 @@ def _cells(row: Any) -> list[_Cell]:
     return [_Cell(tc, row._parent) for tc in row._tr.tc_lst]
 
 
-def _align(kind: CellKind, said: object) -> ALIGN:
+def _align(kind: CellKind, value: object) -> ALIGN:
     if kind is CellKind.TEXT:
         return ALIGN.LEFT
-    return ALIGN.CENTER if isinstance(said, str) else ALIGN.RIGHT
+    return ALIGN.CENTER if isinstance(value, str) else ALIGN.RIGHT
 
 
 def _head(row: Any, block: Table, widths: list[float]) -> None:

@@ -58,16 +58,16 @@ BINARY = (Format.XLSX, Format.DOCX, Format.PDF, Format.SUMMARY)
 # starts or recovers must not wait for them.
 
 
-def _docx(said: PaperDocument) -> bytes:
+def _docx(document: PaperDocument) -> bytes:
     from app.reports.export import docx_file
 
-    return docx_file.render(said)
+    return docx_file.render(document)
 
 
-def _pdf(said: PaperDocument) -> bytes:
+def _pdf(document: PaperDocument) -> bytes:
     from app.reports.export import pdf_file
 
-    return pdf_file.render(said)
+    return pdf_file.render(document)
 
 
 def _xlsx(tables: tuple[ReportTable, ...], cutoff_ms: int) -> bytes:

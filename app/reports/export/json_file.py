@@ -33,13 +33,13 @@ ADDED = {"areas_without_subscribers", "areas_not_stated", "sent_in_time", "repor
 ADDED |= {each.name for each in FIGURES.values() if each.added}
 
 
-def as_kept(again: Any, kept: Any) -> Any:
+def as_kept(rebuilt: Any, stored: Any) -> Any:
     """Return a rebuilt document without the keys that the kept one could not have."""
-    if isinstance(again, dict) and isinstance(kept, dict):
-        return {k: as_kept(v, kept.get(k)) for k, v in again.items() if k in kept or k not in ADDED}
-    if isinstance(again, list) and isinstance(kept, list) and len(again) == len(kept):
-        return [as_kept(*pair) for pair in zip(again, kept, strict=True)]
-    return again
+    if isinstance(rebuilt, dict) and isinstance(stored, dict):
+        return {k: as_kept(v, stored.get(k)) for k, v in rebuilt.items() if k in stored or k not in ADDED}
+    if isinstance(rebuilt, list) and isinstance(stored, list) and len(rebuilt) == len(stored):
+        return [as_kept(*pair) for pair in zip(rebuilt, stored, strict=True)]
+    return rebuilt
 
 
 def render(document: dict[str, Any]) -> bytes:
@@ -220,13 +220,13 @@ def _line(line: RunLine, report: ConsolidatedReport) -> dict[str, Any]:
     return found | {"stated": stated | scan | _signature(paper) | figures}
 
 
-def _addressee(each: AddresseeStatus) -> dict[str, Any]:
-    items = [asdict(item) for item in each.report.items] if each.report else None
+def _addressee(status: AddresseeStatus) -> dict[str, Any]:
+    items = [asdict(item) for item in status.report.items] if status.report else None
     return {
-        "name": each.addressee.name,
-        "kind": each.addressee.kind.value,
-        "late": each.late,
-        "first_reported_at": iso(each.first_ms),
+        "name": status.addressee.name,
+        "kind": status.addressee.kind.value,
+        "late": status.late,
+        "first_reported_at": iso(status.first_ms),
         "items": items,
     }
 

@@ -207,6 +207,6 @@ def _rule(wide: float, *, keep: bool = False) -> _Part:
     return {"is": "rule", "wide": wide, "keep": keep}
 
 
-def _cell(kind: CellKind, said: str | int | float | None, strong: bool) -> _Part:
+def _cell(kind: CellKind, value: str | int | float | None, strong: bool) -> _Part:
     numbers = kind is not CellKind.TEXT
-    return {"strong": strong, "number": numbers and not isinstance(said, str), "centred": numbers}
+    return {"strong": strong, "number": numbers and not isinstance(value, str), "centred": numbers}

@@ -27,10 +27,10 @@ class _Looks(NamedTuple):
     book: Any
     known: dict[tuple[Any, ...], Any]
 
-    def of(self, **wanted: Any) -> Any:
-        key = tuple(sorted(wanted.items()))
+    def of(self, **options: Any) -> Any:
+        key = tuple(sorted(options.items()))
         if key not in self.known:
-            self.known[key] = self.book.add_format({"font_name": _FONT, "font_size": 11, **wanted})
+            self.known[key] = self.book.add_format({"font_name": _FONT, "font_size": 11, **options})
         return self.known[key]
 
 

@@ -231,9 +231,13 @@ def addressee_statuses(
     ]
 
 
-def _status(of: Addressee, versions: list[Outreach], deadline: int | None, now_ms: int) -> AddresseeStatus:
+def _status(
+    addressee: Addressee, versions: list[Outreach], deadline: int | None, now_ms: int
+) -> AddresseeStatus:
     first = versions[0].paper.received_ms if versions else None
-    return AddresseeStatus(of, versions[-1] if versions else None, first, is_late(first, deadline, now_ms))
+    return AddresseeStatus(
+        addressee, versions[-1] if versions else None, first, is_late(first, deadline, now_ms)
+    )
 
 
 def is_late(first_ms: int | None, deadline_ms: int | None, now_ms: int) -> bool:
@@ -241,12 +245,12 @@ def is_late(first_ms: int | None, deadline_ms: int | None, now_ms: int) -> bool:
     return deadline_ms is not None and (now_ms if first_ms is None else first_ms) > deadline_ms
 
 
-def totals(found: Iterable[AddresseeStatus], unsaid: int | None = None) -> list[ChannelTotal]:
+def totals(statuses: Iterable[AddresseeStatus], unsaid: int | None = None) -> list[ChannelTotal]:
     """Sum the latest reports by channel, in the order of the form; unused channels are left out.
 
     unsaid: for what no item states.
     """
-    items = [(n, item) for n, each in enumerate(found) if each.report for item in each.report.items]
+    items = [(n, item) for n, each in enumerate(statuses) if each.report for item in each.report.items]
     return [
         _total(channel, own, unsaid)
         for channel in OutreachChannel

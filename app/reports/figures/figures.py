@@ -243,15 +243,15 @@ def _unbalanced(where: str, left: str, right: str, figures: Figures) -> Unbalanc
     )
 
 
-def agree(where: str, what: str, found: int, expected: int) -> None:
+def agree(where: str, what: str, total: int, expected: int) -> None:
     """Raise Unbalanced unless both ways of counting `what` agree."""
-    if found != expected:
+    if total != expected:
         raise Unbalanced(
             "{where}: {what} adds up to {found} one way and to {expected} another. Run `loa "
             "verify` to find the rows.",
             where=where,
             what=what,
-            found=found,
+            found=total,
             expected=expected,
         )
 

@@ -236,13 +236,13 @@ def _form_1(report: OfRun) -> ReportTable:
     return ReportTable("Biểu 1", "Biểu 1 – Kết quả chung", shown, every, source(report))
 
 
-def _stated_rows(of: Statement) -> list[TableRow]:
+def _stated_rows(statement: Statement) -> list[TableRow]:
     """Return the rows of what the carrier's form asks for; (4) is what its receipts prove to be received."""
     rows = []
     for key, (number, words, unit) in STATED.items():
-        n = of.figures.stated(key)
+        n = statement.figures.stated(key)
         none = labels.NOT_SAID if key in ("segments", "resent") else labels.NO_RECEIPTS
-        named = FIGURES[received_as(of.level)].label if key == "received" else words
+        named = FIGURES[received_as(statement.level)].label if key == "received" else words
         cells = (number, named, unit, none if n is None else n)
         rows.append(TableRow(key, cells, strong=key == "sent"))
     return rows

@@ -131,12 +131,12 @@ def _general(form: ReportTable, first_row: int) -> Iterator[tuple[str, Formula]]
             yield from _all(f"{form.name}: {form.rows[rows[whole]].cells[0]} = {words}", [_equal(*sums)])
 
 
-def _across(forms: dict[str, ReportTable], of: str, first_row: int) -> Iterator[tuple[str, Formula]]:
-    """Check that each column of forms 2 to 4 adds up to its row of form 1; of: behind names, as in " (5)"."""
-    first = forms[f"Biểu 1{of}"]
+def _across(forms: dict[str, ReportTable], suffix: str, first_row: int) -> Iterator[tuple[str, Formula]]:
+    """Check that each column of forms 2 to 4 adds up to its row of form 1; suffix: of names, as " (5)"."""
+    first = forms[f"Biểu 1{suffix}"]
     n, numbers = first.place("n"), {row.key: at for at, row in enumerate(first.rows)}
     for name in ("Biểu 2", "Biểu 3", "Biểu 4"):
-        form = forms.get(f"{name}{of}")
+        form = forms.get(f"{name}{suffix}")
         for column in form.columns if form else ():
             key = "failed" if (name, column.key) == ("Biểu 4", "n") else column.key
             if "received" in numbers and key in ("delivered", "relayed"):

@@ -84,8 +84,12 @@ def cost(report: ConsolidatedReport) -> tuple[ReportTable, ...]:
     return (ReportTable("Chi phí", "Chi phí gửi tin", columns, tuple(rows), source),)
 
 
-def _money(of: Charged | None) -> tuple[int, int, int] | None:
-    return None if of is None or of.dong is None else (of.segments, of.unknown_segments, of.dong)
+def _money(charged: Charged | None) -> tuple[int, int, int] | None:
+    return (
+        None
+        if charged is None or charged.dong is None
+        else (charged.segments, charged.unknown_segments, charged.dong)
+    )
 
 
 def head(report: ConsolidatedReport) -> ReportTable:
@@ -142,9 +146,9 @@ def _row(first: tuple[str, str], line: RunLine, report: ConsolidatedReport) -> T
     return TableRow(f"run_{line.run_id}", cells_)
 
 
-def _in_time(kept: bool | None, deadline_ms: int | None, cutoff_ms: int) -> str:
-    if kept is not None:
-        return "Có" if kept else "Không"
+def _in_time(in_time: bool | None, deadline_ms: int | None, cutoff_ms: int) -> str:
+    if in_time is not None:
+        return "Có" if in_time else "Không"
     return "Chưa đến hạn" if deadline_ms is not None and cutoff_ms <= deadline_ms else NOTHING
 
 
@@ -180,14 +184,14 @@ def missing(report: ConsolidatedReport) -> list[str]:
     return names + [f"{each.addressee.name}{late[each.late]}" for each in report.others if not each.report]
 
 
-def reported(asked: Sequence[AddresseeStatus]) -> str:
+def reported(statuses: Sequence[AddresseeStatus]) -> str:
     """Say how many of these addressees have reported, and what they did."""
-    done = [each for each in asked if each.report]
+    done = [each for each in statuses if each.report]
     items = [item for each in done if each.report for item in each.report.items]
     reach, minutes = (stated_sum(getattr(item, name) for item in items) for name in ("reach", "minutes"))
     late = sum(each.late for each in done)
     spoken = sorted({item.languages for item in items if item.languages})
-    words = f"{count(len(done))}/{count(len(asked))} đơn vị đã báo cáo"
+    words = f"{count(len(done))}/{count(len(statuses))} đơn vị đã báo cáo"
     if not done:
         return words
     words += f" ({count(late)} trễ hạn): {count(sum(item.pieces for item in items))} tin, bài, buổi; "
@@ -232,14 +236,14 @@ def figures(line: RunLine) -> dict[str, Cell]:
     return _stated(line.statement) if line.statement and line.kind else {}
 
 
-def _stated(of: Statement) -> dict[str, Cell]:
+def _stated(statement: Statement) -> dict[str, Cell]:
     """Return what a carrier's form says; what it does not ask for is a dash."""
     found: dict[str, Cell] = {key: None if each.part else NOTHING for key, each in FIGURES.items()}
-    if of.level is not ReceiptLevel.HANDSET:
+    if statement.level is not ReceiptLevel.HANDSET:
         found["delivered"] = labels.UNPROVED
-    segments = of.figures.segments
+    segments = statement.figures.segments
     found["segments"] = labels.NOT_SAID if segments is None else segments
-    return found | count_columns.stated(of.figures.general, of.level)
+    return found | count_columns.stated(statement.figures.general, statement.level)
 
 
 def _totals(kind: Source, lines: Sequence[RunLine]) -> Iterable[TableRow]:
@@ -349,12 +353,12 @@ def _others(report: ConsolidatedReport) -> ReportTable:
     return ReportTable("Đơn vị", title, columns, rows, "Nguồn số liệu: báo cáo của từng cơ quan, đơn vị.")
 
 
-def _other(nth: int, each: AddresseeStatus) -> TableRow:
-    items = each.report.items if each.report else ()
-    pieces: Cell = sum(item.pieces for item in items) if each.report else NOTHING
-    reach = _said(stated_sum(item.reach for item in items)) if each.report else NOTHING
-    of = each.addressee
-    cells_ = (str(nth), KINDS[of.kind], of.name, standing(each), _arrived(each.first_ms), pieces, reach)
+def _other(nth: int, status: AddresseeStatus) -> TableRow:
+    items = status.report.items if status.report else ()
+    pieces: Cell = sum(item.pieces for item in items) if status.report else NOTHING
+    reach = _said(stated_sum(item.reach for item in items)) if status.report else NOTHING
+    of = status.addressee
+    cells_ = (str(nth), KINDS[of.kind], of.name, standing(status), _arrived(status.first_ms), pieces, reach)
     return TableRow(f"unit_{nth}", cells_)
 
 
@@ -364,7 +368,7 @@ def _arrived(ms: int | None) -> str:
     return said.removesuffix(" 00:00")
 
 
-def standing(each: AddresseeStatus) -> str:
-    if each.report is None:
-        return "Chưa báo cáo (quá hạn)" if each.late else "Chưa báo cáo"
-    return "Đã báo cáo (trễ hạn)" if each.late else "Đã báo cáo"
+def standing(status: AddresseeStatus) -> str:
+    if status.report is None:
+        return "Chưa báo cáo (quá hạn)" if status.late else "Chưa báo cáo"
+    return "Đã báo cáo (trễ hạn)" if status.late else "Đã báo cáo"

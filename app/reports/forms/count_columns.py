@@ -65,9 +65,9 @@ def cells(f: Figures, level: int | None) -> dict[str, Cell]:
     return found | {"sent": Formula(f.sent, "{eligible}-{excluded}-{waiting}")}
 
 
-def pick(found: Mapping[str, Cell], keys: Iterable[str]) -> list[Cell]:
+def pick(cells: Mapping[str, Cell], keys: Iterable[str]) -> list[Cell]:
     """Return the cells of these figures, in the order of their columns."""
-    return [found[key] for key in keys]
+    return [cells[key] for key in keys]
 
 
 def totals(f: Figures, level: int | None, one_level: bool = True) -> dict[str, Cell]:

@@ -50,8 +50,8 @@ _LISTS = ("recipients", "bases")
 class Letterheads:
     """All known letterheads; a configured file replaces the shipped ones of the same organisation."""
 
-    def __init__(self, found: Sequence[Letterhead]) -> None:
-        self._found = sorted(found, key=lambda each: each.since)
+    def __init__(self, letterheads: Sequence[Letterhead]) -> None:
+        self._found = sorted(letterheads, key=lambda item: item.since)
 
     def of(self, carrier: str, on: date) -> Letterhead:
         """Return the organisation's letterhead on that day, or one with dots to fill in."""

@@ -123,7 +123,7 @@ def _measured(report: ConsolidatedReport, carrier: str, lines: Sequence[RunLine]
 def _stated(source: Source, carrier: str, lines: Sequence[RunLine]) -> CarrierLine:
     """Take the largest run: how many subscribers of a carrier are in two of its runs only it knows."""
     every = [line.statement for line in lines if line.statement]
-    most = max(every, key=lambda each: each.figures.general.sent)
+    most = max(every, key=lambda item: item.figures.general.sent)
     g = most.figures.general
     return CarrierLine(carrier, source, most.level, len(lines), g.sent, g.received, g.failed, g.no_receipt, 0)
 

@@ -88,7 +88,7 @@ _COLUMNS = [column for column in frozen_reports.c if column.name not in ("figure
 
 def listed(
     connection: Connection,
-    wanted: ListRequest | int,
+    request: ListRequest | int,
     limit: int,
     carrier: str | None = None,
     subject: ReportSubject | None = None,
@@ -97,7 +97,7 @@ def listed(
     query = select(*_COLUMNS).where(*_visible(carrier), *(_of(subject) if subject else ()))
     columns = ListColumns(frozen_reports.c.id, frozen_reports.c.created_at)
     with _as_written():
-        found = part(connection, query, columns, wanted, limit)
+        found = part(connection, query, columns, request, limit)
         return ListPart(_read(connection, found.items), found.total, found.next)
 
 
@@ -158,9 +158,9 @@ def content(connection: Connection, frozen: Frozen, form: str) -> tuple[Archived
     return file, found
 
 
-def require_bytes(found: bytes, sha256: str, what: str) -> None:
+def require_bytes(data: bytes, sha256: str, what: str) -> None:
     """Raise Spoilt if bytes no longer have their hash; what: they are, as a sentence begins."""
-    if hashlib.sha256(found).hexdigest() != sha256:
+    if hashlib.sha256(data).hexdigest() != sha256:
         raise Spoilt(
             "{what}: the content differs from what was frozen and is not shown. The database was altered. "
             "Compare it with a backup, and run `loa report verify`.",

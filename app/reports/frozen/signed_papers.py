@@ -160,17 +160,17 @@ class SignedPapers:
         return found
 
     def keep(
-        self, connection: Connection, report_id: int, path: Path, found: Mapping[str, Any], name: str = ""
+        self, connection: Connection, report_id: int, path: Path, result: Mapping[str, Any], name: str = ""
     ) -> SignedPaper:
-        """Keep the file; the same bytes again are the same paper, checked anew. found: of `check`."""
+        """Keep the file; the same bytes again are the same paper, checked anew. result: of `check`."""
         archive.get(connection, report_id, self.carrier)
         content = path.read_bytes()
         sha256 = hashlib.sha256(content).hexdigest()
-        if sha256 != found["sha256"]:
+        if sha256 != result["sha256"]:
             raise Invalid("The file changed while it was being read. Upload it again.", field="file")
         s, now = signed_papers.c, clock.now_ms()
         own = (s.report_id == report_id, s.sha256 == sha256)
-        checked = {"found": dict(found), "checked_at": now}
+        checked = {"found": dict(result), "checked_at": now}
         if connection.execute(select(s.id).where(*own)).first() is not None:
             connection.execute(update(signed_papers).where(*own).values(checked))
         else:
@@ -251,19 +251,19 @@ def _is_of(named: str, signer: str) -> bool:
     return any(words[at : at + len(own)] == own for at in range(len(words)))
 
 
-def _signature(found: Mapping[str, Any]) -> PaperSignature:
-    whole, later, chain = found["whole"], found["later"], found["chain"]
+def _signature(result: Mapping[str, Any]) -> PaperSignature:
+    whole, later, chain = result["whole"], result["later"], result["chain"]
     return PaperSignature(
-        signer=found["signer"] or "?",
-        organisation=found["organisation"],
-        issuer=found["issuer"] or "?",
-        signed_at=_moment(found["signed_at"]),
-        timestamped_at=_moment(found["timestamped_at"]),
-        intact=found["intact"],
+        signer=result["signer"] or "?",
+        organisation=result["organisation"],
+        issuer=result["issuer"] or "?",
+        signed_at=_moment(result["signed_at"]),
+        timestamped_at=_moment(result["timestamped_at"]),
+        intact=result["intact"],
         whole=whole,
         later=later,
         chain=chain,
-        good=found["intact"] and whole and later != "changed" and chain == "trusted",
+        good=result["intact"] and whole and later != "changed" and chain == "trusted",
     )
 
 
@@ -271,32 +271,34 @@ def _moment(text: str | None) -> datetime | None:
     return clock.local(datetime.fromisoformat(text)) if text else None
 
 
-def _words(one: PaperSignature, found: Mapping[str, Any]) -> Iterator[str]:
-    of = f" ({one.organisation})" if one.organisation else ""
+def _words(signature: PaperSignature, result: Mapping[str, Any]) -> Iterator[str]:
+    of = f" ({signature.organisation})" if signature.organisation else ""
     yield Phrase(
         "Signed in the name of {signer}{of}, with a certificate issued by {issuer}.",
-        signer=one.signer,
+        signer=signature.signer,
         of=of,
-        issuer=one.issuer,
+        issuer=signature.issuer,
     )
-    yield from _when(one, bool(found.get("timestamp_trusted")))
-    if not one.intact:
+    yield from _when(signature, bool(result.get("timestamp_trusted")))
+    if not signature.intact:
         yield ("The signature does not match the file. The file was altered, or the signature is forged.")
         return
-    if not one.whole:
+    if not signature.whole:
         yield ("The signature covers only part of the file, so it does not confirm what the pages show.")
-    yield _LATER[one.later]
-    yield _CHAIN.get(one.chain) or _untrusted(found["chain_problem"], bool(found.get("in_force", True)))
+    yield _LATER[signature.later]
+    yield _CHAIN.get(signature.chain) or _untrusted(
+        result["chain_problem"], bool(result.get("in_force", True))
+    )
 
 
-def _when(one: PaperSignature, trusted: bool) -> Iterator[str]:
-    if one.timestamped_at and trusted:
+def _when(signature: PaperSignature, trusted: bool) -> Iterator[str]:
+    if signature.timestamped_at and trusted:
         yield Phrase(
             "A trusted time stamp gives the signing time {at}.",
-            at=f"{one.timestamped_at:%d/%m/%Y %H:%M:%S}",
+            at=f"{signature.timestamped_at:%d/%m/%Y %H:%M:%S}",
         )
-    elif one.signed_at or one.timestamped_at:
-        at = one.signed_at or one.timestamped_at
+    elif signature.signed_at or signature.timestamped_at:
+        at = signature.signed_at or signature.timestamped_at
         yield Phrase(
             "Signing time {at} comes from the signer's computer and is not certified.",
             at=f"{at:%d/%m/%Y %H:%M:%S}",
@@ -318,8 +320,8 @@ def _untrusted(problem: str, in_force: bool) -> str:
     )
 
 
-def _content(found: Mapping[str, Any]) -> Iterator[str]:
-    paper, unchecked = found["paper"], bool(found.get("unchecked"))
+def _content(result: Mapping[str, Any]) -> Iterator[str]:
+    paper, unchecked = result["paper"], bool(result.get("unchecked"))
     if unchecked:
         yield _NOT_INSTALLED
     if paper is None:
@@ -329,7 +331,7 @@ def _content(found: Mapping[str, Any]) -> Iterator[str]:
         )
     elif unchecked:
         yield Phrase(_UNCOMPARED, paper=paper)
-    elif not found["same_pages"]:
+    elif not result["same_pages"]:
         yield (
             Phrase(
                 "The file begins as the frozen document {paper}, but its pages were changed "

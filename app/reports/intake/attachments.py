@@ -51,10 +51,10 @@ def _clean(name: str) -> str:
     return "".join(char if char.isprintable() else " " for char in name).strip()[:_NAME_LENGTH] or "file"
 
 
-def saved_as(kept: Attachment) -> str:
+def saved_as(attachment: Attachment) -> str:
     """Return a safe file name: its ending fits the content, since the original one may start a program."""
-    endings = _ENDINGS[kept.media_type]
-    return kept.name if kept.name.lower().endswith(endings) else f"{kept.name}{endings[0]}"
+    endings = _ENDINGS[attachment.media_type]
+    return attachment.name if attachment.name.lower().endswith(endings) else f"{attachment.name}{endings[0]}"
 
 
 def _own(connection: Connection, sha256: str, who: str) -> Attachment | None:

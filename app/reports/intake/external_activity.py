@@ -47,41 +47,48 @@ class OutreachClaim:
     paper: PaperClaim
 
 
-def register(connection: Connection, of: Addressee, who: str) -> Addressee:
+def register(connection: Connection, addressee: Addressee, who: str) -> Addressee:
     """Add an addressee, or its kind, carrier and e-mail to a name of the directive."""
-    _check(of)
-    if (of.kind is AddresseeKind.CARRIER) != (of.carrier is not None):
+    _check(addressee)
+    if (addressee.kind is AddresseeKind.CARRIER) != (addressee.carrier is not None):
         raise Invalid(
             "A carrier's name (for example viettel) is required for a carrier, and not allowed for others.",
             field="carrier",
         )
-    found = find(connection, of.directive_id, of.name)
-    values = {"kind": str(of.kind), "carrier": of.carrier, "email": of.email}
+    found = find(connection, addressee.directive_id, addressee.name)
+    values = {"kind": str(addressee.kind), "carrier": addressee.carrier, "email": addressee.email}
     if found is not None and found.id is not None:
         connection.execute(update(addressees).where(addressees.c.id == found.id).values(values))
     else:
-        row = {"directive_id": of.directive_id, "name": of.name, **values}
+        row = {"directive_id": addressee.directive_id, "name": addressee.name, **values}
         connection.execute(insert(addressees).values(row))
     audit.note(
-        connection, who, "addressee.set", f"directive/{of.directive_id}", name=of.name, kind=str(of.kind)
+        connection,
+        who,
+        "addressee.set",
+        f"directive/{addressee.directive_id}",
+        name=addressee.name,
+        kind=str(addressee.kind),
     )
-    return _need(connection, of.directive_id, of.name)
+    return _need(connection, addressee.directive_id, addressee.name)
 
 
-def _check(of: Addressee) -> None:
+def _check(addressee: Addressee) -> None:
     """Raise Invalid for a name that no document can hold, or a malformed e-mail address."""
-    if not re.fullmatch(NAME, of.name):
+    if not re.fullmatch(NAME, addressee.name):
         raise Invalid("A name must not contain control characters or line breaks.", field="name")
-    require_no_mobile(of.email or "", "email")
-    if of.carrier is not None and isinstance(normalise(of.carrier), int):
+    require_no_mobile(addressee.email or "", "email")
+    if addressee.carrier is not None and isinstance(normalise(addressee.carrier), int):
         raise Invalid(NO_MOBILE, field="carrier")
-    if of.email is not None and not (len(of.email) <= _LONGEST_EMAIL and re.fullmatch(EMAIL, of.email)):
+    if addressee.email is not None and not (
+        len(addressee.email) <= _LONGEST_EMAIL and re.fullmatch(EMAIL, addressee.email)
+    ):
         raise Invalid("An e-mail address must look like vanthu@example.gov.vn.", field="email")
 
 
-def would_replace(connection: Connection, of: Addressee) -> bool:
-    found = find(connection, of.directive_id, of.name)
-    said = (of.kind, of.carrier, of.email)
+def would_replace(connection: Connection, addressee: Addressee) -> bool:
+    found = find(connection, addressee.directive_id, addressee.name)
+    said = (addressee.kind, addressee.carrier, addressee.email)
     return found is not None and found.id is not None and (found.kind, found.carrier, found.email) != said
 
 

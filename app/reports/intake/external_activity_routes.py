@@ -148,10 +148,10 @@ def _return_form(
     return db.write(taking.take, upload, reported)
 
 
-def _status_view(of: AddresseeStatus) -> StandingView:
-    report = None if of.report is None else _view(of.report)
-    return StandingView(of.addressee, report, views.instant(of.first_ms), of.late)
+def _status_view(status: AddresseeStatus) -> StandingView:
+    report = None if status.report is None else _view(status.report)
+    return StandingView(status.addressee, report, views.instant(status.first_ms), status.late)
 
 
-def _view(of: addressees.Outreach) -> OutreachView:
-    return OutreachView(of.addressee, of.items, views.paper(of.paper))
+def _view(outreach: addressees.Outreach) -> OutreachView:
+    return OutreachView(outreach.addressee, outreach.items, views.paper(outreach.paper))

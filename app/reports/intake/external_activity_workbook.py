@@ -40,9 +40,9 @@ _COLUMNS = {"channel": "C", "pieces": "D", "reach": "E", "minutes": "F", "langua
 _COLUMNS |= {"note": "I", "number": "J", "dated_on": "K", "received": "L", "reason": "M"}
 
 
-def build(directive_id: int, asked: Sequence[Addressee]) -> bytes:
+def build(directive_id: int, addressees: Sequence[Addressee]) -> bytes:
     """Build the form as an .xlsx file, with one row begun for each addressee that is not a carrier."""
-    names = [each.name for each in asked if each.kind is not AddresseeKind.CARRIER]
+    names = [each.name for each in addressees if each.kind is not AddresseeKind.CARRIER]
     workbook = new_workbook()
     sheet = FormSheet(workbook.create_sheet(SHEET), _WIDTHS)
     sheet.title("A1", "KẾT QUẢ TUYÊN TRUYỀN CỦA CÁC CƠ QUAN, ĐƠN VỊ")
@@ -61,12 +61,12 @@ def build(directive_id: int, asked: Sequence[Addressee]) -> bytes:
         sheet.sheet[f"B{row}"] = name
         sheet.sheet[f"B{row}"].data_type = "s"
     lists = FormSheet(workbook.create_sheet(LISTS), (44, 34, 34))
-    _lists(lists, [each for each in asked if each.name in names])
+    _lists(lists, [each for each in addressees if each.name in names])
     return saved(workbook)
 
 
-def _lists(sheet: FormSheet, asked: Sequence[Addressee]) -> None:
-    for row, each in enumerate(asked, 1):
+def _lists(sheet: FormSheet, addressees: Sequence[Addressee]) -> None:
+    for row, each in enumerate(addressees, 1):
         sheet.label(f"A{row}", each.name)
         sheet.label(f"B{row}", KINDS[each.kind])
     for row, label in enumerate(CHANNELS.values(), 1):
@@ -103,14 +103,14 @@ def asked_of(connection: Connection, directive_id: int) -> AwaitedReports:
     return AwaitedReports(directive_id, asked, latest, clock.now_ms(), issued_on)
 
 
-def read(content: bytes, asked: AwaitedReports) -> list[OutreachClaim]:
+def read(content: bytes, awaited: AwaitedReports) -> list[OutreachClaim]:
     """Return a claim for each addressee with news; raises Invalid with sheet, cell and remedy."""
     cells = FormReader(load(content))
     cells.need_sheets(SHEET)
     cells.no_other_sheets(SHEET, LISTS)
-    _identity(cells, asked.directive_id)
+    _identity(cells, awaited.directive_id)
     names = {
-        tidy(each.name): each.name for each in asked.addressees if each.kind is not AddresseeKind.CARRIER
+        tidy(each.name): each.name for each in awaited.addressees if each.kind is not AddresseeKind.CARRIER
     }
     cells.nothing_below(SHEET, FIRST_ROW + ROWS - 1, "BCDEFGHI")
     cells.nothing_beside(SHEET, "M")
@@ -121,10 +121,10 @@ def read(content: bytes, asked: AwaitedReports) -> list[OutreachClaim]:
     claims, wrong = [], []
     for name in dict.fromkeys(row.name for row in rows):
         own = [row for row in rows if row.name == name]
-        claim, last = _claim(own), asked.latest.get(name)
+        claim, last = _claim(own), awaited.latest.get(name)
         if not _same(claim, last):
             claims.append(claim)
-            around = circumstances(asked.now_ms, asked.issued_on, last)
+            around = circumstances(awaited.now_ms, awaited.issued_on, last)
             found = faults(claim, around)
             wrong += [CellFault(SHEET, _cell(own, each.place), each.sentence.vi) for each in found]
     if wrong:

@@ -180,10 +180,10 @@ def _excluded(figures: StatedFigures) -> Iterator[InputFault]:
         )
 
 
-def _known(form: str, keys: Sequence[str], known: Iterable[str]) -> Iterator[InputFault]:
+def _known(form: str, keys: Sequence[str], allowed: Iterable[str]) -> Iterator[InputFault]:
     for n, key in enumerate(keys):
-        if key not in known:
-            names = ", ".join(known)
+        if key not in allowed:
+            names = ", ".join(allowed)
             yield fault(
                 (form, n, "key"),
                 Phrase("Unknown field {key}. Use {known}.", key=key, known=names),
@@ -198,23 +198,23 @@ def _known(form: str, keys: Sequence[str], known: Iterable[str]) -> Iterator[Inp
 
 
 def _agree(
-    place: Place, found: int | None, expected: int | None, of: tuple[str, str]
+    place: Place, total: int | None, expected: int | None, names: tuple[str, str]
 ) -> Iterator[InputFault]:
-    if found != expected:
+    if total != expected:
         yield fault(
             place,
             Phrase(
                 "The sum of {what} is {found}, but form 1 says {expected}. Correct one of them.",
-                what=of[0],
-                found=found,
+                what=names[0],
+                found=total,
                 expected=expected,
             ),
-            f"{_sum_vi(of[1], found)}, Biểu 1 {_said_vi(expected)}; hãy sửa cho khớp.",
+            f"{_sum_vi(names[1], total)}, Biểu 1 {_said_vi(expected)}; hãy sửa cho khớp.",
         )
 
 
-def _sum_vi(of: str, n: int | None) -> str:
-    return f"{of} để trống" if n is None else f"Tổng {of} là {count(n)}"
+def _sum_vi(what: str, n: int | None) -> str:
+    return f"{what} để trống" if n is None else f"Tổng {what} là {count(n)}"
 
 
 def _said_vi(n: int | None) -> str:
@@ -241,7 +241,7 @@ def _areas(figures: StatedFigures, level: ReceiptLevel) -> Iterator[InputFault]:
         )
 
 
-def _area(n: int, row: AreaCounts, again: bool, level: ReceiptLevel) -> Iterator[InputFault]:
+def _area(n: int, row: AreaCounts, repeated: bool, level: ReceiptLevel) -> Iterator[InputFault]:
     if row.code is not None and areas.normalise_area(row.code) != row.code:
         yield fault(
             ("areas", n, "code"),
@@ -251,7 +251,7 @@ def _area(n: int, row: AreaCounts, again: bool, level: ReceiptLevel) -> Iterator
             ),
             f"Không có địa bàn mang mã “{row.code}”; hãy ghi mã theo danh mục, dạng văn bản, đủ số 0 ở đầu.",
         )
-    if again:
+    if repeated:
         yield fault(
             ("areas", n, "code"),
             Phrase("The area {code} has two rows. Merge them.", code=row.code or "unknown"),
@@ -281,8 +281,8 @@ def _days(claim: StatementInput) -> Iterator[InputFault]:
         )
 
 
-def _day(n: int, row: DayCounts, again: bool, claim: StatementInput) -> Iterator[InputFault]:
-    if again:
+def _day(n: int, row: DayCounts, repeated: bool, claim: StatementInput) -> Iterator[InputFault]:
+    if repeated:
         yield fault(
             ("days", n, "day"),
             Phrase("{day} occurs twice. Merge the rows, or enter their hours.", day=row.day),

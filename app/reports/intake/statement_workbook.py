@@ -155,32 +155,32 @@ def day_of(run: Row[object]) -> date:
     return clock.local(clock.from_ms(run.started_at or run.window_start or clock.now_ms())).date()
 
 
-def build(of: FormHead) -> bytes:
+def build(head: FormHead) -> bytes:
     workbook = new_workbook()
-    _head_sheet(workbook, of)
+    _head_sheet(workbook, head)
     _general_sheet(workbook)
-    _area_sheet(workbook, of)
+    _area_sheet(workbook, head)
     _day_sheet(workbook)
     _cause_sheet(workbook)
     return saved(workbook)
 
 
-def _head_sheet(workbook: Workbook, of: FormHead) -> None:
+def _head_sheet(workbook: Workbook, head: FormHead) -> None:
     sheet = FormSheet(workbook.create_sheet(HEAD), (34, 60))
     sheet.title("A1", "BÁO CÁO KẾT QUẢ NHẮN TIN TUYÊN TRUYỀN")
     for cell, words in HEAD_LABELS.items():
         sheet.label(cell.replace("B", "A"), words)
     said: dict[str, str | int] = {
         FORM_ID: VERSION,
-        RUN_ID: of.run_id,
-        CARRIER: of.carrier,
-        CAMPAIGN: of.campaign,
+        RUN_ID: head.run_id,
+        CARRIER: head.carrier,
+        CAMPAIGN: head.campaign,
     }
     for cell, value in said.items():
         sheet.label(cell, value)
     sheet.label(CORRECTS.replace("B", "A"), CORRECTS_LABEL)
     sheet.counts([CORRECTS])
-    sheet.sheet[CORRECTS] = of.version or None  # the first form may come back twice, and then says why
+    sheet.sheet[CORRECTS] = head.version or None  # the first form may come back twice, and then says why
     sheet.ask([NUMBER, REASON, NOTE], "@")
     sheet.days([DATED_ON])
     sheet.days([BEGAN, ENDED, CUTOFF], hours=True)
@@ -204,11 +204,11 @@ def _general_sheet(workbook: Workbook) -> None:
         sheet.formula(D[key], formula, "0.0%" if key == "ratio" else "#,##0")
 
 
-def _area_sheet(workbook: Workbook, of: FormHead) -> None:
+def _area_sheet(workbook: Workbook, head: FormHead) -> None:
     sheet = FormSheet(workbook.create_sheet(AREAS), (5, 9, 34, 12, 12, 12, 12, 14, 11, 34))
     sheet.title("A1", "Biểu 2 – Theo địa bàn")
     sheet.head(3, AREA_HEAD)
-    rows = [*((code, areas.name(code, of.on)) for code in of.codes), (UNKNOWN_CODE, labels.NO_AREA)]
+    rows = [*((code, areas.name(code, head.on)) for code in head.codes), (UNKNOWN_CODE, labels.NO_AREA)]
     for n, (code, name) in enumerate(rows, 1):
         row = FIRST_ROW + n - 1
         for column, value in (("A", str(n)), ("B", code), ("C", name)):

@@ -71,43 +71,43 @@ def statements(versions: Sequence[Statement]) -> list[StatementView]:
     return [_statement(each, before) for before, each in pairwise((None, *versions)) if each]
 
 
-def _statement(of: Statement, before: Statement | None) -> StatementView:
+def _statement(statement: Statement, before: Statement | None) -> StatementView:
     return StatementView(
-        run_id=of.run_id,
-        carrier=of.carrier,
-        kind=of.kind,
-        level=of.level.name.lower(),
-        figures=of.figures,
-        began_at=instant(of.began_ms),
-        ended_at=instant(of.ended_ms),
-        cutoff_at=clock.local(clock.from_ms(of.cutoff_ms)),
-        paper=paper(of.paper),
+        run_id=statement.run_id,
+        carrier=statement.carrier,
+        kind=statement.kind,
+        level=statement.level.name.lower(),
+        figures=statement.figures,
+        began_at=instant(statement.began_ms),
+        ended_at=instant(statement.ended_ms),
+        cutoff_at=clock.local(clock.from_ms(statement.cutoff_ms)),
+        paper=paper(statement.paper),
         warnings=[
             Phrase(
                 "Version {version} had {what}, but version {n} has none.",
                 version=before.paper.version,
                 what=_PARTS[name],
-                n=of.paper.version,
+                n=statement.paper.version,
             )
-            for name in (of.lacks(before) if before else ())
+            for name in (statement.lacks(before) if before else ())
             if before
         ],
     )
 
 
-def paper(of: PaperMeta) -> PaperView:
+def paper(meta: PaperMeta) -> PaperView:
     return PaperView(
-        version=of.version,
-        reason=of.reason,
-        source=of.source,
-        number=of.number,
-        dated_on=of.dated_on,
-        received_at=clock.local(clock.from_ms(of.received_ms)),
-        note=of.note,
-        attachment=of.attachment,
-        at=clock.local(clock.from_ms(of.at_ms)),
-        by=of.by,
-        signature=of.signature,
+        version=meta.version,
+        reason=meta.reason,
+        source=meta.source,
+        number=meta.number,
+        dated_on=meta.dated_on,
+        received_at=clock.local(clock.from_ms(meta.received_ms)),
+        note=meta.note,
+        attachment=meta.attachment,
+        at=clock.local(clock.from_ms(meta.at_ms)),
+        by=meta.by,
+        signature=meta.signature,
     )
 
 

@@ -146,7 +146,7 @@ def _measured_scope(report: CarrierReport, head: Letterhead, at: Mapping[str, st
     yield Paragraph(f"{carrier_tables.finality(report)}. {labels.RECEIPT_LEVELS[h.receipt_level]}.")
 
 
-def _results(report: OfRun, found: dict[str, ReportTable], at: Mapping[str, str]) -> Iterator[Block]:
+def _results(report: OfRun, tables: dict[str, ReportTable], at: Mapping[str, str]) -> Iterator[Block]:
     yield Heading(1, "II. KẾT QUẢ")
     yield Heading(2, "1. Kết quả chung")
     if isinstance(report, StatedReport):
@@ -160,18 +160,18 @@ def _results(report: OfRun, found: dict[str, ReportTable], at: Mapping[str, str]
         said = (
             f"đang chờ gửi {count(g.waiting)}; đã gửi {count(g.sent)} tin, tương ứng {count(g.segments)} "
             "bản tin "
-            f"quy đổi. {_received(found['Biểu 1'])}"
+            f"quy đổi. {_received(tables['Biểu 1'])}"
         )
     before = f"Thuộc diện gửi {count(n)} thuê bao; loại trước khi gửi {count(excluded)}"
     yield Paragraph(f"{before}; {said}")
-    yield Table(found["Biểu 1"], found["Biểu 1"].source)
+    yield Table(tables["Biểu 1"], tables["Biểu 1"].source)
     yield Heading(2, "2. Kết quả theo địa bàn")
     yield Paragraph(_by_area(report, at))
     for name, title in (("Biểu 3", "3. Kết quả theo ngày"), ("Biểu 4", "4. Tin không đến: nguyên nhân")):
         yield Heading(2, title)
-        yield Table(found[name], found[name].source) if name in found else Paragraph(_NOT_STATED)
-        if name == "Biểu 3" and carrier_tables.STEPS in found:
-            yield from chart_images.draw_all(found[carrier_tables.STEPS])
+        yield Table(tables[name], tables[name].source) if name in tables else Paragraph(_NOT_STATED)
+        if name == "Biểu 3" and carrier_tables.STEPS in tables:
+            yield from chart_images.draw_all(tables[carrier_tables.STEPS])
     if isinstance(report, CarrierReport):
         again = NOTHING if report.extra.resent is None else count(report.extra.resent)
         yield Heading(2, "5. Vấn đề kỹ thuật khi gửi")

@@ -38,9 +38,9 @@ def blocks(report: ConsolidatedReport, words: str, last: tuple[Paragraph, ...] =
     yield from last
 
 
-def proposals(said: str) -> str:
+def proposals(text: str) -> str:
     """Return the clerk's proposals as they have room on the page."""
-    return shorten(said, _PROPOSALS, placeholder=" … (đủ ở mục IV của báo cáo)")
+    return shorten(text, _PROPOSALS, placeholder=" … (đủ ở mục IV của báo cáo)")
 
 
 def _topic(subject: str) -> str:

@@ -104,8 +104,8 @@ def _left_out(form: ReportTable, chart: TableChart, rows: Sequence[TableRow]) ->
     return f" ({'; '.join(notes)})" if notes else ""
 
 
-def _number(said: object) -> int:
-    return said if isinstance(said, int) else 0
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _alt_text(

@@ -43,21 +43,21 @@ class Issue:
     compare_with: int | None = None
 
 
-def require(wanted: Issue) -> None:
+def require(issue: Issue) -> None:
     """Raise Invalid for what can't stand on a signed paper."""
-    if not _NUMBER.fullmatch(wanted.number):
+    if not _NUMBER.fullmatch(issue.number):
         raise Invalid(
             "The number must be digits and letters before the slash, for example 125.", field="number"
         )
-    if not words.is_plain(wanted.signer):
+    if not words.is_plain(issue.signer):
         raise Invalid("The signer must be a single line of text without control characters.", field="signer")
-    if not words.has_letters(wanted.signer):
+    if not words.has_letters(issue.signer):
         raise Invalid("Enter the rank and name of the signer.", field="signer")
-    if len(wanted.signer.strip()) > SIGNER_LENGTH:
+    if len(issue.signer.strip()) > SIGNER_LENGTH:
         raise Invalid(
             "Rank and name must have at most {most} characters.", most=SIGNER_LENGTH, field="signer"
         )
-    for key, said in wanted.remarks.items():
+    for key, said in issue.remarks.items():
         if not words.is_plain(said, "\n\r\t"):
             raise Invalid("Remarks must be plain text without control characters.", field=key)
         if len(said) > REMARK_LENGTH:

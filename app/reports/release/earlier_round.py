@@ -71,9 +71,9 @@ def _by_carrier(lines: Iterator[FrozenTotals]) -> dict[str, list[FrozenTotals]]:
     return found
 
 
-def _row(name: str, one: _RoundSum, two: _RoundSum) -> RoundRow:
-    counts = ((one.sent, two.sent), (one.delivered, two.delivered))
-    return RoundRow(name, (one.source, two.source), *counts, (one.ratio, two.ratio))
+def _row(name: str, earlier: _RoundSum, two: _RoundSum) -> RoundRow:
+    counts = ((earlier.sent, two.sent), (earlier.delivered, two.delivered))
+    return RoundRow(name, (earlier.source, two.source), *counts, (earlier.ratio, two.ratio))
 
 
 def _sum(lines: Sequence[FrozenTotals]) -> _RoundSum:

@@ -297,7 +297,7 @@ def naming(report: Built, unexplained: Mapping[int, int]) -> Built:
 
     One odd row must not keep a report back for good, and no report keeps silent about it.
     """
-    return _each(report, lambda one: _naming(one, unexplained))
+    return _each(report, lambda report: _naming(report, unexplained))
 
 
 def _each(report: Built, change: Callable[[CarrierReport], CarrierReport]) -> Built:
@@ -323,14 +323,16 @@ def as_frozen(report: Built, document: Mapping[str, Any]) -> Built:
     unexplained = {run_id: run.get("unexplained_messages", 0) for run_id, run in of_run.items()}
     if isinstance(report, StatedReport):
         return replace(report, rules=document.get("rules", 1))
-    return _each(naming(report, unexplained), lambda one: _as_then(one, of_run.get(one.header.run_id, {})))
+    return _each(
+        naming(report, unexplained), lambda report: _as_then(report, of_run.get(report.header.run_id, {}))
+    )
 
 
-def _as_then(report: CarrierReport, said: Mapping[str, Any]) -> CarrierReport:
-    report = replace(report, rules=said.get("rules", 1))
+def _as_then(report: CarrierReport, frozen: Mapping[str, Any]) -> CarrierReport:
+    report = replace(report, rules=frozen.get("rules", 1))
     if report.cost is None:
         return report
-    kept = said.get("cost", {})
+    kept = frozen.get("cost", {})
     money = {name: kept.get(name) for name in ("dong", "dong_with_vat")}
     return replace(report, cost=replace(report.cost, **money))
 
@@ -340,9 +342,9 @@ def _insert(
     prepared: Prepared[Built],
     subject: ReportSubject,
     version: Version,
-    kept: tuple[dict[str, bytes], str],
+    stored: tuple[dict[str, bytes], str],
 ) -> int:
-    files, who = kept
+    files, who = stored
     report = prepared.report
     row = {
         "kind": subject.kind.value,

@@ -34,17 +34,17 @@ _PLAIN = re.compile(r"[^\w.-]+")  # what a file's name can't have everywhere
 _AT_ONCE = "Someone else has just issued this report. Reload and review it."
 
 
-def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) -> Frozen:
+def issue(freezer: Freezer, report_id: int, carrier: str | None, issue: Issue) -> Frozen:
     """Write the final papers; issuing again replaces them, since a number can be mistyped.
 
     They tell the changes since the version that was issued last: whoever reads them knows no other. carrier:
     whose reports the caller may see, None for all. Raises NotFound, Invalid, and Conflict where the ledger no
     longer gives the frozen figures, a later version is issued, or blanks would be left.
     """
-    final_paper.require(wanted)
+    final_paper.require(issue)
     db = freezer.db
     report = db.read(archive.get, report_id, carrier)
-    _require_day(wanted, report)
+    _require_day(issue, report)
     last = db.read(_issued_before, report)
     proof, built = db.read(verify_archive.prove_built, report)
     if proof.sentences or built is None:
@@ -53,23 +53,23 @@ def issue(freezer: Freezer, report_id: int, carrier: str | None, wanted: Issue) 
             "The documents of report {report} cannot be created again: {why}", report=report_id, why=why
         )
     printed = PrintedCode(report.code, "", report.sha256, freezer.place) if report.code else None
-    earlier = db.read(earlier_round.find, report, wanted.compare_with, carrier)
+    earlier = db.read(earlier_round.find, report, issue.compare_with, carrier)
     version = freezer.next_version(prepare(built), last)[0]
     version = replace(version, number=report.version, printed=printed, earlier=earlier, issued=True)
     before = db.read(_replaced, last, head_of(built, freezer.letterheads)) if last else None
-    files = dict(_made(built, freezer.letterheads, version, (wanted, before)))
+    files = dict(_made(built, freezer.letterheads, version, (issue, before)))
     try:
-        db.write(_keep, (report, last), files, wanted, freezer.who)
+        db.write(_keep, (report, last), files, issue, freezer.who)
     except IntegrityError:
         raise Conflict(_AT_ONCE) from None
     return db.read(archive.get, report_id)
 
 
-def _require_day(wanted: Issue, report: Frozen) -> None:
-    if wanted.dated_on > clock.local(clock.now()).date():
+def _require_day(issue: Issue, report: Frozen) -> None:
+    if issue.dated_on > clock.local(clock.now()).date():
         raise Invalid("The date of a document cannot be in the future.", field="dated_on")
     first = max(report.cut_off_at, report.created_at).date()
-    if wanted.dated_on < first:
+    if issue.dated_on < first:
         raise Invalid(
             "The figures were frozen on {day}, so the document cannot have an earlier date.",
             day=f"{first:%d/%m/%Y}",
@@ -112,9 +112,9 @@ def _replaced(connection: Connection, last: Frozen, head: Letterhead) -> Replace
     )
 
 
-def _uncut(kept: str, now: str) -> str:
+def _uncut(stored: str, now: str) -> str:
     """Return what the fields file has, or today's words where it has them only to the decree's length."""
-    return now if kept.endswith("…") and now.startswith(kept[:-1]) else kept
+    return now if stored.endswith("…") and now.startswith(stored[:-1]) else stored
 
 
 def _issued_before(connection: Connection, report: Frozen) -> Frozen | None:
@@ -140,7 +140,7 @@ def _keep(
     connection: Connection,
     seen: tuple[Frozen, Frozen | None],
     files: Mapping[str, bytes],
-    wanted: Issue,
+    issue: Issue,
     who: str,
 ) -> None:
     """Keep the papers unless a report was issued since `seen`: this one, or the one before it."""
@@ -151,7 +151,7 @@ def _keep(
     f, subject = report_files.c, ReportSubject(report.subject, report.subject_id)
     connection.execute(delete(report_files).where(f.report_id == report.id, f.format.startswith(ISSUED)))
     connection.execute(delete(issued_reports).where(issued_reports.c.report_id == report.id))
-    said = {"number": wanted.number, "dated_on": wanted.dated_on.isoformat(), "signer": wanted.signer.strip()}
+    said = {"number": issue.number, "dated_on": issue.dated_on.isoformat(), "signer": issue.signer.strip()}
     own = {"report_id": report.id, "at": shared_ms(connection), "by": who}
     connection.execute(insert(issued_reports).values(own | said))
     named = [(f"{ISSUED}{form}", content) for form, content in files.items()]

@@ -109,10 +109,10 @@ def _rebuilt(connection: Connection, report: Frozen) -> tuple[Proof, freeze.Buil
     return Proof(report.id, differing, None if differing or alike else beside), built
 
 
-def _recounted(connection: Connection, report: Frozen, kept: dict[str, Any]) -> Iterator[str]:
+def _recounted(connection: Connection, report: Frozen, stored: dict[str, Any]) -> Iterator[str]:
     """Compare the measured figures with the rows, as far as these stand as they did."""
     cutoff_ms = clock.to_ms(report.cut_off_at)
-    for run in (kept, *(line["measured"] for line in kept.get("runs", ()))):
+    for run in (stored, *(line["measured"] for line in stored.get("runs", ()))):
         if run.get("source") != FigureSource.MEASURED or run["run_state"] == RunState.PLANNED:
             continue
         if snapshots.is_erased(connection, run["run_id"]):

@@ -62,14 +62,16 @@ def _figures(row: Mapping[str, Any]) -> Figures:
     return Figures(**{key: row.get(each.name) or 0 for key, each in FIGURES.items() if not each.part})
 
 
-def _compared(of: Scope, connection: Connection, kept: Sequence[_Kept], *, raw: bool) -> Iterator[str]:
+def _compared(
+    scope: Scope, connection: Connection, snapshots: Sequence[_Kept], *, raw: bool
+) -> Iterator[str]:
     """Yield a sentence for each figure that can't be; raw: the areas are those of the rows."""
-    if not kept:
+    if not snapshots:
         return
     for each, (rows, moved) in zip(
-        kept, _standing(connection, of, [k.settled_ms for k in kept]), strict=True
+        snapshots, _standing(connection, scope, [k.settled_ms for k in snapshots]), strict=True
     ):
-        on = clock.local(clock.from_ms(of.run.started_at or each.settled_ms)).date()
+        on = clock.local(clock.from_ms(scope.run.started_at or each.settled_ms)).date()
         placed = [_placed(part, on, raw) for part in (rows, moved)]
         names = {row.code: row.name for part in placed for row in part}
         both = [{row.code: row.figures for row in part} for part in placed]
@@ -94,10 +96,10 @@ def _placed(counts: Sequence[TallyCount], on: Any, raw: bool) -> Sequence[AreaRo
 
 
 def _standing(
-    connection: Connection, of: Scope, moments: Sequence[int]
+    connection: Connection, scope: Scope, moments: Sequence[int]
 ) -> Iterator[tuple[list[TallyCount], list[TallyCount]]]:
     """Yield, for each moment in ascending order, what has not changed since, and what has."""
-    d, changes = deliveries.c, snapshots.last_changes(of)
+    d, changes = deliveries.c, snapshots.last_changes(scope)
     latest = select(changes.c.batch_id, changes.c.seq, func.max(changes.c.at).label("at"))
     last = latest.group_by(changes.c.batch_id, changes.c.seq).subquery("last")
     before: Any = literal(0)  # how many of the moments lie before its last change
@@ -105,15 +107,18 @@ def _standing(
         before += case((last.c.at > at, 1), else_=0)
     own = (last.c.batch_id == d.batch_id) & (last.c.seq == d.seq)
     query = select(d.batch_id, d.area, d.state, before, func.count(), func.sum(d.segments))
-    query = query.select_from(deliveries.outerjoin(last, own)).where(*of.within(deliveries))
+    query = query.select_from(deliveries.outerjoin(last, own)).where(*scope.within(deliveries))
     rows = connection.execute(query.group_by(d.batch_id, d.area, d.state, before)).all()
-    left_out = (tallies.c.run_id == of.run.id, tallies.c.state == DeliveryState.EXCLUDED)  # these have no row
-    out = tally.sums(connection, *of.within(tallies), *left_out)
+    left_out = (
+        tallies.c.run_id == scope.run.id,
+        tallies.c.state == DeliveryState.EXCLUDED,
+    )  # these have no row
+    out = tally.sums(connection, *scope.within(tallies), *left_out)
     for nth, at in enumerate(moments):
         parts: tuple[list[TallyCount], list[TallyCount]] = ([], [])
         for batch_id, area, state, after, n, segments in rows:
-            count = TallyCount(of.run.id, batch_id, area, state, 0, n, int(segments))
+            count = TallyCount(scope.run.id, batch_id, area, state, 0, n, int(segments))
             parts[int(after) > nth].append(count)
         parts[0].extend(out)
-        parts[0].extend(carrier_report.not_queued(connection, of, at))
+        parts[0].extend(carrier_report.not_queued(connection, scope, at))
         yield parts

@@ -80,8 +80,8 @@ def statements_add_up(connection: Connection, campaign_id: int) -> Iterator[str]
                 )
 
 
-def _claim(of: Statement) -> StatementInput:
-    paper = of.paper
+def _claim(statement: Statement) -> StatementInput:
+    paper = statement.paper
     said = PaperClaim(
         source=paper.source,
         number=paper.number,
@@ -91,7 +91,15 @@ def _claim(of: Statement) -> StatementInput:
         reason=paper.reason,
         attachment=paper.attachment.sha256 if paper.attachment else None,
     )
-    return StatementInput(of.kind, of.level, of.figures, of.cutoff_ms, said, of.began_ms, of.ended_ms)
+    return StatementInput(
+        statement.kind,
+        statement.level,
+        statement.figures,
+        statement.cutoff_ms,
+        said,
+        statement.began_ms,
+        statement.ended_ms,
+    )
 
 
 def attachments_kept(connection: Connection) -> list[str]:

@@ -50,18 +50,18 @@ def wants_file(query: ListQuery) -> bool:
     return query.format == CSV
 
 
-def list_file(visit: PageRequest, file: ListFile, asked: ListRequest, read: Reading) -> StreamingResponse:
+def list_file(visit: PageRequest, file: ListFile, request: ListRequest, read: Reading) -> StreamingResponse:
     """Send the list from its first row, in parts of which each is one short reading."""
     speaker, columns = visit.speaker, [_getter(each) for each in file.columns.values()]
 
     def rows() -> Iterator[Sequence[object]]:
-        n, wanted, more = 0, replace(asked, after=""), True
+        n, wanted, more = 0, replace(request, after=""), True
         while more:
             part = visit.db.read(read, wanted, _SLICE)
             for row in part.items[: _MOST - n]:
                 yield [_cell(get(row, speaker), speaker) for get in columns]
             n += len(part.items)
-            wanted, more = replace(asked, after=part.next), bool(part.next) and n < _MOST
+            wanted, more = replace(request, after=part.next), bool(part.next) and n < _MOST
         if part.next or n > _MOST:
             yield [_cell(speaker.say(_CUT, n=_MOST), speaker)]
 

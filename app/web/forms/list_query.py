@@ -131,13 +131,13 @@ def list_view(
     return ListView(part.items, path, asked, unread, part.total, before, part.next, prefix)
 
 
-def _printed(said: str) -> str:
-    return "".join(filter(str.isprintable, said)).strip()
+def _printed(text: str) -> str:
+    return "".join(filter(str.isprintable, text)).strip()
 
 
-def _storable(said: str) -> str:
+def _storable(text: str) -> str:
     """Return a key as it was given out, which may end in a blank, without what no database takes."""
-    return "".join(each for each in said if each != "\0" and not "\ud800" <= each <= "\udfff")
+    return "".join(each for each in text if each != "\0" and not "\ud800" <= each <= "\udfff")
 
 
 def _midnight(day: str, later: int) -> int:

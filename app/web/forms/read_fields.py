@@ -74,17 +74,17 @@ _DAY = re.compile(r"(?P<day>\d{1,2})[/.-](?P<month>\d{1,2})[/.-](?P<year>\d{4})"
 _HOUR = re.compile(r"(?P<hour>\d{1,2})[:h](?P<minute>\d{2})")
 
 
-def iso_day(said: str) -> str:
+def iso_day(text: str) -> str:
     """Return 05/02/2024 as 2024-02-05; anything else as it is."""
-    found = _DAY.fullmatch(said.strip())
-    return f"{found['year']}-{found['month']:>02}-{found['day']:>02}" if found else said
+    found = _DAY.fullmatch(text.strip())
+    return f"{found['year']}-{found['month']:>02}-{found['day']:>02}" if found else text
 
 
-def iso_moment(said: str) -> str:
+def iso_moment(text: str) -> str:
     """Return 08:00 05/02/2024, in either order, as 2024-02-05T08:00; anything else as it is."""
-    day, hour = _DAY.search(said), _HOUR.search(said)
-    if day is None or hour is None or len(said.split()) != 2:
-        return said
+    day, hour = _DAY.search(text), _HOUR.search(text)
+    if day is None or hour is None or len(text.split()) != 2:
+        return text
     return f"{iso_day(day[0])}T{hour['hour']:>02}:{hour['minute']}"
 
 

@@ -204,14 +204,16 @@ def _first_submitted(connection: Connection, campaign_id: int) -> datetime | Non
     return None if first is None else clock.from_ms(first + 1)
 
 
-def _outlooks(connection: Connection, of: Dossier, planned: Mapping[str, float]) -> dict[int, RunOutlook]:
+def _outlooks(
+    connection: Connection, dossier: Dossier, planned: Mapping[str, float]
+) -> dict[int, RunOutlook]:
     now, d = clock.now(), do_not_send.c
-    query = select(d.carrier, func.count()).where(d.carrier.in_({run.carrier for run in of.runs}))
+    query = select(d.carrier, func.count()).where(d.carrier.in_({run.carrier for run in dossier.runs}))
     listed: dict[str, int] = {row[0]: row[1] for row in connection.execute(query.group_by(d.carrier))}
-    found = {run.id: forecast.forecast(connection, run.id, now, planned) for run in of.runs}
+    found = {run.id: forecast.forecast(connection, run.id, now, planned) for run in dossier.runs}
     return {
         run.id: RunOutlook(found[run.id].begins_at, found[run.id].finishes_at, listed.get(run.carrier, 0))
-        for run in of.runs
+        for run in dossier.runs
     }
 
 
@@ -219,13 +221,13 @@ def _same(connection: Connection, campaign_id: int, last: Decision) -> bool:
     return approval_digest.holds(connection, optimistic_lock.campaign(connection, campaign_id), last.digest)
 
 
-def _original(of: Dossier) -> Preview | None:
-    written = of.campaign.wording
-    return None if written is None or written == of.campaign.texts[""] else wordings.preview(written)
+def _original(dossier: Dossier) -> Preview | None:
+    written = dossier.campaign.wording
+    return None if written is None or written == dossier.campaign.texts[""] else wordings.preview(written)
 
 
-def _files(connection: Connection, of: Dossier) -> list[BatchView]:
-    ids = [each for run in of.runs for each in run.batch_ids]
+def _files(connection: Connection, dossier: Dossier) -> list[BatchView]:
+    ids = [each for run in dossier.runs for each in run.batch_ids]
     c = batches.c
     query = (
         select(c.id, c.name, c.carrier, c.accepted, c.sha256, c.other_range, c.lines, c.rejected)
@@ -243,9 +245,9 @@ def _barred(connection: Connection, caller: Caller, campaign_id: int) -> Forbidd
     return None
 
 
-def _changes(connection: Connection, of: Dossier, since: datetime) -> list[CampaignChange]:
-    a, campaign_id = audit.c, of.campaign.id
-    carriers = {f"run/{run.id}": run.carrier for run in of.runs}
+def _changes(connection: Connection, dossier: Dossier, since: datetime) -> list[CampaignChange]:
+    a, campaign_id = audit.c, dossier.campaign.id
+    carriers = {f"run/{run.id}": run.carrier for run in dossier.runs}
     runs = a.action.in_(("run.add", "run.remove"))
     query = select(a.at, a.who, a.action, a.subject, a.detail).where(a.at >= clock.to_ms(since))
     query = query.where(or_(a.subject == f"campaign/{campaign_id}", runs)).order_by(a.id)
@@ -274,14 +276,14 @@ class AreaShare:
     share: float
 
 
-def shares(connection: Connection, of: Dossier, *, counts: bool) -> list[AreaShare] | None:
+def shares(connection: Connection, dossier: Dossier, *, counts: bool) -> list[AreaShare] | None:
     """Return the areas, those with most subscribers first; None if they are too many to count unasked."""
-    own = [run for run in of.runs if not run.audience]
+    own = [run for run in dossier.runs if not run.audience]
     if sum(run.subscribers for run in own) > MOST_UNASKED and not counts:
         return None
     found = _counted(connection, [each for run in own for each in run.batch_ids])
     total = found.total()
-    ordered = sorted(found.items(), key=lambda each: (each[0] is None, -each[1], each[0] or ""))
+    ordered = sorted(found.items(), key=lambda item: (item[0] is None, -item[1], item[0] or ""))
     return [AreaShare(name, n, n / total) for name, n in ordered]
 
 

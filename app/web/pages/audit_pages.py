@@ -174,12 +174,14 @@ FILE = ListFile(
 
 @router.get("/audit")
 def page_audit(
-    visit: Visit, own: Annotated[Asked, Depends()], query: Annotated[ListQuery, Depends()]
+    visit: Visit, criteria: Annotated[Asked, Depends()], query: Annotated[ListQuery, Depends()]
 ) -> Response:
-    said = own.said()
+    said = criteria.said()
     if wants_file(query):
-        return list_file(visit, FILE, query.request(["at"]), partial(audit.listed, wanted=own.wanted()))
-    found = visit.db.read(audit.listed, query.request(["at"]), _PIECE, own.wanted())
+        return list_file(
+            visit, FILE, query.request(["at"]), partial(audit.listed, criteria=criteria.wanted())
+        )
+    found = visit.db.read(audit.listed, query.request(["at"]), _PIECE, criteria.wanted())
     shown = list_view(visit, query, found.of(_with_detail), said)
     return render(
         visit, "audit.html", list=shown, sentence_of=sentence_of, subject_of=subject_of, kinds=KINDS
@@ -198,17 +200,17 @@ def page_audit_verification(visit: Visit) -> Response:
 
 @router.get("/audit/acts.jsonl")
 def page_audit_export(
-    visit: Visit, own: Annotated[Asked, Depends()], query: Annotated[ListQuery, Depends()]
+    visit: Visit, criteria: Annotated[Asked, Depends()], query: Annotated[ListQuery, Depends()]
 ) -> StreamingResponse:
     """Export the list's entries, every one without a filter, oldest first, for archiving elsewhere."""
     days = query.request()
-    wanted = replace(own.wanted(), since_ms=days.since_ms, until_ms=days.until_ms)
+    wanted = replace(criteria.wanted(), since_ms=days.since_ms, until_ms=days.until_ms)
     headers = {"Content-Disposition": 'attachment; filename="loa-audit.jsonl"', "Cache-Control": "no-store"}
     return StreamingResponse(_lines(visit.db, wanted), media_type="application/x-ndjson", headers=headers)
 
 
-def _lines(db: Database, wanted: audit.AuditFilter) -> Iterator[bytes]:
+def _lines(db: Database, criteria: audit.AuditFilter) -> Iterator[bytes]:
     after = 0
-    while piece := db.read(audit.listed, after, _EXPORTED, wanted).items:
+    while piece := db.read(audit.listed, after, _EXPORTED, criteria).items:
         yield b"".join(to_json(act) + b"\n" for act in piece)
         after = piece[-1].id

@@ -66,7 +66,7 @@ async def page_batches(
     )
     request = query.request(queries.COLUMNS.orders)
     if wants_file(query):
-        return list_file(visit, FILE, request, partial(queries.listed, wanted=wanted))
+        return list_file(visit, FILE, request, partial(queries.listed, criteria=wanted))
     found = await visit.db.aread(queries.listed, request, ON_A_PAGE, wanted)
     known = {} if own else query_params.carriers(visit.settings)
     asked = asked | {"carrier": ""} if own else asked
@@ -159,18 +159,18 @@ class DeliveryFilter:
 
 
 def read_batch(
-    connection: Connection, batch_id: int, carrier: str | None, asked: DeliveryFilter
+    connection: Connection, batch_id: int, carrier: str | None, criteria: DeliveryFilter
 ) -> BatchPageView:
     batch = queries.get(connection, batch_id, carrier)
     r, c = runs.c, campaigns.c
     query = select(c.id, c.name, r.id, r.carrier).join(runs, r.campaign_id == c.id)
     query = query.join(run_batches, run_batches.c.run_id == r.id).where(run_batches.c.batch_id == batch_id)
     uses = [BatchUse(*row) for row in connection.execute(query.order_by(c.id.desc()))]
-    use = next((each for each in uses if each.campaign_id == asked.campaign), uses[0] if uses else None)
+    use = next((each for each in uses if each.campaign_id == criteria.campaign), uses[0] if uses else None)
     part = DeliveryPage([], None)
     if use is not None:
-        of, states = (use.campaign_id, batch_id), FILTERS[asked.state][1]
-        part = deliveries.listed(connection, of, asked.after, ON_A_PAGE, states)
+        of, states = (use.campaign_id, batch_id), FILTERS[criteria.state][1]
+        part = deliveries.listed(connection, of, criteria.after, ON_A_PAGE, states)
     bad = queries.bad_lines_page(connection, batch_id, 0, FIRST_BAD).items
     s = subscribers.c
     lost = select(func.count()).where(s.batch_id == batch_id, s.area.is_(None))
@@ -220,4 +220,4 @@ async def page_batch(
     return render(visit, "batch.html", **values)
 
 
-add_forms(router, operations)
+add_forms(router, operations, again=page_batch)

@@ -257,8 +257,8 @@ def _span(ends: Ends | None) -> list[float] | None:
     return None if ends is None else [clock.to_ms(at) / 1000 for at in ends]
 
 
-def _ends(of: LatencySample) -> list[int]:
-    return [done for _, done in of.times if done is not None]
+def _ends(sample: LatencySample) -> list[int]:
+    return [done for _, done in sample.times if done is not None]
 
 
 OPEN = Judged(Light.OFF, say("waiting for receipts"))
@@ -296,23 +296,25 @@ def by_area(
     counts: of the runs that this carrier may see, for a caller that has read them.
     """
     found = [_area(each) for each in norm.areas_of(connection, campaign_id, carrier, counts)]
-    return sorted(found, key=lambda each: (each.ratio is None, each.ratio or 0.0))
+    return sorted(found, key=lambda item: (item.ratio is None, item.ratio or 0.0))
 
 
-def _area(of: AreaSources) -> AreaView:
-    said = [each for each in (of.stated, of.manual) if each is not None]
+def _area(sources: AreaSources) -> AreaView:
+    said = [each for each in (sources.stated, sources.manual) if each is not None]
     stated = (said[0].sent, said[0].received) if said else None
-    measured = of.measured
+    measured = sources.measured
     if measured is None:
         ratio = said[0].received_ratio if said else None
-        return AreaView(of.code, of.name, None, stated, ratio, OPEN)
-    proved = of.handset
+        return AreaView(sources.code, sources.name, None, stated, ratio, OPEN)
+    proved = sources.handset
     if proved is None or not proved.sent:  # without handset receipts there is no received share
-        return AreaView(of.code, of.name, measured, stated, None, _JUDGED[_unproved(measured)])
+        return AreaView(sources.code, sources.name, measured, stated, None, _JUDGED[_unproved(measured)])
     waiting = proved.no_receipt + proved.unknown + proved.relayed
     judged = _JUDGED[norm.judge(ReceiptLevel.HANDSET, proved.sent, proved.delivered, waiting)]
     part = None if proved.sent == measured.sent else proved.sent
-    return AreaView(of.code, of.name, measured, stated, proved.delivered / proved.sent, judged, part)
+    return AreaView(
+        sources.code, sources.name, measured, stated, proved.delivered / proved.sent, judged, part
+    )
 
 
 def _unproved(measured: Figures) -> norm.NormVerdict:
@@ -346,37 +348,37 @@ class CampaignList:
 COLUMNS = replace(queries.COLUMNS, orders=dict(queries.COLUMNS.orders) | {"live": stages.liveness()})
 
 
-def in_stage(connection: Connection, wanted: WantedCampaigns, stage: str) -> WantedCampaigns:
+def in_stage(connection: Connection, criteria: WantedCampaigns, stage: str) -> WantedCampaigns:
     """Return the filter with one more condition; "" for none."""
     if not stage:
-        return wanted
-    return replace(wanted, also=stages.columns(connection, wanted.operator).campaign() == stage)
+        return criteria
+    return replace(criteria, also=stages.columns(connection, criteria.operator).campaign() == stage)
 
 
 def listing(
-    connection: Connection, wanted: WantedCampaigns, asked: ListRequest, stage: str, operator: str | None
+    connection: Connection, criteria: WantedCampaigns, request: ListRequest, stage: str, operator: str | None
 ) -> CampaignList:
-    wanted = in_stage(connection, wanted, stage)
+    criteria = in_stage(connection, criteria, stage)
     query = select(directives.c.id, directives.c.number).order_by(directives.c.id.desc()).limit(100)
     letters = {row.id: row.number for row in connection.execute(query)}
-    found = _part(connection, asked, ON_A_PAGE, wanted)
+    found = _part(connection, request, ON_A_PAGE, criteria)
     offered = _carriers(connection) if operator is None else {}
     return CampaignList(found, offered, letters if operator is None else {})
 
 
 def _part(
-    connection: Connection, asked: ListRequest, limit: int, wanted: WantedCampaigns
+    connection: Connection, request: ListRequest, limit: int, criteria: WantedCampaigns
 ) -> ListPart[CampaignRow]:
-    found = queries.campaigns_listed(connection, asked, limit, wanted, COLUMNS)
+    found = queries.campaigns_listed(connection, request, limit, criteria, COLUMNS)
     ids = [each.id for each in found.items]
     members, stage_of = (
-        _runs(connection, ids, wanted.operator),
-        stages.of_campaigns(connection, ids, wanted.operator),
+        _runs(connection, ids, criteria.operator),
+        stages.of_campaigns(connection, ids, criteria.operator),
     )
     letters = _numbers(connection, {each.directive_id for each in found.items})
     return found.of(
-        lambda each: CampaignRow(
-            each, stage_of[each.id], letters.get(each.directive_id or 0), members.get(each.id, [])
+        lambda item: CampaignRow(
+            item, stage_of[item.id], letters.get(item.directive_id or 0), members.get(item.id, [])
         )
     )
 
@@ -449,7 +451,7 @@ async def page_campaigns(
     request = request if request.order else replace(request, order="-live")
     if wants_file(query):
         wanted = await visit.db.aread(in_stage, wanted, asked["state"])
-        return list_file(visit, FILE, request, partial(_part, wanted=wanted))
+        return list_file(visit, FILE, request, partial(_part, criteria=wanted))
     found = await visit.db.aread(listing, wanted, request, asked["state"], who.carrier)
     shown = list_view(visit, query, found.part, asked)
     return render(visit, "campaigns.html", found=found, list=shown, states=stages.FILTERS)

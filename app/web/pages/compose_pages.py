@@ -100,14 +100,14 @@ def _create_once(connection: Connection, fields: FormData, visit: PageRequest) -
 
 
 def _add_runs(
-    connection: Connection, campaign_id: int, chosen: list[int], known: list[int], who: str
+    connection: Connection, campaign_id: int, chosen: list[int], confirmed: list[int], who: str
 ) -> None:
     query = batches.select().where(batches.c.id.in_(chosen)).order_by(batches.c.id)
     members: dict[str, list[int]] = {}
     for row in connection.execute(query):
         members.setdefault(row.carrier, []).append(row.id)
     for carrier, ids in members.items():
-        lifecycle.add_run(connection, campaign_id, carrier, ids, who, known)
+        lifecycle.add_run(connection, campaign_id, carrier, ids, who, confirmed)
 
 
 async def _new(visit: PageRequest, fields: FormData, entered: FormState) -> Response:
@@ -243,9 +243,9 @@ async def _edit(
     return _render(visit, entered, blank=held or FormState(), **shown_too)
 
 
-def _sizes(of: Dossier) -> Sizes:
-    held = {run.carrier: run.audience.estimated for run in of.runs if run.audience}
-    return Sizes({run.carrier: run.subscribers for run in of.runs if not run.audience}, held)
+def _sizes(dossier: Dossier) -> Sizes:
+    held = {run.carrier: run.audience.estimated for run in dossier.runs if run.audience}
+    return Sizes({run.carrier: run.subscribers for run in dossier.runs if not run.audience}, held)
 
 
 # Shared
@@ -267,12 +267,12 @@ def _render(visit: PageRequest, entered: FormState, **values: Any) -> Response:
     return render(visit, "compose.html", entered.status, **of, **values)
 
 
-def _offered(visit: PageRequest, of: Choices) -> dict[str, dict[str, str]]:
+def _offered(visit: PageRequest, choices: Choices) -> dict[str, dict[str, str]]:
     tell = visit.speaker.say
     return {
         "letters": {"": tell(say("without a directive"))}
-        | {str(key): each for key, each in of.letters.items()},
-        "texts": {"": tell(say("own text"))} | dict(of.texts),
+        | {str(key): each for key, each in choices.letters.items()},
+        "texts": {"": tell(say("own text"))} | dict(choices.texts),
         "forms": {key: tell(each) for key, each in purposes.FORMS.items()},
         "purposes": {key: tell(each) for key, each in purposes.PURPOSES.items()},
         "bases": {key: tell(each) for key, each in purposes.BASES.items()},
@@ -347,22 +347,22 @@ def draft(fields: FormData) -> Draft:
     return filled(CampaignBody, said).draft()
 
 
-def values(of: queries.Campaign) -> dict[str, str]:
-    plain = sms.unaccent(of.texts[""]) == of.texts[""]
-    own = {} if of.wording is None or of.text_key else {"text": of.wording}
+def values(campaign: queries.Campaign) -> dict[str, str]:
+    plain = sms.unaccent(campaign.texts[""]) == campaign.texts[""]
+    own = {} if campaign.wording is None or campaign.text_key else {"text": campaign.wording}
     return own | {
-        "name": of.name,
-        "purpose": of.purpose,
-        "sender": of.sender,
-        "text_key": of.text_key or "",
+        "name": campaign.name,
+        "purpose": campaign.purpose,
+        "sender": campaign.sender,
+        "text_key": campaign.text_key or "",
         "form": TextForm.UNACCENTED if plain else TextForm.ACCENTED,
-        "directive_id": str(of.directive_id or ""),
-        "window_start": f"{of.window_start:%Y-%m-%dT%H:%M}" if of.window_start else "",
-        "window_end": f"{of.window_end:%Y-%m-%dT%H:%M}" if of.window_end else "",
-        "day_starts": of.day_starts,
-        "day_ends": of.day_ends,
-        "budget_segments": "" if of.budget_segments is None else str(of.budget_segments),
-        "version": str(of.version),
+        "directive_id": str(campaign.directive_id or ""),
+        "window_start": f"{campaign.window_start:%Y-%m-%dT%H:%M}" if campaign.window_start else "",
+        "window_end": f"{campaign.window_end:%Y-%m-%dT%H:%M}" if campaign.window_end else "",
+        "day_starts": campaign.day_starts,
+        "day_ends": campaign.day_ends,
+        "budget_segments": "" if campaign.budget_segments is None else str(campaign.budget_segments),
+        "version": str(campaign.version),
     }
 
 

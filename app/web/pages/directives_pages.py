@@ -104,10 +104,10 @@ class DirectivePage:
     def pressing(self) -> Sequence[RunDeadlineStatus]:
         """The runs, late ones first, then those whose end nobody knows yet."""
         runs = self.status.runs if self.status else []
-        return sorted(runs, key=lambda each: (each.in_time is not False, each.in_time is not None))
+        return sorted(runs, key=lambda item: (item.in_time is not False, item.in_time is not None))
 
-    def received_at(self, of: AddresseeStatus) -> datetime | None:
-        return None if of.first_ms is None else clock.from_ms(of.first_ms)
+    def received_at(self, status: AddresseeStatus) -> datetime | None:
+        return None if status.first_ms is None else clock.from_ms(status.first_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +220,8 @@ def _reported(connection: Connection, ids: Sequence[int]) -> dict[int, int]:
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def _left(due: datetime | None) -> timedelta | None:
-    return None if due is None else due - clock.now()
+def _left(deadline: datetime | None) -> timedelta | None:
+    return None if deadline is None else deadline - clock.now()
 
 
 router = Routes(include_in_schema=False)
@@ -233,7 +233,10 @@ _LETTER: dict[Said, Column] = {
     say("Report due"): "letter.report_deadline",
     say("State"): stage_name,
 }
-_OFFICE: dict[Said, Column] = {say("Addressees"): "addressees", say("Addressees that have reported"): "reported"}
+_OFFICE: dict[Said, Column] = {
+    say("Addressees"): "addressees",
+    say("Addressees that have reported"): "reported",
+}
 _PLAIN = ("number", "issued_on", "issuer", "subject", "legal_basis", "contact")
 
 

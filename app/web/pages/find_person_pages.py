@@ -80,10 +80,10 @@ async def page_do_read_person_data(visit: Visit, fields: Fields) -> Response:
 def _page(
     visit: PageRequest,
     entered: FormState,
-    found: find_person.FoundPerson | None,
+    person: find_person.FoundPerson | None,
     data: PersonData | None = None,
 ) -> Response:
-    of: dict[str, Any] = {"found": found, "data": data, "labels": delivery_labels}
+    of: dict[str, Any] = {"found": person, "data": data, "labels": delivery_labels}
     of |= {"states": STATES, "reasons": REASONS}
     of["sheet"] = person_data.whole_paper(data) if data else ""
     of |= {"kinds": KINDS, "whys": WHYS, "reads": may(visit.who.role, "read_person_data")}

@@ -50,7 +50,7 @@ FILE = ListFile(
         say("From"): "phone",
         say("Sent to"): "destination",
         say("Text"): "text",
-        say("What it asks for"): lambda each, speaker: speaker.say(KINDS[each.kind]) if each.kind else "",
+        say("What it asks for"): lambda row, speaker: speaker.say(KINDS[row.kind]) if row.kind else "",
         say("Carrier"): carrier_name,
         say("Link"): "link",
     },

@@ -87,7 +87,7 @@ async def page_links(visit: Visit) -> Response:
     assumed = {name for name, link in visit.settings.links.items() if link.assumes_receipt_level}
     views = [replace(_view(row, now.status[row.id]), assumed=row.name in assumed) for row in rows]
     found = sorted(
-        views, key=lambda each: (each.left, each.state != LinkState.HALTED, each.tone != "bad", each.id)
+        views, key=lambda item: (item.left, item.state != LinkState.HALTED, item.tone != "bad", item.id)
     )
     return render(visit, "links.html", links=found, shape=shape, mends=may(visit.who.role, "resume_link"))
 

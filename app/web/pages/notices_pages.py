@@ -36,9 +36,9 @@ FILE = ListFile(
     {
         say("No."): "id",
         say("Action"): "kind",
-        say("Sent by"): lambda each, speaker: speaker.say(CHANNELS[each.channel]),
+        say("Sent by"): lambda row, speaker: speaker.say(CHANNELS[row.channel]),
         say("Sent to address"): "target",
-        say("State"): lambda each, speaker: speaker.say(STATES[each.state][1]),
+        say("State"): lambda row, speaker: speaker.say(STATES[row.state][1]),
         say("Created at"): "created_at",
         say("Accepted at"): "sent_at",
         say("Failed attempts"): "tries",

@@ -45,22 +45,22 @@ OUTCOMES: dict[str, Said] = {
 }
 
 
-def _state(of: PersonRequest) -> Said:
-    if of.outcome is None:
-        return say("overdue") if of.overdue else say("not answered")
-    return OUTCOMES[of.outcome]
+def _state(request: PersonRequest) -> Said:
+    if request.outcome is None:
+        return say("overdue") if request.overdue else say("not answered")
+    return OUTCOMES[request.outcome]
 
 
 FILE = ListFile(
     "person-requests",
     {
         say("No."): "id",
-        say("Request type"): lambda each, speaker: speaker.say(KINDS[each.kind]),
+        say("Request type"): lambda row, speaker: speaker.say(KINDS[row.kind]),
         say("Phone number"): "phone",
-        say("Received on"): lambda each, _: each.came_on.isoformat(),
-        say("Answer due"): lambda each, _: each.due_on.isoformat(),
+        say("Received on"): lambda row, _: row.came_on.isoformat(),
+        say("Answer due"): lambda row, _: row.due_on.isoformat(),
         say("Reference of the request"): "reference",
-        say("State"): lambda each, speaker: speaker.say(_state(each)),
+        say("State"): lambda row, speaker: speaker.say(_state(row)),
         say("Answered by"): "answered_by",
         say("Answered at"): "answered_at",
     },
@@ -122,19 +122,19 @@ ERASURES_FILE = ListFile(
     {
         say("Certificate"): "id",
         say("Name"): "name",
-        say("Type"): lambda each, speaker: speaker.say(ERASURE_KINDS[each.kind]),
+        say("Type"): lambda row, speaker: speaker.say(ERASURE_KINDS[row.kind]),
         say("Erased"): "ended_at",
-        say("Rows"): lambda each, _: sum(each.rows.values()),
+        say("Rows"): lambda row, _: sum(row.rows.values()),
         say("User"): "by",
-        say("State"): lambda each, speaker: speaker.say(_erasure_state(each)),
+        say("State"): lambda row, speaker: speaker.say(_erasure_state(row)),
     },
 )
 
 
-def _erasure_state(of: Certificate) -> Said:
-    if not of.ended_at:
+def _erasure_state(certificate: Certificate) -> Said:
+    if not certificate.ended_at:
         return say("being erased")
-    return say("unaltered") if of.intact else say("altered")
+    return say("unaltered") if certificate.intact else say("altered")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ async def page_erasure(erasure_id: Id, visit: Visit) -> Response:
 def _kept(connection: Connection, terms: RetentionTerms, place: int) -> ListPart[KeptItem]:
     """Return a part of the kept items, soonest due first, those without a date last."""
     found = sorted(
-        retention_due.subjects(connection, terms), key=lambda each: (each.due_at is None, each.due_at or 0)
+        retention_due.subjects(connection, terms), key=lambda row: (row.due_at is None, row.due_at or 0)
     )
     end = place + ERASURES_ON_A_PAGE
     return ListPart(
@@ -200,6 +200,6 @@ def _kept(connection: Connection, terms: RetentionTerms, place: int) -> ListPart
     )
 
 
-def _shown(of: Erasable) -> KeptItem:
-    at = None if of.due_at is None else clock.from_ms(of.due_at)
-    return KeptItem(of.kind, of.id, of.name, at, of.held or of.rule)
+def _shown(erasable: Erasable) -> KeptItem:
+    at = None if erasable.due_at is None else clock.from_ms(erasable.due_at)
+    return KeptItem(erasable.kind, erasable.id, erasable.name, at, erasable.held or erasable.rule)

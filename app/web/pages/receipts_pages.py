@@ -56,10 +56,10 @@ WHY: dict[QuarantineReason, Said] = {
 _RECEIPT: dict[Said, Column] = {
     say("Received at"): "receipt.received_at",
     say("Link"): "receipt.link",
-    say("Carrier"): lambda each, _: display_names.network(each.receipt.carrier),
-    say("Reported result"): lambda each, speaker: speaker.say(delivery_labels.RECEIPTS[each.receipt.status]),
-    say("Reason"): lambda each, speaker: speaker.say(delivery_labels.REASONS.get(each.receipt.reason, "")),
-    say("Level"): lambda each, speaker: speaker.say(delivery_labels.LEVELS[each.receipt.level]),
+    say("Carrier"): lambda row, _: display_names.network(row.receipt.carrier),
+    say("Reported result"): lambda row, speaker: speaker.say(delivery_labels.RECEIPTS[row.receipt.status]),
+    say("Reason"): lambda row, speaker: speaker.say(delivery_labels.REASONS.get(row.receipt.reason, "")),
+    say("Level"): lambda row, speaker: speaker.say(delivery_labels.LEVELS[row.receipt.level]),
     say("Carrier's code"): "receipt.code",
     say("Reference"): "receipt.reference",
     say("Phone number"): "receipt.phone",
@@ -78,7 +78,7 @@ WAITING = ListFile(
     "quarantine",
     _RECEIPT
     | {
-        say("Why it is unmatched"): lambda each, speaker: speaker.say(WHY[each.why]),
+        say("Why it is unmatched"): lambda row, speaker: speaker.say(WHY[row.why]),
         say("Next attempt"): "try_at",
         say("Raw text"): "receipt.raw",
     },
@@ -106,36 +106,40 @@ async def page_receipts(
     if wants_file(query):
         known, chosen = await visit.db.aread(links)
         file = WAITING if quarantined else MATCHED
-        return list_file(visit, file, query.request(), partial(part, of=chosen or known))
+        return list_file(visit, file, query.request(), partial(part, names=chosen or known))
     values, found, asked = await visit.db.aread(work)
     values |= {"why": WHY, "days": visit.settings.retention_days, "labels": delivery_labels}
     shown = list_view(visit, query, found, asked)
     return render(visit, "receipts.html", quarantined=quarantined, list=shown, **values)
 
 
-def _matched(connection: Connection, asked: ListRequest, limit: int, of: receipt_log.Names) -> ListPart[Any]:
-    at, _, skip = asked.after.partition("-")
-    last = _last(asked)
+def _matched(
+    connection: Connection, request: ListRequest, limit: int, names: receipt_log.Names
+) -> ListPart[Any]:
+    at, _, skip = request.after.partition("-")
+    last = _last(request)
     place = Before(min(_number(at) or last, last), query_params.number(skip))
-    found, following = receipt_log.matched(connection, of, place, limit, asked.since_ms)
-    total = receipt_log.how_many(connection, of, asked.since_ms, last)
+    found, following = receipt_log.matched(connection, names, place, limit, request.since_ms)
+    total = receipt_log.how_many(connection, names, request.since_ms, last)
     return ListPart(found, total, f"{following.at}-{following.skip}" if following else "")
 
 
-def _waiting(connection: Connection, asked: ListRequest, limit: int, of: receipt_log.Names) -> ListPart[Any]:
-    times, below = (asked.since_ms, _last(asked)), _number(asked.after) or receipt_log.LATEST
-    found, following = receipt_log.waiting(connection, of, below, limit, times)
-    return ListPart(found, receipt_log.how_many_wait(connection, of, times), str(following or ""))
+def _waiting(
+    connection: Connection, request: ListRequest, limit: int, names: receipt_log.Names
+) -> ListPart[Any]:
+    times, below = (request.since_ms, _last(request)), _number(request.after) or receipt_log.LATEST
+    found, following = receipt_log.waiting(connection, names, below, limit, times)
+    return ListPart(found, receipt_log.how_many_wait(connection, names, times), str(following or ""))
 
 
-def _last(asked: ListRequest) -> int:
+def _last(request: ListRequest) -> int:
     """Return the last ms that is wanted."""
-    return asked.until_ms - 1 if asked.until_ms else receipt_log.LATEST
+    return request.until_ms - 1 if request.until_ms else receipt_log.LATEST
 
 
-def _number(said: str) -> int:
+def _number(text: str) -> int:
     """Parse a number that may exceed an id; 0 for anything else."""
-    return min(int(said), receipt_log.LATEST) if said.isascii() and said.isdecimal() and len(said) < 17 else 0
+    return min(int(text), receipt_log.LATEST) if text.isascii() and text.isdecimal() and len(text) < 17 else 0
 
 
 _CAMPAIGNS = 100  # newest campaigns offered

@@ -279,57 +279,57 @@ def _asked(visit: PageRequest) -> FormData:
 
 
 def _subject_page(
-    visit: PageRequest, subject: ReportSubject, asked: FormData, entered: FormState | None = None
+    visit: PageRequest, subject: ReportSubject, form: FormData, entered: FormState | None = None
 ) -> Response:
     def build(connection: Connection, cutoff_ms: int | None) -> Report:
         freeze.require_past(connection, subject)
         return freeze.as_of(connection, subject, cutoff_ms)
 
-    found = _build(visit, build, asked, (subject.kind, subject.id))
+    found = _build(visit, build, form, (subject.kind, subject.id))
     found = replace(found, entered=entered, ahead="") if entered else found
     return _page(visit, f"{subject.kind}s/{subject.id}", found, subject)
 
 
-def _build(visit: PageRequest, build: _Building, asked: FormData, of: tuple[str, int]) -> _Built:
-    kept = FormState({"at": asked.get("at")})
-    size = visit.db.read(report_list.messages, *of)
-    if not asked.lists and size > AT_ONCE:
+def _build(visit: PageRequest, build: _Building, form: FormData, subject: tuple[str, int]) -> _Built:
+    kept = FormState({"at": form.get("at")})
+    size = visit.db.read(report_list.messages, *subject)
+    if not form.lists and size > AT_ONCE:
         return _Built(None, kept, waiting=size)
     try:
-        at = read_fields.moment(asked, "at")
+        at = read_fields.moment(form, "at")
         return _Built(visit.db.read(build, clock.to_ms(at) if at else None), kept)
     except InFuture as error:
         return _Built(None, kept, ahead=error.detail)
     except Conflict as error:  # no statement by then, which is no error
         return _Built(None, kept, error.detail)
     except Invalid as error:
-        return _Built(None, refused(Invalid(error.detail, field="at"), asked))
+        return _Built(None, refused(Invalid(error.detail, field="at"), form))
 
 
-def _page(visit: PageRequest, address: str, found: _Built, subject: ReportSubject | None) -> Response:
+def _page(visit: PageRequest, address: str, built: _Built, subject: ReportSubject | None) -> Response:
     versions = visit.db.read(archive.recent, _PIECE, visit.who.carrier, subject) if subject else []
-    source, level = _nature(found.report)
+    source, level = _nature(built.report)
     shown: dict[str, Any] = {
         "address": address,
         "subject": subject,
         "versions": versions,
-        "report": found.report,
-        "cut_off": clock.from_ms(found.report.cutoff_ms) if found.report else None,
+        "report": built.report,
+        "cut_off": clock.from_ms(built.report.cutoff_ms) if built.report else None,
         "moments": _moments(visit, subject) if subject else {},
-        "missing": found.missing,
-        "ahead": found.ahead,
-        "waiting": found.waiting,
-        "sheets": sheets(found.report) if found.report else [],
-        "doubts": _doubts(visit, found.report),
+        "missing": built.missing,
+        "ahead": built.ahead,
+        "waiting": built.waiting,
+        "sheets": sheets(built.report) if built.report else [],
+        "doubts": _doubts(visit, built.report),
         "source": display_names.SOURCES[source] if source else None,
         "level": display_names.LEVELS[level] if source else None,
-        "handset": _handset_sources(visit, found.report),
-        "entered": found.entered,
+        "handset": _handset_sources(visit, built.report),
+        "entered": built.entered,
         "freezes": may(visit.who.role, "freeze_report"),
         # Of a run that has not begun there is nothing to keep.
-        "begun": not isinstance(found.report, CarrierReport) or found.report.header.started_ms is not None,
+        "begun": not isinstance(built.report, CarrierReport) or built.report.header.started_ms is not None,
     }
-    return render(visit, "report.html", found.entered.status, **shown)
+    return render(visit, "report.html", built.entered.status, **shown)
 
 
 def _moments(visit: PageRequest, subject: ReportSubject) -> dict[str, str]:
@@ -375,7 +375,7 @@ def _other(versions: Sequence[Frozen], report: Frozen, against: int) -> Frozen |
 
 
 def _compared(connection: Connection, other: Frozen, report: Frozen) -> tuple[FigureChange, ...]:
-    first, second = sorted((other, report), key=lambda each: each.version)
+    first, second = sorted((other, report), key=lambda item: item.version)
     before, after = (json.loads(archive.figures(connection, each)) for each in (first, second))
     return differences.differences(before, after)
 

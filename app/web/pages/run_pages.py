@@ -160,7 +160,7 @@ def _ms(at: datetime | None) -> int | None:
     return None if at is None else clock.to_ms(at)
 
 
-def keep(connection: Connection, run_id: int, said: StatementInput, who: Caller, of: FormData) -> None:
+def keep(connection: Connection, run_id: int, statement: StatementInput, who: Caller, form: FormData) -> None:
     """Store the statement as the run's next version; raises Invalid with a sentence per fault.
 
     What the form has no fields for stays as in the version before (by area, day and cause), unless the field
@@ -168,39 +168,39 @@ def keep(connection: Connection, run_id: int, said: StatementInput, who: Caller,
     """
     statement_service.open_run(connection, run_id, who.carrier)
     last = carrier_statement.latest(connection, run_id)
-    now, began_with = str(last.paper.version) if last else "0", of.get("version")
+    now, began_with = str(last.paper.version) if last else "0", form.get("version")
     if began_with not in ("", now):
         raise VersionChanged(
             "The figures are now at version {now}, not {version}. Reload and try again.",
             now=now,
             version=began_with,
         )
-    statement_service.require_source(said.kind, run_id, last, who.carrier)
-    said = said if last is None else _with_seconds(said, last)
-    whole = said if of.get("details") == "out" else _with_details(said, last)
+    statement_service.require_source(statement.kind, run_id, last, who.carrier)
+    statement = statement if last is None else _with_seconds(statement, last)
+    whole = statement if form.get("details") == "out" else _with_details(statement, last)
     around = statement_service.circumstances(connection, run_id)
-    if whole != said and statement_rules.faults(whole, around):
-        if not statement_rules.faults(said, around):
+    if whole != statement and statement_rules.faults(whole, around):
+        if not statement_rules.faults(statement, around):
             raise Invalid(
                 "The previous version has figures by area, day or cause, which do not match these "
                 "figures. Leave them out, or correct everything in the workbook or through the API.",
                 field="details",
             )
-        whole = said  # whose faults the form can show
+        whole = statement  # whose faults the form can show
     statement_service.state(connection, run_id, whole, who.name, who.carrier)
 
 
-def _with_seconds(said: StatementInput, last: Statement) -> StatementInput:
+def _with_seconds(statement: StatementInput, last: Statement) -> StatementInput:
     """Return it with the very times of the version before, where the form has the minutes of them."""
     began, ended = (
         before if before is not None and now == before - before % _MINUTE_MS else now
-        for now, before in ((said.began_ms, last.began_ms), (said.ended_ms, last.ended_ms))
+        for now, before in ((statement.began_ms, last.began_ms), (statement.ended_ms, last.ended_ms))
     )
-    return replace(said, began_ms=began, ended_ms=ended)
+    return replace(statement, began_ms=began, ended_ms=ended)
 
 
-def _with_details(said: StatementInput, last: Statement | None) -> StatementInput:
+def _with_details(statement: StatementInput, last: Statement | None) -> StatementInput:
     if last is None or not last.figures.has_details:
-        return said
-    own, given = last.figures, said.figures
-    return replace(said, figures=replace(own, general=given.general, segments=given.segments))
+        return statement
+    own, given = last.figures, statement.figures
+    return replace(statement, figures=replace(own, general=given.general, segments=given.segments))

@@ -100,9 +100,9 @@ def _form(visit: PageRequest, following: str, entered: FormState) -> Response:
     return answer
 
 
-def _require(fields: FormData, *wanted: str) -> None:
+def _require(fields: FormData, *names: str) -> None:
     """Raise Invalid for an empty field, without counting it as an attempt."""
-    for name in wanted:
+    for name in names:
         if not fields.raw(name):
             raise Invalid("Enter the {name}.", name=Phrase(name), field=name)
 
@@ -234,14 +234,14 @@ def _reauthenticate(visit: PageRequest, fields: FormData, address: str, password
     login.check_again(visit.db, said, address, vault_of(visit.settings))
 
 
-def _account(visit: PageRequest, token: str, entered: FormState, of: str = "") -> Response:
-    """Render the page; `of` names the refused form."""
+def _account(visit: PageRequest, token: str, entered: FormState, form: str = "") -> Response:
+    """Render the page; `form` names the refused form."""
     found = visit.db.read(sessions.sessions_of, visit.who.name, token, lifetime_of(visit.settings))
     nothing = FormState()
     values = {
         "entered": entered,
-        "password": entered if of == "password" else nothing,
-        "ending": entered if of == "sessions" else nothing,
+        "password": entered if form == "password" else nothing,
+        "ending": entered if form == "sessions" else nothing,
         "sessions": found,
     }
     answer = render(visit, "account.html", entered.status, **values)

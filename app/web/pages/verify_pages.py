@@ -86,11 +86,11 @@ async def page_do_verify_text(visit: Visit) -> Response:
     return _page(visit, found, flags=red_flags(_foreign(found, text)))
 
 
-def _foreign(found: TextComparison, text: str) -> str:
+def _foreign(comparison: TextComparison, text: str) -> str:
     """Return what no agency of this system has sent: a true text may itself warn of passwords."""
-    if found.verdict == TextVerdict.ALTERED:
-        return " ".join(part.text for part in found.parts if part.change == WordChange.ADDED)
-    return text if found.verdict == TextVerdict.UNKNOWN else ""
+    if comparison.verdict == TextVerdict.ALTERED:
+        return " ".join(part.text for part in comparison.parts if part.change == WordChange.ADDED)
+    return text if comparison.verdict == TextVerdict.UNKNOWN else ""
 
 
 @router.get("/verify/poster")
@@ -127,11 +127,11 @@ def _who(visit: PageRequest) -> dict[str, Any]:
 
 def _page(
     visit: PageRequest,
-    found: TextComparison | None = None,
+    comparison: TextComparison | None = None,
     sentence: Said | None = None,
     status: int = 200,
     flags: Sequence[RedFlag] = (),
 ) -> Response:
     values = {"advice": advice, "tones": TONES, "heads": HEADS, "warnings": [FLAGS[each] for each in flags]}
     said: dict[str, Any] = {"longest": LONGEST, "sentence": sentence} | _who(visit)
-    return render(visit, "verify.html", status, found=found, **values, **said)
+    return render(visit, "verify.html", status, found=comparison, **values, **said)

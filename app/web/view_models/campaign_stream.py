@@ -43,9 +43,9 @@ class Moving:
 _MOVING = TypeAdapter(Moving)
 
 
-def shape(campaign_state: str, found: Sequence[RunView]) -> str:
+def shape(campaign_state: str, runs: Sequence[RunView]) -> str:
     """Hash everything the page shows except figures."""
-    parts = [str(campaign_state), *((run.id, run.stage, run.light, run.said) for run in found)]
+    parts = [str(campaign_state), *((run.id, run.stage, run.light, run.said) for run in runs)]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:_TAG]
 
 
@@ -67,18 +67,20 @@ class Follow:
         }
 
 
-def _picture(of: Followed, state: str, found: Sequence[RunView]) -> StateSnapshot:
-    own = [run for run in found if run.campaign_id == of.campaign_id]
-    own = [run for run in own if of.run_id in (None, run.id) and of.operator in (None, run.carrier)]
+def _picture(followed: Followed, state: str, runs: Sequence[RunView]) -> StateSnapshot:
+    own = [run for run in runs if run.campaign_id == followed.campaign_id]
+    own = [
+        run for run in own if followed.run_id in (None, run.id) and followed.operator in (None, run.carrier)
+    ]
     body = _MOVING.dump_json(Moving(shape(state, own), {run.id: live_run(run) for run in own}))
     over = bool(own) and all(run.state in _OVER for run in own)
     return StateSnapshot("open", body, hashlib.sha256(body).hexdigest()[:_TAG], over)
 
 
-async def stream(request: Request, of: Followed, last_id: str) -> Response:
+async def stream(request: Request, followed: Followed, last_id: str) -> Response:
     """Stream events until all runs are over; a client that has the last event gets 204."""
     hub = cast(Hub[Followed], request.app.state.followed)
-    picture = await hub.now(of)
+    picture = await hub.now(followed)
     if picture is None or (picture.over and picture.tag == last_id):
         return Response(status_code=204)
-    return hub.opened(request, of, last_id)
+    return hub.opened(request, followed, last_id)

@@ -103,27 +103,35 @@ def due_directives(
     return DueDirectives(rows, work, shown, others, known)
 
 
-def deadlines(connection: Connection, of: DueDirectives, views: Sequence[RunView]) -> list[DirectiveDeadline]:
-    """Judge the directives, nearest first, by all runs of the page and of `of.unjudged`."""
+def deadlines(
+    connection: Connection, due_directives: DueDirectives, views: Sequence[RunView]
+) -> list[DirectiveDeadline]:
+    """Judge the directives, nearest first, by all runs of the page and of `due_directives.unjudged`."""
     lights = {view.id: Judged(view.light, view.said) for view in views}
-    judged: dict[int, list[Judged]] = {row.id: [*of.known.get(row.id, ())] for row in of.rows}
+    judged: dict[int, list[Judged]] = {
+        row.id: [*due_directives.known.get(row.id, ())] for row in due_directives.rows
+    }
     for run in views:
-        if of.shown.get(run.campaign_id) in judged:
-            judged[of.shown[run.campaign_id]].append(lights[run.id])
+        if due_directives.shown.get(run.campaign_id) in judged:
+            judged[due_directives.shown[run.campaign_id]].append(lights[run.id])
     past: defaultdict[int, list[Judged]] = defaultdict(list)
-    for row in of.others:
+    for row in due_directives.others:
         (past if row.past else judged)[row.directive_id].append(lights[row.id])
     for directive, found in past.items():
         judged[directive] += found
-    _keep(connection, {of.work[directive].past: tuple(found) for directive, found in past.items()})
+    _keep(
+        connection, {due_directives.work[directive].past: tuple(found) for directive, found in past.items()}
+    )
     open_runs: defaultdict[int, list[RunView]] = defaultdict(list)
-    directive_of = {row.id: row.directive_id for row in of.others}
+    directive_of = {row.id: row.directive_id for row in due_directives.others}
     for run in views:
         if run.state in _OPEN:
-            open_runs[of.shown.get(run.campaign_id) or directive_of.get(run.id, 0)].append(run)
+            open_runs[due_directives.shown.get(run.campaign_id) or directive_of.get(run.id, 0)].append(run)
     letters = [
-        _letter(row, judged[row.id], of.work.get(row.id, _NO_WORK), open_runs[row.id], clock.now())
-        for row in of.rows
+        _letter(
+            row, judged[row.id], due_directives.work.get(row.id, _NO_WORK), open_runs[row.id], clock.now()
+        )
+        for row in due_directives.rows
     ]
     return sorted(letters, key=_urgency)
 
@@ -210,30 +218,30 @@ def _still_kept(connection: Connection) -> _Kept:
     return {key: each for key, each in _kept.get(connection.engine, {}).items() if now - each[0] < _KEPT_S}
 
 
-def _keep(connection: Connection, found: Mapping[tuple[Any, ...], tuple[Judged, ...]]) -> None:
-    if found:
+def _keep(connection: Connection, judgements: Mapping[tuple[Any, ...], tuple[Judged, ...]]) -> None:
+    if judgements:
         now, kept = clock.monotonic(), _still_kept(connection)
-        _kept[connection.engine] = {key: (now, lights) for key, lights in found.items()} | kept
+        _kept[connection.engine] = {key: (now, lights) for key, lights in judgements.items()} | kept
 
 
-def _urgency(of: DirectiveDeadline) -> tuple[bool, bool, float]:
+def _urgency(deadline: DirectiveDeadline) -> tuple[bool, bool, float]:
     """Sort coming deadlines before passed ones, nearest first."""
-    left = 0.0 if of.left is None else of.left.total_seconds()
-    return of.left is None, left < 0, abs(left)
+    left = 0.0 if deadline.left is None else deadline.left.total_seconds()
+    return deadline.left is None, left < 0, abs(left)
 
 
 def _letter(
-    row: Row[Any], of: Sequence[Judged], work: _Work, open_runs: Sequence[RunView], now: datetime
+    row: Row[Any], judgements: Sequence[Judged], work: _Work, open_runs: Sequence[RunView], now: datetime
 ) -> DirectiveDeadline:
     deadline = None if row.report_deadline is None else clock.from_ms(row.report_deadline)
-    judged = traffic_light.worst(of)
+    judged = traffic_light.worst(judgements)
     left = None if deadline is None else deadline - now
     if deadline is not None and work.ended_at is not None and clock.from_ms(work.ended_at) > deadline:
         judged = traffic_light.LATE
     if left is not None and left < timedelta(0) and (work.open or not work.campaigns):
         judged = traffic_light.PASSED
     ended = None if work.ended_at is None else clock.from_ms(work.ended_at)
-    verdict, because = _verdict(deadline, now, ended, open_runs, row.waiting, work.campaigns)
+    verdict, because = _verdict(deadline, now, ended, open_runs, row.waiting, work.campaigns, judgements)
     going = len({run.campaign_id for run in open_runs if run.state in traffic_light.UNDER_WAY})
     return DirectiveDeadline(
         row.id, row.number, row.subject, deadline, left, work.campaigns, judged, verdict, because, going
@@ -241,28 +249,39 @@ def _letter(
 
 
 def _verdict(
-    due: datetime | None,
+    deadline: datetime | None,
     now: datetime,
     ended: datetime | None,
     open_runs: Sequence[RunView],
     waiting: int,
     approved: int,
+    judgements: Sequence[Judged],
 ) -> tuple[Judged, Judged | None]:
-    """Return whether the deadline is kept, and why that can't be said, or why not."""
-    if due is None:
+    """Return whether the deadline is kept, and why that can't be said, or why not.
+
+    judgements: of all runs; where a carrier sends by itself, its figures have to be there in time as well.
+    """
+    if deadline is None:
         return traffic_light.NO_DEADLINE, None
-    if now > due and (open_runs or waiting or not approved):
+    if now > deadline and (open_runs or waiting or not approved):
         return traffic_light.PASSED, None
-    if ended is not None and ended > due:
+    if ended is not None and ended > deadline:
         return traffic_light.LATE, None
-    if any(run.ends and run.ends[0] > due for run in open_runs):
+    if any(run.ends and run.ends[0] > deadline for run in open_runs):
         return traffic_light.WILL_BE_LATE, None
-    if why := _open_question(due, open_runs, waiting, approved):
+    if traffic_light.LATE in judgements:
+        return traffic_light.LATE, None
+    if why := _open_question(deadline, open_runs, waiting, approved):
         return traffic_light.NOBODY_KNOWS, why
+    for missing in (traffic_light.NO_END, traffic_light.NO_FIGURES):
+        if missing in judgements:
+            return traffic_light.NOBODY_KNOWS, missing
     return traffic_light.EXPECTED if open_runs else traffic_light.IN_TIME, None
 
 
-def _open_question(due: datetime, open_runs: Sequence[RunView], waiting: int, approved: int) -> Judged | None:
+def _open_question(
+    deadline: datetime, open_runs: Sequence[RunView], waiting: int, approved: int
+) -> Judged | None:
     """Return why nobody can say yet whether it will be in time; None where one can."""
     for run in open_runs:
         if run.state is not RunState.PLANNED and (run.ends is None or run.stage != RunState.RUNNING):
@@ -276,4 +295,4 @@ def _open_question(due: datetime, open_runs: Sequence[RunView], waiting: int, ap
         return traffic_light.AWAITS_APPROVAL
     if not approved:
         return traffic_light.NOTHING_APPROVED
-    return traffic_light.UNSURE if any(run.ends and run.ends[1] > due for run in open_runs) else None
+    return traffic_light.UNSURE if any(run.ends and run.ends[1] > deadline for run in open_runs) else None

@@ -118,15 +118,15 @@ def deadlines(connection: Connection, window: sending_window.Window, directive_i
     return Deadlines(window, None if due is None else clock.from_ms(due))
 
 
-def estimate(connection: Connection, forms: tuple[str, str], sizes: Sizes, due: Deadlines) -> Estimate:
+def estimate(connection: Connection, forms: tuple[str, str], sizes: Sizes, deadlines: Deadlines) -> Estimate:
     previews: dict[str, Preview] = {
         TextForm.UNACCENTED: text_cost.preview(forms[1]),
         TextForm.ACCENTED: text_cost.preview(forms[0]),
     }
     parts = {form: shown.segments for form, shown in previews.items()}
     shares = [
-        _share(carrier, n, parts, (forecast.rate_at(connection, carrier, clock.now()), due))
-        for carrier, n in sorted(sizes.batches.items(), key=lambda each: display_names.network(each[0]))
+        _share(carrier, n, parts, (forecast.rate_at(connection, carrier, clock.now()), deadlines))
+        for carrier, n in sorted(sizes.batches.items(), key=lambda item: display_names.network(item[0]))
     ]
     shares += [_by_itself(carrier, n, parts) for carrier, n in sorted(sizes.held.items())]
     totals = {form: sum(share.costs[form].segments for share in shares) for form in parts}
@@ -142,17 +142,17 @@ def _share(carrier: str, n: int, parts: Mapping[str, int], at: tuple[Rate, Deadl
     return CarrierEstimate(carrier, n, at[0].segments_per_second, costs)
 
 
-def _cost(load: Load, rate: Rate, due: Deadlines) -> Cost:
-    done = forecast.conclude(0, load, rate, due, clock.now()).finishes_at
-    return Cost(load.segments, done, _wrong(done, rate, due))
+def _cost(load: Load, rate: Rate, deadlines: Deadlines) -> Cost:
+    done = forecast.conclude(0, load, rate, deadlines, clock.now()).finishes_at
+    return Cost(load.segments, done, _wrong(done, rate, deadlines))
 
 
-def _wrong(done: datetime | None, rate: Rate, due: Deadlines) -> Said | None:
+def _wrong(done: datetime | None, rate: Rate, deadlines: Deadlines) -> Said | None:
     if done is None:
         return HALTED if rate.links else NO_LINK
-    if due.window.end is not None and done > due.window.end:
+    if deadlines.window.end is not None and done > deadlines.window.end:
         return AFTER_WINDOW
-    return AFTER_REPORT if due.report is not None and done > due.report else None
+    return AFTER_REPORT if deadlines.report is not None and done > deadlines.report else None
 
 
 def prices(settings: Settings, purpose: str, carriers: Iterable[str]) -> dict[str, Decimal]:

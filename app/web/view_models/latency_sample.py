@@ -116,12 +116,12 @@ def _among(connection: Connection, line: Column[int], lines: Sequence[int]) -> C
     return line == any_(cast(literal(f"{{{said[1:-1]}}}", String), ARRAY(Integer)))
 
 
-def latency(of: LatencySample) -> Latency | None:
-    waits = of.waits_ms
+def latency(sample: LatencySample) -> Latency | None:
+    waits = sample.waits_ms
     if not waits:
         return None
     half, most = waits[(len(waits) - 1) // 2], waits[(len(waits) - 1) * 9 // 10]
-    return Latency(len(waits), half / 1000, most / 1000, of.whole)
+    return Latency(len(waits), half / 1000, most / 1000, sample.whole)
 
 
 def curve(times: Sequence[int], ends: Sequence[int], total: int) -> list[float]:

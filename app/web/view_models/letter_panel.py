@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -135,9 +135,13 @@ def panel(
     for row in measured:
         levels[row.carrier] = max(levels.get(row.carrier, 0), proved[row.id] or 0)
     counted = _counted(connection, ids, measured, operator)
-    total = sum(counted.by_carrier.values(), Figures())
+    by_carrier = {
+        name: figures if levels.get(name) == ReceiptLevel.HANDSET else _as_relayed(figures)
+        for name, figures in counted.by_carrier.items()
+    }
+    total = sum(by_carrier.values(), Figures())
     handset = sum(
-        (each for name, each in counted.by_carrier.items() if levels.get(name) == ReceiptLevel.HANDSET),
+        (figures for name, figures in by_carrier.items() if levels.get(name) == ReceiptLevel.HANDSET),
         Figures(),
     )
     under_way = [run for run in views if run.state in UNDER_WAY]
@@ -154,9 +158,9 @@ def panel(
         addressed=total.eligible,
         sent=total.sent,
         share=total.sent / total.eligible if total.eligible else None,
-        reached=total.delivered,
+        reached=handset.delivered,
         provable=handset.eligible,
-        reached_share=total.delivered / handset.eligible if handset.eligible else None,
+        reached_share=handset.delivered / handset.eligible if handset.eligible else None,
         relayed=total.relayed,
         failed=total.failed,
         open=total.no_receipt + total.unknown,
@@ -172,10 +176,15 @@ def panel(
         paused=0 if ends is None else sum(run.state is RunState.PAUSED for run in under_way),
         planned=sum(row.state == RunState.PLANNED for row in rows),
         endless=tuple(dict.fromkeys(run.carrier for run in under_way if run.held and run.ends is None)),
-        carriers=tuple(_carriers(counted.by_carrier, levels, views)),
+        carriers=tuple(_carriers(by_carrier, levels, views)),
         stated=tuple(_stated(connection, [row.id for row in rows if row.held is not None])),
         bar=svg_charts.stacked(run_status.bar_of(total)),
     )
+
+
+def _as_relayed(figures: Figures) -> Figures:
+    """Return the figures of a carrier whose receipts no longer count as proof of the handset."""
+    return replace(figures, delivered=0, relayed=figures.relayed + figures.delivered)
 
 
 def _runs(ids: Sequence[int], operator: str | None) -> Any:
@@ -293,8 +302,8 @@ def _by_tallies(connection: Connection, ids: Sequence[int], operator: str | None
 
 
 def _to_come() -> ColumnElement[bool]:
-    """Match runs of which subscribers may not be in the ledger yet."""
-    return runs.c.state.in_((RunState.PLANNED, RunState.RUNNING, RunState.PAUSED))
+    """Match runs of which subscribers may not be in the ledger yet; a cancelled one is queued to its end."""
+    return runs.c.state.in_((RunState.PLANNED, RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING))
 
 
 def _figures(counts: Counter[str]) -> Figures:

@@ -117,9 +117,9 @@ def judge(level: int | None, sent: int, received: int | None, waiting: int) -> N
     return NormVerdict.OPEN if received + waiting >= NORM * sent else NormVerdict.MISSED
 
 
-def _day(campaign: Row[Any], found: Sequence[Row[Any]]) -> date:
+def _day(campaign: Row[Any], rows: Sequence[Row[Any]]) -> date:
     """Return the day whose areas apply: the first start, else the start of the window."""
-    started = [row.started_at for row in found if row.started_at is not None]
+    started = [row.started_at for row in rows if row.started_at is not None]
     first = min(started, default=campaign.window_start or campaign.created_at)
     return clock.local(clock.from_ms(first)).date()
 

@@ -347,22 +347,26 @@ def _panels(
     if rest := [each for each in approved if each.directive_id not in of]:
         views = [run for each in rest for run in each.runs]
         found.append(letter_panel.panel(connection, None, [each.id for each in rest], views, operator))
-    return sorted((each for each in found if each), key=lambda each: not each.going)
+    return sorted((each for each in found if each), key=lambda item: not item.going)
 
 
 _LIGHTS = list(traffic_light.Light)
 
 
-def _urgency(of: DirectiveDeadline) -> tuple[bool, int, float]:
+def _urgency(deadline: DirectiveDeadline) -> tuple[bool, int, float]:
     """Sort letters with work under way first, of these the worst, then the nearest deadline."""
-    left = float("inf") if of.left is None else of.left.total_seconds()
-    return not of.going, -max(_LIGHTS.index(each.light) for each in (of.verdict, of.judged)), left
+    left = float("inf") if deadline.left is None else deadline.left.total_seconds()
+    return (
+        not deadline.going,
+        -max(_LIGHTS.index(each.light) for each in (deadline.verdict, deadline.judged)),
+        left,
+    )
 
 
-def _worst_first(of: CampaignView) -> tuple[bool, int]:
+def _worst_first(campaign: CampaignView) -> tuple[bool, int]:
     """Sort what is under way first, of that the worst; what is sorted alike stays in its order."""
-    going = any(run.state in traffic_light.UNDER_WAY for run in of.runs)
-    worst = max((_LIGHTS.index(run.light) for run in of.runs), default=0)
+    going = any(run.state in traffic_light.UNDER_WAY for run in campaign.runs)
+    worst = max((_LIGHTS.index(run.light) for run in campaign.runs), default=0)
     return not going, -worst if going else 0
 
 
@@ -398,21 +402,21 @@ _WANTED = (
 )
 
 
-def links_shape(found: Iterable[Row[Any]], known: Mapping[int, LinkStatus]) -> str:
+def links_shape(rows: Iterable[Row[Any]], statuses: Mapping[int, LinkStatus]) -> str:
     """Hash what the page of links shows, except the time of the newest answer."""
     parts = [
         (row.id, row.state, row.reason, link.state, link.refusal, link.remark_since or link.remark)
-        for row in found
-        for link in (known[row.id],)
+        for row in rows
+        for link in (statuses[row.id],)
     ]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:_TAG]
 
 
-def _away_links(found: Iterable[Row[Any]], known: Mapping[int, LinkStatus]) -> list[AwayLink]:
+def _away_links(rows: Iterable[Row[Any]], statuses: Mapping[int, LinkStatus]) -> list[AwayLink]:
     return [
         AwayLink(row.id, row.name, row.carrier, run_status.STANDS[link.state], _at(links.since(link)))
-        for row in found
-        for link in (known[row.id],)
+        for row in rows
+        for link in (statuses[row.id],)
         if row.state != LinkState.HALTED and links.is_away(link)
     ]
 
@@ -427,37 +431,37 @@ def _faults(connection: Connection, carrier: str | None, now: int) -> list[Fault
     return [FaultView(row.source, row.subject, row.reason, clock.from_ms(row.last_at)) for row in found]
 
 
-def live(of: OverviewView) -> Live:
-    shown = {run.id: live_run(run) for campaign in of.campaigns for run in campaign.runs}
+def live(overview: OverviewView) -> Live:
+    shown = {run.id: live_run(run) for campaign in overview.campaigns for run in campaign.runs}
     return Live(
-        shape(of),
-        of.links,
-        of.quarantine,
-        {each.run_id: each.n for each in of.unknown},
+        shape(overview),
+        overview.links,
+        overview.quarantine,
+        {each.run_id: each.n for each in overview.unknown},
         shown,
-        {each.id: each for each in of.panels},
+        {each.id: each for each in overview.panels},
     )
 
 
-def shape(of: OverviewView) -> str:
+def shape(overview: OverviewView) -> str:
     """Hash everything on the page except figures."""
-    parts: list[Any] = [(each.id, each.judged, each.verdict, each.because) for each in of.letters]
-    for panel in of.panels:
+    parts: list[Any] = [(each.id, each.judged, each.verdict, each.because) for each in overview.letters]
+    for panel in overview.panels:
         parts += [(panel.id, panel.going, panel.once, panel.stated, panel.ends is None, bool(panel.relayed))]
         parts += [(panel.paused, panel.planned, panel.endless, *(each.stage for each in panel.carriers))]
-    for campaign in of.campaigns:
+    for campaign in overview.campaigns:
         parts += [
             (campaign.id, campaign.state),
             *((run.id, run.stage, run.light, run.said) for run in campaign.runs),
         ]
-    parts += [of.takes_changes, *((each.source, each.subject) for each in of.faults)]
-    parts += [each.id for each in of.halted] + [-each.run_id for each in of.suspended]
-    parts += [(each.id, each.judged.said) for each in of.away]
-    parts += [(each.id, each.since) for each in of.remarked]  # repeated failures alone change nothing
-    parts += [each.run_id for each in of.unknown] + [each.run_id for each in of.to_start]
-    parts += [(each.id, each.overdue) for each in of.requests]
-    parts += [(each.entry.id, each.days) for each in of.ending]
-    parts += [of.waiting, of.more, bool(of.quarantine)]
+    parts += [overview.takes_changes, *((each.source, each.subject) for each in overview.faults)]
+    parts += [each.id for each in overview.halted] + [-each.run_id for each in overview.suspended]
+    parts += [(each.id, each.judged.said) for each in overview.away]
+    parts += [(each.id, each.since) for each in overview.remarked]  # repeated failures alone change nothing
+    parts += [each.run_id for each in overview.unknown] + [each.run_id for each in overview.to_start]
+    parts += [(each.id, each.overdue) for each in overview.requests]
+    parts += [(each.entry.id, each.days) for each in overview.ending]
+    parts += [overview.waiting, overview.more, bool(overview.quarantine)]
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:_TAG]
 
 
@@ -467,8 +471,8 @@ class Watch:
     def __call__(self, connection: Connection, carriers: Collection[str]) -> dict[str, StateSnapshot]:
         return {each: self._picture(read_overview(connection, each or None)) for each in carriers}
 
-    def _picture(self, of: OverviewView) -> StateSnapshot:
-        body = _LIVE.dump_json(live(of))
+    def _picture(self, overview: OverviewView) -> StateSnapshot:
+        body = _LIVE.dump_json(live(overview))
         return StateSnapshot("open", body, hashlib.sha256(body).hexdigest()[:_TAG], over=False)
 
 
@@ -531,8 +535,8 @@ def _rank() -> ColumnElement[int | None]:
     )
 
 
-def _campaign(row: Row[Any], found: Iterable[RunView]) -> CampaignView:
-    own = [run for run in found if run.campaign_id == row.id]
+def _campaign(row: Row[Any], runs: Iterable[RunView]) -> CampaignView:
+    own = [run for run in runs if run.campaign_id == row.id]
     state = CampaignState(row.state)
     found_stage = stages.of_runs([run.stage for run in own]) if state is CampaignState.APPROVED else None
     return CampaignView(row.id, row.name, row.sender, state, row.directive_id, found_stage or state, own)

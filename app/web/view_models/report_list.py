@@ -38,7 +38,7 @@ class Reported:
 
 
 def listed(
-    connection: Connection, asked: ListRequest, limit: int, carrier: str | None = None
+    connection: Connection, request: ListRequest, limit: int, carrier: str | None = None
 ) -> ListPart[Reported]:
     """Return campaigns with runs; carrier: its runs only."""
     c, d = campaigns.c, directives.c
@@ -46,7 +46,7 @@ def listed(
     query = query.where(select(runs.c.id).where(runs.c.campaign_id == c.id).exists())
     query = query.where(own_campaigns(carrier)) if carrier else query
     columns = ListColumns(c.id, c.created_at, names=[c.name], orders=ORDERS)
-    found = part(connection, query, columns, asked, limit)
+    found = part(connection, query, columns, request, limit)
     of = _runs(connection, [row.id for row in found.items], carrier)
     return found.of(lambda row: Reported(row.id, row.name, row.directive_id, row.number, tuple(of[row.id])))
 

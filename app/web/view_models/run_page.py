@@ -131,20 +131,20 @@ class StatedForm:
     details: bool = False  # has numbers that the form has no fields for
 
     @classmethod
-    def of(cls, said: Statement) -> StatedForm:
-        g = said.figures.general
+    def of(cls, statement: Statement) -> StatedForm:
+        g = statement.figures.general
         return cls(
             eligible=str(g.eligible),
             sent=str(g.sent),
-            level=said.level.name.lower(),
+            level=statement.level.name.lower(),
             received=_typed(g.received),
             failed=_typed(g.failed),
-            segments=_typed(said.figures.segments),
-            began=_moment(said.began_ms),
-            ended=_moment(said.ended_ms),
-            note=said.paper.note or "",
-            version=said.paper.version,
-            details=said.figures.has_details,
+            segments=_typed(statement.figures.segments),
+            began=_moment(statement.began_ms),
+            ended=_moment(statement.ended_ms),
+            note=statement.paper.note or "",
+            version=statement.paper.version,
+            details=statement.figures.has_details,
         )
 
 
@@ -243,7 +243,7 @@ def whys(pairs: Any) -> list[ReasonCount]:
         sums[number] = sums.get(number, 0) + n
     total = sum(sums.values())
     found = [(number, n) for number, n in sums.items() if n > 0]
-    found.sort(key=lambda each: (-each[1], each[0]))
+    found.sort(key=lambda item: (-item[1], item[0]))
     return [
         ReasonCount(
             delivery_labels.REASONS.get(number, delivery_labels.REASONS[1]),

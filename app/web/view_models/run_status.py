@@ -75,11 +75,11 @@ def bar_of(figures: Figures) -> dict[str, int]:
 def views(
     connection: Connection,
     campaigns: Sequence[Row[Any]],
-    found: Sequence[RunSummary],
+    runs: Sequence[RunSummary],
     use: LinkUse | None = None,
 ) -> list[RunView]:
     """Load the status of these runs in a fixed number of queries; use: for a caller that has read it."""
-    now, sent = clock.now(), [_sent_run(run) for run in found if run.audience is None]
+    now, sent = clock.now(), [_sent_run(run) for run in runs if run.audience is None]
     use = use or forecast.link_use(connection, now)
     of = _PageData(
         now=now,
@@ -88,9 +88,9 @@ def views(
         use=use,
         stops=link_status.standstills(use.links),
         levels=levels_proved(connection, sent, clock.to_ms(now)),
-        cut_off=tallies.cut_off(connection, [run.id for run in found if run.closing == _CUT_OFF]),
+        cut_off=tallies.cut_off(connection, [run.id for run in runs if run.closing == _CUT_OFF]),
     )
-    return [_view(run, of) if run.audience is None else _held(connection, run, of) for run in found]
+    return [_view(run, of) if run.audience is None else _held(connection, run, of) for run in runs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,28 +141,30 @@ _REPORT_DEADLINES = select(directives.c.id, directives.c.report_deadline).where(
 )
 
 
-def _view(run: RunSummary, of: _PageData) -> RunView:
+def _view(run: RunSummary, page_data: _PageData) -> RunView:
     figures = _figures(run)
-    level = of.levels[run.id] if figures.sent else None
+    level = page_data.levels[run.id] if figures.sent else None
     received = _received(figures, level)
     waiting = figures.no_receipt + figures.unknown + (figures.relayed if _by_handset(level) else 0)
-    ends = _ended(run) if run.state in stages.OVER else _forecast(run, of)
+    ends = _ended(run) if run.state in stages.OVER else _forecast(run, page_data)
     against = norm.judge(level, figures.sent, received, waiting)
     over = run.state in (RunState.SENT, RunState.FINISHED)
-    stops = _lacks(run, figures, of) if over else _stops(run, figures, of)
-    judged = traffic_light.judge(run.state, ends, _due(run, figures, of), against, of.now, stops)
-    return replace(_made(run, figures, level, ends, judged, of), **_standstill(run, judged, of))
+    stops = _lacks(run, figures, page_data) if over else _stops(run, figures, page_data)
+    judged = traffic_light.judge(
+        run.state, ends, _due(run, figures, page_data), against, page_data.now, stops
+    )
+    return replace(_made(run, figures, level, ends, judged, page_data), **_standstill(run, judged, page_data))
 
 
-def _due(run: RunSummary, figures: Figures, of: _PageData) -> Due:
+def _due(run: RunSummary, figures: Figures, page_data: _PageData) -> Due:
     """Return by when the run must be done; the window's end matters while something is to be sent."""
     sends = figures.waiting or run.state is RunState.PLANNED
-    return Due(of.deadline(run), of.window(run).end if sends else None)
+    return Due(page_data.deadline(run), page_data.window(run).end if sends else None)
 
 
-def _lacks(run: RunSummary, figures: Figures, of: _PageData) -> Judged | None:
+def _lacks(run: RunSummary, figures: Figures, page_data: _PageData) -> Judged | None:
     """Say why a run that is over can't be said to have been sent; None if it was."""
-    if of.cut_off.get(run.id):
+    if page_data.cut_off.get(run.id):
         return traffic_light.CUT_OFF
     # The norm can't be said to be kept.
     if figures.eligible - figures.unknown < norm.NORM * figures.eligible:
@@ -184,53 +186,57 @@ STANDS: dict[LinkHealthState | None, Judged] = {
 }
 
 
-def _stops(run: RunSummary, figures: Figures, of: _PageData) -> Judged | None:
+def _stops(run: RunSummary, figures: Figures, page_data: _PageData) -> Judged | None:
     """Say why nothing is sent now; None if something is, or nothing is left."""
     if not figures.waiting:
         return None
-    if run.carrier not in of.use.rates:
+    if run.carrier not in page_data.use.rates:
         return traffic_light.NO_LINK
-    if run.carrier in of.stops:
-        return STANDS[of.stops[run.carrier].state]
-    if of.lately(run).still:
-        sends = any(each.found.segments_per_second for each in of.ahead(run))
+    if run.carrier in page_data.stops:
+        return STANDS[page_data.stops[run.carrier].state]
+    if page_data.lately(run).still:
+        sends = any(each.found.segments_per_second for each in page_data.ahead(run))
         return traffic_light.TURN if sends else traffic_light.STILL
-    return None if sending_window.open_at(of.window(run), of.now) else traffic_light.NOT_YET
+    return None if sending_window.open_at(page_data.window(run), page_data.now) else traffic_light.NOT_YET
 
 
-def _standstill(run: RunSummary, judged: Judged, of: _PageData) -> dict[str, Any]:
+def _standstill(run: RunSummary, judged: Judged, page_data: _PageData) -> dict[str, Any]:
     """Return since when nothing is sent, what to do about it, and when its hours open."""
-    stop = of.stops.get(run.carrier) if judged in STANDS.values() else None
-    begins = sending_window.next_change(of.window(run), of.now) if judged is traffic_light.NOT_YET else None
+    stop = page_data.stops.get(run.carrier) if judged in STANDS.values() else None
+    begins = (
+        sending_window.next_change(page_data.window(run), page_data.now)
+        if judged is traffic_light.NOT_YET
+        else None
+    )
     return {
         "since": None if stop is None or stop.since is None else clock.from_ms(stop.since),
         "advice": traffic_light.ADVICE.get(judged),
         "begins_at": begins,
-        "segments_left": 0 if run.state in stages.OVER else _load(run, of).segments_left,
+        "segments_left": 0 if run.state in stages.OVER else _load(run, page_data).segments_left,
     }
 
 
-def _held(connection: Connection, run: RunSummary, of: _PageData) -> RunView:
+def _held(connection: Connection, run: RunSummary, page_data: _PageData) -> RunView:
     said = carrier_statement.latest(connection, run.id)
     figures, received = _stated(said) if said else (Figures(), None)
     level = said.level if said else None
     against = norm.judge(level, figures.sent, received, figures.no_receipt)
-    deadline, window = of.deadline(run), of.window(run)
+    deadline, window = page_data.deadline(run), page_data.window(run)
     ended_ms = carrier_statement.ended_ms(said, _ms(run.ended_at))
     first_ms = said.first_ms if said else None
     kept = carrier_statement.held_in_time(
-        ended_ms, first_ms, _ms(deadline), clock.to_ms(of.now), _ms(window.end)
+        ended_ms, first_ms, _ms(deadline), clock.to_ms(page_data.now), _ms(window.end)
     )
     done = None if ended_ms is None else clock.from_ms(ended_ms)
     judged = traffic_light.judge_held(
         run.state, done is not None, said is not None, kept, against, deadline is not None
     )
-    return _made(run, figures, level, None if done is None else (done, done), judged, of)
+    return _made(run, figures, level, None if done is None else (done, done), judged, page_data)
 
 
-def _stated(said: Statement) -> tuple[Figures, int | None]:
+def _stated(statement: Statement) -> tuple[Figures, int | None]:
     """Return what the carrier stated, and what it says was received."""
-    general, handset = said.figures.general, _by_handset(said.level)
+    general, handset = statement.figures.general, _by_handset(statement.level)
     received = general.received or 0
     figures = Figures(
         eligible=general.eligible or 0,
@@ -239,7 +245,7 @@ def _stated(said: Statement) -> tuple[Figures, int | None]:
         relayed=0 if handset else received,
         failed=general.failed or 0,
         no_receipt=general.no_receipt or 0,
-        segments=said.figures.segments or 0,
+        segments=statement.figures.segments or 0,
     )
     return figures, general.received
 
@@ -249,7 +255,12 @@ def _ms(at: datetime | None) -> int | None:
 
 
 def _made(
-    run: RunSummary, figures: Figures, level: int | None, ends: Ends | None, judged: Judged, of: _PageData
+    run: RunSummary,
+    figures: Figures,
+    level: int | None,
+    ends: Ends | None,
+    judged: Judged,
+    page_data: _PageData,
 ) -> RunView:
     received = _received(figures, level)
     return RunView(
@@ -257,13 +268,13 @@ def _made(
         campaign_id=run.campaign_id,
         carrier=run.carrier,
         state=run.state,
-        stage=of.stage(run),
+        stage=page_data.stage(run),
         figures=figures,
         held=run.audience is not None,
         level=None if level is None else ReceiptLevel(level).name.lower(),
         received=received,
         ratio=received / figures.sent if received is not None and figures.sent else None,
-        rate=of.lately(run).segments_per_second,
+        rate=page_data.lately(run).segments_per_second,
         ends=ends,
         light=judged.light,
         said=judged.said,
@@ -295,25 +306,27 @@ def _ended(run: RunSummary) -> Ends | None:
     return None if run.ended_at is None else (run.ended_at, run.ended_at)
 
 
-def _forecast(run: RunSummary, of: _PageData) -> Ends | None:
+def _forecast(run: RunSummary, page_data: _PageData) -> Ends | None:
     """Forecast the earliest and the latest end; None before the start, or while nothing can be sent."""
     if run.state is RunState.PLANNED:
         return None
-    of_links, lately = of.use.rates.get(run.carrier, Rate(0.0, 0, 0, 0)), of.lately(run)
-    rate = forecast.paced(of_links, run.segments_per_second, lately, of.ahead(run))
+    of_links, lately = page_data.use.rates.get(run.carrier, Rate(0.0, 0, 0, 0)), page_data.lately(run)
+    rate = forecast.paced(of_links, run.segments_per_second, lately, page_data.ahead(run))
     if not rate.segments_per_second or lately.fastest is None or lately.slowest is None:
-        done = _end(run, rate, of)
+        done = _end(run, rate, page_data)
         return None if done is None else (done, done)
     most = max(of_links.segments_per_second, rate.segments_per_second)
-    first = _end(run, replace(rate, segments_per_second=min(lately.fastest, most)), of)
-    last = _end(run, replace(rate, segments_per_second=min(lately.slowest, rate.segments_per_second)), of)
+    first = _end(run, replace(rate, segments_per_second=min(lately.fastest, most)), page_data)
+    last = _end(
+        run, replace(rate, segments_per_second=min(lately.slowest, rate.segments_per_second)), page_data
+    )
     return None if first is None or last is None else (min(first, last), last)
 
 
-def _end(run: RunSummary, rate: Rate, of: _PageData) -> datetime | None:
-    due = Deadlines(of.window(run), of.deadline(run))
-    return forecast.conclude(run.id, _load(run, of), rate, due, of.now).finishes_at
+def _end(run: RunSummary, rate: Rate, page_data: _PageData) -> datetime | None:
+    due = Deadlines(page_data.window(run), page_data.deadline(run))
+    return forecast.conclude(run.id, _load(run, page_data), rate, due, page_data.now).finishes_at
 
 
-def _load(run: RunSummary, of: _PageData) -> Load:
-    return forecast.load_of_run(run, of.campaigns[run.campaign_id].texts)
+def _load(run: RunSummary, page_data: _PageData) -> Load:
+    return forecast.load_of_run(run, page_data.campaigns[run.campaign_id].texts)

@@ -120,7 +120,7 @@ NOTHING_APPROVED = Judged(Light.WAIT, say("no campaign is approved yet"))
 def judge(
     state: RunState,
     ends: tuple[datetime, datetime] | None,
-    due: Due,
+    limits: Due,
     norm: NormVerdict,
     now: datetime,
     stops: Judged | None = None,
@@ -132,58 +132,58 @@ def judge(
     if state is RunState.CANCELLED:
         return CANCELLED
     if state is RunState.PLANNED:
-        if due.deadline is not None and now > due.deadline:
+        if limits.deadline is not None and now > limits.deadline:
             return PASSED
-        return AFTER_WINDOW if due.window_end is not None and now >= due.window_end else NOT_BEGUN
+        return AFTER_WINDOW if limits.window_end is not None and now >= limits.window_end else NOT_BEGUN
     has_begun = state in (RunState.RUNNING, RunState.SENT, RunState.FINISHED)
     if has_begun and stops is not None and stops.light is Light.BAD:
         return stops
-    late = None if ends is None else _late(state, ends[0], due)
+    late = None if ends is None else _late(state, ends[0], limits)
     if late is not None:
         return late
     if norm is NormVerdict.MISSED:
         return MISSED
     if state in UNDER_WAY and ends is None:
         return NO_FORECAST
-    if ends is not None and _late(state, ends[1], due) is not None:
+    if ends is not None and _late(state, ends[1], limits) is not None:
         return UNSURE
     if has_begun and stops is not None:
         return stops
     # Nobody has said when it goes on, so its forecast proves nothing, with a deadline or without.
     if state is RunState.PAUSED:
         return PAUSED
-    found = _good(norm, due.deadline is not None)
+    found = _good(norm, limits.deadline is not None)
     return {IN_TIME: EXPECTED, MET: EXPECTED_MET}.get(found, found) if state is RunState.RUNNING else found
 
 
-def _late(state: RunState, done: datetime, due: Due) -> Judged | None:
-    if due.deadline is not None and done > due.deadline:
+def _late(state: RunState, done: datetime, limits: Due) -> Judged | None:
+    if limits.deadline is not None and done > limits.deadline:
         return LATE
-    outside = state in UNDER_WAY and due.window_end is not None and done > due.window_end
+    outside = state in UNDER_WAY and limits.window_end is not None and done > limits.window_end
     return AFTER_WINDOW if outside else None
 
 
 def judge_held(
-    state: RunState, ended: bool, stated: bool, kept: bool | None, norm: NormVerdict, due: bool
+    state: RunState, ended: bool, stated: bool, in_time: bool | None, norm: NormVerdict, has_deadline: bool
 ) -> Judged:
     """Return the worst that applies to a run whose carrier sends. stated: whether there are figures.
 
-    kept: by carrier_statement.held_in_time; due: whether there is a deadline.
+    in_time: by carrier_statement.held_in_time; has_deadline: whether there is a deadline.
     """
     if state is RunState.CANCELLED:
         return CANCELLED
-    if kept is False:
+    if in_time is False:
         return PASSED if state is RunState.PLANNED else LATE
     if norm is NormVerdict.MISSED:
         return MISSED
     if not stated:
         return NOT_BEGUN if state is RunState.PLANNED else NO_FIGURES
-    return _good(norm, due) if ended else NO_END
+    return _good(norm, has_deadline) if ended else NO_END
 
 
-def _good(norm: NormVerdict, due: bool) -> Judged:
-    """Return what may be said where nothing is wrong. due: whether there is a deadline to be kept."""
-    if due:
+def _good(norm: NormVerdict, has_deadline: bool) -> Judged:
+    """Return what may be said where nothing is wrong. has_deadline: whether one has to be kept."""
+    if has_deadline:
         return {NormVerdict.UNPROVED: UNPROVED, NormVerdict.MET: MET}.get(norm, IN_TIME)
     return {NormVerdict.UNPROVED: NORM_UNPROVED, NormVerdict.MET: NORM_MET}.get(norm, NO_DEADLINE)
 
@@ -191,7 +191,7 @@ def _good(norm: NormVerdict, due: bool) -> Judged:
 def worst(lights: Iterable[Judged]) -> Judged:
     """Return the worst of several, green only if all are; NOT_BEGUN for none."""
     every = list(lights)
-    found = max(every, key=lambda each: _ORDER.index(each.light), default=NOT_BEGUN)
+    found = max(every, key=lambda item: _ORDER.index(item.light), default=NOT_BEGUN)
     if found.light is not Light.GOOD:
         return found
     good = [each for each in every if each.light is Light.GOOD]

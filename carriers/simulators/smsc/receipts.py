@@ -104,13 +104,15 @@ class SmscAccount:
     waiting: deque[Delivery] = field(default_factory=deque)
     turn: int = 0
 
-    def choose(self, own: Bind | None, rule: str) -> Bind | None:
+    def choose(self, sender_bind: Bind | None, rule: str) -> Bind | None:
         """Return the bind for a delivery by SmscBehaviour.receipts_on, or None."""
-        if rule == "own" and own is not None and own.receives:
-            return own
-        receiving = [one for one in self.sessions if one.receives and (rule == "any" or one is not own)]
+        if rule == "own" and sender_bind is not None and sender_bind.receives:
+            return sender_bind
+        receiving = [
+            one for one in self.sessions if one.receives and (rule == "any" or one is not sender_bind)
+        ]
         if not receiving:
-            return own if own is not None and own.receives else None
+            return sender_bind if sender_bind is not None and sender_bind.receives else None
         self.turn += 1
         return receiving[self.turn % len(receiving)]
 

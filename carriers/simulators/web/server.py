@@ -280,9 +280,9 @@ class WebSimulator(Simulator):
 
     # Outcomes
 
-    async def _report_early(self, taken: Sequence[WebMessage]) -> None:
+    async def _report_early(self, messages: Sequence[WebMessage]) -> None:
         """Post the receipts that come before the answer, and wait for that."""
-        early = [message for message in taken if message.reporting.early]
+        early = [message for message in messages if message.reporting.early]
         for message in early:
             self._settle(message)
             self.tally.receipts_due += 1
@@ -290,10 +290,10 @@ class WebSimulator(Simulator):
             for message in early:
                 await self._poster.post([receipt(message)])
 
-    def _report_later(self, taken: Sequence[WebMessage]) -> None:
+    def _report_later(self, messages: Sequence[WebMessage]) -> None:
         """Schedule the outcomes of the others."""
         behaviour = self.behaviour
-        for message in taken:
+        for message in messages:
             if message.done_at is None:
                 spread_s = behaviour.receipt_spread_s * unit(behaviour.seed, 6, message.index)
                 self._timers.call(behaviour.receipt_delay_s + spread_s, self._conclude, message)

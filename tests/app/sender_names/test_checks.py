@@ -78,6 +78,9 @@ def test_with_an_empty_register_a_campaign_gets_advice_and_goes_its_way(db: Data
         ([{"purpose": "canh_bao_khan"}], "is not registered at VNPT VinaPhone for the purpose tuyen_truyen"),
         ([{"valid_to": day(5)}], "ends on .*, before the sending does"),
         ([{"valid_from": day(2)}], "starts only on"),
+        ([{"valid_to": day(2)}, {"valid_from": day(4)}], "ends on .*, before the sending does"),
+        # What was asked for again is waited for, whichever was entered first.
+        ([{"state": "asked"}, {"state": "expired"}], "was asked for and is not granted yet"),
         # A template of the name that is good does not stand for the name, which is not.
         ([{"state": "expired"}, {"template": TEXT}], "has expired"),
     ],
@@ -102,7 +105,10 @@ def test_a_name_that_the_carrier_refuses_keeps_the_campaign_from_being_submitted
         [{"valid_to": day(6)}],
         [{"purpose": "tuyen_truyen", "valid_from": day(0)}],
         [{"state": "expired"}, {"valid_to": day(900)}],  # renewed by another entry
+        [{"valid_to": day(3)}, {"valid_from": day(4)}],  # renewed in the midst of the sending
+        [{"valid_from": day(2)}, {"valid_to": day(2)}],
         [{"template": TEXT}],  # entered as a template alone
+        [{"template": TEXT, "valid_to": day(3)}, {"template": TEXT, "valid_from": day(4)}],
     ],
 )
 def test_a_name_that_is_registered_for_all_the_days_passes(

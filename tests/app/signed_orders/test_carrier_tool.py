@@ -99,6 +99,18 @@ def test_a_list_of_outcomes_is_counted_and_its_numbers_go_nowhere(desk: Path) ->
     assert "091234" not in (desk / "result.json").read_text()
 
 
+def test_a_table_as_offices_save_it_has_the_same_counts(desk: Path) -> None:
+    lines = COUNTS + "03646,100,0,100,90,10,0\n"
+    expected = make(desk, lines, "--proves", "operator")["totals"]
+    assert expected == row(None, 100, 90, 10)
+    for n, csv in enumerate(
+        (lines.replace(",", ";"), lines.replace(",", "\t"), lines.replace("area", "Area "))
+    ):
+        assert make(desk, csv, "--proves", "operator", out=f"{n}.json")["totals"] == expected
+    noted = "area,note,outcome\n" + "03646,a\u2028b,received\n" * 9
+    assert make(desk, noted, "--proves", "operator", out="noted.json")["totals"]["received"] == 9
+
+
 def test_without_receipts_nothing_is_claimed_of_what_arrived(desk: Path) -> None:
     made = make(desk, COUNTS + "03646,100,0,100,,,\n", "--proves", "none")
     assert made["totals"]["received"] is None
@@ -126,7 +138,18 @@ def test_a_wrong_table_is_refused_by_its_line(desk: Path) -> None:
         ("area,outcome\n03646,gone\n", "Line 2: “gone” is not an outcome"),
         (COUNTS + "03646,1.000,0,1,1,0,0\n", "Line 2: eligible must be a whole number"),
         (COUNTS + "03646,9,0,8,8,0,0\n", "sent must be eligible less excluded"),
+        (COUNTS + "03646,9,0,9,9,0,0\n", "names when sending began"),
         (COUNTS + "0912345678,9,0,9,9,0,0\n", "not written as required"),
+        (COUNTS + "03646,9,0,9,9,0,0\n03646,9,0,9,9,0,0\n", "Line 3: the area “03646” has a line already"),
+        (COUNTS + f"03646,{'9' * 5000},0,9,9,0,0\n", "Line 2: eligible must be a whole number"),
+        # What is not found must not be signed as 0.
+        (COUNTS, "The table has no line"),
+        ("", "must name these columns once each: area, eligible"),
+        ("area|eligible|sent\n03646|9|9\n", "must name these columns once each: area, eligible"),
+        ("area,eligible,excluded,sent,received,no_receipt\n03646,9,0,9,9,0\n", "once each: failed"),
+        ("area,outcome,outcome\n03646,failed,received\n", "once each: outcome"),
+        ("area,outcome\n03646,received\n03646\n", "Line 3 has fewer cells than the first line"),
+        ('area,note,outcome\n03646,"a,received\n03646,b,received\n', "unexpected end of data"),
     ):
         (desk / "counts.csv").write_text(csv)
         words = (

@@ -159,6 +159,8 @@ SPELLINGS = [
     "0912 345 678", "0912-345-678", "(091) 234 5678", "091_234_5678", "0 9 1 2 3 4 5 6 7 8", "٠٩١٢٣٤٥٦٧٨",
     "０９１２３４５６７８", "0912\u200b345\u200b678", "0912/345/678", "912345678", "912 345 678",
     "+84(0)912345678", "84-912-345-678", "+85620123456", "số:0912345678.",
+    "912–345–678", "912  345  678", "912...345...678", "912_345_678", "912\u2011345\u2011678",
+    "không chín một hai ba bốn năm sáu bảy tám", "Chin, mot, hai, ba, bon, nam, sau, bay, tam",
 ]  # fmt: skip
 
 
@@ -171,7 +173,14 @@ def test_a_phone_number_is_refused_wherever_it_is(phone: str) -> None:
     assert not any(digits in unknown for digits in ("912345678", "345.678", "345 678"))
 
 
-FIGURES = ["08:00-17:30 5/2/2031", "350.000 thuê bao", "02123852345", "sửa ngày 2031-02-05 08:00"]
+FIGURES = [
+    "8. 12.345.678 tin",
+    "một hai ba bốn năm sáu bảy xã",
+    "08:00-17:30 5/2/2031",
+    "350.000 thuê bao",
+    "02123852345",
+    "sửa ngày 2031-02-05 08:00",
+]
 
 
 @pytest.mark.parametrize("said", FIGURES)
@@ -198,6 +207,7 @@ RESULTS: list[tuple[Any, str]] = [
     (lambda c: c.update(made_at="2032-02-09T01:00:00Z"), "in the future"),
     (lambda c: c.update(ended_at="2031-02-04T01:00:00Z"), "not in order"),
     (lambda c: c.update(ended_at=None), "names when sending ended"),
+    (lambda c: c.update(began_at=None), "names when sending began"),
     (lambda c: c.update(proves="none"), "without receipts"),
     (lambda c: c["totals"].update(received=None), "write 0 for none"),
     (lambda c: c.update(parts=5), "1 to 10 times"),

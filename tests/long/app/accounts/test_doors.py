@@ -141,6 +141,9 @@ async def test_each_door_refuses_the_same_bad_input_and_does_nothing(
         and set(body) == set(texts(operation))
         and not called - {f"--{each}" for each in operation.arguments}
     ):
+        first = len(operation.command.split()) + len(operation.ids)
+        for place, name in enumerate(operation.arguments, first):
+            words[place] = str(body[name])
         for place, each in enumerate(words):
             if each.removeprefix("--") in {*body, *(operation.options.get(one, one) for one in body)}:
                 words[place + 1] = "x" * 5000

@@ -92,6 +92,18 @@ def test_bad_lines_are_shown_and_downloaded_and_an_unused_batch_says_so(sent: Wo
     assert "Lô chưa thuộc chiến dịch nào." in text(unused)
 
 
+def test_a_batch_is_renamed_and_a_refused_name_comes_back(sent: World, signed_in: In) -> None:
+    paper = signed_in("operator", "viettel")
+    refused = paper.send("/batches/1", "/batches/1/name", name="0912 345 678")
+    assert refused.status_code == 422
+    assert 'value="0912 345 678"' in refused.text
+    assert paper.send("/batches/1", "/batches/1/name", name="Đợt 1").headers["location"] == "/batches/1"
+    page = text(paper.get("/batches/1").text)
+    assert "Lô 1 nay có tên Đợt 1." in page
+    assert signed_in("operator", "vnpt").send("/", "/batches/1/name", name="x").status_code == 404
+    assert "đổi tên" in text(signed_in("auditor").get("/audit").text)
+
+
 def test_a_delivery_tells_its_whole_history(sent: World, signed_in: In) -> None:
     paper = signed_in("operator", "viettel")
     page = paper.get("/deliveries/1/1/4").text
