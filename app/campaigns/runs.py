@@ -239,7 +239,7 @@ def list_runs(
     paging: Paging,
     state: Annotated[RunState | None, Field(description="only in this state")] = None,
     carrier: OfCarrier = None,
-    campaign_id: Annotated[Number | None, Field(description="only of this one")] = None,
+    campaign_id: Annotated[Number | None, Field(description="only of this campaign")] = None,
     since: Since = None,
 ) -> ListPart[RunSummary]:
     """List runs in order of creation, with their progress; an operator sees its own carrier's."""

@@ -21,7 +21,7 @@ from app.database.connection import Database
 from app.reports.figures import addressees
 from app.reports.figures.addressees import Addressee, AddresseeKind, OutreachChannel
 from app.reports.figures.document_meta import EntrySource
-from app.reports.intake import external_activity, views
+from app.reports.intake import external_activity
 from app.reports.intake.schemas import AddresseeBody, OutreachBody
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def list_(directive_id: Number, as_json: Json = False) -> None:
     rows = asked(
         lambda api: [_row(each, each.first_at) for each in api.list_addressees(directive_id).addressees],
         lambda db: [
-            _row(each, views.instant(each.first_ms))
+            _row(each, clock.moment(each.first_ms))
             for each in db.read(addressees.addressee_statuses, directive_id, clock.now_ms())
         ],
     )
@@ -75,7 +75,7 @@ def channels(directive_id: Number, as_json: Json = False) -> None:
 def set_(
     directive_id: Number,
     name: Annotated[str, typer.Argument(help="As in the directive; a new name is added.")],
-    kind: Annotated[AddresseeKind, typer.Option(help="Its group in the report.")],
+    kind: Annotated[AddresseeKind, typer.Option(help="The addressee's group in the report.")],
     carrier: Annotated[str | None, typer.Option(help="For a carrier: viettel, vnpt, mobifone ...")] = None,
     email: Annotated[str | None, typer.Option(help="Address for reminders.")] = None,
     as_json: Json = False,

@@ -7,13 +7,12 @@ from typing import Annotated
 
 import typer
 
-from app.cli.files import readable
+from app.cli.files import readable, table_of
 from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Number, done
 from app.cli.remote import asked
 from app.cli.statement_commands import attach
 from app.core.config import Settings
-from app.core.errors import Invalid
 from app.sender_names import checks as checks  # with the register, its operations
 
 app = typer.Typer(no_args_is_help=True, help="The register of sender names and templates at the carriers.")
@@ -27,13 +26,9 @@ def import_(
     ],
 ) -> None:
     """Import a table of sender names and templates: all of it, or none if a line is wrong."""
-    try:
-        table = file.read_text("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Invalid("{file} is not UTF-8. Save it as “CSV UTF-8”.", file=file.name) from None
-    found = carried_out("import_sender_names", {}, table=table)
+    found = carried_out("import_sender_names", {}, table=table_of(file))
     done(
-        f"The register has {found.added} new entries, and {found.replaced} replaced ones.",
+        f"Register entries added: {found.added}; replaced: {found.replaced}.",
         added=found.added,
         replaced=found.replaced,
     )
@@ -44,7 +39,7 @@ def paper(
     sender_name_id: Number,
     file: Annotated[Path, typer.Argument(callback=readable, help="PDF, PNG or JPEG.")],
 ) -> None:
-    """File a scan, such as the certificate, as the paper behind an entry."""
+    """Attach a scan, such as the certificate, to an entry."""
     sha256 = asked(
         lambda api: api.keep_attachment(file=file).sha256,
         lambda db: attach(db, file, Settings().attachment_limit_mb),

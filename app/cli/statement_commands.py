@@ -83,7 +83,7 @@ def add(
             number = db.write(statement_service.state, run_id, claim, whoami()).paper.version
             kept = db.read(_versions, run_id)[number - 1]
     version, warnings = kept.paper.version, kept.warnings
-    said = " ".join((f"Run {run_id}: version {version} is kept ({kept.kind}).", *warnings))
+    said = " ".join((f"Run {run_id}: the figures are stored as version {version} ({kept.kind}).", *warnings))
     done(said, run=run_id, version=version, kind=kept.kind, warnings=warnings)
 
 

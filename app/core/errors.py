@@ -96,6 +96,7 @@ _SHOWN = {
     "signing key": "See GET /v1/signing-keys or `loa signing-key list`",
     "signed order": "See GET /v1/runs/1/orders or `loa order list 1` for those of run 1",
     "signed paper": "See GET /v1/reports/1/signed or `loa report signed 1` for those of report 1",
+    "test telephone": "See GET /v1/panel-telephones or `loa panel list`",
     "sender name": "See GET /v1/sender-names or `loa sender-name list`",
     "run": "See GET /v1/runs or `loa run list`",
 }

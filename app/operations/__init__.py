@@ -222,7 +222,7 @@ OPERATIONS: dict[str, Operation] = {}
 OfCarrier = Annotated[str | None, Field(description="only of this carrier", examples=["viettel"])]
 Since = Annotated[
     AwareDatetime | None,
-    Field(description="made then or later; with its time zone", examples=["2024-02-01T00:00:00+07:00"]),
+    Field(description="created then or later; with a time zone", examples=["2024-02-01T00:00:00+07:00"]),
 ]
 
 

@@ -34,7 +34,7 @@ TAG = register.TAG
 
 _RENEW = "Have it renewed, or send in other days."
 _OVERRIDE = (
-    "Correct the campaign or the register, or give a reason to send all the same: on the campaign's page, or "
+    "Correct the campaign or the register, or give a reason for sending anyway: on the campaign's page, or "
     "with `loa sender-name override`."
 )
 _SOON = timedelta(days=30)
@@ -121,7 +121,8 @@ def override_register(tx: Transaction, campaign_id: CampaignId, body: OverrideBo
     standing = [each for each in of_campaign(tx.connection, campaign) if each.stands]
     if not standing:
         raise Conflict(
-            "The register says nothing against campaign {number} that needs a reason.", number=campaign_id
+            "The register raises no objection to campaign {number}, so no reason is needed.",
+            number=campaign_id,
         )
     row = {"campaign_id": campaign_id, "reason": body.reason, "at": clock.now_ms(), "by": tx.who.name[:80]}
     row["findings"] = [_hash(each, _content(campaign)) for each in standing]
@@ -231,7 +232,7 @@ def _of_name(carrier: str, entries: Sequence[SenderName], content: Content) -> I
         if over:
             entry = max(over, key=lambda item: item.valid_to or date.min)
             said = _said(
-                "The registration of {sender} at {carrier} ends on {day}, before the sending does.",
+                "The registration of {sender} at {carrier} ends on {day}, before the sending window does.",
                 sender,
                 at,
                 day=_day(entry.valid_to),
@@ -263,7 +264,7 @@ def _said(template: str, sender: str, carrier: str, **more: object) -> Phrase:
 def _not_yet(entry: SenderName, at: str) -> Phrase:
     match entry.state:
         case NameState.ASKED:
-            said = "The registration of {sender} at {carrier} was asked for and is not granted yet."
+            said = "The registration of {sender} at {carrier} has been requested but not yet granted."
         case NameState.REFUSED:
             said = "{carrier} has refused to register {sender}."
         case _:

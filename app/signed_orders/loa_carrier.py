@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -194,30 +195,33 @@ def moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
-        raise Refused("There is no such time: {text}.", _shown(text)) from None
+        raise Refused("{text} is not a valid time.", _shown(text)) from None
 
 
 def check_result(result: Any, now: datetime | None = None) -> None:
     """Refuse what is not a result by the format, or does not add up; `now`: its time is checked as well."""
     check(result, SCHEMA, "result")
-    later = (result["version"] > 1) is bool(result["changes"])
+    later = result["changes"].strip() if result["version"] > 1 else not result["changes"]
     _need(later, "From version 2 on, and only then, the field changes says what changed and why.")
     times = [result[name] for name in ("began_at", "ended_at", "made_at") if result[name]]
     ordered = (result["began_at"] or "") <= result["cutoff_at"] <= result["made_at"] and times == sorted(
         times
     )
-    _need(ordered, "The times are not in order: began_at, ended_at, cutoff_at, made_at.")
+    _need(ordered, "The times must be in this order: began_at, ended_at, cutoff_at, made_at.")
     future = now is not None and moment(result["made_at"]) > now + CLOCKS
-    _need(not future, "The result was made in the future. Check the clocks of both sides.")
-    _need(not result["final"] or result["ended_at"], "A final result names when sending ended (ended_at).")
+    _need(not future, "The result is dated in the future. Check the clocks of both sides.")
+    _need(
+        not result["final"] or result["ended_at"], "A final result must state when sending ended (ended_at)."
+    )
     totals, rows, hidden = result["totals"], result["areas"], result["withheld"]["areas"]
     _check_row("totals", totals, result["proves"])
-    begun = result["began_at"] or not totals["sent"]
-    _need(begun, "A result with messages sent names when sending began (began_at).")
+    begun = result["began_at"] or not (result["ended_at"] or totals["sent"])
+    _need(begun, "The result needs began_at, since messages were sent or sending has ended.")
     for name in ("excluded", "failed"):
         causes, sums = result[name], sum(each["count"] for each in result[name])
         once = len({each["cause"] for each in causes}) == len(causes)
         _need(once, "A cause of {name} is given twice.", name)
+        _need(not causes or totals[name] is not None, "Without receipts there are no causes of {name}.", name)
         agrees = not causes or sums == totals[name]
         _need(agrees, "The causes of {name} do not add up to {total}.", name, totals[name])
     sent, parts = totals["sent"], result["parts"]
@@ -239,7 +243,7 @@ def _check_row(place: str, row: Mapping[str, Any], proves: str) -> None:
     known, sent = [row[name] for name in COUNTS[3:] if row[name] is not None], row["sent"]
     _need(row["eligible"] - row["excluded"] == sent, "{place}: sent must be eligible less excluded.", place)
     if proves == "none":
-        _need(not known, "{place}: without receipts, received, failed and no_receipt are null.", place)
+        _need(not known, "{place}: without receipts, received, failed and no_receipt must be null.", place)
     else:
         _need(len(known) == 3, "{place} needs received, failed and no_receipt; write 0 for none.", place)
         _need(sum(known) == sent, "{place}: received, failed and no_receipt must add up to sent.", place)
@@ -321,28 +325,32 @@ def read(content: bytes) -> Signed:
     """Read a signed document; it proves nothing until `verify`."""
     outer = parse(content)
     whole = isinstance(outer, dict) and outer.keys() == {"payload", "signatures"}
-    _need(whole, "A signed document has the fields payload and signatures, and no other.")
+    _need(whole, "A signed document must have exactly the fields payload and signatures.")
     payload, signatures = unb64(outer["payload"], "The payload"), outer["signatures"]
     several = isinstance(signatures, list) and 1 <= len(signatures) <= 10
-    _need(several, "A signed document has 1 to 10 signatures.")
+    _need(several, "A signed document must have 1 to 10 signatures.")
     heads = [_signature(each, outer["payload"]) for each in signatures]
-    _need(len({key for _, key, _, _ in heads}) == len(heads), "A key has signed twice.")
+    _need(len({key for _, key, _, _ in heads}) == len(heads), "The same key has signed the document twice.")
     inner = parse(payload)
-    _need(canonical(inner) == payload, "The payload is not canonical JSON (RFC 8785).")
+    right = canonical(inner)
+    same = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(right, payload, strict=False))))
+    _need(
+        right == payload, "The payload is not canonical JSON (RFC 8785) after its first {same} bytes.", same
+    )
     form = str(inner.get("format")) if isinstance(inner, dict) else ""
-    same = form in (ORDER, RESULT) and all(typ == form for typ, *_ in heads)
-    _need(same, "The format in the payload and in each typ must be {order} or {result}.", ORDER, RESULT)
+    typed = form in (ORDER, RESULT) and all(typ == form for typ, *_ in heads)
+    _need(typed, "The format in the payload and in each typ must be {order} or {result}.", ORDER, RESULT)
     return Signed(form, payload, inner, [(key, signed, raw) for _, key, signed, raw in heads])
 
 
 def _signature(entry: Any, payload: str) -> tuple[str, str, bytes, bytes]:
     fields = isinstance(entry, dict) and entry.keys() == {"protected", "signature"}
-    _need(fields, "A signature has the fields protected and signature, and no other.")
+    _need(fields, "A signature must have exactly the fields protected and signature.")
     head = parse(unb64(entry["protected"], "The signature's header"))
     fields = isinstance(head, dict) and head.keys() == {"alg", "kid", "typ"}
-    _need(fields, "A signature's header has the fields alg, kid and typ, and no other.")
+    _need(fields, "A signature's header must have exactly the fields alg, kid and typ.")
     texts = head["alg"] == "EdDSA" and isinstance(head["kid"], str)
-    _need(texts, "A signature's alg must be EdDSA, and its kid a text.")
+    _need(texts, "A signature's alg must be EdDSA, and its kid must be text.")
     signed = f"{entry['protected']}.{payload}".encode("ascii")
     return head["typ"], head["kid"], signed, unb64(entry["signature"], "The signature")
 
@@ -353,7 +361,7 @@ def verify(signed: Signed, keys: Mapping[str, Ed25519PublicKey]) -> list[str]:
 
     known = [each for each in signed.signatures if each[0] in keys]
     names = ", ".join(_shown(key) for key, *_ in signed.signatures)
-    _need(known, "The document is signed by the key {names}, which is not a key that is trusted here.", names)
+    _need(known, "The document is signed by the key {names}, which is not trusted here.", names)
     for key, over, raw in known:
         try:
             keys[key].verify(raw, over)
@@ -398,9 +406,19 @@ def match(result: Mapping[str, Any], order: Signed) -> None:
     same = said == name and result["carrier"] == asked["carrier"]
     which = said["number"], result["carrier"]
     _need(same, "The result is about order {number} of {carrier}, not about this one.", *which)
-    _need(asked["kind"] == "order", "The document is a withdrawal, of which there is no result.")
+    _need(asked["kind"] == "order", "The document is a withdrawal, and a withdrawal has no result.")
     early = result["began_at"] and moment(result["began_at"]) + CLOCKS < moment(asked["issued_at"])
     _need(not early, "The result says that sending began before the order was issued.")
+    lacks = missing([row["area"] for row in result["areas"]] + result["withheld"]["areas"], asked)
+    no_row = "The result has no row for the ordered area {area}. Add one, with zeros if nobody is there."
+    _need(not lacks, no_row, *lacks[:1] or [""])
+
+
+def missing(named: Iterable[str], order: Mapping[str, Any]) -> list[str]:
+    """Return the ordered areas that are not named, where a result goes by the ordered areas at all."""
+    ordered = [area["code"] for area in order["content"]["areas"]]
+    reported = {*named} - {"?", WITHHELD}
+    return [code for code in ordered if code not in reported] if {*ordered} >= reported > set() else []
 
 
 def _reader(path: Path, proves: str) -> tuple[csv.DictReader[str], list[str]]:
@@ -461,7 +479,11 @@ def _write(file: str, content: bytes) -> None:
 
 def _result(options: argparse.Namespace, now: str) -> dict[str, Any]:
     order = _opened(options.order, ORDER, options.key)
+    _need(order.content["kind"] == "order", "The document is a withdrawal, and a withdrawal has no result.")
     found, causes = _table(Path(options.csv), options.proves)
+    nobody = dict.fromkeys(COUNTS, 0) | (dict.fromkeys(COUNTS[3:]) if options.proves == "none" else {})
+    lacks = missing((row["area"] for row in found), order.content)
+    found += [{"area": code} | nobody for code in lacks]
     shown, hidden = withhold(found)
     result = {name: getattr(options, name) for name in SCHEMA["properties"] if hasattr(options, name)}
     for name, each in causes.items():

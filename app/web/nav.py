@@ -56,6 +56,7 @@ GROUPS = (
             NavEntry("page_links", "/links", say("Links")),
             NavEntry("page_sender_names", "/sender-names", say("Sender names")),
             NavEntry("page_receipts", "/receipts", say("Receipts")),
+            NavEntry("page_panel", "/panel", say("Test telephones")),
             NavEntry("page_signing_keys", "/signing-keys", say("Signing keys")),
         ),
     ),

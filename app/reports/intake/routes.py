@@ -1,33 +1,48 @@
-"""Routes of stated figures: statements of a run, their workbook, attachments."""
+"""Routes of what others report: a run's statements, their workbook, attachments; addressees and theirs."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection
 
 from app.api import uploads
 from app.api.dependencies import Config, Db, Id, Routes, Who
 from app.api.idempotency_store import StoredAnswer
-from app.api.idempotent_route import Acts
+from app.api.idempotent_route import Acts, get_if_match
+from app.api.if_match import addressees_version
 from app.api.uploads import Intake, Taking, answer, file_body, sent
-from app.core import hashing
-from app.core.errors import Invalid
+from app.core import clock, hashing
+from app.core.carrier_check import check_own
+from app.core.errors import Invalid, VersionWanted
 from app.database.connection import Database
 from app.file_import.form_reader import SIZE_LIMIT
 from app.file_import.spool import folder_of
 from app.file_import.upload import Upload
-from app.reports.figures import carrier_statement
+from app.reports.figures import addressees, carrier_statement
+from app.reports.figures.addressees import Addressee, AddresseeStatus, ChannelTotal, OutreachItem
 from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.document_meta import Attachment, EntrySource
-from app.reports.intake import attachments, statement_service, statement_workbook, views
-from app.reports.intake.schemas import StatementBody
+from app.reports.intake import (
+    attachments,
+    external_activity,
+    external_activity_workbook,
+    statement_service,
+    statement_workbook,
+    views,
+)
+from app.reports.intake.schemas import AddresseeBody, OutreachBody, StatementBody
 from app.reports.intake.statement_input import StatementInput
 from app.security import Caller, tenant_scope
 
 router = Routes(prefix="/v1", tags=["stated figures"], route_class=Acts)
+addressed = Routes(prefix="/v1/directives/{directive_id}", tags=["addressees"], route_class=Acts)
+Read = Annotated[str | None, Depends(get_if_match)]
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 FOLDER = "uploads"  # leftovers are removed at the next start
@@ -38,7 +53,7 @@ def workbook(content: bytes, name: str) -> Response:
     return Response(content, media_type=XLSX, headers=headers)
 
 
-# Attachments
+# ---- Attachments
 
 
 @router.post("/attachments", status_code=201, response_model=Attachment, openapi_extra=file_body())
@@ -63,7 +78,7 @@ def get_attachment(sha256: str, db: Db, who: Who) -> Response:
     return Response(content, media_type=kept.media_type, headers=headers)
 
 
-# Statements
+# ---- Statements
 
 
 @router.post("/runs/{run_id}/statements", status_code=201)
@@ -139,3 +154,123 @@ def _state(connection: Connection, run_id: int, claim: StatementInput, who: Call
 def _versions(connection: Connection, run_id: int, carrier: str | None) -> list[views.StatementView]:
     statement_service.open_run(connection, run_id, carrier)
     return views.statements(carrier_statement.versions(connection, run_id))
+
+
+# ---- Addressees
+
+
+@dataclass(frozen=True, slots=True)
+class OutreachView:
+    """One version of an addressee's report."""
+
+    addressee: str
+    items: tuple[OutreachItem, ...]
+    paper: views.PaperView
+
+
+@dataclass(frozen=True, slots=True)
+class StandingView:
+    """An addressee, its latest report, when its first arrived, and whether that was late."""
+
+    addressee: Addressee
+    report: OutreachView | None
+    first_at: datetime | None
+    late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AddresseeStatuses:
+    """All addressees but the carriers, and their totals by channel."""
+
+    addressees: list[StandingView]
+    channels: list[ChannelTotal]
+
+
+@addressed.get("/addressees")
+def list_addressees(directive_id: Id, db: Db, who: Who, response: Response) -> AddresseeStatuses:
+    """Who has reported, who is late, and the totals by channel."""
+    db.read(tenant_scope.require, who, directive_id=directive_id)
+    response.headers["ETag"] = f'"{db.read(addressees_version, directive_id)}"'
+    found = db.read(addressees.addressee_statuses, directive_id, clock.now_ms())
+    return AddresseeStatuses([_status_view(each) for each in found], addressees.totals(found))
+
+
+@addressed.put("/addressees")
+def set_addressee(
+    directive_id: Id, body: AddresseeBody, db: Db, settings: Config, who: Who, read: Read
+) -> Addressee:
+    """Set an addressee's kind and where to remind it; or add an addressee missing from the directive.
+
+    Replacing an earlier registration needs If-Match with the list's ETag.
+    """
+    db.read(tenant_scope.require, who, directive_id=directive_id)
+    check_own(settings, body.carrier)
+    of = Addressee(None, directive_id, body.name, body.kind, body.carrier, body.email)
+    if read is None and db.read(external_activity.would_replace, of):
+        raise VersionWanted(
+            "Someone else has changed this addressee's report. Read GET .../addressees, and send "
+            "its ETag as If-Match.",
+            field="If-Match",
+        )
+    return db.write(external_activity.register, of, who.name)
+
+
+@addressed.post("/reports", status_code=201)
+def report_outreach(directive_id: Id, body: OutreachBody, db: Db, who: Who) -> OutreachView:
+    """Store an addressee's report; a second one needs a `reason` and becomes the next version."""
+    db.read(tenant_scope.require, who, directive_id=directive_id)
+    return _view(db.write(external_activity.report, directive_id, body.claim(EntrySource.API), who.name))
+
+
+@addressed.get("/reports")
+def list_outreach(directive_id: Id, db: Db, who: Who) -> list[OutreachView]:
+    """Every version of every addressee's report."""
+    db.read(tenant_scope.require, who, directive_id=directive_id)
+    found = db.read(addressees.reports, directive_id)
+    return [_view(each) for versions in found.values() for each in versions]
+
+
+@addressed.get("/report-form", response_class=Response, responses={200: {"content": {XLSX: {}}}})
+def get_report_form(directive_id: Id, db: Db, who: Who) -> Response:
+    """The workbook for addressees' reports: one row per item."""
+    db.read(tenant_scope.require, who, directive_id=directive_id)
+    asked = db.read(addressees.of_directive, directive_id)
+    return workbook(
+        external_activity_workbook.build(directive_id, asked), f"loa-directive-{directive_id}-form.xlsx"
+    )
+
+
+@addressed.post("/report-form", response_model=list[OutreachView], openapi_extra=file_body())
+async def return_report_form(
+    directive_id: Id, request: Request, db: Db, settings: Config, who: Who, taking: Taking
+) -> Response:
+    """Store a filled workbook, whole or not at all; reports that are known already are skipped."""
+    await db.aread(tenant_scope.require, who, directive_id=directive_id)
+    folder = await run_in_threadpool(folder_of, settings.data, FOLDER)
+    async with uploads.taken(request, settings, folder, SIZE_LIMIT) as upload:
+        return sent(await run_in_threadpool(_return_reports, db, directive_id, upload, who.name, taking))
+
+
+def _return_reports(
+    db: Database, directive_id: int, upload: Upload, who: str, taking: Intake
+) -> tuple[StoredAnswer, bool]:
+    if found := db.read(taking.found, upload):
+        return found, True
+    claims = external_activity_workbook.read(
+        upload.path.read_bytes(), db.read(external_activity_workbook.asked_of, directive_id)
+    )
+
+    def reported(connection: Connection) -> StoredAnswer:
+        kept = external_activity.report_all(connection, directive_id, claims, who)
+        return answer(200, list[OutreachView], [_view(each) for each in kept])
+
+    return db.write(taking.take, upload, reported)
+
+
+def _status_view(status: AddresseeStatus) -> StandingView:
+    report = None if status.report is None else _view(status.report)
+    return StandingView(status.addressee, report, clock.moment(status.first_ms), status.late)
+
+
+def _view(outreach: addressees.Outreach) -> OutreachView:
+    return OutreachView(outreach.addressee, outreach.items, views.paper(outreach.paper))

@@ -30,11 +30,13 @@ from app.core import clock
 from app.core.errors import Conflict, Invalid, NotFound
 from app.core.sending_window import Window
 from app.core.states import FAILED, CampaignState, RunState
+from app.database.connection import shared_ms
 from app.database.listing import ListPart, ListRequest
 from app.database.models import campaigns, directives, links, runs, tallies
 from app.ledger import erasure
 from app.ledger.contract import TallyCount
 from app.ledger.unreached import STATES, USUAL
+from app.reports.counting.scope import ReceiptLevels, read_levels
 from app.reports.figures import tally
 from app.reports.figures.figures import Figures
 from app.security import tenant_scope
@@ -143,14 +145,15 @@ class CampaignPageView:
 def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> CampaignPageView:
     dossier = queries.dossier(connection, campaign_id, who.carrier)
     row = optimistic_lock.campaign(connection, campaign_id)
-    views = run_status.views(connection, [row], dossier.runs)
-    letter = select(directives.c.number).where(directives.c.id == row.directive_id)
+    levels = read_levels(connection, {run.carrier for run in dossier.runs}, shared_ms(connection))
+    columns = (directives.c.id, directives.c.number, directives.c.report_deadline)
+    letters = connection.execute(select(*columns).where(directives.c.id == row.directive_id)).all()
+    views = run_status.views(connection, [row], dossier.runs, levels=levels, letters=letters)
     words = [_wording(language, text) for language, text in sorted(row.texts.items())]
     planned = {run.carrier for run in dossier.runs if run.state is RunState.PLANNED}
     found = of_campaign(connection, row, planned) if planned else []
-    base = CampaignPageView(
-        dossier, connection.scalar(letter), words, views, found, totals_erased=_gone(dossier)
-    )
+    number = letters[0].number if letters else None
+    base = CampaignPageView(dossier, number, words, views, found, totals_erased=_gone(dossier))
     if base.totals_erased or not any(run.figures.sent for run in views):
         return base
     ids = [run.id for run in views]
@@ -162,7 +165,7 @@ def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> Camp
         words=words,
         runs=views,
         register=found,
-        areas=by_area(connection, campaign_id, who.carrier, counts),
+        areas=by_area(connection, campaign_id, who.carrier, counts, levels),
         failed=run_page.whys((c.reason, c.n) for c in counts if c.state in FAILED),
         waits=_waits(samples),
         curve=_curve(dossier, views, samples),
@@ -289,13 +292,17 @@ class AreaView:
 
 
 def by_area(
-    connection: Connection, campaign_id: int, carrier: str | None, counts: Sequence[TallyCount] | None = None
+    connection: Connection,
+    campaign_id: int,
+    carrier: str | None,
+    counts: Sequence[TallyCount] | None = None,
+    levels: ReceiptLevels | None = None,
 ) -> list[AreaView]:
     """Return the areas, the smallest share first; those without one last.
 
-    counts: of the runs that this carrier may see, for a caller that has read them.
+    counts, levels: of the runs that this carrier may see, for a caller that has read them.
     """
-    found = [_area(each) for each in norm.areas_of(connection, campaign_id, carrier, counts)]
+    found = [_area(each) for each in norm.areas_of(connection, campaign_id, carrier, counts, levels)]
     return sorted(found, key=lambda item: (item.ratio is None, item.ratio or 0.0))
 
 

@@ -22,7 +22,6 @@ from app.core.errors import Conflict, Invalid, TooLarge, no_such
 from app.core.ids import LARGEST, Exact
 from app.dispatch import link_store
 from app.file_import.spool import folder_of
-from app.reports.archive_routes import require_own
 from app.reports.counting import carrier_report, clock_check, differences, snapshots
 from app.reports.counting.clock_check import InFuture
 from app.reports.counting.fraud_signals import FraudSignal, doubts
@@ -40,6 +39,7 @@ from app.reports.intake.routes import FOLDER
 from app.reports.papers.final_paper import REMARK_KEYS, REMARKS
 from app.reports.release import freeze, issue, verify_archive
 from app.reports.release.freeze import freezer_of
+from app.reports.routes import require_own
 from app.reports.schemas import IssueBody
 from app.security import tenant_scope
 from app.security.roles import may

@@ -17,6 +17,7 @@ from app.campaigns import queries, runs
 from app.core import clock
 from app.core.errors import AppError, Invalid, VersionChanged
 from app.operations import OPERATIONS
+from app.reports.counting import panel_judgements
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import FigureSource, StatedCounts, StatedFigures, Statement
 from app.reports.figures.document_meta import EntrySource
@@ -27,6 +28,7 @@ from app.security.principal import Caller
 from app.security.roles import may
 from app.signed_orders import orders, results
 from app.signed_orders.results import ResultBody
+from app.telephone_panel.judgement import Judgement
 from app.web.forms import read_fields
 from app.web.forms.read_fields import as_read
 from app.web.operation_forms import add_forms
@@ -80,7 +82,16 @@ async def _page(visit: PageRequest, run_id: int, entered: FormState) -> Response
         signed_orders=await visit.db.aread(orders.issued, run_id),
         signed_results=await visit.db.aread(results.taken, run_id),
         issues=may(visit.who.role, "issue_order"),
+        panel=await visit.db.aread(_panel, page.run, visit.who),
     )
+
+
+def _panel(connection: Connection, run: queries.RunSummary, who: Caller) -> list[Judgement] | None:
+    """Return what test telephones say of the run; None for a role that must not know of them."""
+    if not may(who.role, "list_panel_judgements"):
+        return None
+    found = panel_judgements.of_campaign(connection, run.campaign_id)
+    return [each for each in found if each.run_id == run.id]
 
 
 def _as_read(connection: Connection, version: str, run_id: int) -> None:

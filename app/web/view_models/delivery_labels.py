@@ -78,7 +78,10 @@ REMEDIES: dict[int, Remedy] = {
         say("Resending here does not help: pass the numbers to their new carrier."), next=True
     ),
     Reason.NO_SUCH_NUMBER: Remedy(
-        say("Resending does not help: these numbers are not in use. Have them removed from the list.")
+        say(
+            "Sending again does not help, because these numbers are not in use. Have them "
+            "removed from the list."
+        )
     ),
     Reason.FILTERED: Remedy(
         say("Have the carrier register the sender and the text, then resend."), again=True, next=True

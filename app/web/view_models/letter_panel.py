@@ -29,7 +29,7 @@ from app.database.models import (
 from app.ledger import erasure
 from app.observability import send_rate
 from app.reports.counting import unique_reach
-from app.reports.counting.scope import levels_proved
+from app.reports.counting.scope import ReceiptLevels
 from app.reports.figures import carrier_statement
 from app.reports.figures.figures import Figures
 from app.web import stages
@@ -121,16 +121,18 @@ def panel(
     ids: Sequence[int],
     views: Sequence[RunView],
     operator: str | None,
+    receipt_levels: ReceiptLevels,
 ) -> LetterPanel | None:
     """Return the figures of these approved campaigns; None without a run.
 
-    views: of their runs that are not over, at least; operator: whose runs alone are seen.
+    views: of their runs that are not over, at least; operator: whose runs alone are seen; receipt_levels:
+    what the links of all carriers prove.
     """
     rows = connection.execute(_runs(ids, operator)).all()
     if not rows:
         return None
     now_ms, measured = clock.now_ms(), [row for row in rows if row.held is None]
-    proved = levels_proved(connection, measured, now_ms)
+    proved = receipt_levels.proved(measured)
     levels: dict[str, int] = {}
     for row in measured:
         levels[row.carrier] = max(levels.get(row.carrier, 0), proved[row.id] or 0)
@@ -286,24 +288,28 @@ def _by_tallies(connection: Connection, ids: Sequence[int], operator: str | None
     own: ColumnElement[bool] = r.campaign_id.in_(ids)
     own = own if operator is None else own & (r.carrier == operator)
     counts: dict[str, Counter[str]] = {}
-    query = select(r.carrier, t.state, t.reason, func.sum(t.n)).join(runs, r.id == t.run_id).where(own)
-    for carrier, state, reason, n in connection.execute(query.group_by(r.carrier, t.state, t.reason)):
+    there: Counter[str] = Counter()  # in the ledger, of runs of which others may be still to come
+    keys = (r.carrier, r.state, t.state, t.reason)
+    query = select(*keys, func.sum(t.n)).join(runs, r.id == t.run_id).where(own).group_by(*keys)
+    for carrier, run_state, state, reason, n in connection.execute(query):
+        there[carrier] += int(n) if run_state in _TO_COME else 0
         if state != DeliveryState.EXCLUDED and not (
             state == DeliveryState.NOT_SENT and reason in _NOT_ADDRESSED
         ):
             counts.setdefault(carrier, Counter())[_FIGURES[DeliveryState(state)]] += int(n)
     whole = select(r.carrier, func.sum(b.accepted)).join(run_batches, run_batches.c.run_id == r.id)
     whole = whole.join(batches, b.id == run_batches.c.batch_id).where(own, _to_come())
-    behind = select(r.carrier, func.sum(t.n)).join(runs, r.id == t.run_id).where(own, _to_come())
-    there = {carrier: int(n) for carrier, n in connection.execute(behind.group_by(r.carrier))}
     for carrier, n in connection.execute(whole.group_by(r.carrier)):
-        counts.setdefault(carrier, Counter())["waiting"] += max(int(n) - there.get(carrier, 0), 0)
+        counts.setdefault(carrier, Counter())["waiting"] += max(int(n) - there[carrier], 0)
     return {carrier: _figures(found) for carrier, found in counts.items()}
 
 
+# Runs of which subscribers may not be in the ledger yet; a cancelled one is queued to its end.
+_TO_COME = (RunState.PLANNED, RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
+
+
 def _to_come() -> ColumnElement[bool]:
-    """Match runs of which subscribers may not be in the ledger yet; a cancelled one is queued to its end."""
-    return runs.c.state.in_((RunState.PLANNED, RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING))
+    return runs.c.state.in_(_TO_COME)
 
 
 def _figures(counts: Counter[str]) -> Figures:

@@ -21,7 +21,7 @@ from app.observability import link_status
 from app.observability.link_status import LinkHealthState, Standstill
 from app.observability.send_rate import NOTHING, Measured
 from app.reports.counting.carrier_report import figures_of
-from app.reports.counting.scope import SentRun, levels_proved
+from app.reports.counting.scope import ReceiptLevels, SentRun, levels_proved
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import Statement
 from app.reports.figures.figures import Figures
@@ -77,17 +77,22 @@ def views(
     campaigns: Sequence[Row[Any]],
     runs: Sequence[RunSummary],
     use: LinkUse | None = None,
+    levels: ReceiptLevels | None = None,
+    letters: Iterable[Any] = (),
 ) -> list[RunView]:
-    """Load the status of these runs in a fixed number of queries; use: for a caller that has read it."""
+    """Load the status of these runs in a fixed number of queries.
+
+    use, levels, letters: what a caller has read already, of `letters` (rows of directives) at least some.
+    """
     now, sent = clock.now(), [_sent_run(run) for run in runs if run.audience is None]
-    use = use or forecast.link_use(connection, now)
+    use = use or forecast.link_use(connection, now, campaign_rows=campaigns)
     of = _PageData(
         now=now,
         campaigns={row.id: row for row in campaigns},
-        deadlines=_report_deadlines(connection, campaigns),
+        deadlines=_report_deadlines(connection, campaigns, letters),
         use=use,
         stops=link_status.standstills(use.links),
-        levels=levels_proved(connection, sent, clock.to_ms(now)),
+        levels=levels.proved(sent) if levels else levels_proved(connection, sent, clock.to_ms(now)),
         cut_off=tallies.cut_off(connection, [run.id for run in runs if run.closing == _CUT_OFF]),
     )
     return [_view(run, of) if run.audience is None else _held(connection, run, of) for run in runs]
@@ -128,11 +133,13 @@ class _PageData:
         return self.deadlines.get(self.campaigns[run.campaign_id].directive_id)
 
 
-def _report_deadlines(connection: Connection, campaigns: Iterable[Row[Any]]) -> dict[int | None, datetime]:
-    ids = {row.directive_id for row in campaigns if row.directive_id is not None}
-    if not ids:
-        return {}
-    rows = connection.execute(_REPORT_DEADLINES, {"ids": list(ids)})
+def _report_deadlines(
+    connection: Connection, campaigns: Iterable[Row[Any]], letters: Iterable[Any]
+) -> dict[int | None, datetime]:
+    """Return the deadlines of the campaigns' directives; letters: rows of those that need no reading."""
+    rows = list(letters)
+    if ids := {row.directive_id for row in campaigns} - {None, *(row.id for row in rows)}:
+        rows += connection.execute(_REPORT_DEADLINES, {"ids": list(ids)}).all()
     return {row.id: clock.from_ms(row.report_deadline) for row in rows if row.report_deadline}
 
 

@@ -173,6 +173,15 @@ def test_a_follow_up_shares_the_budget_of_what_it_follows(db: Database) -> None:
         ask(db, made, 30)
     db.write(lambda c: c.execute(update(runs).values(state="finished", started_at=1, ended_at=2)))
     assert db.read(queries.dossier, follow(db, one, made)).campaign.budget_of == one
+    # Whoever raises it lets all go on that have paused themselves for it, and nothing else.
+    third, why = db.read(queries.dossier, made).runs[0].id, {"bad": 1, "of": 1, "reasons": {}, "at": 1}
+    for run, cause in ((1, "failed"), (third, "budget")):
+        row = {"state": "paused", "ended_at": None, "suspended": why | {"cause": cause}}
+        pause = update(runs).where(runs.c.id == run).values(row)
+        db.write(lambda c, pause=pause: c.execute(pause))
+    db.write(budget_orders.approve, one, ask(db, one, 20), BOSS)
+    states = {row.id: row.state for row in db.read(lambda c: c.execute(select(runs)).all())}
+    assert (states[1], states[third]) == ("paused", "running")
     # Whoever raises the source's budget in the database alone voids the follow-up's approval too.
     db.write(lambda c: c.execute(update(campaigns).where(campaigns.c.id == one).values(budget_segments=11)))
     row = db.read(lambda c: c.execute(select(campaigns).where(campaigns.c.id == made)).one())

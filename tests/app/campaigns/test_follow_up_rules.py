@@ -138,9 +138,11 @@ def test_an_erased_campaign_is_no_source_before_making_nor_before_the_start(db: 
 @pytest.mark.longer
 @on_sqlite
 def test_neither_who_made_it_nor_who_gave_the_lists_approves_it(db: Database) -> None:
-    made = follow(db, sent(db, {1: D.UNDELIVERED}))
+    one = sent(db, {1: D.UNDELIVERED})
+    db.write(lambda c: c.execute(update(batches).values(again_by=["courier", "clerk"])))
+    made = follow(db, one)
     db.write(lifecycle.submit, made, "anh")
-    for who in ("lan", "anh", "supplier"):
+    for who in ("lan", "anh", "supplier", "courier", "clerk"):
         with pytest.raises(FourEyes):
             db.write(approval.approve, made, Caller(who, "approver"))
     db.write(approval.approve, made, Caller("boss", "approver"))

@@ -95,7 +95,10 @@ def test_a_statement_by_the_workbook(shell: Shell, scene: None, tmp_path: Path) 
     with pytest.raises(Invalid, match="Trang “Biểu 1”, ô D4"):
         shell(statement_commands.app, "add", "2", str(form))
     form.write_bytes(filled(FILLED))
-    assert shell(statement_commands.app, "add", "2", str(form)) == "Run 2: version 1 is kept (stated)."
+    assert (
+        shell(statement_commands.app, "add", "2", str(form))
+        == "Run 2: the figures are stored as version 1 (stated)."
+    )
     listed = shell(statement_commands.app, "list", "2")
     assert "handset" in listed
     assert (
@@ -112,7 +115,7 @@ def test_figures_by_hand_with_their_scan(shell: Shell, scene: None, tmp_path: Pa
     with pytest.raises(Invalid, match="attachment: Figures entered by hand need a scan of the document"):
         shell(statement_commands.app, "add", "2", str(figures), "--manual")
     said = shell(statement_commands.app, "add", "2", str(figures), "--manual", "--scan", str(scan))
-    assert said == "Run 2: version 1 is kept (manual)."
+    assert said == "Run 2: the figures are stored as version 1 (manual)."
     [kept] = json.loads(shell(statement_commands.app, "list", "2", "--json"))
     assert kept["paper"]["attachment"]["name"] == "scan.pdf"
     figures.write_text(json.dumps(body(reason="counted again")))
@@ -129,7 +132,7 @@ def test_a_correction_says_what_it_leaves_out_and_which_version_it_was_made_from
     shell(statement_commands.app, "add", "2", str(figures))
     figures.write_text(json.dumps(body(version=1, reason="counted again", days=[])))
     said = shell(statement_commands.app, "add", "2", str(figures))
-    assert said.endswith("is kept (stated). Version 1 had numbers by day, but version 2 has none.")
+    assert said.endswith("as version 2 (stated). Version 1 had numbers by day, but version 2 has none.")
     with pytest.raises(Conflict, match="The figures are now at version 2, not 1"):
         shell(statement_commands.app, "add", "2", str(figures))
 

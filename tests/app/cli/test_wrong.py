@@ -288,3 +288,14 @@ async def test_a_metrics_port_that_another_worker_has_is_said(db: Database, tmp_
             SetupError, match=r"Cannot serve metrics at .* \(Address already in use\).*its own metrics_port"
         ):
             await serve_command._links(settings, db, None)
+
+
+def test_a_value_with_a_line_end_makes_no_sentence_of_its_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["loa", "order", "import", "/a\nloa: all is well\x1b[31m 0912345678"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    error = capsys.readouterr().err
+    assert r"/a\u000aloa: all is well\u001b[31m 8491*****78" in error
+    assert error.count("\n") == 1

@@ -170,3 +170,13 @@ def test_what_was_sent_after_the_files_last_time_is_not_missing_in_it(db: Databa
     assert (run["missing"], run["later"]) == (1, 1)
     listed, _ = db.read(missing.page, row, run, 0, 100)
     assert [each.phone for each in listed] == [FIRST_PHONE + 1]
+
+
+@pytest.mark.longer
+def test_a_named_campaign_is_meant_however_late_the_carrier_tells_of_it(db: Database, tmp_path: Path) -> None:
+    world = sent(db, [TAKEN] * 2)
+    happened(world, 9)
+    path = csv_file(tmp_path / "f.csv", [(phone(0), "DELIVRD", at(), "")])
+    assert load(world, path).verdicts == ["unknown"]  # no carrier tries for nine days
+    named = csv_file(tmp_path / "named.csv", [(phone(1), "DELIVRD", at(), "")])
+    assert load(world, named, FileClaim("viettel", world.campaign)).verdicts == ["settled"]

@@ -13,8 +13,9 @@ from sqlalchemy import event, insert, select, update
 from app.campaigns import runs as orders
 from app.campaigns.runs import Verb
 from app.core import clock
+from app.core.states import RunState
 from app.database.connection import Database
-from app.database.models import campaigns, directives, links, runs
+from app.database.models import campaigns, directives, links, runs, tallies
 from app.reports.counting import unique_reach
 from app.web import stages
 from app.web.view_models import letter_panel, overview_page, traffic_light
@@ -80,6 +81,25 @@ def test_who_is_still_to_be_queued_is_still_to_come_and_counts_once(db: Database
     under = {"directive_id": letter, "state": "approved"}
     db.write(lambda c: c.execute(update(campaigns).where(campaigns.c.id == planned).values(under)))
     assert figures(panel(db, letter)) == (5, 2, 1, 0, 1, 0, 3)
+
+
+@pytest.mark.parametrize("state", RunState)
+@pytest.mark.parametrize("queued", [0, 2])
+def test_who_is_not_queued_is_to_come_as_long_as_the_run_may_go_on(
+    db: Database, letter: int, state: RunState, queued: int
+) -> None:
+    campaign = db.write(whole_run, phones=5)[0]
+    under = {"directive_id": letter, "state": "approved"}
+    db.write(lambda c: c.execute(update(campaigns).where(campaigns.c.id == campaign).values(under)))
+    db.write(lambda c: c.execute(update(runs).values(state=state, started_at=1)))
+    key = {"campaign_id": campaign, "run_id": 1, "batch_id": 1, "area": "116", "reason": 0}
+    if queued:
+        row = key | {"state": int(D.QUEUED), "n": queued, "segments": queued}
+        db.write(lambda c: c.execute(insert(tallies).values(row)))
+    over = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
+    waiting = queued if state in over else 5
+    found = panel(db, letter)
+    assert (found.addressed, found.waiting, found.sent) == (waiting, waiting, 0)
 
 
 def test_a_run_that_is_being_cancelled_takes_nobody_out_of_the_figures(db: Database, letter: int) -> None:

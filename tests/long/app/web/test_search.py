@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import unquote_plus, urlencode
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from app.database.connection import Database
-from app.database.models import audit
+from app.database.models import audit, batches, campaigns, directives
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
 
@@ -44,6 +44,24 @@ def test_a_single_thing_is_opened_and_several_are_listed(
     else:
         number = re.sub(r"\D", "", words)
         assert {f"/runs/{number}", f"/batches/{number}"} <= set(paths(answer.text))
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_what_has_the_number_and_what_has_it_in_its_name_stand_there_once(
+    pages_db: Database, signed_in: In, number: int
+) -> None:
+    scene.build(pages_db)
+
+    def known(c: Connection) -> Iterator[str]:
+        named = {"campaigns": campaigns.c.name, "directives": directives.c.number, "batches": batches.c.name}
+        for kind, name in named.items():
+            for row in c.execute(select(name.table.c.id, name.label("name"))):
+                if row.id == number or str(number) in row.name:
+                    yield f"/{kind}/{row.id}"
+        yield f"/runs/{number}"
+
+    found = paths(signed_in("auditor").get(f"/search?q={number}").text)
+    assert sorted(found) == sorted(pages_db.read(lambda c: list(known(c))))
 
 
 def test_an_operator_finds_its_own_alone(pages_db: Database, signed_in: In) -> None:
