@@ -218,7 +218,7 @@ def test_unknown_ones_are_decided_on_one_by_one_or_all(lost: World, signed_in: I
         "/runs/1/unknown", "/runs/1/unknown/write-off", line="1-2", reason="nhà mạng đã trả lời"
     )
     assert done.status_code == 303
-    assert "Đã khép lại: 1 tin." in text(paper.get("/runs/1").text)
+    assert "Đã chốt là chưa rõ: 1 tin." in text(paper.get("/runs/1").text)
     detail = db.read(
         lambda c: c.execute(select(audit.c.detail).order_by(audit.c.id.desc()).limit(1)).scalar_one()
     )
@@ -236,7 +236,7 @@ def test_the_carrier_is_asked_by_a_list_of_whole_numbers_for_its_own_operator(
     db.write(lambda c: c.execute(update(submissions).values(reference="=abc").where(submissions.c.seq == 2)))
     page = paper.get("/runs/1/unknown").text
     assert "lô 1, dòng 2" in text(page)
-    assert "Số trong danh sách đầy đủ" in text(page)
+    assert "Danh sách có số đầy đủ" in text(page)
     (way,) = re.findall(r'href="([^"]*unknown.csv)"', page)
     rows = list(csv.reader(paper.get(way).text.lstrip("\ufeff").splitlines()))
     assert rows[0][0] == "số thuê bao"

@@ -383,7 +383,7 @@ def test_a_file_that_is_plainly_wrong_is_red_and_is_sent_by_after_a_tick_alone(
     refused = paper.send("/compose", "/compose", **form)
     assert refused.status_code == 422
     assert "Lô 1 có thể là nhầm tệp" in text(refused.text)
-    assert "Tôi đã xem lô số 1" in text(refused.text)
+    assert "Tôi đã kiểm tra lô số 1" in text(refused.text)
     assert paper.send("/compose", "/compose", **form, known="1").status_code == 303
 
 
