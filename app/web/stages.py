@@ -81,7 +81,7 @@ class StageColumns:
     def run(self) -> ColumnElement[str]:
         """Return how a row of `runs` joined to its campaign stands."""
         r = runs.c
-        held = exists().where(audiences.c.run_id == r.id)
+        held = exists().where(audiences.c.run_id == r.id).correlate(runs)
         sends = (r.state == RunState.RUNNING) & ~held
         return case(
             (and_(r.state == RunState.PAUSED, r.suspended.is_not(null())), Stage.SUSPENDED.value),

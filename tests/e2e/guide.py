@@ -19,7 +19,7 @@ FOLDER = Path(__file__).parents[2] / "docs" / "guide"
 ASKED = os.environ.get("LOA_GUIDE") == "1"
 _WIDTH, _HEIGHT, _MARGIN, _COLOURS = 1024, 760, 6, 64
 # Each text that is seen, with the place of its lines below `top`; first the width of a text of all letters.
-_TEXTS = """([top, height, changing]) => {
+_TEXTS = """([top, height]) => {
   const found = [], walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   const probe = document.createElement("span");
   probe.textContent = "Công an tỉnh 0123456789 ABCĐEÊGHIKLMNOÔƠPQRSTUƯVXY abcdđeêghiklmnoôơpqrstuưvxy";
@@ -34,8 +34,7 @@ _TEXTS = """([top, height, changing]) => {
     range.selectNodeContents(node);
     const box = range.getBoundingClientRect(), y = box.top + scrollY - top;
     if (box.width < 2 || box.left < 0 || y < 0 || y > height) continue;
-    const anew = changing && node.parentElement.closest(changing);
-    found.push(anew ? ["#", "#"] : [text, [box.left, y, box.width, box.height].map(Math.round).join(" ")]);
+    found.push([text, [box.left, y, box.width, box.height].map(Math.round).join(" ")]);
   }
   return [wide, found];
 }"""
@@ -52,13 +51,10 @@ def picture(page: Page, name: str, part: Locator | None = None) -> None:
             page.set_viewport_size(before)
 
 
-def held_picture(page: Page, name: str, part: Locator | None = None, changing: str = "") -> None:
-    """Keep the picture with what it shows when it is asked for; else want the page to show the same.
-
-    changing: selects what is another each time.
-    """
+def held_picture(page: Page, name: str, part: Locator | None = None) -> None:
+    """Keep the picture with what it shows when it is asked for; else want the page to show the same."""
     place = _place(page, name, part)
-    width, texts = page.evaluate(_TEXTS, [*place, changing])
+    width, texts = page.evaluate(_TEXTS, place)
     shown = [(_ANEW.sub("#", text), box) for text, box in texts]
     file = FOLDER / f"{name}.txt"
     if ASKED:

@@ -221,6 +221,8 @@ def _report(cast: Cast) -> tuple[dict[str, Any], dict[str, int]]:
     page.locator("summary", has_text="Chốt báo cáo").click()
     page.get_by_role("button", name="Chốt số liệu này").click()
     expect(page.get_by_text("Đã chốt bản số 1.")).to_be_visible()
+    if cast.script:
+        picture(page, "09-bao-cao")
     found = json.loads(_fetched(page, "bao-cao-run-1-v1.json").path().read_text("utf-8"))
     return dict(found["general"]), _paper(_fetched(page, "bao-cao-run-1-v1.docx"))
 
