@@ -205,7 +205,7 @@ def test_areas_and_money_are_said_before_anything_is_pressed(pages_db: Database,
     page = text(paper.get("/approvals").text)
     assert "Phường Tô Hiệu 2 66,7%" in page
     assert "chưa rõ địa bàn 1 33,3%" in page
-    assert "Chưa tính được chi phí: chưa đặt đơn giá" in page
+    assert "Chưa tính được chi phí: chưa đủ đơn giá" in page
     money = MoneySettings(prices={"a": PriceSettings(carrier="vnpt", dong=Decimal("250.5"))})
     settings = Settings(environment="development", money=money)
     found = pages_db.read(approvals_pages.case, 1, BOSS, settings)
