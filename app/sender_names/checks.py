@@ -111,8 +111,8 @@ def list_register_findings(tx: Transaction, campaign_id: CampaignId) -> list[Fin
     "POST /v1/campaigns/{campaign_id}/register-override",
     roles=frozenset({Role.ADMIN, Role.APPROVER}),
     command="sender-name override",
-    audit="overrode what the register says against {subject}",
-    done="The campaign may be sent in spite of what the register says now.",
+    audit="overrode the register's objection to {subject}",
+    done="The campaign can now be sent despite the register.",
     page="/campaigns/{campaign_id}",
 )
 def override_register(tx: Transaction, campaign_id: CampaignId, body: OverrideBody) -> None:

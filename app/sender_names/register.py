@@ -233,7 +233,7 @@ def list_sender_names(tx: Transaction, carrier: OfCarrier = None) -> list[Sender
     roles=KEEPERS,
     command="sender-name add",
     audit="entered {subject}",
-    done="{name} is entered in the register.",
+    done="{name} was added to the register.",
     page=PAGE,
     status=201,
 )
@@ -293,7 +293,7 @@ def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
     roles=KEEPERS,
     command="sender-name change",
     audit="changed {subject}",
-    done="{name} is changed in the register.",
+    done="{name} was changed in the register.",
     page=PAGE,
     form="/sender-names/{sender_name_id}",
 )
@@ -310,7 +310,7 @@ def change_sender_name(tx: Transaction, sender_name_id: NameId, body: NameBody) 
     "PUT /v1/sender-names/{sender_name_id}/paper",
     roles=KEEPERS,
     action="sender-name.paper",
-    audit="filed the paper of {subject}",
+    audit="saved the document of {subject}",
     status=200,
 )
 def set_sender_name_paper(tx: Transaction, sender_name_id: NameId, body: PaperBody) -> SenderName:
@@ -340,7 +340,7 @@ def set_sender_name_paper(tx: Transaction, sender_name_id: NameId, body: PaperBo
     roles=KEEPERS,
     command="sender-name remove",
     audit="removed {subject}",
-    done="It is removed from the register.",
+    done="The entry was removed from the register.",
     page=PAGE,
     form="/sender-names/{sender_name_id}/remove",
 )
@@ -367,7 +367,7 @@ def list_registration_rules(tx: Transaction) -> list[Rules]:
     roles=KEEPERS,
     command="sender-name set-rules",
     audit="changed the registration rules of {subject}",
-    done="The registration rules of {carrier} are changed.",
+    done="The registration rules of {carrier} were changed.",
     page=PAGE,
     form="/registration-rules/{carrier}",
 )

@@ -146,7 +146,7 @@ def publish_signing_keys(tx: Transaction) -> KeySet:
     roles=SENDERS,
     command="signing-key register",
     audit="registered {subject}",
-    done="The key {kid} is registered. It counts once another person has approved it.",
+    done="Key {kid} is registered. It is valid once another person has approved it.",
     page="/signing-keys",
     status=201,
 )
@@ -181,7 +181,7 @@ def register_signing_key(tx: Transaction, body: SigningKeyBody) -> SigningKey:
     roles=APPROVERS,
     command="signing-key approve",
     audit="approved {subject}",
-    done="The key {kid} is approved. What it signs is taken from now on.",
+    done="Key {kid} is approved. Documents signed with it are accepted from now on.",
     page="/signing-keys",
 )
 def approve_signing_key(tx: Transaction, kid: Kid, body: FingerprintBody) -> SigningKey:
@@ -219,7 +219,7 @@ def approve_signing_key(tx: Transaction, kid: Kid, body: FingerprintBody) -> Sig
     roles=SENDERS,
     command="signing-key revoke",
     audit="revoked {subject}",
-    done="The key {kid} is revoked. What it signs is refused from now on.",
+    done="Key {kid} is revoked. Documents signed with it are rejected from now on.",
     page="/signing-keys",
 )
 def revoke_signing_key(tx: Transaction, kid: Kid, body: RevokeBody) -> SigningKey:
@@ -237,7 +237,7 @@ def revoke_signing_key(tx: Transaction, kid: Kid, body: RevokeBody) -> SigningKe
     "POST /v1/signing-keys/{kid}/end",
     roles=SENDERS,
     command="signing-key end",
-    audit="set the end of {subject}",
+    audit="set the expiry of {subject}",
     done="The key {kid} ends at {ends_at}.",
 )
 def end_signing_key(tx: Transaction, kid: Kid, body: KeyEndBody) -> SigningKey:

@@ -114,7 +114,7 @@ def get_signed_order(tx: Transaction, run_id: RunId) -> SignedDocument:
     roles=APPROVERS,
     command="order issue",
     audit="signed an order for {subject}",
-    done="The order {number} is signed. The carrier may fetch it.",
+    done="Order {number} is signed. The carrier can download it.",
     page="/runs/{run_id}",
 )
 def issue_order(tx: Transaction, run_id: RunId, body: OrderIssueBody) -> SignedOrder:
@@ -142,7 +142,7 @@ def issue_order(tx: Transaction, run_id: RunId, body: OrderIssueBody) -> SignedO
     roles=APPROVERS,
     command="order withdraw",
     audit="withdrew the order for {subject}",
-    done="The withdrawal {number} is signed. Tell the carrier, and let it fetch the withdrawal.",
+    done="Withdrawal {number} is signed. Tell the carrier to download it.",
     page="/runs/{run_id}",
 )
 def withdraw_order(tx: Transaction, run_id: RunId, body: WithdrawBody) -> SignedOrder:

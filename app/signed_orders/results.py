@@ -104,7 +104,7 @@ def list_results(tx: Transaction, run_id: RunId) -> list[SignedResult]:
     "POST /v1/runs/{run_id}/results",
     roles=_TAKERS,
     action="result.take",
-    audit="took a signed result of {subject}",
+    audit="accepted a signed result of {subject}",
     status=201,
 )
 def take_result(tx: Transaction, run_id: RunId, body: ResultBody) -> SignedResult:

@@ -36,7 +36,7 @@ from app.security.authorization import CSRF_FIELD, cookie_name, permit
 from app.security.principal import Caller
 from app.security.roles import OPEN, PAGE, may
 from app.security.totp import FactorWanted
-from app.web import assets, display_names, error_translation, nav
+from app.web import assets, display_names, error_translation, nav, stages
 from app.web.translations import DEFAULT, LANGUAGES, Said, Speaker, catalogue
 
 NOTHING = numbers.NOTHING
@@ -370,6 +370,7 @@ def _templates(language: str) -> Environment:
         "may": may,
         "now": clock.now,
         "COUNTED": listing.COUNTED,
+        "OVER": stages.OVER,
         "named": lambda states: {each: _state(speaker, each) for each in states},
     }
     for each in (

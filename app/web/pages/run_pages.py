@@ -109,7 +109,7 @@ async def page_do_state_figures(run_id: Id, visit: Visit, fields: Fields) -> Res
         await visit.db.awrite(keep, run_id, claim(fields), visit.who, fields)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
-    return redirect_with_flash(visit, f"/runs/{run_id}", say("The figures are kept."))
+    return redirect_with_flash(visit, f"/runs/{run_id}", say("The figures were saved."))
 
 
 @router.post("/runs/{run_id}/results")
@@ -125,7 +125,7 @@ async def page_do_take_result(run_id: Id, visit: Visit) -> Response:
         taken = await run_in_threadpool(take, db, settings, visit.who, run_id=run_id, body=body)
     except AppError as error:
         return await _page(visit, run_id, refused(error, FormData()))
-    said = say("The signed result is taken, as version {n} of the figures.")
+    said = say("The signed result was accepted as version {n} of the figures.")
     return redirect_with_flash(visit, f"/runs/{run_id}", said, n=taken.statement)
 
 

@@ -35,7 +35,6 @@ from carriers.contract import ReceiptLevel
 
 Ends = tuple[datetime, datetime]
 _CUT_OFF = NotSent.WINDOW_CLOSED.name.lower()
-_OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +153,7 @@ def _view(run: RunSummary, page_data: _PageData) -> RunView:
     level = page_data.levels[run.id] if figures.sent else None
     received = _received(figures, level)
     waiting = figures.no_receipt + figures.unknown + (figures.relayed if _by_handset(level) else 0)
-    ends = _ended(run) if run.state in _OVER else _forecast(run, page_data)
+    ends = _ended(run) if run.state in stages.OVER else _forecast(run, page_data)
     against = norm.judge(level, figures.sent, received, waiting)
     over = run.state in (RunState.SENT, RunState.FINISHED)
     stops = _lacks(run, figures, page_data) if over else _stops(run, figures, page_data)
@@ -220,7 +219,7 @@ def _standstill(run: RunSummary, judged: Judged, page_data: _PageData) -> dict[s
         "since": None if stop is None or stop.since is None else clock.from_ms(stop.since),
         "advice": traffic_light.ADVICE.get(judged),
         "begins_at": begins,
-        "segments_left": 0 if run.state in _OVER else _load(run, page_data).segments_left,
+        "segments_left": 0 if run.state in stages.OVER else _load(run, page_data).segments_left,
     }
 
 

@@ -104,9 +104,9 @@ def test_the_page_says_what_came_of_it_to_each_who_may_know(pages_db: Database, 
     for said in ("303/CAT-PA05", "231.480", "120.114", "hết hiệu lực vì đã sửa sau đó", "d" * 64):
         assert said in page
     assert scene.TEXT in page
-    assert "Diễn biến nhận tin" in page
+    assert "Diễn biến gửi và nhận tin" in page
     assert "2,0 giây 2,0 giây 36" in page
-    assert "mẫu rải đều" not in page  # all rows were looked at
+    assert "mẫu đại diện" not in page  # all rows were looked at
     assert "Thành phố Sơn La" in page or "Huyện" in page
     own = paper.sign_in("Trực VNPT", scene.PASSWORD)
     assert own.status_code == 303
@@ -157,7 +157,7 @@ def test_the_page_counts_no_deliveries_and_asks_no_more_with_a_long_run(
     paper = signed_in("auditor")
     statements.clear()
     page = text(paper.get("/campaigns/1").text)
-    assert "Thời điểm lấy theo mẫu rải đều của các tin" in page
+    assert "Thời điểm lấy theo mẫu đại diện" in page
     about = [each for each in statements if "FROM deliveries" in each]
     assert len(about) == 2  # one for each run: all lines of the sample are one parameter
     assert all("deliveries.seq IN" in each or "deliveries.seq = ANY" in each for each in about)

@@ -220,6 +220,6 @@ def test_a_letter_s_page_has_the_figures_of_the_overview(pages_db: Database, sig
     scene.build(pages_db)
     paper = signed_in("auditor")
     (first, second) = (text(paper.get(path).text) for path in ("/", "/directives/1"))
-    for figure in ("627.852 thuê bao 390.308", "Còn thiếu 237.544"):
+    for figure in ("627.852 thuê bao 390.308", "Còn phải gửi 237.544"):
         assert figure in first
         assert figure in second
