@@ -75,8 +75,9 @@ test: $(VENV)/.ready  ## minutes: all that shows a change right, also on the ser
 prove: $(VENV)/.ready  ## hours: soaks, drills, histories, millions, figures, every Python, coverage of processes (PART="suite drill")
 	$(BIN)/python -m tests.prove $(PART)
 
-guide: $(VENV)/.ready  ## take the pictures of docs/guide.vi.md anew, by tests that go that way in Chromium
-	LOA_GUIDE=1 $(BIN)/python -m pytest -n 0 tests/e2e/test_life.py tests/prove/test_all_pages.py -k "live or sign-in or overview or unknown"
+guide: $(VENV)/.ready  ## take the pictures of docs/guide.vi.md, of README and of reports anew, by Chromium and pdftoppm
+	LOA_GUIDE=1 $(BIN)/python -m pytest -n 0 tests/e2e/test_life.py tests/e2e/test_readme_pictures.py tests/prove/test_all_pages.py -k "live or sign-in or unknown or readme"
+	$(BIN)/python -m tests.long.app.reports.first_pages
 
 client: $(VENV)/.ready  ## write loa_client/api anew from the API's description
 	$(BIN)/python -m tests.loa_client.generator

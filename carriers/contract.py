@@ -40,7 +40,7 @@ class Permit:
 
     @property
     def stands(self) -> bool:
-        """Whether a message may be started now."""
+        """Return whether a message may be started now."""
         if self.withdrawn:
             return False
         now = since_boot()
@@ -418,7 +418,7 @@ class PlainLine(Protocol):
 
     @property
     def plain_hosts(self) -> Sequence[str]:
-        """Return their names or addresses; none if all traffic is encrypted."""
+        """Return the names or addresses of these hosts; none if all traffic is encrypted."""
         ...
 
 
@@ -557,5 +557,5 @@ class HealthRecord:
 
 
 def said_after(patience_s: float) -> float:
-    """Return how long messages wait before it is said."""
+    """Return how long messages may wait before pages and alarms say so."""
     return min(WAITING_SAID_AFTER_S, patience_s * 2 / 3)

@@ -81,6 +81,7 @@ COMMANDS |= {
     "add_user": "user add lan --role auditor",
     "set_user_password": "user password lan",
     "import_sender_names": "sender-name import list.csv",
+    "import_panel_telephones": "panel import list.csv",
     "set_sender_name_paper": "sender-name paper 1 scan.pdf",
     "take_result": "result add 1 result.json",
     "receive_order": "order import result.json --batch 1",
@@ -98,6 +99,7 @@ NO_COMMAND = {
         ("log_in", "log_out", "get_me", "change_password", "list_sessions", "end_sessions"), _OWN
     ),
     **dict.fromkeys(("enrol_totp", "confirm_totp"), "one's own; `loa user totp NAME` does it at the host"),
+    "take_gateway_sms": "called by an app on a test telephone, signed with the key of `loa panel gateway`",
     "watch_campaign": "`loa run watch` follows each of its runs",
     "verify_text": "for citizens, who have no Loa: the page `/verify`",
     "verify_report": "for whoever holds a printed report: the page `/verify/reports`",
@@ -110,6 +112,8 @@ _FILE = "a workbook goes with its run or letter, from where it was made: command
 NO_ACT = {
     **dict.fromkeys(("get_webhook", "get_webhook_token", "post_webhook", "post_webhook_token"), _CARRIERS),
     **dict.fromkeys(("return_statement_form", "return_report_form"), _FILE),
+    "take_gateway_sms": "called by an app on a test telephone",
+    "read_panel_gateway": "a key to be typed into an app by whoever sets it up: `loa panel gateway`",
     "keep_attachment": "a scan is handed in with what it proves, by a program or a command",
     **dict.fromkeys(
         ("receive_order", "export_result"), "files of a carrier's own Loa, by the command or its programs"
@@ -119,6 +123,7 @@ NO_ACT = {
 }
 # Acts of pages that are no operation.
 PAGES_ALONE = {
+    "page_do_answer_panel_link": "what the holder of a test telephone presses, with a signed link alone",
     "page_language": "which language pages have, kept in a cookie",
     "page_search_words": "leads to what was looked for; a number never becomes part of an address",
 }

@@ -93,6 +93,7 @@ class LineTemplates:
 
 
 WEBHOOKS = "/webhooks/"
+_PANEL = "/panel/"  # with a personal link's stamp behind run and telephone
 _LINK = 3  # position of the link's name in a webhook's path
 _TOKEN = 16  # minimum length of a path token
 _OURS = b"x-request-id"
@@ -159,13 +160,13 @@ class RequestContext:
 
 
 def _shown(path: str, status: int, names: Collection[str]) -> str:
-    """Return the path without a webhook's secret, even if that is misplaced or the path misspelt."""
-    webhook = path.startswith(WEBHOOKS)
-    if not webhook and status != 404:
+    """Return the path without a secret, even if that is misplaced or the path misspelt."""
+    secret = path.startswith((WEBHOOKS, _PANEL))
+    if not secret and status != 404:
         return path
     steps = path.split("/")
     for place, step in enumerate(steps):
-        if (webhook and place > _LINK) or (len(step) >= _TOKEN and step not in names):
+        if (secret and place > _LINK) or (len(step) >= _TOKEN and step not in names):
             steps[place] = REDACTED
     return "/".join(steps)
 

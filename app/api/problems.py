@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from enum import Enum
 from html import escape
 from typing import Any, cast
 
@@ -21,9 +20,10 @@ from app.api.api_docs import page
 from app.api.bodies import sentence
 from app.api.dependencies import PROBLEM_TYPE, Routes, is_program, no_page
 from app.core import clock
-from app.core.errors import AppError, Conflict, Invalid, NotFound, TooLarge
-from app.observability.logs import mask_text
-from carriers.phrases import Phrase, join
+from app.core.errors import CLASHED, UNSTORABLE, AppError, Conflict, Invalid, NotFound, TooLarge
+from app.core.masking import escaped
+from app.observability.logs import mask_sentence, mask_text
+from carriers.phrases import join
 
 TYPE = "/docs/errors#"
 # Long enough for a database restart, short enough for a waiting person.
@@ -69,12 +69,14 @@ def respond(request: Request, error: AppError, errors: list[FieldError] | None =
     """Build the response for an error: a page if a page was asked for, otherwise problem+json."""
     errors = errors or [FieldError(field=field, detail=detail) for field, detail in error.faults]
     # A sentence may quote the request, and any quoted word may be a phone number in the wrong field.
-    errors = [FieldError(field=mask_text(each.field), detail=_masked(each.detail)) for each in errors]
+    errors = [
+        FieldError(field=escaped(mask_text(each.field)), detail=mask_sentence(each.detail)) for each in errors
+    ]
     problem = Problem(
         type=TYPE + error.slug,
         title=error.title,
         status=error.status,
-        detail=_masked(error.detail),
+        detail=mask_sentence(error.detail),
         request_id=str(request.scope.get("request_id", "")),
         errors=errors,
     )
@@ -84,23 +86,6 @@ def respond(request: Request, error: AppError, errors: list[FieldError] | None =
         shown = JSONResponse(problem.model_dump(exclude_defaults=True), error.status, media_type=PROBLEM_TYPE)
     shown.headers.update(_headers(error))
     return shown
-
-
-def _masked(sentence: str) -> str:
-    """Mask the values of a sentence, which stays translatable unless its own words would be masked too."""
-    whole, phrase = mask_text(sentence), Phrase(sentence)
-    if whole == sentence:
-        return sentence
-    values = {
-        name: value
-        if isinstance(value, Enum)
-        else _masked(value)
-        if isinstance(value, str)
-        else mask_text(str(value))
-        for name, value in phrase.values.items()
-    }
-    by_values = Phrase(phrase.template, **values)
-    return by_values if by_values == whole else whole
 
 
 def _headers(error: AppError) -> dict[str, str]:
@@ -176,16 +161,11 @@ def _nowhere(request: Request) -> NotFound:
 
 
 def _clash(request: Request, _error: Exception) -> Response:
-    # Services check before they write, so only two simultaneous callers get here.
-    return respond(
-        request, Conflict("This was changed by someone else in the meantime. Reload and try again.")
-    )
+    return respond(request, Conflict(CLASHED))
 
 
 def _unstorable(request: Request, _error: Exception) -> Response:
-    return respond(
-        request, Invalid("A value cannot be stored because it is too large or contains forbidden characters.")
-    )
+    return respond(request, Invalid(UNSTORABLE))
 
 
 def _unreal(request: Request, error: Exception) -> Response:

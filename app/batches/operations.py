@@ -82,7 +82,7 @@ def rename_batch(tx: Transaction, batch_id: Number, body: NewNameBody) -> Batch:
     "DELETE /v1/batches/{batch_id}",
     roles=WORKERS,
     command="batch discard",
-    audit="threw {subject} away",
+    audit="discarded {subject}",
     done="Batch {batch_id} was discarded.",
     facts=lambda result: {"batch": result["batch_id"], "discarded": True},
     page="/batches",

@@ -124,7 +124,7 @@ def approve(
 
 
 def is_repeated(connection: Connection, campaign_id: int, who: str, seen: str) -> bool:
-    """Return whether this person has just given exactly this approval, so that giving it again is none."""
+    """Return whether this person has just given exactly this approval; repeating it changes nothing."""
     last = last_decision(connection, campaign_id)
     campaign = optimistic_lock.campaign(connection, campaign_id)
     same = last is not None and (last.decision, last.by, last.digest) == ("approved", who, seen)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
@@ -158,10 +158,15 @@ COLUMNS = ListColumns(
 
 
 def listed(
-    connection: Connection, request: ListRequest | int, limit: int, operator: str | None = None
+    connection: Connection,
+    request: ListRequest | int,
+    limit: int,
+    operator: str | None = None,
+    also: ColumnElement[bool] | None = None,
 ) -> ListPart[Directive]:
-    """Return letters; operator: only for runs of this carrier."""
+    """Return directives; operator: only for runs of this carrier; also: a condition of a caller."""
     query = select(directives) if operator is None else select(directives).where(own_directives(operator))
+    query = query if also is None else query.where(also)
     rows = part(connection, query, COLUMNS, request, limit)
     return ListPart(_with_changes(connection, rows.items), rows.total, rows.next)
 

@@ -279,7 +279,8 @@ def _drop(connection: Connection, run: Record, who: str) -> None:
     for table in (signed_orders, received_orders):
         if connection.execute(select(table.c.id).where(table.c.run_id == run_id)).first():
             raise Conflict(
-                "Run {run_id} has signed orders, so it stays. Withdraw the order, and cancel the run.",
+                "Run {run_id} has signed orders, so it cannot be removed. Withdraw the order, and "
+                "cancel the run.",
                 run_id=run_id,
             )
     connection.execute(delete(run_batches).where(run_batches.c.run_id == run_id))

@@ -179,8 +179,10 @@ def list_campaigns(
     tx: Transaction,
     paging: Paging,
     state: Annotated[CampaignState | None, Field(description="only in this state")] = None,
-    carrier: Annotated[str | None, Field(description="with a run there", examples=["viettel"])] = None,
-    directive_id: Annotated[Number | None, Field(description="under this letter")] = None,
+    carrier: Annotated[
+        str | None, Field(description="only campaigns with a run at this carrier", examples=["viettel"])
+    ] = None,
+    directive_id: Annotated[Number | None, Field(description="only campaigns under this directive")] = None,
     since: Since = None,
 ) -> ListPart[Campaign]:
     """List campaigns in order of creation; an operator sees those with a run of its carrier."""
@@ -370,7 +372,7 @@ def ask_budget(tx: Transaction, campaign_id: Number, body: BudgetBody) -> Budget
     page="/campaigns/{campaign_id}#budget",
 )
 def approve_budget(tx: Transaction, campaign_id: Number, order_id: Number) -> BudgetOrder:
-    """Approve somebody else's request: runs that have paused themselves for want of budget go on."""
+    """Approve somebody else's request: runs that paused because the budget was used up continue."""
     found = budget_orders.approve(tx.connection, campaign_id, order_id, tx.who)
     tx.wake()
     return found

@@ -242,7 +242,7 @@ def list_runs(
     paging: Paging,
     state: Annotated[RunState | None, Field(description="only in this state")] = None,
     carrier: OfCarrier = None,
-    campaign_id: Annotated[Number | None, Field(description="only of this one")] = None,
+    campaign_id: Annotated[Number | None, Field(description="only of this campaign")] = None,
     since: Since = None,
 ) -> ListPart[RunSummary]:
     """List runs in order of creation, with their progress; an operator sees its own carrier's."""
@@ -286,7 +286,7 @@ def get_forecast(tx: Transaction, run_id: Number) -> Forecast:
     audit="changed the priority of {subject}",
     done="Run {id} has priority {priority}.",
     facts=lambda result: {"run": result["id"], "priority": result["priority"]},
-    flash="The turn is changed.",
+    flash="The priority was changed.",
     page="/runs/{run_id}",
 )
 def set_priority(tx: Transaction, run_id: Number, body: PriorityBody) -> RunSummary:
@@ -303,7 +303,7 @@ def set_priority(tx: Transaction, run_id: Number, body: PriorityBody) -> RunSumm
     command="run rate",
     arguments=("segments_per_second",),
     audit="changed the rate of {subject}",
-    done="The rate was changed. It applies from the next thousand messages on.",
+    done="The rate was changed. It applies after about the next thousand messages.",
     facts=lambda result: {"run": result["id"], "segments_per_second": result["segments_per_second"]},
     page="/runs/{run_id}",
 )
@@ -334,7 +334,7 @@ def set_rate(tx: Transaction, run_id: Number, body: RateBody) -> RunSummary:
     roles=SENDERS,
     command="run start",
     audit="started {subject}",
-    flash="The run has begun.",
+    flash="The run has started.",
     done="Run {id} is {state}.",
     facts=_state,
     page="/runs/{run_id}",

@@ -83,11 +83,11 @@ class CampaignBody(StrictBody):
     window_start: AwareDatetime | None = Field(None, examples=["2024-02-02T07:00:00+07:00"])
     window_end: AwareDatetime | None = Field(None, examples=["2024-02-09T18:00:00+07:00"])
     day_starts: Time | None = Field(
-        None, description="hours of the day in Viet Nam; the settings' when left out", examples=["07:00"]
+        None, description="hours of the day in Vietnam; default: those of the settings", examples=["07:00"]
     )
     day_ends: Time | None = Field(None, examples=["21:00"])
     budget_segments: BudgetSegments | None = Field(
-        None, description="the most SMS parts that may be sent", examples=[700_000]
+        None, description="the maximum number of SMS parts", examples=[700_000]
     )
 
     def draft(self) -> Draft:
@@ -168,9 +168,7 @@ class ApprovalBody(StrictBody):
 class BudgetBody(StrictBody):
     """The budget that is asked for, in place of the one of now."""
 
-    budget_segments: BudgetSegments = Field(
-        description="the most SMS parts that may be sent", examples=[800_000]
-    )
+    budget_segments: BudgetSegments = Field(description="the maximum number of SMS parts", examples=[800_000])
     because: KeptProse = Field(examples=["Two districts were added to the list."])
 
 

@@ -105,13 +105,14 @@ def _check_encoding(words: list[str]) -> None:
 
 def _fail(error: AppError, as_json: bool, status: int = 1) -> NoReturn:
     from app.core.masking import escaped
-    from app.observability.logs import mask_text  # only needed on failure
+    from app.observability.logs import mask_sentence, mask_text  # only needed on failure
 
+    detail = mask_sentence(error.detail) + (f" ({mask_text(error.cause)})" if error.cause else "")
     if as_json:
-        faults = [{"field": field, "detail": mask_text(detail)} for field, detail in error.faults]
-        problem = {"type": error.slug, "title": error.title, "detail": mask_text(error.said_here)}
+        faults = [{"field": field, "detail": mask_sentence(sentence)} for field, sentence in error.faults]
+        problem = {"type": error.slug, "title": error.title, "detail": detail}
         typer.echo(json.dumps(problem | {"errors": faults}, ensure_ascii=False), err=True)
     else:
-        lines = mask_text(error.said_here).split("\n")
+        lines = detail.split("\n")
         typer.echo("\n".join(map(escaped, [f"loa: {lines[0]}", *lines[1:]])), err=True)
     raise SystemExit(status) from None

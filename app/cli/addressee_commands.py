@@ -57,7 +57,7 @@ def channels(directive_id: Number, as_json: Json = False) -> None:
 def set_(
     directive_id: Number,
     name: Annotated[str, typer.Argument(help="As in the directive; a new name is added.")],
-    kind: Annotated[AddresseeKind, typer.Option(help="Its group in the report.")],
+    kind: Annotated[AddresseeKind, typer.Option(help="The addressee's group in the report.")],
     carrier: Annotated[str | None, typer.Option(help="For a carrier: viettel, vnpt, mobifone ...")] = None,
     email: Annotated[str | None, typer.Option(help="Address for reminders.")] = None,
     as_json: Json = False,

@@ -33,7 +33,10 @@ def database() -> None:
 @app.command()
 def copy(
     to: Annotated[
-        str, typer.Option(envvar="LOA_COPY_TO", help="postgresql://user@host/name, migrated and empty")
+        str,
+        typer.Option(
+            envvar="LOA_COPY_TO", help="Address of a migrated, empty database: postgresql://user@host/name."
+        ),
     ],
 ) -> None:
     """Copy everything from the SQLite file to an empty PostgreSQL database, and verify the copy.
@@ -84,7 +87,7 @@ def backup(file: Annotated[Path, typer.Argument(help="The copy; must be a new fi
 @app.command()
 def restored(
     nothing_lost: Annotated[
-        bool, typer.Option("--nothing-lost", help="Nothing was sent that this database does not know.")
+        bool, typer.Option("--nothing-lost", help="This database knows everything that was sent.")
     ] = False,
 ) -> None:
     """Continue after the database was put back to an earlier state, or a replica has taken over.
@@ -121,10 +124,10 @@ def restored(
 
 @app.command("entered-again")
 def confirm_entered() -> None:
-    """Say that do-not-send lists and requests of persons since the backup were entered again.
+    """Confirm that do-not-send lists and people's requests since the backup were entered again.
 
-    After `loa database restored` no run is started or resumed, and no unknown message is sent again, before
-    somebody has said so: the backup does not know who was erased or has objected after it.
+    After `loa database restored`, no run can be started or resumed and no unknown message sent again until
+    this is confirmed: the backup does not know who was erased or objected after it was made.
     """
     with open_db() as (db, _):
         awaited = db.write(restore_acknowledgement.enter, whoami())

@@ -72,7 +72,8 @@ def status(directive_id: Number, as_json: Json = False) -> None:
         say(found, as_json)
         return
     number = escaped(found.number)
-    typer.echo(f"{number}: {found.countdown}; {found.reported}/{found.asked} đơn vị đã báo cáo.")
+    reported = f"; {found.reported}/{found.asked} đơn vị đã báo cáo" if found.asked else ""
+    typer.echo(f"{number}: {found.countdown}{reported}.")
     listing(found.runs, ("run_id", "carrier", "state", "basis", "done_at", "in_time"), as_json)
     for run in found.runs:
         for warning in run.warnings:

@@ -44,6 +44,14 @@ def readable(path: Path | None) -> Path | None:
     return path
 
 
+def table_of(path: Path) -> str:
+    """Return the text of a CSV file; raises Invalid if it is not UTF-8."""
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Invalid("{file} is not UTF-8. Save it as “CSV UTF-8”.", file=path.name) from None
+
+
 def read_twice(path: Path) -> Path:
     """Return the file of an argument; raises Invalid for a pipe: its hash and its rows are read apart."""
     if path.is_fifo() or path.is_socket():

@@ -158,11 +158,13 @@ def _id(typed: str | int, kind: Any) -> str | int:
 def _argument(operation: Operation, parameter: Parameter) -> Any:
     noun = parameter.name.removesuffix("_id").replace("_", " ")
     if parameter.name == noun:  # a name
-        return Annotated[str, typer.Argument(help=f"The {operation.command.split()[0]}'s {noun}.")]
+        return Annotated[
+            str, typer.Argument(help=f"The {operation.command.split()[0].replace('-', ' ')}'s {noun}.")
+        ]
     if any(isinstance(each, ByName) for each in _marks(parameter.annotation)):
         words = f"The {noun}'s name, or its number."
         return Annotated[Any, typer.Argument(parser=_named, metavar=noun.upper(), help=words)]
-    return Annotated[int, typer.Argument(parser=whole, metavar="NUMBER", help=f"Of the {noun}.")]
+    return Annotated[int, typer.Argument(parser=whole, metavar="NUMBER", help=f"Number of the {noun}.")]
 
 
 def _marks(kind: Any) -> tuple[Any, ...]:
@@ -176,8 +178,8 @@ def _named(typed: str) -> str | int:
 def _option(operation: Operation, name: str, kind: Any, is_required: bool, default: Any = None) -> Parameter:
     """Return an option or argument that takes text, which the rules of the body or the query then read."""
     field = kind if isinstance(kind, FieldInfo) else described(kind)
-    examples = [str(each) for each in (field and field.examples) or ()]
-    words = (field and field.description) or (f"As in: {examples[0]}" if examples else "")
+    examples = [str(each) for each in (field and field.examples) or () if each is not None]
+    words = (field and field.description) or (f"Example: {examples[0]}" if examples else "")
     words = words[:1].upper() + words[1:].rstrip(".") + ("." if words else "")
     more: dict[str, Any] = {"parser": whole, "metavar": "NUMBER"} if name.endswith("_id") else {}
     typed: Any = typer.Argument(help=words, **more)

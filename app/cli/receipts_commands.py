@@ -92,7 +92,7 @@ def show(
 def lines(
     file_id: FileId,
     out: Annotated[Path, typer.Option(help="The file to write, as CSV for Excel.")],
-    verdict: Annotated[ResultVerdict | None, typer.Option(help="Only these.")] = None,
+    verdict: Annotated[ResultVerdict | None, typer.Option(help="Only lines with this outcome.")] = None,
     whole_numbers: Annotated[
         bool, typer.Option(help="Do not mask numbers; the audit log records it.")
     ] = False,

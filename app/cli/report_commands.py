@@ -41,23 +41,28 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Result reports.")
 
-_PAPERS = "also write the final documents to this folder"
+_PAPERS = "Also write the final documents to this folder."
 Form = Annotated[
     Format,
-    typer.Option("--format", help="text, json, csv, xlsx, docx or pdf; summary: one page, of a directive"),
+    typer.Option("--format", help="text, json, csv, xlsx, docx or pdf; summary: one page about a directive."),
 ]
-Out = Annotated[Path | None, typer.Option(help="the file to write; the terminal, when not given")]
-Run = Annotated[int | None, typer.Option("--run", parser=whole, help="the run of one carrier (form A)")]
-Directive = Annotated[int | None, typer.Option("--directive", parser=whole, help="the directive (form B)")]
+Out = Annotated[Path | None, typer.Option(help="The file to write. Default: the terminal.")]
+Run = Annotated[
+    int | None, typer.Option("--run", parser=whole, help="A run: the report of one carrier (form A).")
+]
+Directive = Annotated[
+    int | None,
+    typer.Option("--directive", parser=whole, help="A directive: the consolidated report (form B)."),
+]
 Campaign = Annotated[
     int | None,
-    typer.Option("--campaign", parser=whole, help="every run of a campaign, and its directive if it has one"),
+    typer.Option("--campaign", parser=whole, help="Every run of a campaign, and its directive."),
 ]
 CutOff = Annotated[
-    str | None, typer.Option(help="as of which snapshot, as in 2024-02-09T00:00+07:00; now, if not given")
+    str | None, typer.Option(help="Time of a snapshot, such as 2024-02-09T00:00+07:00. Default: now.")
 ]
 _COUNTING = {"working": "Counting the report"}
-Folder = Annotated[Path, typer.Option(callback=usable, help="where the files go")]
+Folder = Annotated[Path, typer.Option(callback=usable, help="The folder for the files.")]
 
 
 # Printing
@@ -142,7 +147,7 @@ def freeze(
     campaign_id: Campaign = None,
     cut_off: CutOff = None,
     folder: Annotated[
-        Path | None, typer.Option(callback=usable, help="write the files there as well")
+        Path | None, typer.Option(callback=usable, help="Also write the files to this folder.")
     ] = None,
 ) -> None:
     """Recount, then store a version that never changes. If the figures are the same, the last version
@@ -170,15 +175,17 @@ def freeze(
 @app.command()
 def issue(
     report_id: Number,
-    number: Annotated[str, typer.Option(help="the number before the slash, as 125")],
-    on: Annotated[str, typer.Option(help="the paper's day, as 2024-02-09")],
-    signer: Annotated[str, typer.Option(help="rank and name of who signs")],
+    number: Annotated[str, typer.Option(help="The number before the slash, such as 125.")],
+    on: Annotated[str, typer.Option(help="The date of the paper, such as 2024-02-09.")],
+    signer: Annotated[str, typer.Option(help="Rank and name of the signer.")],
     remark: Annotated[
         list[str] | None,
-        typer.Option(help="KEY=TEXT for difficulties, proposals, strengths or shortcomings; may be repeated"),
+        typer.Option(
+            help="KEY=TEXT for difficulties, proposals, strengths or shortcomings; may be repeated."
+        ),
     ] = None,
     compare_with: Annotated[
-        int | None, typer.Option(parser=whole, help="a frozen report of an earlier directive, for an annex")
+        int | None, typer.Option(parser=whole, help="A frozen report of an earlier directive, for an annex.")
     ] = None,
     folder: Annotated[Path | None, typer.Option(callback=usable, help=_PAPERS)] = None,
 ) -> None:
@@ -201,7 +208,7 @@ def issue(
 def signed(
     report_id: Number,
     file: Annotated[
-        Path | None, typer.Argument(callback=readable, help="the signed PDF; without one, those are listed")
+        Path | None, typer.Argument(callback=readable, help="The signed PDF. Default: list those stored.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -278,7 +285,7 @@ def save(report_id: Number, folder: Folder = Path("reports")) -> None:
 
 @app.command()
 def verify(
-    report_id: Annotated[int | None, typer.Argument(parser=whole, help="all of them, if not given")] = None,
+    report_id: Annotated[int | None, typer.Argument(parser=whole, help="The report. Default: all.")] = None,
 ) -> None:
     """Check frozen reports: unchanged files, and the same figures from the ledger. Exit status 1 if
     not."""

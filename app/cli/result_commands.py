@@ -33,7 +33,7 @@ def add(
     run_id: Number,
     file: Annotated[Path, typer.Argument(callback=readable, help="The signed file of the carrier.")],
 ) -> None:
-    """Take a result that its carrier has signed: verified, matched to its order, kept as a statement."""
+    """Accept a result signed by its carrier: verify it, match it to its order, store it as a statement."""
     found = carried_out(results.take_result, {"run_id": run_id}, **signed_file(file))
     said = f"Result version {found.version} is taken, as version {found.statement} of the figures."
     facts = {name: getattr(found, name) for name in ("version", "statement", "order", "sha256", "kid")}
@@ -47,7 +47,7 @@ def export(
     changes: Annotated[str, typer.Option(help="From the second result on: what changed, and why.")] = "",
     remarks: Annotated[str, typer.Option(help="Complaints, incidents; no phone numbers.")] = "",
 ) -> None:
-    """At a carrier: sign the result of a run that was made of a signed order, out of the ledger."""
+    """At a carrier: sign the result of a run created from a signed order, with the ledger's figures."""
     found = carried_out(received.export_result, {"run_id": run_id}, changes=changes, remarks=remarks)
     replace_whole(out, to_json(to_jsonable_python(found), indent=1) + b"\n")
     done(f"Wrote {out}. Hand it to the police, over HTTPS or on a stick.", run=run_id, file=out)

@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from app.cli.files import readable
+from app.cli.files import readable, table_of
 from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Number, done
 from app.cli.statement_commands import attached
-from app.core.errors import Invalid
 from app.sender_names import checks, refusals, register
 
 app = typer.Typer(no_args_is_help=True, help="The register of sender names and templates at the carriers.")
@@ -25,13 +24,9 @@ def import_(
     ],
 ) -> None:
     """Import a table of sender names and templates: all of it, or none if a line is wrong."""
-    try:
-        table = file.read_text("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Invalid("{file} is not UTF-8. Save it as “CSV UTF-8”.", file=file.name) from None
-    found = carried_out(register.import_sender_names, {}, table=table)
+    found = carried_out(register.import_sender_names, {}, table=table_of(file))
     done(
-        f"The register has {found.added} new entries, and {found.replaced} replaced ones.",
+        f"Register entries added: {found.added}; replaced: {found.replaced}.",
         added=found.added,
         replaced=found.replaced,
     )
@@ -42,7 +37,7 @@ def paper(
     sender_name_id: Number,
     file: Annotated[Path, typer.Argument(callback=readable, help="PDF, PNG or JPEG.")],
 ) -> None:
-    """File a scan, such as the certificate, as the paper behind an entry."""
+    """Attach a scan, such as the certificate, to an entry."""
     sha256 = attached(file)
     carried_out(register.set_sender_name_paper, {"sender_name_id": sender_name_id}, attachment=sha256)
     done(f"The paper of entry {sender_name_id} is filed.", sender_name=sender_name_id, attachment=sha256)

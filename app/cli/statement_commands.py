@@ -63,7 +63,7 @@ def add(
         body |= {"kind": kind, "attachment": sha256} if manual or sha256 else {}
         kept = carried_out(statement_operations.state_figures, {"run_id": run_id}, **body)
     version, warnings = kept.paper.version, kept.warnings
-    said = " ".join((f"Run {run_id}: version {version} is kept ({kept.kind}).", *warnings))
+    said = " ".join((f"Run {run_id}: the figures are stored as version {version} ({kept.kind}).", *warnings))
     done(said, run=run_id, version=version, kind=kept.kind, warnings=warnings)
 
 

@@ -54,7 +54,8 @@ def password(name: Name) -> None:
 def totp(
     name: Name,
     off: Annotated[
-        bool, typer.Option("--off", help=("Remove it because phone and recovery codes are lost."))
+        bool,
+        typer.Option("--off", help="Remove the second factor because phone and recovery codes are lost."),
     ] = False,
     recognised: Annotated[str, typer.Option(help="With --off: how you verified the user's identity.")] = "",
     witness: Annotated[str | None, typer.Option(help="With --off: the second user who verified it.")] = None,
@@ -86,7 +87,9 @@ def reseal() -> None:
 
 @app.command()
 def sign(
-    name: Annotated[str | None, typer.Argument(help="Only this account, whatever its signature.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Only this account, even if it has a wrong signature.")
+    ] = None,
 ) -> None:
     """Sign accounts created before secret_key was set, or one that `loa doctor` reports. Check it
     first."""

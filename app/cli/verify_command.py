@@ -20,12 +20,12 @@ _SHOWN = 50
 
 def verify(
     campaign: Annotated[
-        int | None, typer.Option(parser=whole, help="one campaign; all, when not given")
+        int | None, typer.Option(parser=whole, help="Only this campaign. Default: all.")
     ] = None,
     mend: Annotated[
-        bool, typer.Option("--repair", help="first add what the rows say is missing from tallies and journal")
+        bool, typer.Option("--repair", help="First correct tallies and journal from the rows.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON object")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Answer with JSON.")] = False,
 ) -> None:
     """Recount every figure from the rows. Exit status 1 if anything differs.
 

@@ -8,6 +8,9 @@ from difflib import get_close_matches
 from carriers.phrases import Phrase
 
 GIVEN_TWICE = "{field} was given twice. Give it only once."
+# Services check before they write, so only two simultaneous callers meet this.
+CLASHED = "This was changed by someone else in the meantime. Reload and try again."
+UNSTORABLE = "A value cannot be stored because it is too large or contains forbidden characters."
 
 
 def meant(word: str, names: Iterable[str]) -> str | None:
@@ -93,6 +96,7 @@ _SHOWN = {
     "signing key": "See GET /v1/signing-keys or `loa signing-key list`",
     "signed order": "See GET /v1/runs/1/orders or `loa order list 1` for those of run 1",
     "signed paper": "See GET /v1/reports/1/signed or `loa report signed 1` for those of report 1",
+    "test telephone": "See GET /v1/panel-telephones or `loa panel list`",
     "sender name": "See GET /v1/sender-names or `loa sender-name list`",
     "run": "See GET /v1/runs or `loa run list`",
 }

@@ -107,6 +107,8 @@ NETWORKS: dict[str, str] = {
     "vietnamobile": "Vietnamobile",
     "gmobile": "Gmobile",
     "itel": "iTel",
+    "wintel": "Wintel",
+    "indochina": "Đông Dương Telecom",
 }
 # The conversion of 15-09-2018: eleven digits became ten, keeping the last seven.
 _CONVERTED = {row["was"][1:]: row["prefix"][1:] for row in _ranges() if row["was"]}

@@ -98,7 +98,7 @@ class Job:
 
     def rest_s(self) -> float:
         """Return how long the job rests if it fails now: longer with every try."""
-        return min(2.0**self.tries, _LONGEST_REST_S)
+        return min(2.0 ** min(self.tries, 10), _LONGEST_REST_S)
 
 
 def add(connection: Connection, kind: str, *subjects: str) -> None:

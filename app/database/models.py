@@ -1252,6 +1252,34 @@ register_overrides = Table(
     Column("by", String(80), nullable=False),
 )
 
+# Our own telephones, which say whether a campaign's text has come: app/telephone_panel. No names.
+panel_telephones = Table(
+    "panel_telephones",
+    metadata,
+    new_id(),
+    Column("phone", BigInteger, nullable=False, unique=True),
+    Column("carrier", String(40), nullable=False),
+    Column("area", String(5), nullable=False),  # a commune
+    Column("consent_on", String(10), nullable=False),
+    Column("added_at", Ms, nullable=False),
+    Column("added_by", String(80), nullable=False),
+)
+
+# What a telephone of the panel has answered to a run, or that it has been asked.
+panel_answers = Table(
+    "panel_answers",
+    metadata,
+    new_id(),
+    Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
+    # NULL once it is forgotten which telephone it was
+    Column("telephone_id", Integer, ForeignKey("panel_telephones.id"), index=True),
+    Column("answer", String(12)),  # received | not_received | off; NULL: silent
+    Column("way", String(12)),  # link | sms | gateway | forgotten
+    Column("at", Ms),
+    Column("asked_at", Ms),
+    UniqueConstraint("run_id", "telephone_id"),
+)
+
 # Activities that an addressee reports: rows of channel, pieces, reach, link.
 outreach = Table(
     "outreach",

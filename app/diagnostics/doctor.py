@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from cryptography import x509
 from sqlalchemy import Connection, func, select
 
-from app.core import clock, setting_sources
+from app.core import areas, clock, setting_sources
 from app.core.config import EndpointSettings, LinkSettings, Settings
 from app.core.errors import AppError
 from app.core.states import LinkState, RunState
@@ -33,6 +33,7 @@ from app.ledger import approval_digest, opt_out_seal, restore_acknowledgement
 from app.ledger.ledger import Ledger, ledger_for
 from app.notifications.outbox import NoticeState
 from app.observability import link_status
+from app.reports.forms import letterhead
 from app.runtime import transport_security, webhooks, worker
 from app.runtime.transport_security import server_tls
 from app.security import account_stamps, audit, totp, users
@@ -205,6 +206,26 @@ def optional(settings: Settings) -> Iterator[Symptom]:
     for name, (unset, what) in _OPTIONAL.items():
         if getattr(settings, name) == unset and settings.environment == "production":
             yield Symptom("protection", True, f"With the current {name}, {what}.", note=True)
+
+
+def papers(settings: Settings) -> Iterator[Symptom]:
+    """Name the province, and the agency that papers bear; the shipped letterheads are examples."""
+    try:
+        heads = letterhead.load(settings.letterheads)
+    except AppError as error:
+        yield Symptom("papers", False, error.detail)
+        return
+    today = clock.local(clock.now()).date()
+    head, province = heads.of(letterhead.POLICE, today), areas.provinces()[areas.chosen()]
+    example = head == letterhead.load(None).of(letterhead.POLICE, today)
+    what = f"The province is {province} ({areas.chosen()}). "
+    what += (
+        f"Papers bear the example letterhead of {head.agency}. Copy app/data/letterheads.toml, correct it, "
+        "and name the copy as letterheads in the settings."
+        if example
+        else f"Papers bear the letterhead of {head.agency}."
+    )
+    yield Symptom("papers", True, what, note=example)
 
 
 def disk(settings: Settings) -> Iterator[Symptom]:
@@ -522,7 +543,7 @@ async def examine(
     settings: Settings, links: Mapping[str, LinkSettings], endpoints: Mapping[str, EndpointSettings]
 ) -> list[Symptom]:
     found = [*settings_file(Path(setting_sources.file())), *wiring(settings), *connections(settings)]
-    found += optional(settings)
+    found += [*optional(settings), *papers(settings)]
     found += [*disk(settings), *ledger(settings)]
     looked = await check_endpoints(endpoints, settings.private_endpoints)
     found += [Symptom(f"endpoint {each.link}", each.good, each.what) for each in looked]

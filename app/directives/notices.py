@@ -60,7 +60,7 @@ def list_notices(tx: Transaction, paging: Paging, state: NoticeState | None = No
     roles=ADMINS,
     status=202,
     action="notice.replay",
-    audit="sent {subject} again",
+    audit="resent {subject}",
     flash="Notices being sent again: {notices}.",
     page="/notices",
 )
@@ -87,7 +87,7 @@ def replay_failed_notices(tx: Transaction, body: FailedNotices) -> Replayed:
     roles=ADMINS,
     status=202,
     action="notice.replay",
-    audit="sent {subject} again",
+    audit="resent {subject}",
     flash="Notice {notice_id} is being sent again.",
     page="/notices",
 )

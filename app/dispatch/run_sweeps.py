@@ -168,7 +168,7 @@ async def advance_due(db: Database, ledger: Ledger, aside: Aside, patience_ms: i
 
 
 async def expire_leases(db: Database, ledger: Ledger, aside: Aside) -> bool:
-    """Call unknown what a dead process may have sent, also where no link claims it; return False."""
+    """Mark as unknown what a dead process may have sent, also where no link claims it; return False."""
     for run_id in await db.read_with_retry(_with_dead_holders, ledger):
         if run_id not in aside.resting():
             work = db.write_with_retry(ledger.expire_leases, run_id, _CHUNKS_AT_ONCE)
@@ -247,7 +247,7 @@ def _settling() -> Select[Any]:
 
 
 def _any(table: Table, *where: ColumnElement[bool] | TextClause) -> ColumnElement[bool]:
-    """Whether such a row exists. A scalar keeps to each run's index; an EXISTS may become a full scan."""
+    """Return whether such a row exists. A scalar uses each run's index; EXISTS may become a full scan."""
     return select(1).select_from(table).where(*where).limit(1).scalar_subquery().is_not(None)
 
 

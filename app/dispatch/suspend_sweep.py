@@ -202,7 +202,7 @@ def _late(connection: Connection, run_id: int, ends: Sequence[int]) -> list[int]
 
 
 def _lasting(counts: Sequence[int]) -> list[int]:
-    """Cut what stands alone among its neighbours down to little."""
+    """Reduce a step that stands out from its neighbours, so that a single spike counts little."""
     if not any(counts):
         return list(counts)
     nothing = [0] * _AROUND

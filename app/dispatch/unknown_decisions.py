@@ -63,10 +63,10 @@ class KeptPosition(Protocol):
     """Where an order's position is kept, so that its repetition goes on behind it, also at the same time."""
 
     def take(self, connection: Connection) -> Sequence[Any] | None:
-        """Return what was kept last, None before the first slice; others wait until the transaction ends."""
+        """Return the last position, None before the first slice; others wait until the transaction ends."""
 
     def keep(self, connection: Connection, position: Sequence[Any]) -> None:
-        """Keep it in the transaction of its slice."""
+        """Store the position in the transaction of its slice."""
 
 
 @dataclass(frozen=True, slots=True)

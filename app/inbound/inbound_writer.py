@@ -30,6 +30,7 @@ from app.ledger.contract import Link
 from app.ledger.ledger import Ledger
 from app.observability.metrics import Metrics
 from app.security import audit
+from app.telephone_panel import answers
 from carriers.contract import Acknowledge
 from carriers.inbound import InboundMessage, InboundSink
 
@@ -79,7 +80,8 @@ def keep(
 ) -> Counter[str]:
     """Store them, safe to run twice; return by link name how many repeat a recent message's content.
 
-    Who opts out is on the do-not-send list of the link's carrier by the same commit.
+    Who opts out is on the do-not-send list of the link's carrier by the same commit, and what a test
+    telephone answers is recorded.
 
     Whether the carrier repeats what was not acknowledged or a person wrote the same twice cannot be told:
     both are stored, and the later one refers to the first.
@@ -95,8 +97,15 @@ def keep(
     _write(connection, list(firsts.values()), now)
     _write(connection, repeats, now)
     _list(connection, group, (*firsts.values(), *repeats), now)
+    answers.replied(connection, _replies((*firsts.values(), *repeats)))
     links = {each.arrival: each.link.name for each in group}
     return Counter(links[row["arrival"]] for row in (*firsts.values(), *repeats) if row["repeat_of"])
+
+
+def _replies(rows: Sequence[Row]) -> list[tuple[int, str]]:
+    """Return who wrote what, of whole messages that ask for nothing else: a test telephone may answer so."""
+    other = [row for row in rows if row["kind"] == ReplyKind.OTHER and row["part_total"] in (None, 1)]
+    return [(row["phone"], row["text"]) for row in other if row["phone"] is not None]
 
 
 def _kind(message: InboundMessage, words: ReplySettings) -> ReplyKind:

@@ -180,6 +180,6 @@ class Aside:
         if isinstance(error, DatabaseUnavailable) or not isinstance(error, Exception):
             raise error
         times = self._rests.get(row, (0, 0.0))[0] + 1
-        rest_s = min(2.0**times, self.longest_s)
+        rest_s = min(2.0 ** min(times, 10), self.longest_s)
         self._rests[row] = times, clock.monotonic() + rest_s
         await self.faults.note(self.source, error, subject, RED_MS + round(rest_s * 1000))

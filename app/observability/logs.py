@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator, MutableMapping
 from datetime import UTC, datetime
+from enum import Enum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -26,6 +27,7 @@ from app.core.config import Settings
 from app.core.errors import SetupError
 from app.core.masking import escaped, mask_numbers
 from app.core.phone import mask
+from carriers.phrases import Phrase
 
 _KEPT = 10_000  # lines buffered while the server is unreachable
 _TIMEOUT_S = 10.0
@@ -35,6 +37,7 @@ _LOCAL0 = 16 * 8
 _SEVERITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 _DEBUG = 7
 _END = b""
+_LONGEST_VALUE = 1000  # characters of a value in a sentence
 
 
 class SyslogTarget(NamedTuple):
@@ -319,6 +322,28 @@ def _clean(value: Any) -> Any:
 def mask_text(text: str) -> str:
     """Mask phone numbers as 8491*****01 and remove secrets of known forms."""
     return mask_numbers(_SECRET_VALUE.sub(rf"\g<before>{REDACTED}", text))
+
+
+def mask_sentence(sentence: str) -> str:
+    """Mask the values of a sentence, and keep each short and on one line, whoever has written it.
+
+    It stays translatable unless its own words would be masked too.
+    """
+    phrase = Phrase(sentence)
+    shown = Phrase(phrase.template, **{name: _shown(value) for name, value in phrase.values.items()})
+    whole = mask_text(shown)
+    return shown if whole == shown else whole
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, Enum):
+        return value
+    if isinstance(value, Phrase) and value.values:
+        return mask_sentence(value)
+    text = escaped(mask_text(str(value)))
+    if len(text) > _LONGEST_VALUE:
+        return f"{text[:_LONGEST_VALUE]}…"
+    return value if text == str(value) else text
 
 
 def masked(text: str, phone: int | None) -> str:

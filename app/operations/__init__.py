@@ -13,10 +13,12 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 from pydantic import AwareDatetime, BaseModel, Field
 from pydantic.fields import FieldInfo
 from sqlalchemy import Connection
+from sqlalchemy.exc import DataError, IntegrityError
 
 from app.api.idempotency_store import PositionUnderKey
 from app.core.carrier_check import check_filter
 from app.core.config import Settings
+from app.core.errors import CLASHED, UNSTORABLE, Conflict, Invalid
 from app.database.connection import Database
 from app.database.listing import ListRequest
 from app.ledger.ledger import Ledger, ledger_for
@@ -31,7 +33,7 @@ Facts = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class ByName:
-    """Marks an id in whose place a command takes the name as well, as this operation lists it."""
+    """Mark an id in place of which a command also takes the name that this operation lists."""
 
     operation: str
 
@@ -95,7 +97,7 @@ class Transaction(Work):
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """An act with its doors.
+    """One act: its function, and what its route, page form and command are made from.
 
     function: gets a Transaction, ids of the path, what the query has, and at most one body; its docstring is
     the help of every door. One that gets a Work has transactions of its own, because it takes long: it may
@@ -156,7 +158,7 @@ class Operation:
 
     @cached_property
     def is_apart(self) -> bool:
-        """Whether it needs no database."""
+        """Return whether the operation needs no database."""
         return next(iter(self._hints.values())) is Caller
 
     @cached_property
@@ -167,12 +169,12 @@ class Operation:
 
     @property
     def ids(self) -> Sequence[Parameter]:
-        """The parameters that stand in its path."""
+        """Return the parameters in its path."""
         return [each for each in self.parameters if f"{{{each.name}}}" in self.path]
 
     @property
     def filters(self) -> Sequence[Parameter]:
-        """The parameters of its query."""
+        """Return the parameters of its query."""
         others = [each for each in self.parameters if each not in self.ids and not _model(each)]
         return [each for each in others if each.annotation is not Paging]
 
@@ -204,11 +206,11 @@ class Operation:
         return get_type_hints(self.function, include_extras=True)
 
     def run(self, db: Database, settings: Settings, who: Caller, **arguments: Any) -> Any:
-        """Carry it out for this caller."""
+        """Carry out the operation for this caller."""
         return self.carry_out(Work(db=db, settings=settings, who=who), **arguments)
 
     def carry_out(self, work: Work, /, **arguments: Any) -> Any:
-        """Carry it out: the only way in, from whichever door. What is another carrier's is NotFound."""
+        """Carry out the operation: the only way in, for every door. Ids of other carriers are NotFound."""
         roles.require(work.who.role, self.name)
         if self.is_apart:
             return self.function(work.who, **arguments)
@@ -222,7 +224,12 @@ class Operation:
             tenant_scope.require(connection, work.who, **numbers)
             return self.function(Transaction(connection=connection, **given), **arguments)
 
-        answer = work.db.read(done) if self.reads else work.db.write(done)
+        try:
+            answer = work.db.read(done) if self.reads else work.db.write(done)
+        except IntegrityError:
+            raise Conflict(CLASHED) from None
+        except DataError:
+            raise Invalid(UNSTORABLE) from None
         if self.paging and work.who.carrier is None:
             check_filter(
                 work.settings, arguments.get("carrier"), answer.items, arguments[self.paging].request
@@ -236,7 +243,7 @@ OPERATIONS: dict[str, Operation] = {}
 OfCarrier = Annotated[str | None, Field(description="only of this carrier", examples=["viettel"])]
 Since = Annotated[
     AwareDatetime | None,
-    Field(description="made then or later; with its time zone", examples=["2024-02-01T00:00:00+07:00"]),
+    Field(description="created then or later; with a time zone", examples=["2024-02-01T00:00:00+07:00"]),
 ]
 
 
@@ -277,7 +284,7 @@ def declared_in(*modules: ModuleType) -> list[Operation]:
 
 
 def described(annotation: Any) -> FieldInfo | None:
-    """Return what an annotation tells people of its value."""
+    """Return the description that an annotation carries, or None."""
     return next((each for each in get_args(annotation)[1:] if isinstance(each, FieldInfo)), None)
 
 

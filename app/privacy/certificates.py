@@ -267,7 +267,7 @@ def _lines(certificate: Certificate) -> Iterator[str]:
         yield "ĐANG XÓA, CHƯA LÀ CHỨNG NHẬN."
     else:
         yield f"SHA-256 {certificate.sha256}" + (
-            "" if certificate.intact else " - KHÔNG KHỚP: chứng nhận đã bị sửa."
+            "" if certificate.intact else " - KHÔNG KHỚP: biên bản đã bị sửa."
         )
 
 

@@ -44,6 +44,7 @@ from app.reports.counting.snapshots import SnapshotCause
 from app.reports.figures.figures import Unbalanced
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.reports.verification import verify
+from app.telephone_panel import answers
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +82,8 @@ class Eraser:
 
     async def erase(self, job: Job, stopping: asyncio.Event) -> int:
         """Erase all that is due under this job; return how many certificates that made."""
-        done = 0
+        done, terms = 0, await self.db.aread(terms_in_force.in_force, self.terms)
+        await self.db.write_with_retry(answers.forget_old, terms.terms.days)
         while not stopping.is_set() and await self.one(job, stopping):
             done += 1
         return done

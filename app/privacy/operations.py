@@ -97,9 +97,9 @@ def record_person_request(tx: Transaction, body: PersonRequestBody) -> PersonReq
 def list_person_requests(
     tx: Transaction,
     paging: Paging,
-    open_only: Annotated[bool, Field(description="only those that are open")] = False,
+    open_only: Annotated[bool, Field(description="only open requests")] = False,
 ) -> ListPart[PersonRequest]:
-    """List what persons have asked about their own data, numbers masked, without the papers."""
+    """List people's requests about their own data, with masked numbers and without the documents."""
     return person_requests.listed(tx.connection, paging.request, paging.limit, open_only=open_only)
 
 
@@ -134,7 +134,7 @@ def answer_person_request(work: Work, request_id: Number, body: PersonAnswerBody
     columns=("id", "carrier", "phone", "added_at", "added_by"),
 )
 def list_do_not_send(tx: Transaction, paging: Paging, carrier: OfCarrier = None) -> ListPart[DoNotSendEntry]:
-    """List who is not written to, masked, in order of creation."""
+    """List the numbers that are not written to, masked, in order of creation."""
     return do_not_send.listed(tx.connection, paging.request, paging.limit, _own(tx.who, carrier))
 
 

@@ -22,6 +22,7 @@ from app.database.models import (
     batches,
     follow_ups,
     inbound_messages,
+    panel_telephones,
     person_requests,
     quarantine,
     receipt_files,
@@ -39,6 +40,7 @@ from app.privacy.person_requests import PersonRequest, RequestKind, RequestOutco
 from app.security import Caller, audit
 from app.security.credential_provenance import behind, shared
 from app.security.principal import base_name
+from app.telephone_panel import register
 
 _AT_ONCE = 500
 _STAY = (HeldKind.MESSAGE, HeldKind.RECEIPTS, HeldKind.RESULT_FILE, HeldKind.NAMED, HeldKind.WRITTEN)
@@ -165,6 +167,7 @@ def erase(connection: Connection, ledger: Ledger, person: ErasablePerson) -> dic
             some = table.c.id.in_(ids[start : start + _AT_ONCE])
             gone = connection.execute(delete_from(table).where(some, table.c.phone == person.phone))
             counts[table.name] += gone.rowcount
+    counts[panel_telephones.name] += register.erase_number(connection, person.phone)
     lock_batches(connection, [line.batch_id for line in person.lines])
     for line in person.lines:
         counts[subscribers.name] += _erase_line(connection, person.phone, line)

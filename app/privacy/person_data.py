@@ -35,6 +35,7 @@ from app.database.models import (
     issued_reports,
     links,
     outreach,
+    panel_telephones,
     people,
     person_requests,
     quarantine,
@@ -146,6 +147,7 @@ class HeldKind(StrEnum):
     QUARANTINE = "quarantine"  # a receipt that matches no message
     INBOUND = "inbound"  # a message from it
     DO_NOT_SEND = "do_not_send"  # that it wants none
+    PANEL = "panel"  # a test telephone, with its holder's consent
     ASKED = "asked"  # what its holder asks about it, as long as that is not answered
     NAMED = "named"  # a message of somebody else that has it in its text
     WRITTEN = "written"  # a name, reason, letter or paper of the agency that has it in its words
@@ -169,6 +171,7 @@ _WHY = {
     HeldKind.QUARANTINE: HeldWhy.PROOF,
     HeldKind.INBOUND: HeldWhy.REQUEST,
     HeldKind.DO_NOT_SEND: HeldWhy.REQUEST,
+    HeldKind.PANEL: HeldWhy.TASK,
     HeldKind.ASKED: HeldWhy.REQUEST,
     HeldKind.NAMED: HeldWhy.OTHERS,
     HeldKind.WRITTEN: HeldWhy.RECORDS,
@@ -267,6 +270,9 @@ def _held(connection: Connection, phone: int) -> Iterator[HeldData]:
     n = do_not_send.c
     for row in connection.execute(select(do_not_send).where(n.phone == phone).order_by(n.carrier)):
         yield _place(HeldKind.DO_NOT_SEND, row.carrier, row.carrier, 1, row.added_at, by=row.added_by)
+    t = panel_telephones.c
+    for row in connection.execute(select(panel_telephones).where(t.phone == phone)):
+        yield _place(HeldKind.PANEL, f"panel/{row.id}", row.carrier, 1, row.added_at, by=row.added_by)
     yield from asked(connection, phone)
 
 
@@ -347,6 +353,7 @@ KINDS = {
     HeldKind.QUARANTINE: "Biên nhận chưa khớp tin nào",
     HeldKind.INBOUND: "Tin nhắn từ số này",
     HeldKind.DO_NOT_SEND: "Danh sách không gửi",
+    HeldKind.PANEL: "Tổ máy kiểm chứng (có sự đồng ý của người giữ máy)",
     HeldKind.ASKED: "Yêu cầu của chủ thuê bao, đang giải quyết",
     HeldKind.NAMED: "Tin nhắn của người khác có nêu số này",
     HeldKind.WRITTEN: "Hồ sơ của đơn vị có nêu số này",

@@ -18,7 +18,7 @@ from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.frozen.freeze_record import ISSUED
 from app.reports.frozen.signed_papers import SignedPaper
 from app.reports.release import issue, verify_archive
-from app.reports.release.freeze import ENVELOPE, SIDECAR, freezer_of
+from app.reports.release.freeze import SIDECAR, freezer_of
 from app.reports.release.verify_archive import Proof
 from app.reports.schemas import IssueBody
 from app.security.principal import Caller
@@ -27,7 +27,8 @@ from app.security.roles import EVERYBODY, WORKERS
 TAG = "reports"
 
 _MEDIA: dict[str, str] = {form.value: media for form, media in MEDIA_TYPES.items()}
-_MEDIA[SIDECAR], _MEDIA[ENVELOPE] = "application/json", "application/xml"
+_MEDIA[SIDECAR] = "application/json"
+_MEDIA["edxml"] = "application/xml"  # kept of papers that were issued while Loa wrote one
 _MEDIA |= {f"{ISSUED}{form}": media for form, media in _MEDIA.items()}
 _FILES: dict[str, Any] = {
     "description": "The bytes that were frozen.",

@@ -39,8 +39,9 @@ from app.receipts import routes as receipts
 from app.receipts.plain_route import PlainRoute
 from app.receipts.webhook_handler import WebhookHandler
 from app.reports import archive_operations
-from app.reports import archive_routes as frozen
 from app.reports import operations as reports
+from app.reports import routes as frozen
+from app.reports.counting import panel_judgements
 from app.reports.intake import addressee_operations, statement_operations
 from app.reports.intake import routes as intake
 from app.security.authorization import cookie_name
@@ -49,6 +50,9 @@ from app.security.tenant_scope import require_walled
 from app.sender_names import checks, refusals, register
 from app.signed_orders import keys as signing_keys
 from app.signed_orders import orders, received, results
+from app.telephone_panel import answers as panel_answers
+from app.telephone_panel import gateway_route
+from app.telephone_panel import register as panel_register
 from app.text_verification import routes as genuine
 from app.text_verification.sent_texts import VerificationService
 from app.web import routers
@@ -83,6 +87,8 @@ ROUTERS: list[Routes] = [
     operation_routes.routes(people, keys),
     operation_routes.routes(refusals, register, checks),
     operation_routes.routes(signing_keys, orders, results, received),
+    operation_routes.routes(panel_register, panel_answers, panel_judgements),
+    gateway_route.router,
     *routers.ROUTERS,
 ]
 

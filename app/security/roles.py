@@ -53,6 +53,8 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     (EVERYBODY, "page_reports page_run_report page_campaign_report page_frozen_report"),
     (OFFICE, "page_directive_report"),
     (EVERYBODY, "page_batches page_texts page_directives page_directive page_receipts"),
+    # A carrier that knew which telephones look would serve them better than the rest.
+    (OFFICE, "page_panel page_run_panel"),
     (OFFICE, "page_approvals page_notices page_erasures page_erasure"),
     (OFFICE, "page_person_requests page_person_request"),
     (EVERYBODY, "page_receipt_files page_receipt_file page_opt_outs"),
@@ -74,6 +76,8 @@ OPEN = frozenset(
     {
         *("page_verify", "page_verify_poster", "page_do_verify_text", "verify_text"),
         *("page_verify_report", "verify_report"),
+        # Signed: a personal link, and a gateway app on a test telephone.
+        *("page_panel_link", "page_do_answer_panel_link", "take_gateway_sms"),
         *("healthz", "readyz", "metrics", "explain", "docs_page", "docs_style", "log_in"),
         *("post_webhook", "post_webhook_token", "get_webhook", "get_webhook_token"),
         *("page_sign_in", "page_do_log_in", "page_language", "page_static"),

@@ -18,6 +18,11 @@ def make(connection: Connection, content: bytes) -> str | None:
     return _by(keys[0], content) if keys else None
 
 
+def derived(connection: Connection, content: bytes) -> list[str]:
+    """Return the MACs with the current and the previous key, as keys for somebody else to sign with."""
+    return [_by(key, content) for key in keys_of(connection)]
+
+
 def holds(connection: Connection, content: bytes, stamp: str | None) -> bool:
     """Return whether the current or previous key made the stamp; True if this process has no key."""
     keys = keys_of(connection)

@@ -33,7 +33,7 @@ TAG = register.TAG
 
 _RENEW = "Have it renewed, or send in other days."
 _OVERRIDE = (
-    "Correct the campaign or the register, or give a reason to send all the same: on the campaign's page, or "
+    "Correct the campaign or the register, or give a reason for sending anyway: on the campaign's page, or "
     "with `loa sender-name override`."
 )
 _SOON = timedelta(days=30)
@@ -110,8 +110,8 @@ def list_register_findings(tx: Transaction, campaign_id: CampaignId) -> list[Fin
     "POST /v1/campaigns/{campaign_id}/register-override",
     roles=frozenset({Role.ADMIN, Role.APPROVER}),
     command="sender-name override",
-    audit="overrode what the register says against {subject}",
-    done="The campaign may be sent in spite of what the register says now.",
+    audit="overrode the register's objection to {subject}",
+    done="The campaign can now be sent despite the register.",
     page="/campaigns/{campaign_id}",
 )
 def override_register(tx: Transaction, campaign_id: CampaignId, body: OverrideBody) -> None:
@@ -120,7 +120,8 @@ def override_register(tx: Transaction, campaign_id: CampaignId, body: OverrideBo
     standing = [each for each in of_campaign(tx.connection, campaign) if each.stands]
     if not standing:
         raise Conflict(
-            "The register says nothing against campaign {number} that needs a reason.", number=campaign_id
+            "The register raises no objection to campaign {number}, so no reason is needed.",
+            number=campaign_id,
         )
     row = {"campaign_id": campaign_id, "reason": body.reason, "at": clock.now_ms(), "by": tx.who.name[:80]}
     row["findings"] = [_hash(each, _content(campaign)) for each in standing]
@@ -199,7 +200,8 @@ def _of_name(carrier: str, entries: Sequence[SenderName], content: Content) -> I
     own = [each for each in same if each.template is None] or same
     registered = [each for each in own if each.state is NameState.REGISTERED]
     fitting = [each for each in registered if each.covers(content.purpose)]
-    if any(_lasts(each, content) for each in fitting):
+    missing = _first_day_without(fitting, content)
+    if missing is None:
         end = max(each.valid_to or date.max for each in fitting)
         if content.endless and end < content.last + _SOON:
             day = _day(end)
@@ -225,27 +227,29 @@ def _of_name(carrier: str, entries: Sequence[SenderName], content: Content) -> I
             )
         return
     if fitting:
-        latest = max(fitting, key=lambda item: item.valid_to or date.max)
-        if latest.valid_to is not None and latest.valid_to < content.last:
-            last = _day(latest.valid_to)
+        over = [item for item in fitting if item.valid_to is not None and item.valid_to < missing]
+        if over:
+            entry = max(over, key=lambda item: item.valid_to or date.min)
             said = _said(
-                "The registration of {sender} at {carrier} ends on {day}, before the sending does.",
+                "The registration of {sender} at {carrier} ends on {day}, before the sending window does.",
                 sender,
                 at,
-                day=last,
+                day=_day(entry.valid_to),
             )
         else:
-            day = _day(latest.valid_from)
+            entry = min(fitting, key=lambda item: item.valid_from or date.min)
+            day = _day(entry.valid_from)
             said = _said(
                 "The registration of {sender} at {carrier} starts only on {day}.", sender, at, day=day
             )
-        yield Finding(carrier, FindingKind.PERIOD, True, join((said, _RENEW)), latest.id)
+        yield Finding(carrier, FindingKind.PERIOD, True, join((said, _RENEW)), entry.id)
     elif registered:
         purpose = "{sender} is not registered at {carrier} for the purpose {purpose}."
         said = _said(purpose, sender, at, purpose=content.purpose)
         yield Finding(carrier, FindingKind.NAME, True, said, registered[0].id)
     elif own:
-        yield Finding(carrier, FindingKind.NAME, True, _not_yet(own[-1], at), own[-1].id)
+        entry = next((item for item in own if item.state is NameState.ASKED), own[-1])
+        yield Finding(carrier, FindingKind.NAME, True, _not_yet(entry, at), entry.id)
     else:
         yield Finding(
             carrier, FindingKind.NAME, True, _said("{sender} is not registered at {carrier}.", sender, at)
@@ -259,7 +263,7 @@ def _said(template: str, sender: str, carrier: str, **more: object) -> Phrase:
 def _not_yet(entry: SenderName, at: str) -> Phrase:
     match entry.state:
         case NameState.ASKED:
-            said = "The registration of {sender} at {carrier} was asked for and is not granted yet."
+            said = "The registration of {sender} at {carrier} has been requested but not yet granted."
         case NameState.REFUSED:
             said = "{carrier} has refused to register {sender}."
         case _:
@@ -267,23 +271,35 @@ def _not_yet(entry: SenderName, at: str) -> Phrase:
     return _said(said, entry.name, at)
 
 
-def _lasts(entry: SenderName, content: Content) -> bool:
-    return (entry.valid_from or date.min) <= content.first and content.last <= (entry.valid_to or date.max)
+def _first_day_without(entries: Sequence[SenderName], content: Content) -> date | None:
+    """Return the first day of sending that no entry covers; a renewal may follow as an entry of its own."""
+    day = content.first
+    for entry in sorted(entries, key=lambda entry: entry.valid_from or date.min):
+        if (entry.valid_from or date.min) <= day <= (entry.valid_to or date.max):
+            if entry.valid_to is None or entry.valid_to >= content.last:
+                return None
+            day = entry.valid_to + timedelta(days=1)
+    return day
 
 
 def _templates(entries: Sequence[SenderName], content: Content) -> list[SenderName]:
-    return [
-        each
-        for each in entries
-        if each.template is not None
-        and each.name.casefold() == content.sender.casefold()
-        and each.state is NameState.REGISTERED
-        and each.covers(content.purpose)
-        and _lasts(each, content)
+    registered = [
+        entry
+        for entry in entries
+        if entry.template is not None
+        and entry.name.casefold() == content.sender.casefold()
+        and entry.state is NameState.REGISTERED
+        and entry.covers(content.purpose)
     ]
+    periods: dict[tuple[str | None, str | None], list[SenderName]] = {}
+    for entry in registered:
+        periods.setdefault((entry.template, entry.template_code), []).append(entry)
+    lasting = {key for key, alike in periods.items() if _first_day_without(alike, content) is None}
+    return [entry for entry in registered if (entry.template, entry.template_code) in lasting]
 
 
-def _fits(entry: SenderName, text: str) -> bool:
+def fits(entry: SenderName, text: str) -> bool:
+    """Return whether the text is one of those that the entry's template allows."""
     return template.parse("", entry.template or "").parameters(nfc(text)) is not None
 
 
@@ -292,7 +308,7 @@ def _of_template(
 ) -> Iterator[Finding]:
     sender, at, known = content.sender, network(carrier), _templates(entries, content)
     for text in content.texts:
-        if any(_fits(each, text) for each in known) or not (known or own_rules.needs_template):
+        if any(fits(each, text) for each in known) or not (known or own_rules.needs_template):
             continue
         if not known:
             none = "{carrier} only accepts registered texts, and no template of {sender} is registered there."
@@ -330,7 +346,7 @@ def _of_template_code(
 def code(entries: Sequence[SenderName], content: Content, text: str) -> str:
     """Return the carrier's code of the registered template that the text fits, "" if there is none."""
     known = (each for each in _templates(entries, content) if each.template_code)
-    return next((each.template_code or "" for each in known if _fits(each, text)), "")
+    return next((each.template_code or "" for each in known if fits(each, text)), "")
 
 
 def template_codes(connection: Connection, campaign: Row[Any]) -> dict[str, list[str]]:

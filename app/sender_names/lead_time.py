@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
@@ -16,7 +16,7 @@ from app.core.states import CampaignState, RunState
 from app.database.models import campaigns, runs
 from app.sender_names import checks, register
 from app.sender_names.checks import Finding, FindingKind
-from app.sender_names.register import NameState
+from app.sender_names.register import NameState, SenderName
 
 _AHEAD = (CampaignState.DRAFT, CampaignState.SUBMITTED, CampaignState.APPROVED)
 # In Vietnamese, as all that is missing under a directive.
@@ -105,7 +105,7 @@ def _need(connection: Connection, campaign: Row[Any], finding: Finding, begins_o
     today, carrier = clock.local(clock.now()).date(), finding.carrier
     what = _WHAT.get(finding.kind, _OF_TEXT).format(sender=campaign.sender)
     lead = register.rules(connection, carrier).lead_days if finding.kind in _WHAT else 0
-    asked = _asked_on(connection, finding)
+    asked = _asked_on(connection, campaign, finding)
     expected = None if asked is None else max(asked + timedelta(days=lead), today)
     ask_by = None if asked is not None or begins_on is None else begins_on - timedelta(days=lead)
     # What the register does not know may be registered all the same.
@@ -126,8 +126,21 @@ def _need(connection: Connection, campaign: Row[Any], finding: Finding, begins_o
     )
 
 
-def _asked_on(connection: Connection, finding: Finding) -> date | None:
-    """Return when what the finding is about was asked for, if it was."""
-    entries = register.names(connection, finding.carrier) if finding.entry is not None else []
-    entry = next((each for each in entries if each.id == finding.entry), None)
-    return entry.asked_on if entry is not None and entry.state is NameState.ASKED else None
+def _asked_on(connection: Connection, campaign: Row[Any], finding: Finding) -> date | None:
+    """Return when what the finding is about was asked for, if it was: by its entry, or by another one."""
+    waiting = [
+        entry
+        for entry in register.names(connection, finding.carrier)
+        if entry.state is NameState.ASKED
+        and entry.name.casefold() == campaign.sender.casefold()
+        and entry.covers(campaign.purpose)
+        and _would_help(entry, finding, campaign.texts.values())
+    ]
+    return max((entry.asked_on for entry in waiting if entry.asked_on), default=None)
+
+
+def _would_help(entry: SenderName, finding: Finding, texts: Iterable[str]) -> bool:
+    """Return whether the finding is over once this entry is registered."""
+    if finding.kind in (FindingKind.TEMPLATE, FindingKind.TEMPLATE_CODE):
+        return entry.template is not None and any(checks.fits(entry, text) for text in texts)
+    return finding.kind in _WHAT and (entry.template is None or entry.id == finding.entry)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass, replace
 from datetime import date
@@ -10,7 +9,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from annotated_types import Interval
-from pydantic import BeforeValidator, Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator
 from sqlalchemy import Connection, Row, Select, case, delete, insert, select, update
 
 from app.api.bodies import (
@@ -21,8 +20,8 @@ from app.api.bodies import (
     KeptLine,
     NoMobile,
     StrictBody,
-    filled,
 )
+from app.api.pasted_table import LINE_WRONG, Day, read_table
 from app.core import clock, hashing
 from app.core.carrier_check import check_own
 from app.core.errors import Invalid, NotFound, no_such
@@ -37,9 +36,7 @@ from carriers.text import template
 TAG = "sender names"
 KEEPERS = frozenset({Role.ADMIN, Role.APPROVER, Role.OPERATOR})
 USUAL_LEAD_DAYS = 35  # what vendors say of names and templates in Viet Nam: about five weeks
-MOST_ROWS = 2000  # of one import
 PAGE = "/sender-names"
-_LINE = "Line {line}: {detail}"
 
 
 class NameState(StrEnum):
@@ -67,15 +64,6 @@ Contact = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300
 Template = Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=PROSE)]
 
 
-def _iso(value: object) -> object:
-    """Turn 05/11/2029, as offices of Viet Nam write it, into 2029-11-05."""
-    found = re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})", value.strip()) if isinstance(value, str) else None
-    return f"{found[3]}-{found[2]:0>2}-{found[1]:0>2}" if found else value
-
-
-Day = Annotated[date, BeforeValidator(_iso)]
-
-
 class NameBody(StrictBody):
     """A sender name at one carrier; with `template` one text that the carrier takes under it."""
 
@@ -84,7 +72,7 @@ class NameBody(StrictBody):
         max_length=100, description="the sender name", examples=["CA SON LA"]
     )
     state: NameState = Field(NameState.ASKED, examples=["registered"])
-    purpose: NamePurpose | None = Field(None, description="all purposes if left out", examples=[None])
+    purpose: NamePurpose | None = Field(None, description="the purpose; default: all", examples=[None])
     template: Template | None = Field(
         None, description="text with placeholders such as {D,160}", examples=[None]
     )
@@ -127,7 +115,9 @@ class ImportBody(StrictBody):
 class RulesBody(StrictBody):
     """What registering takes at a carrier, and what it refuses."""
 
-    lead_days: int = Field(ge=0, le=365, description="from asking to registered", examples=[35])
+    lead_days: int = Field(
+        ge=0, le=365, description="days from the request to the registration", examples=[35]
+    )
     needs_template: bool = Field(
         False, description="whether it refuses texts that fit no registered template", examples=[True]
     )
@@ -191,7 +181,7 @@ def _check(body: NameBody) -> None:
     if body.valid_from and body.valid_to and body.valid_to < body.valid_from:
         raise Invalid("The last day is before the first day.", field="valid_to")
     if body.template_code and not body.template:
-        raise Invalid("A template code needs its template.", field="template")
+        raise Invalid("A template code requires its template.", field="template")
     try:
         template.parse("", body.template or "")
     except ValueError as error:
@@ -243,12 +233,12 @@ def list_sender_names(tx: Transaction, carrier: OfCarrier = None) -> list[Sender
     roles=KEEPERS,
     command="sender-name add",
     audit="entered {subject}",
-    done="{name} is entered in the register.",
+    done="{name} was added to the register.",
     page=PAGE,
     status=201,
 )
 def add_sender_name(tx: Transaction, body: NameBody) -> SenderName:
-    """Enter a sender name, or a template of one, as asked for or registered at a carrier."""
+    """Add a sender name or template that has been requested or registered at a carrier."""
     _check_carrier(tx, body.carrier)
     tx.headers["Location"] = "/v1/sender-names"
     number = tx.connection.execute(
@@ -262,21 +252,30 @@ def add_sender_name(tx: Transaction, body: NameBody) -> SenderName:
     roles=KEEPERS,
     action="sender-name.import",
     audit="imported the register of sender names",
-    done="The register has {added} new entries, and {replaced} replaced ones.",
+    done="Register entries added: {added}; replaced: {replaced}.",
     page=PAGE,
     form="/sender-names/import",
 )
 def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
     """Import a table: all of it, or none if a line is wrong. A known name or template code is replaced."""
-    bodies = _read_table(body.table)
+    bodies = read_table(body.table, NameBody)
     known = {_key(each): each.id for each in names(tx.connection)}
     added = replaced = 0
+    lines: dict[tuple[Any, ...], int] = {}
     for line, each in bodies:
+        if (first := lines.setdefault(_key(each), line)) != line:
+            raise Invalid(
+                "Lines {first} and {line} are the same registration. Keep one of them; "
+                "enter a renewal separately.",
+                first=first,
+                line=line,
+                field="table",
+            )
         try:
             _check_carrier(tx, each.carrier)
             values = each.columns() | _changed(tx)
         except Invalid as error:
-            raise Invalid(_LINE, line=line, detail=error.detail, field="table") from None
+            raise Invalid(LINE_WRONG, line=line, detail=error.detail, field="table") from None
         number = known.get(_key(each))
         if number is None:
             row = insert(sender_names).values(values).returning(sender_names.c.id)
@@ -294,12 +293,12 @@ def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
     roles=KEEPERS,
     command="sender-name change",
     audit="changed {subject}",
-    done="{name} is changed in the register.",
+    done="{name} was changed in the register.",
     page=PAGE,
     form="/sender-names/{sender_name_id}",
 )
 def change_sender_name(tx: Transaction, sender_name_id: NameId, body: NameBody) -> SenderName:
-    """Replace what the register says of a sender name or template; its paper stays."""
+    """Replace an entry of a sender name or template; its scan stays."""
     _check_carrier(tx, body.carrier)
     before = get(tx.connection, sender_name_id)
     own = update(sender_names).where(sender_names.c.id == sender_name_id)
@@ -311,7 +310,7 @@ def change_sender_name(tx: Transaction, sender_name_id: NameId, body: NameBody) 
     "PUT /v1/sender-names/{sender_name_id}/paper",
     roles=KEEPERS,
     action="sender-name.paper",
-    audit="filed the paper of {subject}",
+    audit="saved the document of {subject}",
     status=200,
 )
 def set_sender_name_paper(tx: Transaction, sender_name_id: NameId, body: PaperBody) -> SenderName:
@@ -341,7 +340,7 @@ def set_sender_name_paper(tx: Transaction, sender_name_id: NameId, body: PaperBo
     roles=KEEPERS,
     command="sender-name remove",
     audit="removed {subject}",
-    done="It is removed from the register.",
+    done="The entry was removed from the register.",
     page=PAGE,
     form="/sender-names/{sender_name_id}/remove",
 )
@@ -359,7 +358,7 @@ def remove_sender_name(tx: Transaction, sender_name_id: NameId) -> None:
     columns=("carrier", "lead_days", "needs_template", "forbidden_words", "known"),
 )
 def list_registration_rules(tx: Transaction) -> list[Rules]:
-    """List what registering takes at each carrier, and what it refuses."""
+    """List each carrier's rules: how long registering takes, and what it refuses."""
     return all_rules(tx)
 
 
@@ -368,7 +367,7 @@ def list_registration_rules(tx: Transaction) -> list[Rules]:
     roles=KEEPERS,
     command="sender-name set-rules",
     audit="changed the registration rules of {subject}",
-    done="The registration rules of {carrier} are changed.",
+    done="The registration rules of {carrier} were changed.",
     page=PAGE,
     form="/registration-rules/{carrier}",
 )
@@ -405,7 +404,8 @@ def _check_carrier(tx: Transaction, carrier: str) -> None:
     """Raise unless the caller may keep this carrier's entries, and there is such a carrier."""
     if tx.who.carrier not in (None, carrier):
         raise NotFound(
-            "You keep the register of {carrier} only. See `loa sender-name list`.", carrier=tx.who.carrier
+            "You can only edit the register entries of {carrier}. See `loa sender-name list`.",
+            carrier=tx.who.carrier,
         )
     check_own(tx.settings, carrier)
 
@@ -450,33 +450,3 @@ def _view(row: Row[Any], today: date) -> SenderName:
     made = SenderName(**values)
     over = made.state is NameState.REGISTERED and made.valid_to is not None and made.valid_to < today
     return replace(made, state=NameState.EXPIRED) if over else made
-
-
-def _read_table(table: str) -> list[tuple[int, NameBody]]:
-    """Read the lines of a table; raises Invalid that names the line."""
-    text = table.lstrip("\ufeff")
-    head = text.partition("\n")[0]
-    delimiter = max(",;\t", key=head.count)
-    reader = csv.DictReader(text.splitlines(), delimiter=delimiter, strict=True)
-    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
-    found: list[tuple[int, NameBody]] = []
-    try:
-        for row in reader:
-            if None in row:
-                raise Invalid(
-                    "Line {line} has more cells than the first line.", line=reader.line_num, field="table"
-                )
-            values = {name: said.strip() for name, said in row.items() if (said or "").strip()}
-            if values:
-                found.append((reader.line_num, filled(NameBody, values)))
-    except csv.Error as error:
-        raise Invalid("The table is not CSV: {error}.", error=error, field="table") from None
-    except Invalid as error:
-        if error.field == "table":
-            raise
-        raise Invalid(_LINE, line=reader.line_num, detail=error.detail, field="table") from None
-    if not found or len(found) > MOST_ROWS:
-        raise Invalid(
-            "The table needs 1 to {most} lines below the names of its fields.", most=MOST_ROWS, field="table"
-        )
-    return found

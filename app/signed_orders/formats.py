@@ -99,21 +99,21 @@ def check_order(order: Any, now: datetime | None = None) -> None:
     loa_carrier.check(order, SCHEMAS[ORDER], "order")
     content, withdraws = order["content"], order["kind"] == "withdrawal"
     if withdraws is not (content is None):
-        raise Refused("An order has a content, and a withdrawal has null in its place.")
+        raise Refused("An order must have content; in a withdrawal, content must be null.")
     if withdraws and not (order["replaces"] and order["reason"]):
-        raise Refused("A withdrawal names the order that it withdraws, and its reason.")
+        raise Refused("A withdrawal must name the order that it withdraws, and give a reason.")
     if now is not None and moment(order["issued_at"]) > now + CLOCKS:
-        raise Refused("The order was issued in the future. Check the clocks of both sides.")
+        raise Refused("The order is dated in the future. Check the clocks of both sides.")
     if content is not None:
         _check_content(content, now)
 
 
 def _check_content(content: Any, now: datetime | None) -> None:
     if any(hashlib.sha256(each["text"].encode()).hexdigest() != each["sha256"] for each in content["texts"]):
-        raise Refused("A text does not have its SHA-256, so the order is damaged.")
+        raise Refused("The SHA-256 of a text does not match the text, so the order is damaged.")
     codes = [area["code"] for area in content["areas"]]
     if len(codes) != len(set(codes)):
-        raise Refused("An area is ordered twice.")
+        raise Refused("The order names an area twice.")
     begins, ends = content["begins_at"], content["ends_at"]
     if begins and ends and ends <= begins:
         raise Refused("The sending window ends before it begins.")
@@ -121,17 +121,25 @@ def _check_content(content: Any, now: datetime | None) -> None:
         raise Refused("The order was valid until {until}. Ask for a new one.", content["valid_until"])
 
 
-def read(content: bytes, form: str, now: datetime) -> Signed:
-    """Read a signed document of this format, not yet verified. Raises Invalid with a sentence."""
+def read(content: bytes, form: str) -> Signed:
+    """Read a signed document of this format: verify its signatures, then `check` it. Raises Invalid."""
     try:
         signed = loa_carrier.read(content)
         if signed.format != form:
             raise Refused("The document must be of the format {form}, not {format}.", form, signed.format)
-        (check_order if form == ORDER else loa_carrier.check_result)(signed.content, now)
     except Refused as refusal:
         raise Invalid(refusal.template, **refusal.values, field="file") from None
-    if form == RESULT and any(map(holds_person, (signed.content["remarks"], signed.content["changes"]))):
+    return signed
+
+
+def check(signed: Signed, now: datetime) -> None:
+    """Raise Invalid with a sentence for content that is not as its format requires."""
+    try:
+        (check_order if signed.format == ORDER else loa_carrier.check_result)(signed.content, now)
+    except Refused as refusal:
+        raise Invalid(refusal.template, **refusal.values, field="file") from None
+    remarks = (signed.content["remarks"], signed.content["changes"]) if signed.format == RESULT else ()
+    if any(map(holds_person, remarks)):
         raise Invalid(
             "The remarks have a phone number. A document must have none: take it out.", field="file"
         )
-    return signed

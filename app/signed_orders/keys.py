@@ -89,9 +89,9 @@ class SigningKeyBody(StrictBody):
     key: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = Field(
         description="the public key as a JWK", examples=['{"kty":"OKP","crv":"Ed25519","x":"11qYAY..."}']
     )
-    carrier: Carrier | None = Field(None, description="whose it is; left out: the agency's own")
-    replaces: Kid | None = Field(None, description="kid of the key that it takes the place of")
-    overlap_days: int = Field(7, ge=0, le=90, description="how long that one stays in force")
+    carrier: Carrier | None = Field(None, description="the carrier whose key it is; default: the agency")
+    replaces: Kid | None = Field(None, description="kid of the key that it replaces")
+    overlap_days: int = Field(7, ge=0, le=90, description="days that the replaced key stays in force")
 
 
 class FingerprintBody(StrictBody):
@@ -146,7 +146,7 @@ def publish_signing_keys(tx: Transaction) -> KeySet:
     roles=SENDERS,
     command="signing-key register",
     audit="registered {subject}",
-    done="The key {kid} is registered. It counts once another person has approved it.",
+    done="Key {kid} is registered. It is valid once another person has approved it.",
     page="/signing-keys",
     status=201,
 )
@@ -162,7 +162,8 @@ def register_signing_key(tx: Transaction, body: SigningKeyBody) -> SigningKey:
     kid = loa_carrier.kid(public)
     if tx.connection.execute(select(signing_keys.c.id).where(signing_keys.c.kid == kid)).first():
         raise Conflict(
-            "The key {kid} is registered already. A revoked key can't come back: make a new one.", kid=kid
+            "The key {kid} is already registered. A revoked key cannot be used again; create a new one.",
+            kid=kid,
         )
     if body.replaces and _row(tx, body.replaces).carrier != body.carrier:
         raise Invalid("A key takes the place of one of the same holder only.", field="replaces")
@@ -180,7 +181,7 @@ def register_signing_key(tx: Transaction, body: SigningKeyBody) -> SigningKey:
     roles=APPROVERS,
     command="signing-key approve",
     audit="approved {subject}",
-    done="The key {kid} is approved. What it signs is taken from now on.",
+    done="Key {kid} is approved. Documents signed with it are accepted from now on.",
     page="/signing-keys",
 )
 def approve_signing_key(tx: Transaction, kid: Kid, body: FingerprintBody) -> SigningKey:
@@ -191,7 +192,7 @@ def approve_signing_key(tx: Transaction, kid: Kid, body: FingerprintBody) -> Sig
     request = approval_requests.sealed(tx.connection, row.request_id)
     if approval_requests.is_own(tx.connection, tx.who, request):
         raise FourEyes(
-            "You have registered this key, or stand behind who did; somebody else must approve it."
+            "You registered this key, or gave its registrar their credentials. Someone else must approve it."
         )
     said = "".join(char for char in body.fingerprint.lower() if char in _FINGERPRINT)
     if said != loa_carrier.fingerprint(kid).replace(" ", ""):
@@ -218,7 +219,7 @@ def approve_signing_key(tx: Transaction, kid: Kid, body: FingerprintBody) -> Sig
     roles=SENDERS,
     command="signing-key revoke",
     audit="revoked {subject}",
-    done="The key {kid} is revoked. What it signs is refused from now on.",
+    done="Key {kid} is revoked. Documents signed with it are rejected from now on.",
     page="/signing-keys",
 )
 def revoke_signing_key(tx: Transaction, kid: Kid, body: RevokeBody) -> SigningKey:
@@ -236,11 +237,11 @@ def revoke_signing_key(tx: Transaction, kid: Kid, body: RevokeBody) -> SigningKe
     "POST /v1/signing-keys/{kid}/end",
     roles=SENDERS,
     command="signing-key end",
-    audit="set the end of {subject}",
+    audit="set the expiry of {subject}",
     done="The key {kid} ends at {ends_at}.",
 )
 def end_signing_key(tx: Transaction, kid: Kid, body: KeyEndBody) -> SigningKey:
-    """Let a key end at a time to come, such as when its holder's contract ends."""
+    """Set the time at which a key expires, such as the end of its holder's contract."""
     row, at = _own_row(tx, kid), clock.to_ms(body.at)
     if _state(tx.connection, row) not in ("active", "asked"):
         raise Conflict("The key has ended or is revoked.")
@@ -267,7 +268,7 @@ def trusted(connection: Connection, carrier: str | None) -> dict[str, Ed25519Pub
 def holders(connection: Connection, kids: list[str]) -> dict[str, tuple[str, str]]:
     """Return state and holder of those of these keys that are registered, to explain a refusal."""
     found = connection.execute(select(signing_keys).where(signing_keys.c.kid.in_(kids))).all()
-    return {row.kid: (_state(connection, row), row.carrier or "agency") for row in found}
+    return {row.kid: (_state(connection, row), row.carrier or "the agency") for row in found}
 
 
 def own_key(connection: Connection, settings: Settings, carrier: str | None = None) -> Ed25519PrivateKey:
@@ -277,20 +278,20 @@ def own_key(connection: Connection, settings: Settings, carrier: str | None = No
     """
     if settings.order_key is None:
         raise Conflict(
-            "There is no key to sign with. Make one by `loa signing-key new FILE`, put it into the secret "
-            "file loa_order_key, register FILE.jwk, and have it approved."
+            "There is no key to sign with. Create one with `loa signing-key new FILE`, put it into "
+            "the secret file loa_order_key, register FILE.jwk, and have it approved."
         )
     try:
         private = loa_carrier.read_private(settings.order_key.get_secret_value().encode())
     except Refused as refusal:
         raise Conflict(
-            "The setting order_key is not usable: {why}", why=Phrase(refusal.template, **refusal.values)
+            "The setting order_key cannot be used: {why}", why=Phrase(refusal.template, **refusal.values)
         ) from None
     kid, whose = loa_carrier.kid(private.public_key()), carrier or "the agency"
     if kid not in trusted(connection, carrier):
         raise Conflict(
-            "The key of order_key ({kid}) is not a key of {whose} in force. Register it, and have it "
-            "approved.",
+            "The key in order_key ({kid}) is not an approved key of {whose}. Register it, "
+            "and have it approved.",
             kid=kid,
             whose=whose,
         )
@@ -319,8 +320,8 @@ def _own_row(tx: Transaction, kid: str) -> Row[Any]:
     row = _row(tx, kid)
     if tx.who.carrier not in (None, row.carrier):
         raise NotFound(
-            "This is a key of the agency, and only its administrators can end it. See your keys: "
-            "`loa signing-key list`."
+            "This key belongs to the agency, and only its administrators can revoke it. "
+            "See your keys: `loa signing-key list`."
         )
     return row
 

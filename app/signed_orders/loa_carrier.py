@@ -10,6 +10,7 @@ import argparse
 import base64
 import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -19,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -97,8 +99,10 @@ def _shown(text: str) -> str:
 _MARKS = r"[^0-9A-Za-z]{0,6}"
 _PHONE = re.compile(
     rf"(?<![0-9])(?:(?:\+|00)?8{_MARKS}4{_MARKS}(?:0{_MARKS})?|0{_MARKS})[35789](?:{_MARKS}[0-9]){{8}}(?![0-9])"
-    r"|(?<![0-9])[35789](?:[ .-]?[0-9]){8}(?![0-9])|\+[1-9](?:[ .()-]{0,3}[0-9]){8,14}(?![0-9])"
+    r"|(?<![0-9])[35789](?:(?: {1,3}|\.{1,3}|[-_\u2010-\u2015]{1,3})?[0-9]){8}(?![0-9])"
+    r"|\+[1-9](?:[ .()-]{0,3}[0-9]){8,14}(?![0-9])"
 )
+_SPELLED = re.compile(r"(?:\b(?:khong|mot|hai|ba|bon|tu|nam|lam|sau|bay|tam|chin)\b\W{0,3}){9}")
 _MOMENTS = re.compile(
     r"(?<![0-9:])(?:[01]?[0-9]|2[0-3]):[0-5][0-9](?![0-9:])|(?<![0-9])20[0-9]{2}-[01][0-9]-[0-3][0-9](?![0-9])"
     r"|(?<![0-9])[0-3]?[0-9]([/-])[01]?[0-9]\1[0-9]{4}(?![0-9])"
@@ -108,7 +112,9 @@ _MOMENTS = re.compile(
 def has_phone(text: str) -> bool:
     seen = [char for char in unicodedata.normalize("NFKC", text) if unicodedata.category(char) != "Cf"]
     plain = "".join(str(unicodedata.digit(char, char)) for char in seen)
-    return _PHONE.search(_MOMENTS.sub("x", plain)) is not None
+    letters = unicodedata.normalize("NFD", text.casefold())
+    words = "".join(char for char in letters if unicodedata.category(char) != "Mn")
+    return any((_PHONE.search(_MOMENTS.sub("x", plain)), _SPELLED.search(words)))
 
 
 Rule = dict[str, Any]
@@ -189,28 +195,33 @@ def moment(text: str) -> datetime:
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)
     except ValueError:
-        raise Refused("There is no such time: {text}.", _shown(text)) from None
+        raise Refused("{text} is not a valid time.", _shown(text)) from None
 
 
 def check_result(result: Any, now: datetime | None = None) -> None:
     """Refuse what is not a result by the format, or does not add up; `now`: its time is checked as well."""
     check(result, SCHEMA, "result")
-    later = (result["version"] > 1) is bool(result["changes"])
+    later = result["changes"].strip() if result["version"] > 1 else not result["changes"]
     _need(later, "From version 2 on, and only then, the field changes says what changed and why.")
     times = [result[name] for name in ("began_at", "ended_at", "made_at") if result[name]]
     ordered = (result["began_at"] or "") <= result["cutoff_at"] <= result["made_at"] and times == sorted(
         times
     )
-    _need(ordered, "The times are not in order: began_at, ended_at, cutoff_at, made_at.")
+    _need(ordered, "The times must be in this order: began_at, ended_at, cutoff_at, made_at.")
     future = now is not None and moment(result["made_at"]) > now + CLOCKS
-    _need(not future, "The result was made in the future. Check the clocks of both sides.")
-    _need(not result["final"] or result["ended_at"], "A final result names when sending ended (ended_at).")
+    _need(not future, "The result is dated in the future. Check the clocks of both sides.")
+    _need(
+        not result["final"] or result["ended_at"], "A final result must state when sending ended (ended_at)."
+    )
     totals, rows, hidden = result["totals"], result["areas"], result["withheld"]["areas"]
     _check_row("totals", totals, result["proves"])
+    begun = result["began_at"] or not (result["ended_at"] or totals["sent"])
+    _need(begun, "The result needs began_at, since messages were sent or sending has ended.")
     for name in ("excluded", "failed"):
         causes, sums = result[name], sum(each["count"] for each in result[name])
         once = len({each["cause"] for each in causes}) == len(causes)
         _need(once, "A cause of {name} is given twice.", name)
+        _need(not causes or totals[name] is not None, "Without receipts there are no causes of {name}.", name)
         agrees = not causes or sums == totals[name]
         _need(agrees, "The causes of {name} do not add up to {total}.", name, totals[name])
     sent, parts = totals["sent"], result["parts"]
@@ -218,7 +229,10 @@ def check_result(result: Any, now: datetime | None = None) -> None:
     names = [row["area"] for row in rows]
     every = [name for name in names if name != WITHHELD] + hidden
     _need(len({*every, *names}) == len(every) + (WITHHELD in names), "An area is given twice.")
-    _need((WITHHELD in names) is bool(hidden), "Withheld areas and the row * with their sum need each other.")
+    _need(
+        (WITHHELD in names) is bool(hidden),
+        "If areas are withheld, the result must have a row * with their sum, and only then.",
+    )
     for row in rows:
         _check_row(f"area {row['area']}", row, result["proves"])
         shown = _small(row) and (row["area"] != WITHHELD or len(rows) > 1)
@@ -230,9 +244,9 @@ def check_result(result: Any, now: datetime | None = None) -> None:
 
 def _check_row(place: str, row: Mapping[str, Any], proves: str) -> None:
     known, sent = [row[name] for name in COUNTS[3:] if row[name] is not None], row["sent"]
-    _need(row["eligible"] - row["excluded"] == sent, "{place}: sent must be eligible less excluded.", place)
+    _need(row["eligible"] - row["excluded"] == sent, "{place}: sent must be eligible minus excluded.", place)
     if proves == "none":
-        _need(not known, "{place}: without receipts, received, failed and no_receipt are null.", place)
+        _need(not known, "{place}: without receipts, received, failed and no_receipt must be null.", place)
     else:
         _need(len(known) == 3, "{place} needs received, failed and no_receipt; write 0 for none.", place)
         _need(sum(known) == sent, "{place}: received, failed and no_receipt must add up to sent.", place)
@@ -314,28 +328,32 @@ def read(content: bytes) -> Signed:
     """Read a signed document; it proves nothing until `verify`."""
     outer = parse(content)
     whole = isinstance(outer, dict) and outer.keys() == {"payload", "signatures"}
-    _need(whole, "A signed document has the fields payload and signatures, and no other.")
+    _need(whole, "A signed document must have exactly the fields payload and signatures.")
     payload, signatures = unb64(outer["payload"], "The payload"), outer["signatures"]
     several = isinstance(signatures, list) and 1 <= len(signatures) <= 10
-    _need(several, "A signed document has 1 to 10 signatures.")
+    _need(several, "A signed document must have 1 to 10 signatures.")
     heads = [_signature(each, outer["payload"]) for each in signatures]
-    _need(len({key for _, key, _, _ in heads}) == len(heads), "A key has signed twice.")
+    _need(len({key for _, key, _, _ in heads}) == len(heads), "The same key has signed the document twice.")
     inner = parse(payload)
-    _need(canonical(inner) == payload, "The payload is not canonical JSON (RFC 8785).")
+    right = canonical(inner)
+    same = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(right, payload, strict=False))))
+    _need(
+        right == payload, "The payload is not canonical JSON (RFC 8785) after its first {same} bytes.", same
+    )
     form = str(inner.get("format")) if isinstance(inner, dict) else ""
-    same = form in (ORDER, RESULT) and all(typ == form for typ, *_ in heads)
-    _need(same, "The format in the payload and in each typ must be {order} or {result}.", ORDER, RESULT)
+    typed = form in (ORDER, RESULT) and all(typ == form for typ, *_ in heads)
+    _need(typed, "The format in the payload and in each typ must be {order} or {result}.", ORDER, RESULT)
     return Signed(form, payload, inner, [(key, signed, raw) for _, key, signed, raw in heads])
 
 
 def _signature(entry: Any, payload: str) -> tuple[str, str, bytes, bytes]:
     fields = isinstance(entry, dict) and entry.keys() == {"protected", "signature"}
-    _need(fields, "A signature has the fields protected and signature, and no other.")
+    _need(fields, "A signature must have exactly the fields protected and signature.")
     head = parse(unb64(entry["protected"], "The signature's header"))
     fields = isinstance(head, dict) and head.keys() == {"alg", "kid", "typ"}
-    _need(fields, "A signature's header has the fields alg, kid and typ, and no other.")
+    _need(fields, "A signature's header must have exactly the fields alg, kid and typ.")
     texts = head["alg"] == "EdDSA" and isinstance(head["kid"], str)
-    _need(texts, "A signature's alg must be EdDSA, and its kid a text.")
+    _need(texts, "A signature's alg must be EdDSA, and its kid must be text.")
     signed = f"{entry['protected']}.{payload}".encode("ascii")
     return head["typ"], head["kid"], signed, unb64(entry["signature"], "The signature")
 
@@ -346,7 +364,7 @@ def verify(signed: Signed, keys: Mapping[str, Ed25519PublicKey]) -> list[str]:
 
     known = [each for each in signed.signatures if each[0] in keys]
     names = ", ".join(_shown(key) for key, *_ in signed.signatures)
-    _need(known, "The document is signed by the key {names}, which is not a key that is trusted here.", names)
+    _need(known, "The document is signed by the key {names}, which is not trusted here.", names)
     for key, over, raw in known:
         try:
             keys[key].verify(raw, over)
@@ -391,27 +409,57 @@ def match(result: Mapping[str, Any], order: Signed) -> None:
     same = said == name and result["carrier"] == asked["carrier"]
     which = said["number"], result["carrier"]
     _need(same, "The result is about order {number} of {carrier}, not about this one.", *which)
-    _need(asked["kind"] == "order", "The document is a withdrawal, of which there is no result.")
+    _need(asked["kind"] == "order", "The document is a withdrawal, and a withdrawal has no result.")
     early = result["began_at"] and moment(result["began_at"]) + CLOCKS < moment(asked["issued_at"])
     _need(not early, "The result says that sending began before the order was issued.")
+    lacks = missing([row["area"] for row in result["areas"]] + result["withheld"]["areas"], asked)
+    no_row = "The result has no row for the ordered area {area}. Add one, with zeros if nobody is there."
+    _need(not lacks, no_row, *lacks[:1] or [""])
+
+
+def missing(named: Iterable[str], order: Mapping[str, Any]) -> list[str]:
+    """Return the ordered areas that are not named, where a result goes by the ordered areas at all."""
+    ordered = [area["code"] for area in order["content"]["areas"]]
+    reported = {*named} - {"?", WITHHELD}
+    return [code for code in ordered if code not in reported] if {*ordered} >= reported > set() else []
+
+
+def _reader(path: Path, proves: str) -> tuple[csv.DictReader[str], list[str]]:
+    """Return the lines of a table, and which of its columns are read. A table without them is refused."""
+    text = path.read_text("utf-8-sig")
+    head = text.partition("\n")[0]
+    reader = csv.DictReader(io.StringIO(text), delimiter=max(",;\t", key=head.count), strict=True)
+    reader.fieldnames = names = [name.strip().lower() for name in reader.fieldnames or ()]
+    needed = ["area", *COUNTS[: 3 if proves == "none" else None]]
+    needed = ["area", "outcome"] if "outcome" in names else needed
+    missing = ", ".join(name for name in needed if names.count(name) != 1)
+    _need(not missing, "The first line must name these columns once each: {missing}.", missing)
+    return reader, needed
 
 
 def _table(path: Path, proves: str) -> tuple[list[dict[str, Any]], dict[str, Counter[str]]]:
     """Read a CSV of counts by area, or of a line a subscriber: area, outcome, cause, and nothing else."""
     found: dict[str, dict[str, Any]] = {}
     causes: dict[str, Counter[str]] = {"excluded": Counter(), "failed": Counter()}
-    for line, record in enumerate(csv.DictReader(path.read_text("utf-8-sig").splitlines()), 2):
-        area = (record.get("area") or "").strip() or "?"
+    reader, needed = _reader(path, proves)
+    for record in reader:
+        line = reader.line_num
+        short = any(record[name] is None for name in needed)
+        _need(not short, "Line {line} has fewer cells than the first line.", line)
+        area, outcome = record["area"].strip() or "?", record.get("outcome")
+        once = outcome is not None or area not in found
+        _need(once, "Line {line}: the area {area} has a line already.", line, _shown(area))
         row = found.setdefault(area, {"area": area} | dict.fromkeys(COUNTS, 0))
-        outcome = record.get("outcome")
         if outcome is not None:
             _need(outcome in COUNTS[1:], "Line {line}: {outcome} is not an outcome.", line, _shown(outcome))
             causes.get(outcome, Counter[str]())[record.get("cause") or "other"] += 1
         sent = ("eligible",) if outcome == "excluded" else ("eligible", "sent")
-        for name in {outcome, *sent} if outcome else COUNTS:
-            count = "1" if outcome else record.get(name) or "0"
-            _need(count.isdecimal(), "Line {line}: {name} must be a whole number.", line, name)
+        for name in {outcome, *sent} if outcome else needed[1:]:
+            count = "1" if outcome else record[name] or "0"
+            whole = count.isdecimal() and len(count) < 10
+            _need(whole, "Line {line}: {name} must be a whole number.", line, name)
             row[name or ""] += int(count)
+    _need(found, "The table has no line below the names of its columns.")
     for row in found.values():
         row |= dict.fromkeys(COUNTS[3:]) if proves == "none" else {}
     return list(found.values()), causes
@@ -434,7 +482,11 @@ def _write(file: str, content: bytes) -> None:
 
 def _result(options: argparse.Namespace, now: str) -> dict[str, Any]:
     order = _opened(options.order, ORDER, options.key)
+    _need(order.content["kind"] == "order", "The document is a withdrawal, and a withdrawal has no result.")
     found, causes = _table(Path(options.csv), options.proves)
+    nobody = dict.fromkeys(COUNTS, 0) | (dict.fromkeys(COUNTS[3:]) if options.proves == "none" else {})
+    lacks = missing((row["area"] for row in found), order.content)
+    found += [{"area": code} | nobody for code in lacks]
     shown, hidden = withhold(found)
     result = {name: getattr(options, name) for name in SCHEMA["properties"] if hasattr(options, name)}
     for name, each in causes.items():

@@ -92,7 +92,7 @@ def list_orders(tx: Transaction, run_id: RunId) -> list[SignedOrder]:
 
 @operation("GET /v1/runs/{run_id}/orders/signed", roles=EVERYBODY, command="order get")
 def get_signed_order(tx: Transaction, run_id: RunId) -> SignedDocument:
-    """Get the document that was signed last for a run: its order, or the withdrawal of it."""
+    """Get the latest signed document of a run: its order, or the order's withdrawal."""
     tx.headers["Content-Disposition"] = f'attachment; filename="loa-run-{run_id}-order.json"'
     optimistic_lock.run(tx.connection, run_id)
     found = rows(tx.connection, run_id)
@@ -100,8 +100,8 @@ def get_signed_order(tx: Transaction, run_id: RunId) -> SignedDocument:
         raise no_such("signed order", Phrase("of run {run}", run=run_id))
     if found[-1].kind == "order" and not _is_approved(tx.connection, found[-1]):
         raise Conflict(
-            "The order {run_id}-{serial} is no longer what is approved. Do not send by it; wait until it is "
-            "replaced or withdrawn.",
+            "Order {run_id}-{serial} no longer matches what is approved. Do not send it; "
+            "wait until it is replaced or withdrawn.",
             run_id=run_id,
             serial=found[-1].serial,
         )
@@ -114,7 +114,7 @@ def get_signed_order(tx: Transaction, run_id: RunId) -> SignedDocument:
     roles=APPROVERS,
     command="order issue",
     audit="signed an order for {subject}",
-    done="The order {number} is signed. The carrier may fetch it.",
+    done="Order {number} is signed. The carrier can download it.",
     page="/runs/{run_id}",
 )
 def issue_order(tx: Transaction, run_id: RunId, body: OrderIssueBody) -> SignedOrder:
@@ -128,9 +128,11 @@ def issue_order(tx: Transaction, run_id: RunId, body: OrderIssueBody) -> SignedO
     if last is not None and (last.kind, last.digest, last.kid) == ("order", order.digest, kid):
         return _view(last)
     if RunState(run.state) in _OVER:
-        raise Conflict("Run {run_id} is {state}, so nothing more is ordered.", run_id=run_id, state=run.state)
+        raise Conflict(
+            "Run {run_id} is {state}, so no further order can be issued.", run_id=run_id, state=run.state
+        )
     if last is not None and not body.reason:
-        raise Invalid("Enter why the order takes the place of the earlier one.", field="reason")
+        raise Invalid("Enter the reason why the order replaces the earlier one.", field="reason")
     content = _content(tx.connection, order, shared_ms(tx.connection))
     return _sign(tx, run_id, order.carrier, before, order.digest, body.reason, content)
 
@@ -140,7 +142,7 @@ def issue_order(tx: Transaction, run_id: RunId, body: OrderIssueBody) -> SignedO
     roles=APPROVERS,
     command="order withdraw",
     audit="withdrew the order for {subject}",
-    done="The withdrawal {number} is signed. Tell the carrier, and let it fetch the withdrawal.",
+    done="Withdrawal {number} is signed. Tell the carrier to download it.",
     page="/runs/{run_id}",
 )
 def withdraw_order(tx: Transaction, run_id: RunId, body: WithdrawBody) -> SignedOrder:
@@ -167,7 +169,7 @@ def document(row: Row[Any]) -> Signed:
     """Return a stored order as it was signed. Raises Conflict if the row was altered."""
     signed = loa_carrier.read(bytes(row.content))
     if signed.sha256 != row.sha256:
-        raise Conflict("A signed order is not what was stored. Compare the database with a backup.")
+        raise Conflict("A signed order differs from what was stored. Compare the database with a backup.")
     return signed
 
 
@@ -222,7 +224,9 @@ def _content(connection: Connection, order: CarrierOrder, now: int) -> dict[str,
     begins, ends, due = order.window_start, order.window_end, order.report_deadline
     until = ends or due or clock.moment(now) + timedelta(days=_OPEN_DAYS)
     if clock.to_ms(until) <= now:
-        raise Conflict("The window of the order is over. Edit the campaign, and have it approved again.")
+        raise Conflict(
+            "The sending window of the order has ended. Edit the campaign, and have it approved again."
+        )
     named = (
         {"number": letter.number, "issued_on": letter.issued_on, "issuer": letter.issuer} if letter else None
     )

@@ -81,14 +81,15 @@ def receive_order(tx: Transaction, body: OrderBody) -> ReceivedOrder:
     """
     content = json.dumps(body.model_dump(include={"payload", "signatures"}), indent=1).encode()
     now = shared_ms(tx.connection)
-    signed = formats.read(content, ORDER, clock.from_ms(now))
+    signed = formats.read(content, ORDER)
     try:
         kid = loa_carrier.verify(signed, keys.trusted(tx.connection, None))[0]
     except Refused as refusal:
         raise Invalid(refusal.template, **refusal.values, field="file") from None
+    formats.check(signed, clock.from_ms(now))
     if _known(tx.connection, signed.sha256):
         raise Conflict(
-            "The order {number} was received already.", field="file", number=signed.content["number"]
+            "Order {number} has already been received.", field="file", number=signed.content["number"]
         )
     withdraws = signed.content["kind"] == "withdrawal"
     run_id = _stop_replaced(tx, signed) if withdraws else _run(tx, signed, body.batch_ids)
@@ -114,13 +115,15 @@ def export_result(tx: Transaction, run_id: RunId, body: ExportBody) -> SignedDoc
     orders = _rows(connection, run_id, "order")
     if not orders:
         raise Conflict(
-            "Run {run_id} was not made of a signed order, so there is no result to sign.", run_id=run_id
+            "Run {run_id} was not created from a signed order, so there is no result to sign.", run_id=run_id
         )
     order = _document(orders[-1])
     campaign = optimistic_lock.campaign(connection, run.campaign_id)
     asked = order.content["content"]
     if (campaign.texts, campaign.sender) != ({"": asked["texts"][0]["text"]}, asked["sender"]):
-        raise Conflict("The campaign no longer has the text and sender of the order, so no result is signed.")
+        raise Conflict(
+            "The campaign no longer has the text and sender of the order, so the result cannot be signed."
+        )
     private = keys.own_key(connection, tx.settings, run.carrier)
     count = select(func.count()).select_from(exported_results).where(exported_results.c.run_id == run_id)
     said = {"version": connection.execute(count).scalar_one() + 1, **body.model_dump()}
@@ -151,7 +154,7 @@ def _rows(connection: Connection, run_id: int, kind: str) -> list[Row[Any]]:
 def _document(row: Row[Any]) -> Signed:
     signed = loa_carrier.read(bytes(row.content))
     if signed.sha256 != row.sha256:
-        raise Conflict("A signed order is not what was stored. Compare the database with a backup.")
+        raise Conflict("A signed order differs from what was stored. Compare the database with a backup.")
     return signed
 
 
@@ -161,7 +164,7 @@ def _stop_replaced(tx: Transaction, signed: Signed) -> int:
     if row is None:
         number = signed.content["replaces"]["number"]
         raise Conflict(
-            "The order {number}, which this document replaces, was not received here.",
+            "The order {number}, which this document replaces, has not been received here.",
             field="file",
             number=number,
         )
@@ -175,10 +178,13 @@ def _run(tx: Transaction, signed: Signed, batch_ids: list[int]) -> int:
     """Make campaign and run, submitted for approval, and return the run."""
     order, asked = signed.content, signed.content["content"]
     if not batch_ids:
-        raise Invalid("Name the batches that the order is sent to.", field="batch_ids")
+        raise Invalid("Name the batches that the order is to be sent to.", field="batch_ids")
     (text, *others) = asked["texts"]
     if others or text["language"]:
-        raise Invalid("Loa sends one text; the order has several. Send it another way.", field="file")
+        raise Invalid(
+            "The order has several texts, but Loa sends one text. Carry the order out in another way.",
+            field="file",
+        )
     if order["replaces"] and _known(tx.connection, order["replaces"]["sha256"]):
         _stop_replaced(tx, signed)
     draft = Draft(
@@ -196,7 +202,7 @@ def _run(tx: Transaction, signed: Signed, batch_ids: list[int]) -> int:
     hours = DayHours(tx.settings.day_starts, tx.settings.day_ends)
     campaign_id = lifecycle.create(tx.connection, draft, hours, tx.who.name)
     if optimistic_lock.campaign(tx.connection, campaign_id).texts != {"": text["text"]}:
-        raise Invalid("Loa would write the text differently, so the order is not taken.", field="file")
+        raise Invalid("Loa would send the text with other characters, so the order is refused.", field="file")
     run_id = lifecycle.add_run(tx.connection, campaign_id, order["carrier"], batch_ids, tx.who.name)
     lifecycle.submit(tx.connection, campaign_id, tx.who.name)
     return run_id
@@ -240,6 +246,8 @@ def _result(report: CarrierReport, order: Signed, now: int) -> dict[str, Any]:
             rows.append({"area": "?"} | outside)
         else:
             unknown |= {n: unknown[n] + outside[n] for n in outside if unknown[n] is not None}
+    lacks = loa_carrier.missing((row["area"] for row in rows), order.content)
+    rows += [{"area": code} | _counts(Figures(), level) for code in lacks]
     shown, hidden = loa_carrier.withhold(rows)
     general = _counts(report.general, level)
     failed: dict[str, int] = {}

@@ -35,10 +35,26 @@ from app.signed_orders import formats, keys, loa_carrier, orders
 from app.signed_orders.loa_carrier import COUNTS, RESULT, WITHHELD, Refused, Signed, moment
 from app.signed_orders.orders import RunId
 from carriers.contract import ReceiptLevel
+from carriers.phrases import Phrase, join
 
 TAG = keys.TAG
 
 _CORRECTS = "Số liệu có chữ ký số của doanh nghiệp."  # where unsigned figures were stated before
+_FIELDS = {  # of a result, by those of the statement that it becomes
+    "general": "totals",
+    "segments": "parts",
+    "level": "proves",
+    "reasons": "failed",
+    "note": "remarks",
+    "reason": "changes",
+}
+_NOT_IN_FORCE = {
+    "asked": "The key {kid} of {holder} has not been approved yet. Ask for its approval by telephone.",
+    "active": "The key {kid} is a key of {holder}, not of {carrier}. Sign with the carrier's key.",
+    "ended": "The key {kid} of {holder} has expired. Sign with a valid key.",
+    "revoked": "The key {kid} of {holder} was revoked. Sign with a valid key.",
+    "altered": "The key {kid} of {holder} was altered outside Loa. Register a new key.",
+}
 LATE_DAYS = 180  # after its order's validity a result is not taken any more
 _TAKERS = frozenset({Role.ADMIN, Role.APPROVER, Role.OPERATOR})
 Text = Annotated[str, StringConstraints(max_length=loa_carrier.MOST_BYTES)]
@@ -79,7 +95,7 @@ class SignedResult:
     columns=("version", "statement", "order", "final", "taken_at", "taken_by", "kid", "sha256"),
 )
 def list_results(tx: Transaction, run_id: RunId) -> list[SignedResult]:
-    """List the signed results of a run that were taken, oldest first."""
+    """List the accepted signed results of a run, oldest first."""
     statement_service.open_run(tx.connection, run_id, tx.who.carrier)
     return taken(tx.connection, run_id)
 
@@ -88,7 +104,7 @@ def list_results(tx: Transaction, run_id: RunId) -> list[SignedResult]:
     "POST /v1/runs/{run_id}/results",
     roles=_TAKERS,
     action="result.take",
-    audit="took a signed result of {subject}",
+    audit="accepted a signed result of {subject}",
     status=201,
 )
 def take_result(tx: Transaction, run_id: RunId, body: ResultBody) -> SignedResult:
@@ -96,13 +112,16 @@ def take_result(tx: Transaction, run_id: RunId, body: ResultBody) -> SignedResul
     connection, now = tx.connection, shared_ms(tx.connection)
     run = statement_service.open_run(connection, run_id, tx.who.carrier)
     content = json.dumps(body.model_dump(), indent=1).encode()
-    signed = formats.read(content, RESULT, clock.from_ms(now))
+    signed = formats.read(content, RESULT)
     kid = _verified(connection, signed, run.carrier)
+    formats.check(signed, clock.from_ms(now))
     order = _order(connection, signed, run_id)
     _check_turn(connection, signed, run_id, order, now)
-    stated = statement_service.state(
-        connection, run_id, _claim(connection, signed.content, run_id), tx.who.name, run.carrier
-    )
+    claim = _claim(connection, signed.content, run_id)
+    try:
+        stated = statement_service.state(connection, run_id, claim, tx.who.name, run.carrier)
+    except Invalid as refusal:
+        raise _by_fields_of_results(refusal) from None
     made = statements.c.run_id == run_id, statements.c.version == stated.paper.version
     row = {
         "statement_id": connection.execute(select(statements.c.id).where(*made)).scalar_one(),
@@ -118,7 +137,7 @@ def take_result(tx: Transaction, run_id: RunId, body: ResultBody) -> SignedResul
 
 
 def taken(connection: Connection, run_id: int) -> list[SignedResult]:
-    """Return the signed results of a run that were taken, oldest first."""
+    """Return the accepted signed results of a run, oldest first."""
     return [_view(row) for row in _rows(connection, run_id)]
 
 
@@ -138,14 +157,7 @@ def _verified(connection: Connection, signed: Signed, carrier: str) -> str:
     known = keys.holders(connection, signers)
     if known and not trusted.keys() & set(signers):
         kid, (state, holder) = next(iter(known.items()))
-        raise Invalid(
-            "The key {kid} is not a key of {carrier} in force: it is {state}, of {holder}.",
-            field="file",
-            kid=kid,
-            carrier=carrier,
-            state=state,
-            holder=holder,
-        )
+        raise Invalid(_NOT_IN_FORCE[state], field="file", kid=kid, carrier=carrier, holder=holder)
     try:
         return loa_carrier.verify(signed, trusted)[0]
     except Refused as refusal:
@@ -158,13 +170,14 @@ def _order(connection: Connection, signed: Signed, run_id: int) -> Row[Any]:
     row = connection.execute(select(signed_orders).where(signed_orders.c.sha256 == said["sha256"])).first()
     if row is None:
         raise Conflict(
-            "The result is about an order {number} that was not issued here.",
+            "The result is about an order {number} that was not issued here: no order has this SHA-256. It "
+            "is that of the order's decoded payload.",
             field="file",
             number=said["number"],
         )
     if row.run_id != run_id:
         raise Conflict(
-            "The result is about the order of run {run_id}. Hand it in there.",
+            "The result is about the order of run {run_id}. Submit it there.",
             field="file",
             run_id=row.run_id,
         )
@@ -175,7 +188,7 @@ def _order(connection: Connection, signed: Signed, run_id: int) -> Row[Any]:
     holds = [each.serial for each in orders.rows(connection, run_id) if each.kind == "order"][-1]
     if row.serial != holds:
         raise Conflict(
-            "The order {number} was replaced by {run_id}-{named}. Report on that one.",
+            "Order {number} was replaced by {run_id}-{named}. Report on that order.",
             field="file",
             number=said["number"],
             run_id=run_id,
@@ -190,13 +203,13 @@ def _check_turn(connection: Connection, signed: Signed, run_id: int, order: Row[
     same = next((each for each in before if each.sha256 == signed.sha256), None)
     if same is not None:
         raise Conflict(
-            "This result was taken already, as version {version}.", field="file", version=same.version
+            "This result has already been accepted, as version {version}.", field="file", version=same.version
         )
     last, version = max((each.version for each in before), default=0), signed.content["version"]
     if version <= last:
         raise Conflict(
-            "Version {last} of the result was taken already, so version {version} is too old. Give a later "
-            "state a higher version.",
+            "Version {last} of the result has already been accepted, so version {version} is too "
+            "old. Use a higher version.",
             field="file",
             last=last,
             version=version,
@@ -204,7 +217,7 @@ def _check_turn(connection: Connection, signed: Signed, run_id: int, order: Row[
     until = moment(orders.document(order).content["content"]["valid_until"]) + timedelta(days=LATE_DAYS)
     if clock.from_ms(now) > until:
         raise Conflict(
-            "The result comes more than {late_days} days after the order's validity. State it by letter.",
+            "The result arrived more than {late_days} days after the order expired. Report it by letter.",
             field="file",
             late_days=LATE_DAYS,
         )
@@ -225,6 +238,16 @@ def _claim(connection: Connection, result: Mapping[str, Any], run_id: int) -> St
         began_ms=began,
         ended_ms=ended,
     )
+
+
+def _by_fields_of_results(refusal: Invalid) -> Invalid:
+    """Return the refusal of a statement with the names that its fields have in a result."""
+    if not refusal.faults:
+        return refusal
+    steps = [(field.partition("."), why) for field, why in refusal.faults]
+    faults = [(_FIELDS.get(first, first) + dot + rest, why) for (first, dot, rest), why in steps]
+    named = (Phrase("{field}: {why}", field=field, why=why) for field, why in faults[:10])
+    return Invalid(join(named), faults=faults)
 
 
 def _stated(connection: Connection, run_id: int) -> bool:

@@ -49,7 +49,7 @@ def main_figures(speaker: Callable[[Said], str]) -> list[str]:
 
 # By value: equal values share one label.
 STATES: dict[str, Said] = {
-    BatchState.IMPORTING: say("being read"),
+    BatchState.IMPORTING: say("importing"),
     BatchState.READY: say("ready"),
     BatchState.FAILED: say("failed"),
     BatchState.ERASED: say("erased"),
@@ -58,7 +58,7 @@ STATES: dict[str, Said] = {
     CampaignState.APPROVED: say("approved"),
     CampaignState.REJECTED: say("rejected"),
     CampaignState.WITHDRAWN: say("withdrawn"),
-    RunState.PLANNED: say("not begun"),
+    RunState.PLANNED: say("not started"),
     RunState.RUNNING: say("sending"),
     RunState.PAUSED: say("paused"),
     RunState.CANCELLING: say("being cancelled"),
@@ -68,7 +68,7 @@ STATES: dict[str, Said] = {
     LinkState.HALTED: say("halted"),
     Stage.LINK_DOWN: say("link down"),
     Stage.SUSPENDED: say("paused itself"),
-    Stage.WAITS_FOR_HOURS: say("waits for its hours"),
+    Stage.WAITS_FOR_HOURS: say("waiting for its hours"),
 }
 # CSS tone of a state's badge; others are plain.
 TONES: dict[str, str] = {
@@ -113,21 +113,21 @@ LAST_DISTRICTS = date(2025, 6, 30)
 _LATER = (say("This is not possible now"), say("Nothing was changed. Wait a moment and try again."))
 # Error kind -> heading and advice, shown above the error's own sentence.
 PROBLEMS: dict[str, tuple[Said, Said]] = {
-    "unauthorised": (say("Sign-in is needed"), say("Sign in and try again.")),
+    "unauthorised": (say("Sign-in is needed"), say("Sign in, or check your name, password and code.")),
     "forbidden": (
         say("Your role cannot do this"),
         say("Ask someone whose role can, or your administrator."),
     ),
     "four-eyes": (
         say("Someone else must decide"),
-        say("Whoever wrote, changed or submitted a campaign cannot decide on it, from any account."),
+        say("Anyone who wrote, changed or submitted a campaign cannot decide on it, from any account."),
     ),
     "csrf": (
         say("The form is too old"),
         say("Go back, reload the page and submit the form again."),
     ),
     "not-found": (
-        say("There is nothing here"),
+        say("Page not found"),
         say("The page does not exist or belongs to another carrier. Start from the overview."),
     ),
     "conflict": (
@@ -141,10 +141,10 @@ PROBLEMS: dict[str, tuple[Said, Said]] = {
     "invalid": (say("Some fields are not valid"), say("Correct the fields below.")),
     "too-many-attempts": (say("Too many attempts"), say("Wait for the time given below.")),
     "too-often": _LATER,
-    "too-large": (say("The file is too large"), say("Split it and send the parts.")),
+    "too-large": (say("The file is too large"), say("Split it and upload the parts.")),
     "database-away": _LATER,
     "bug": (
-        say("Something went wrong in Loa"),
+        say("An error occurred in Loa"),
         say("The error was logged. Give the request id below when you ask for help."),
     ),
 }

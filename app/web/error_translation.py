@@ -28,7 +28,7 @@ WORDS = {
     *("state", "states", "old", "new", "verb", "allowed", "role", "roles", "level", "levels", "kind", "what"),
     *("reason", "which", "known", "purpose"),
 }
-_NTH = say("{name}, no. {n}")
+_NTH = say("{name} no. {n}")
 
 
 def translate_error(speaker: Speaker, sentence: str) -> Markup:

@@ -36,9 +36,9 @@ GROUPS = (
         (
             NavEntry("page_overview", "/", say("Overview")),
             NavEntry("page_approvals", "/approvals", say("Approvals")),
-            NavEntry("page_find_person", "/find", say("Find a person")),
+            NavEntry("page_find_person", "/find", say("Look up a number")),
             NavEntry("page_inbound", "/inbound", say("Inbound messages")),
-            NavEntry("page_person_requests", "/person-requests", say("Requests of persons")),
+            NavEntry("page_person_requests", "/person-requests", say("Personal data requests")),
         ),
     ),
     NavGroup(
@@ -56,6 +56,7 @@ GROUPS = (
             NavEntry("page_links", "/links", say("Links")),
             NavEntry("page_sender_names", "/sender-names", say("Sender names")),
             NavEntry("page_receipts", "/receipts", say("Receipts")),
+            NavEntry("page_panel", "/panel", say("Test telephones")),
             NavEntry("page_signing_keys", "/signing-keys", say("Signing keys")),
         ),
     ),
@@ -65,8 +66,8 @@ GROUPS = (
             NavEntry("page_directives", "/directives", say("Directives")),
             NavEntry("page_reports", "/reports", say("Reports")),
             NavEntry("page_erasures", "/erasures", say("Erasures")),
-            NavEntry("page_audit", "/audit", say("Audit")),
-            NavEntry("page_people", "/people", say("People")),
+            NavEntry("page_audit", "/audit", say("Audit log")),
+            NavEntry("page_people", "/people", say("Users")),
         ),
     ),
 )
@@ -75,25 +76,27 @@ GROUPS = (
 STEPS: dict[str, tuple[NavEntry, ...]] = {
     Role.ADMIN: (
         NavEntry(
-            "page_new_directive", "/directives/new", say("Enter the letter: number, date, issuer, deadline")
+            "page_new_directive",
+            "/directives/new",
+            say("Enter the directive: number, date, issuer, deadline"),
         ),
         NavEntry("page_new_batch", "/batches/new", say("Upload a list of subscribers for each carrier")),
         NavEntry("page_compose", "/compose", say("Compose the campaign, and submit it to the approver")),
     ),
     Role.APPROVER: (
-        NavEntry("page_second_factor", "/second-factor", say("Set up your second factor")),
+        NavEntry("page_second_factor", "/second-factor", say("Set up two-factor sign-in")),
         NavEntry("page_texts", "/texts", say("Read the texts that campaigns may use")),
         NavEntry("page_approvals", "/approvals", say("Decide on campaigns as soon as they are submitted")),
     ),
     Role.OPERATOR: (
-        NavEntry("page_links", "/links", say("Look whether your carrier's links are at work")),
+        NavEntry("page_links", "/links", say("Check that your carrier's links are working")),
         NavEntry("page_new_batch", "/batches/new", say("Upload your carrier's list of subscribers")),
         NavEntry("page_overview", "/", say("Start the run here once it is approved")),
     ),
     Role.AUDITOR: (
         NavEntry("page_audit", "/audit", say("See who has done what")),
-        NavEntry("page_audit_verification", "/audit/verification", say("Verify the audit's chain")),
-        NavEntry("page_reports", "/reports", say("Find reports here once something is sent")),
+        NavEntry("page_audit_verification", "/audit/verification", say("Verify the audit log")),
+        NavEntry("page_reports", "/reports", say("View reports here once sending has started")),
     ),
 }
 

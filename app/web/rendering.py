@@ -29,13 +29,14 @@ from app.core.config import Settings
 from app.core.errors import AppError, Unauthorised
 from app.database import listing
 from app.database.connection import Database
+from app.observability.logs import mask_sentence
 from app.reports.figures import numbers
 from app.security import sessions
 from app.security.authorization import CSRF_FIELD, cookie_name, permit
 from app.security.principal import Caller
 from app.security.roles import OPEN, PAGE, may
 from app.security.totp import FactorWanted
-from app.web import assets, display_names, error_translation, nav
+from app.web import assets, display_names, error_translation, nav, stages
 from app.web.translations import DEFAULT, LANGUAGES, Said, Speaker, catalogue
 
 NOTHING = numbers.NOTHING
@@ -277,15 +278,19 @@ class FormState:
 def refused(error: AppError, fields: FormData, *secret: str) -> FormState:
     """Return the form with its errors; values of `secret` fields are not repeated."""
     kept = {name: fields.raw(name) for name in fields.lists if name not in (*secret, CSRF_FIELD)}
-    errors = {name.rpartition(".")[2]: sentence for name, sentence in error.faults}
-    sentences = list(dict.fromkeys(sentence for _, sentence in error.faults)) or [error.detail]
-    return FormState(kept, errors, sentences, error.slug, error.status, error.retry_after_s)
+    errors = {name.rpartition(".")[2]: mask_sentence(sentence) for name, sentence in error.faults}
+    return FormState(kept, errors, _sentences(error), error.slug, error.status, error.retry_after_s)
 
 
 def above(error: AppError) -> FormState:
     """Return an empty form with an error that belongs to none of its fields above it."""
-    sentences = list(dict.fromkeys(sentence for _, sentence in error.faults)) or [error.detail]
-    return FormState(sentences=sentences, slug=error.slug, status=error.status)
+    return FormState(sentences=_sentences(error), slug=error.slug, status=error.status)
+
+
+def _sentences(error: AppError) -> list[str]:
+    """Return what is said of each fault, or else of the whole; what was typed may hold a number or a line."""
+    masked = dict.fromkeys(mask_sentence(sentence) for _, sentence in error.faults)
+    return list(masked) or [mask_sentence(error.detail)]
 
 
 # Responses
@@ -365,6 +370,7 @@ def _templates(language: str) -> Environment:
         "may": may,
         "now": clock.now,
         "COUNTED": listing.COUNTED,
+        "OVER": stages.OVER,
         "named": lambda states: {each: _state(speaker, each) for each in states},
     }
     for each in (

@@ -16,8 +16,9 @@ from sqlalchemy import cast as as_type
 from app.campaigns import forecast
 from app.core import clock
 from app.core.states import CampaignState, RunState
-from app.database.models import audiences, campaigns, runs
+from app.database.models import audiences, campaigns, directives, runs
 from app.observability import link_status
+from app.security.tenant_scope import own_campaigns
 
 
 class Stage(StrEnum):
@@ -50,6 +51,8 @@ FILTERS: tuple[str, ...] = (
     CampaignState.REJECTED,
     CampaignState.WITHDRAWN,
 )
+# States in which a run's end is no forecast.
+OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELLED)
 _RESTS = (CampaignState.DRAFT, CampaignState.REJECTED, CampaignState.WITHDRAWN)
 
 
@@ -78,7 +81,7 @@ class StageColumns:
     def run(self) -> ColumnElement[str]:
         """Return how a row of `runs` joined to its campaign stands."""
         r = runs.c
-        held = exists().where(audiences.c.run_id == r.id)
+        held = exists().where(audiences.c.run_id == r.id).correlate(runs)
         sends = (r.state == RunState.RUNNING) & ~held
         return case(
             (and_(r.state == RunState.PAUSED, r.suspended.is_not(null())), Stage.SUSPENDED.value),
@@ -96,6 +99,15 @@ class StageColumns:
         stage = case({nth: str(stage) for nth, stage in enumerate(ORDER)}, value=least)
         approved = campaigns.c.state == CampaignState.APPROVED
         return case((and_(approved, least.is_not(None)), stage), else_=campaigns.c.state)
+
+    def directive(self) -> ColumnElement[str | None]:
+        """Return how a row of `directives` stands: as the first of FILTERS of its campaigns, if any."""
+        c = campaigns.c
+        rank = case({stage: nth for nth, stage in enumerate(FILTERS)}, value=self.campaign())
+        own = select(func.min(as_type(rank, Integer))).where(c.directive_id == directives.c.id)
+        own = own if self.operator is None else own.where(own_campaigns(self.operator))
+        least = own.correlate(directives).scalar_subquery()
+        return case({nth: str(stage) for nth, stage in enumerate(FILTERS)}, value=least)
 
     def _closed(self) -> ColumnElement[bool]:
         """Match campaigns outside their window or the hours of their day."""
@@ -116,6 +128,12 @@ def of_campaigns(connection: Connection, ids: Collection[int], operator: str | N
     """Return how these campaigns stand, by id; operator: whose runs alone count."""
     query = select(campaigns.c.id, columns(connection, operator).campaign()).where(campaigns.c.id.in_(ids))
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def of_runs_by_id(connection: Connection, ids: Collection[int]) -> dict[int, str]:
+    """Return how these runs stand, by id."""
+    query = select(runs.c.id, columns(connection).run()).join(campaigns, campaigns.c.id == runs.c.campaign_id)
+    return {row[0]: row[1] for row in connection.execute(query.where(runs.c.id.in_(ids)))}
 
 
 def liveness() -> ColumnElement[int]:

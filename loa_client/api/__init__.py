@@ -18,6 +18,7 @@ from loa_client.api.runs import RunsOperations
 from loa_client.api.sender_names import SenderNamesOperations
 from loa_client.api.signatures import SignaturesOperations
 from loa_client.api.stated_figures import StatedFiguresOperations
+from loa_client.api.telephone_panel import TelephonePanelOperations
 from loa_client.api.texts import TextsOperations
 from loa_client.api.verify import VerifyOperations
 
@@ -43,5 +44,6 @@ class Operations(
     AccessOperations,
     SenderNamesOperations,
     SignaturesOperations,
+    TelephonePanelOperations,
 ):
     """All operations; a client adds how they are carried out."""

@@ -17,6 +17,7 @@ HeldKind = Literal[
     "quarantine",
     "inbound",
     "do_not_send",
+    "panel",
     "asked",
     "named",
     "written",
@@ -141,7 +142,7 @@ class PrivacyOperations:
     def list_person_requests(
         self, *, open_only: bool | None = None, after: int | None = None, limit: int | None = None
     ) -> Call[PersonRequest]:
-        """List what persons have asked about their own data, numbers masked, without the papers."""
+        """List people's requests about their own data, with masked numbers and without the documents."""
         return Call(
             method="GET",
             path="/v1/person-requests",
@@ -183,7 +184,7 @@ class PrivacyOperations:
     def list_do_not_send(
         self, *, carrier: str | None = None, after: int | None = None, limit: int | None = None
     ) -> Call[DoNotSendEntry]:
-        """List who is not written to, masked, in order of creation."""
+        """List the numbers that are not written to, masked, in order of creation."""
         return Call(
             method="GET",
             path="/v1/do-not-send",

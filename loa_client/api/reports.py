@@ -20,6 +20,7 @@ Sign = Literal[
     "level_changed",
     "size_changed",
     "none_failed",
+    "panel_refutes",
 ]
 
 

@@ -109,7 +109,7 @@ class SenderNamesOperations:
         remarks: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[SenderName]:
-        """Enter a sender name, or a template of one, as asked for or registered at a carrier."""
+        """Add a sender name or template that has been requested or registered at a carrier."""
         return Call(
             method="POST",
             path="/v1/sender-names",
@@ -160,7 +160,7 @@ class SenderNamesOperations:
         contact: str | None = None,
         remarks: str | None = None,
     ) -> Call[SenderName]:
-        """Replace what the register says of a sender name or template."""
+        """Replace an entry of a sender name or template."""
         return Call(
             method="PUT",
             path=place("/v1/sender-names/{}", sender_name_id),
@@ -198,7 +198,7 @@ class SenderNamesOperations:
 
     @Operation
     def list_registration_rules(self) -> Call[list[Rules]]:
-        """List what registering takes at each carrier, and what it refuses."""
+        """List each carrier's rules."""
         return Call(method="GET", path="/v1/registration-rules", answer=list[Rules])
 
     @Operation

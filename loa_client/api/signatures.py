@@ -149,7 +149,7 @@ class SignaturesOperations:
     def end_signing_key(
         self, kid: str, *, at: datetime, idempotency_key: str | None = None
     ) -> Call[SigningKey]:
-        """Let a key end at a time to come, such as when its holder's contract ends."""
+        """Set the time at which a key expires, such as the end of its holder's contract."""
         return Call(
             method="POST",
             path=place("/v1/signing-keys/{}/end", kid),
@@ -184,7 +184,7 @@ class SignaturesOperations:
 
     @Operation
     def get_signed_order(self, run_id: int) -> Call[SignedDocument]:
-        """Get the document that was signed last for a run."""
+        """Get the latest signed document of a run."""
         return Call(method="GET", path=place("/v1/runs/{}/orders/signed", run_id), answer=SignedDocument)
 
     @Operation
@@ -203,7 +203,7 @@ class SignaturesOperations:
 
     @Operation
     def list_results(self, run_id: int) -> Call[list[SignedResult]]:
-        """List the signed results of a run that were taken, oldest first."""
+        """List the accepted signed results of a run, oldest first."""
         return Call(method="GET", path=place("/v1/runs/{}/results", run_id), answer=list[SignedResult])
 
     @Operation

@@ -20,6 +20,7 @@ class FrozenTotals:
     receipt_level: str | None
     figures: dict[str, int | None]
     spoken: bool = False
+    handset_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

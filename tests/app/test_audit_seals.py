@@ -33,6 +33,7 @@ from app.security.audit import Chain, KeptHeads
 from app.security.secret_encryption import signing_keys, vault_of
 from tests.app.world import build
 from tests.engines import by_default, on_sqlite
+from tests.exact import exactly
 
 database_url = by_default
 
@@ -317,7 +318,13 @@ def test_and_nothing_is_sealed_that_does_not_fit(opened: Open) -> None:
     written(db)
     db.write(rewritten_whole)
     head = db.read(audit.head)
-    with pytest.raises(Conflict, match=r"The seal of audit row 2 \(run\.rate by Mallory\) does not match"):
+    with pytest.raises(
+        Conflict,
+        match=exactly(
+            "The audit log was altered. The seal of audit row 2 (run.rate by Mallory) does not "
+            "match secret_key or previous_secret_key."
+        ),
+    ):
         db.write(audit.seal_all, "host", head.said)
 
 

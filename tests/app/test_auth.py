@@ -11,6 +11,7 @@ from app.database.connection import Database
 from app.database.models import api_keys, people, sessions
 from app.security import Caller, create_key, find_caller, list_keys, revoke_key
 from tests.app.client import Client
+from tests.exact import exactly
 
 
 def test_a_key_names_its_holder(db: Database) -> None:
@@ -43,13 +44,18 @@ def test_the_secret_is_not_in_the_database(db: Database) -> None:
 )
 def test_every_wrong_key_gets_the_same_answer(db: Database, wrong: str) -> None:
     _, prefix, secret = db.write(create_key, "phone room").split("_", 2)
-    with pytest.raises(Unauthorised, match="This API key is unknown"):
+    with pytest.raises(
+        Unauthorised,
+        match=exactly("This API key is unknown. Send a valid one as `Authorization: Bearer loa_...`."),
+    ):
         db.read(find_caller, wrong.format(prefix=prefix, secret=secret))
 
 
 def test_a_name_is_taken_once(db: Database) -> None:
     db.write(create_key, "phone room")
-    with pytest.raises(Conflict, match="A key named phone room already exists"):
+    with pytest.raises(
+        Conflict, match=exactly("A key named phone room already exists. Choose another name for this key.")
+    ):
         db.write(create_key, "phone room")
 
 
@@ -95,7 +101,9 @@ def test_nobody_is_taken_for_another_by_capitals_or_blanks(db: Database, other: 
     if other == "lan":  # another name
         db.write(create_key, other)
         return
-    with pytest.raises(Conflict, match="A key named lân hà already exists"):
+    with pytest.raises(
+        Conflict, match=exactly("A key named lân hà already exists. Choose another name for this key.")
+    ):
         db.write(create_key, other)
 
 

@@ -29,6 +29,7 @@ from app.database.models import (
     link_health,
     links,
     notices,
+    panel_telephones,
     people,
     quarantine,
     receipts,
@@ -149,6 +150,9 @@ def _fill(db: Database) -> None:
     entry = {"carrier": "gmobile", "name": "CA SON LA", "state": "asked", "asked_on": "2026-11-02"}
     entry |= {"changed_at": clock.now_ms(), "changed_by": "Trần Thị Lan"}
     db.write(lambda c: c.execute(insert(sender_names).values(entry)))
+    telephone = {"phone": 84_912_345_678, "carrier": "viettel", "area": "03646", "consent_on": "2026-11-02"}
+    telephone |= {"added_at": 0, "added_by": "Trần Thị Lan"}
+    db.write(lambda c: c.execute(insert(panel_telephones).values(telephone)))
 
 
 def links_up(c: Connection) -> None:

@@ -128,7 +128,7 @@ def test_what_was_written_outlives_the_session(signed_in: In, province: tuple[st
     expect(page.locator("[name=batch]").first).to_be_checked()
     page.get_by_role("button", name="English").click()  # another language loses nothing either
     expect(page.locator("[name=name]")).to_have_value("Cảnh báo lừa đảo")
-    page.get_by_role("button", name="Keep as a draft").click()
+    page.get_by_role("button", name="Save as draft").click()
     page.wait_for_url("**/edit")
     page.goto("/compose")
     expect(page.locator("[name=name]")).to_have_value("")

@@ -168,8 +168,6 @@ def _approve(cast: Cast) -> None:
     expect(page.get_by_text("Cong an khong lam viec qua dien thoai.")).to_be_visible()
     page.locator("summary", has_text="Phê duyệt nội dung này").click()
     page.fill("#f-approve", "Cần gửi ngay trong đêm.")
-    if cast.script:
-        picture(page, "04-phe-duyet", page.locator("article.card"))
     page.get_by_role("button", name="Đồng ý phê duyệt").click()
     expect(page.get_by_role("status")).to_contain_text("Đã phê duyệt chiến dịch")
 

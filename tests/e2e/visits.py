@@ -47,6 +47,8 @@ VISITS = (
     Visit("links", "/links"),
     Visit("sender-names", "/sender-names"),
     Visit("sender-name", "/sender-names/1"),
+    Visit("panel", "/panel"),
+    Visit("run-panel", "/runs/1/panel"),
     Visit("signing-keys", "/signing-keys"),
     Visit("receipts", "/receipts"),
     Visit("inbound", "/inbound", "viettel"),

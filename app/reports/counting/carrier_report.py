@@ -204,7 +204,7 @@ def _build(connection: Connection, run_scope: Scope, cutoff_ms: int, *, brief: b
     if cutoff_ms < shared_ms(connection) - _NOW_MS:
         snapshots.require_unchanged(connection, run_scope, cutoff_ms)
     counts = counts_of(connection, run_scope, cutoff_ms)
-    on = clock.local(clock.from_ms(run_scope.run.started_at or cutoff_ms)).date()
+    on = clock.moment(run_scope.run.started_at or cutoff_ms).date()
     areas = areas_of(counts, on)
     outside = sum(batch.lines - batch.accepted for batch in run_scope.batches)
     sent = (_flow_as_one if brief else _flow)(connection, run_scope)

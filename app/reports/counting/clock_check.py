@@ -43,7 +43,7 @@ def require_past(
     """
     latest = newest(connection, campaign_ids, directive_id, after=shared_ms(connection) + _STEP_MS)
     if latest is not None:
-        until = clock.local(clock.from_ms(latest))
+        until = clock.moment(latest)
         raise InFuture(
             "Part of the data has a time in the future (up to {at}) because the clock was ahead "
             "when it was recorded, and a report now would leave it out. Set the clock (`loa "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -15,13 +15,14 @@ from app.core.states import NotSent, RunState
 from app.database.models import campaigns, directives, follow_ups, frozen_reports, runs
 from app.ledger.calls import CALLS
 from app.ledger.directive_deadline import held_at
-from app.reports.counting import carrier_report, unique_reach
+from app.reports.counting import carrier_report, panel_judgements, unique_reach
 from app.reports.counting.scope import counted
 from app.reports.counting.unique_reach import Subscribers, UniqueReach
 from app.reports.figures import addressees, carrier_statement
 from app.reports.figures.addressees import AddresseeStatus, ChannelTotal
 from app.reports.figures.carrier_statement import FigureSource, Statement, by_deadline
 from app.reports.figures.figures import OVER, CarrierReport
+from app.telephone_panel.judgement import Judgement
 
 # A frozen report is rebuilt by the rules of its day. 1: every campaign under the directive, also drafts and
 # rejected ones; 2: those selected by `counted`, naming carrier reports frozen for its cut-off or earlier;
@@ -80,6 +81,7 @@ class RunLine:
     version: int
     rules: int = RULES
     follow_up: bool = False
+    panel: Judgement | None = None  # what test telephones say of the claim; None without an answer
 
     @property
     def ended_ms(self) -> int | None:
@@ -262,7 +264,27 @@ def _lines(
         of = (run_id, campaign_id, name, carrier)
         follow_up = campaign_id in again
         found.append(RunLine(*of, kind, report, statement, version, terms.rules, follow_up))
-    return found
+    return _judged(connection, found, cutoff_ms)
+
+
+def _judged(connection: Connection, lines: list[RunLine], cutoff_ms: int) -> list[RunLine]:
+    """Return the lines with what test telephones had answered by the cut-off, judged by campaign."""
+    by_campaign: dict[int, dict[int, float | None]] = {}
+    for line in lines:
+        by_campaign.setdefault(line.campaign_id, {})[line.run_id] = _claimed(line)
+    judgements = {
+        each.run_id: each
+        for campaign_id, claims in by_campaign.items()
+        for each in panel_judgements.of_claims(connection, campaign_id, claims, cutoff_ms)
+    }
+    return [replace(line, panel=judgements.get(line.run_id)) for line in lines]
+
+
+def _claimed(line: RunLine) -> float | None:
+    if line.kind is not FigureSource.MEASURED:
+        return panel_judgements.stated(line.statement)
+    general = line.report.general
+    return panel_judgements.claimed(line.report.header.receipt_level, general.delivered, general.sent)
 
 
 def _version(connection: Connection, run_id: int, cutoff_ms: int, terms: ConsolidationTerms) -> int:

@@ -75,6 +75,7 @@ _WORDS = {
 _NO_FIGURES = frozenset(
     {"campaign_id", "run_id", "directive_id", "version", "report_version", "batch_ids", "rules"}
     | {"statement_version", "duration_ms"}
+    | {"panel"}  # answers of test telephones, see `judged_alike`
 )
 _JUDGED = frozenset(
     {"report_deadline", "sent_in_time", "reported_in_time", "late", "receipt_level", "interim"}
@@ -94,12 +95,18 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Fi
 
 
 def judged_alike(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Return whether both JSON reports say the same of deadlines, receipt levels and what is provisional.
+    """Return whether both JSON reports say the same of deadlines, levels, what is provisional, and the panel.
 
     What only one of them says, as reports of an older program do, counts for nothing.
     """
     old, new = dict(_judgements(before)), dict(_judgements(after))
-    return all(old[path] == new[path] for path in old.keys() & new.keys())
+    same = all(old[path] == new[path] for path in old.keys() & new.keys())
+    return same and _panels(before) == _panels(after)
+
+
+def _panels(document: Mapping[str, Any]) -> dict[int, Any]:
+    """Return what test telephones say, by run."""
+    return {run["run_id"]: run["panel"] for run in document.get("runs", ()) if "panel" in run}
 
 
 def _judgements(content: Any, path: tuple[object, ...] = ()) -> Iterator[tuple[tuple[object, ...], object]]:

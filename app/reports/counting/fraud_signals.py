@@ -10,17 +10,19 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from app.core.states import SENT, DeliveryState
 from app.database.connection import shared_ms
 from app.database.models import audiences, deliveries
-from app.reports.counting import scope
+from app.reports.counting import panel_judgements, scope
 from app.reports.counting.scope import Scope, proved
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import Statement
 from app.reports.figures.figures import OVER
+from app.telephone_panel.judgement import Verdict
 from carriers.contract import ReceiptLevel
 from carriers.phrases import Phrase
 
@@ -43,6 +45,7 @@ class Sign(StrEnum):
     LEVEL_CHANGED = "level_changed"
     SIZE_CHANGED = "size_changed"
     NONE_FAILED = "none_failed"
+    PANEL_REFUTES = "panel_refutes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +64,8 @@ def doubts(connection: Connection, run_id: int, switched_off: Collection[int] = 
     switched_off: numbers (84xxxxxxxxx) of our own test handsets that are off and stand in carriers' lists.
     """
     of = scope.of_run(connection, run_id)
-    if versions := carrier_statement.versions(connection, run_id):
-        ordered = connection.execute(
-            select(audiences.c.estimated).where(audiences.c.run_id == run_id)
-        ).scalar()
-        stated = list(_stated(versions, ordered))
-    else:
-        stated = []
+    estimated = select(audiences.c.estimated).where(audiences.c.run_id == run_id)
+    stated = _stated(carrier_statement.versions(connection, run_id), connection.execute(estimated).scalar())
     sent, delivered = _counts(connection, *_where(of))
     found = [
         _all_delivered(sent, delivered),
@@ -76,7 +74,15 @@ def doubts(connection: Connection, run_id: int, switched_off: Collection[int] = 
         _early(connection, of, delivered),
         _off(connection, of, switched_off),
     ]
-    return [doubt for doubt in found if doubt is not None] + list(stated)
+    refuted = _refuted(connection, of.run)
+    return [doubt for doubt in found if doubt is not None] + [*stated] + list(refuted)
+
+
+def _refuted(connection: Connection, run: Row[Any]) -> Iterator[FraudSignal]:
+    """Yield what test telephones refute of the claim."""
+    for each in panel_judgements.of_campaign(connection, run.campaign_id):
+        if each.run_id == run.id and each.verdict is Verdict.REFUTED:
+            yield FraudSignal(Sign.PANEL_REFUTES, each.not_received, each.answered, each.sentence)
 
 
 def _stated(versions: Sequence[Statement], ordered: int | None) -> Iterator[FraudSignal]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from app.database.models import (
     runs,
 )
 from app.reports.figures.figures import OVER, Header
+from app.reports.figures.numbers import day_of
 from carriers.contract import ReceiptLevel
 from carriers.phrases import Phrase
 
@@ -51,18 +52,39 @@ def levels_proved(
     connection: Connection, runs_shown: Sequence[Row[Any] | SentRun], cutoff_ms: int
 ) -> dict[int, int | None]:
     """Return `proved` of each run by its id, in two queries."""
-    carriers = {run.carrier for run in runs_shown}
-    if not carriers:
+    if not runs_shown:
         return {}
-    steps, given = _levels_of_links(connection, carriers), {"carriers": list(carriers), "cutoff": cutoff_ms}
-    files: Sequence[Row[Any]] = connection.execute(_FILES, given).all()
-    return {
-        run.id: _with_files(
-            _of_links(steps[run.carrier], run, cutoff_ms),
-            [file.level for file in files if file.carrier == run.carrier and _concerns(file, run)],
-        )
-        for run in runs_shown
-    }
+    return read_levels(connection, {run.carrier for run in runs_shown}, cutoff_ms).proved(runs_shown)
+
+
+# The levels of one carrier's links, each with when it began: (ms since 1970, level), the oldest first.
+_Steps = Sequence[Sequence[tuple[int, int]]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptLevels:
+    """What links and result files of some carriers prove, read once for all runs of a page."""
+
+    cutoff_ms: int
+    steps: Mapping[str, _Steps]
+    files: Sequence[Row[Any]]
+
+    def proved(self, runs_shown: Iterable[Row[Any] | SentRun]) -> dict[int, int | None]:
+        """Return the module's `proved` of each of these runs by its id."""
+        return {
+            run.id: _with_files(
+                _of_links(self.steps.get(run.carrier, ()), run, self.cutoff_ms),
+                [file.level for file in self.files if file.carrier == run.carrier and _concerns(file, run)],
+            )
+            for run in runs_shown
+        }
+
+
+def read_levels(connection: Connection, carriers: Collection[str], cutoff_ms: int) -> ReceiptLevels:
+    """Read what the links of these carriers, and their result files, prove by then."""
+    given = {"carriers": list(carriers), "cutoff": cutoff_ms}
+    files = connection.execute(_FILES, given).all()
+    return ReceiptLevels(cutoff_ms, _levels_of_links(connection, carriers), files)
 
 
 # Built once: every poll of every open page asks them.
@@ -84,10 +106,6 @@ def _with_files(of_links: int | None, levels: Sequence[int | None]) -> int | Non
     if of_links is None:
         return None
     return max([of_links, *(level or of_links or ReceiptLevel.OPERATOR for level in levels)])
-
-
-# The levels of one carrier's links, each with when it began: (ms since 1970, level), the oldest first.
-_Steps = Sequence[Sequence[tuple[int, int]]]
 
 
 def _levels_of_links(connection: Connection, carriers: Collection[str]) -> Mapping[str, _Steps]:
@@ -120,6 +138,19 @@ def _concerns(file: Row[Any], run: Row[Any] | SentRun) -> bool:
     if file.runs is None:
         return file.campaign_id in (None, run.campaign_id)
     return any(each["run_id"] == run.id and each["named"] for each in file.runs)
+
+
+def _handset_by(connection: Connection, run: Row[Any], cutoff_ms: int) -> str:
+    """Return who said that the carrier's receipts prove the telephone, and when; "" for nobody."""
+    c = links.c
+    own = (c.carrier == run.carrier, c.receipt_level == ReceiptLevel.HANDSET, c.level_source.is_not(None))
+    rows = connection.execute(select(c.level_source, c.level_source_on).where(*own).order_by(c.id)).all()
+    names = [f"{source} ({day_of(on)})" if on else source for source, on in rows]
+    given = {"carriers": [run.carrier], "cutoff": cutoff_ms}
+    files = (file for file in connection.execute(_FILES, given) if _concerns(file, run))
+    if not names and any(file.level == ReceiptLevel.HANDSET for file in files):
+        names = ["tệp kết quả của doanh nghiệp"]
+    return "; ".join(dict.fromkeys(names))
 
 
 # Runs that a report counts
@@ -220,6 +251,7 @@ def header(connection: Connection, scope: Scope, cutoff_ms: int) -> Header:
     columns = (c.name, c.sender, c.texts, d.number, d.issued_on, d.subject, d.legal_basis)
     query = select(*columns).select_from(joined).where(c.id == run.campaign_id)
     campaign = connection.execute(query).one()
+    level = proved(connection, run, cutoff_ms)
     return Header(
         campaign_id=run.campaign_id,
         campaign=campaign.name,
@@ -230,9 +262,10 @@ def header(connection: Connection, scope: Scope, cutoff_ms: int) -> Header:
         sender=campaign.sender,
         directive=f"{campaign.number} ({campaign.issued_on})" if campaign.number else None,
         texts=dict(campaign.texts),
-        receipt_level=proved(connection, run, cutoff_ms),
+        receipt_level=level,
         started_ms=run.started_at,
         ended_ms=run.ended_at,
         cutoff_ms=cutoff_ms,
         legal_basis=campaign.legal_basis or "",
+        handset_by=_handset_by(connection, run, cutoff_ms) if level == ReceiptLevel.HANDSET else None,
     )

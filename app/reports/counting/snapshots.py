@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
 from enum import StrEnum
 from typing import Any
@@ -31,22 +31,11 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import DeliveryState
 from app.database.connection import shared_ms
 from app.database.models import deliveries, receipts, runs, snapshots, state_events, submissions
+from app.database.records import from_json
 from app.ledger import erasure
 from app.reports.counting.scope import Scope
 from app.reports.figures import tally
-from app.reports.figures.figures import (
-    BY_REASON,
-    AreaRow,
-    CarrierReport,
-    Cause,
-    Charged,
-    DayRow,
-    Extra,
-    Figures,
-    Header,
-    NamedArea,
-    TimeStep,
-)
+from app.reports.figures.figures import BY_REASON, CarrierReport
 from app.reports.frozen.archive import ReportSubject, Spoilt, SubjectKind
 
 LATE_MS = 5 * 60_000  # a snapshot taken so long after it was due no longer answers for that moment
@@ -119,7 +108,7 @@ def now(connection: Connection) -> int:
 
 
 def said(at_ms: int) -> str:
-    return f"{clock.local(clock.from_ms(at_ms)):%d/%m/%Y %H:%M:%S}"
+    return f"{clock.moment(at_ms):%d/%m/%Y %H:%M:%S}"
 
 
 def _of(subject: ReportSubject) -> list[ColumnElement[bool]]:
@@ -258,51 +247,18 @@ def _text(row: Row[Any]) -> str:
 
 def _read(row: Row[Any]) -> CarrierReport:
     kept = json.loads(_text(row))
-    head = kept["header"]
-    several: dict[str, Any] = {
-        "excluded": Cause,
-        "days": _day,
-        "reasons": Cause,
-        "steps": _step,
-        "networks": Cause,
-    }
-    lists: dict[str, Any] = {
-        name: tuple(kind(**each) for each in kept[name]) for name, kind in several.items()
-    }
-    return CarrierReport(
-        header=Header(**head | {"batches": tuple(head["batches"])}),
-        general=Figures(**_by_reason(kept) | kept["general"]),
-        extra=Extra(**kept["extra"]),
-        areas=_areas(kept["areas"]),
-        places=_areas(kept["places"]),
-        outside_areas=kept["outside_areas"],
-        empty=tuple(NamedArea(**each) for each in kept.get("empty", ())),  # older ones lack these two
-        cost=Charged(**cost) if (cost := kept.get("cost")) else None,
-        **lists,
-    )
-
-
-def _day(**row: Any) -> DayRow:
-    return DayRow(row["day"], row["batches"], _timed(row), row["first_ms"], row["last_ms"])
-
-
-def _step(**row: Any) -> TimeStep:
-    return TimeStep(row["start_ms"], row["minutes"], _timed(row))
-
-
-def _timed(row: Mapping[str, Any]) -> Figures:
-    """Return the figures of a time; in older snapshots they stand beside it."""
-    return Figures(**(row.get("figures") or {key: row[key] for key in ("sent", "delivered", "relayed")}))
+    kept.pop("rules", None)  # those of now
+    kept["general"] = _by_reason(kept) | kept["general"]
+    for time in (*kept["days"], *kept["steps"]):
+        if "figures" not in time:  # in older snapshots they stand beside it
+            time["figures"] = {key: time.pop(key) for key in ("sent", "delivered", "relayed")}
+    return from_json(CarrierReport, kept)
 
 
 def _by_reason(stored: Mapping[str, Any]) -> dict[str, int]:
     """Return what form 4 has of figures that older snapshots lack."""
     known = {cause["key"]: cause["n"] for cause in stored["reasons"]}
     return {key: known.get(reason.name.lower(), 0) for key, reason in BY_REASON.items()}
-
-
-def _areas(rows: Iterable[dict[str, Any]]) -> tuple[AreaRow, ...]:
-    return tuple(AreaRow(row["code"], row["name"], Figures(**row["figures"])) for row in rows)
 
 
 # ---- What has happened since a moment

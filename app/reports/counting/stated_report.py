@@ -63,7 +63,7 @@ def build(connection: Connection, run_id: int, cutoff_ms: int) -> StatedReport:
     head = replace(head, run_state=state, receipt_level=level, started_ms=began, ended_ms=statement.ended_ms)
     query = select(audiences.c.area_basis, audiences.c.areas).where(audiences.c.run_id == run_id)
     audience = connection.execute(query).first()
-    on = clock.local(clock.from_ms(head.started_ms or head.cutoff_ms)).date()
+    on = clock.moment(head.started_ms or head.cutoff_ms).date()
     places = by_area.stated_rows(statement.figures.areas, on)
     within = audience.areas if audience else ()
     empty = by_area.empty((place.code for place in places), on, within)

@@ -45,6 +45,7 @@ from app.database.models import (
     runs,
     tallies,
 )
+from app.database.records import from_json
 from app.ledger import erasure
 from app.reports.counting import clock_check, snapshots
 from app.reports.figures import labels, tally
@@ -127,7 +128,7 @@ def of_directive(
     whole: whether every row is known to be there. Call through db.read.
     """
     if (then := snapshots.of_directive(connection, directive_id, cutoff_ms)) is not None:
-        return _read(then, directive_id, cutoff_ms)
+        return from_json(UniqueReach, then) if "persons" in then else None  # it could not be told then
     c = campaigns.c
     every = select(c.id).where(c.directive_id == directive_id)
     if erased_apart(connection, connection.execute(every).scalars().all()) is not None:
@@ -160,36 +161,17 @@ def of_directive(
     )
 
 
-def _read(stored: Mapping[str, Any], directive_id: int, cutoff_ms: int) -> UniqueReach | None:
-    """Return a reach from a snapshot; None where it could not be told then."""
-    kinds = {"by_campaign": CampaignReach, "by_carrier": CarrierReach, "by_area": AreaReach}
-    if "persons" not in stored:
-        return None
-    parts: dict[str, Any] = {name: tuple(kind(**row) for row in stored[name]) for name, kind in kinds.items()}
-    return UniqueReach(
-        directive_id, cutoff_ms, stored["persons"], **parts, subscribers=_read_subscribers(stored)
-    )
-
-
-def _read_subscribers(stored: Mapping[str, Any]) -> tuple[Subscribers, ...] | None:
-    """Return the subscribers of a snapshot; None where it was taken before they were counted."""
-    rows = stored.get("subscribers")
-    if rows is None:
-        return None
-    return tuple(Subscribers(row["carrier"], row["area"], Figures(**row["figures"])) for row in rows)
-
-
 def _last_kept(connection: Connection, directive_id: int, persons: int) -> tuple[Subscribers, ...] | None:
     """Return the subscribers of the last snapshot, once rows are erased; None if it knew another reach."""
     kept = snapshots.last_of_directive(connection, directive_id)
-    return _read_subscribers(kept) if kept.get("persons") == persons else None
+    return from_json(UniqueReach, kept).subscribers if kept.get("persons") == persons else None
 
 
 def _day(connection: Connection, ids: Sequence[int], cutoff_ms: int) -> date:
     """Return the day by whose areas persons are told: of the first start of a run, as in other reports."""
     first = select(func.min(runs.c.started_at)).where(runs.c.campaign_id.in_(ids))
     begun: int | None = connection.execute(first).scalar()
-    return clock.local(clock.from_ms(cutoff_ms if begun is None else min(begun, cutoff_ms))).date()
+    return clock.moment(cutoff_ms if begun is None else min(begun, cutoff_ms)).date()
 
 
 def present(connection: Connection, directive_id: int) -> UniqueReach:
@@ -203,10 +185,10 @@ def present(connection: Connection, directive_id: int) -> UniqueReach:
     if found is None:
         raise Conflict(
             "The people reached under directive {directive_id} can no longer be counted, because "
-            "the numbers of campaign {connection} were erased before its other campaigns ended. "
+            "the numbers of campaign {campaign} were erased before its other campaigns ended. "
             "See the reports frozen before that.",
             directive_id=directive_id,
-            connection=erased_apart(connection, ids),
+            campaign=erased_apart(connection, ids),
         )
     return found
 

@@ -209,6 +209,7 @@ def _line(line: RunLine, report: ConsolidatedReport) -> dict[str, Any]:
         "sent_in_time": line.sent_in_time(*when),
         "reported_in_time": line.reported_in_time(*when),
         "measured": of_run(line.report),
+        **({"panel": asdict(line.panel)} if line.panel else {}),
     }
     if line.statement is None:
         return found | {"stated": None}
@@ -245,6 +246,7 @@ def _head(head: Header) -> dict[str, Any]:
         "sender": head.sender,
         "texts": dict(sorted(head.texts.items())),
         "receipt_level": _level(level),
+        **({} if head.handset_by is None else {"handset_proved_by": head.handset_by}),
         "started_at": iso(head.started_ms),
         "ended_at": iso(head.ended_ms),
     }

@@ -38,9 +38,7 @@ def render(forms: Sequence[ReportTable], cutoff_ms: int) -> bytes:
     """Render to bytes; the file is dated by the cut-off, so that equal reports give equal bytes."""
     file = io.BytesIO()
     with Workbook(file, {"in_memory": True, "strings_to_formulas": False}) as book:
-        book.set_properties(
-            {"author": "Loa", "created": clock.local(clock.from_ms(cutoff_ms)).replace(tzinfo=None)}
-        )
+        book.set_properties({"author": "Loa", "created": clock.moment(cutoff_ms).replace(tzinfo=None)})
         looks = _Looks(book, {})
         for form in (*forms, check_sheet.checks(forms, _FIRST_ROW), check_sheet.flat(forms)):
             _fill(looks, book.add_worksheet(form.name), form)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Select, select
 
 from app.core.errors import Conflict
 from app.database.models import audiences, runs, signed_results, statements
+from app.database.records import from_json, from_row
 from app.ledger.calls import CALLS
 from app.reports.figures.document_meta import PaperMeta, joined, paper
 from app.reports.figures.figures import Cause
@@ -304,36 +305,16 @@ def _read(connection: Connection, query: Select[Any]) -> dict[int, list[Statemen
 
 
 def _statement(row: Row[Any], first_ms: int) -> Statement:
-    return Statement(
-        run_id=row.run_id,
-        campaign_id=row.campaign_id,
-        carrier=row.carrier,
-        kind=FigureSource(row.kind),
-        level=ReceiptLevel(row.level),
-        figures=read_figures(row.figures),
+    return from_row(
+        Statement,
+        row,
+        figures=from_json(StatedFigures, row.figures),
         began_ms=row.began_at,
         ended_ms=row.ended_at,
         cutoff_ms=row.cutoff_at,
         paper=paper(row),
         first_ms=first_ms,
     )
-
-
-def read_figures(stored: Mapping[str, Any]) -> StatedFigures:
-    """Restore figures from the form that dataclasses.asdict() made."""
-    return StatedFigures(
-        general=StatedCounts(**stored["general"]),
-        segments=stored["segments"],
-        resent=stored["resent"],
-        excluded=tuple(Cause(**each) for each in stored["excluded"]),
-        areas=tuple(_area(each) for each in stored["areas"]),
-        days=tuple(DayCounts(**each) for each in stored["days"]),
-        reasons=tuple(CauseCounts(**each) for each in stored["reasons"]),
-    )
-
-
-def _area(stored: Mapping[str, Any]) -> AreaCounts:
-    return AreaCounts(stored["code"], stored["name"], StatedCounts(**stored["counts"]), stored["note"])
 
 
 def add(rows: Iterable[StatedCounts]) -> StatedCounts:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Row, Select, Table, select
 
 from app.database.models import attachments
+from app.database.records import from_row
 
 
 class EntrySource(StrEnum):
@@ -69,16 +70,11 @@ def joined(table: Table) -> Select[Any]:
 def paper(row: Row[Any]) -> PaperMeta:
     scan = None if row.sha256 is None else Attachment(row.sha256, row.scan_name, row.media_type, row.size)
     kid = getattr(row, "signed_kid", None)  # of statements alone
-    return PaperMeta(
-        version=row.version,
-        reason=row.reason,
-        source=EntrySource(row.source),
-        number=row.number,
-        dated_on=row.dated_on,
+    return from_row(
+        PaperMeta,
+        row,
         received_ms=row.received_at,
-        note=row.note,
         attachment=scan,
         at_ms=row.at,
-        by=row.by,
         signature=None if kid is None else DigitalSignature(kid, row.signed_sha256),
     )

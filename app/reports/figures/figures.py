@@ -349,6 +349,8 @@ class Header:
     ended_ms: int | None
     cutoff_ms: int
     legal_basis: str = ""  # of the directive, in a paper's words
+    # Who said that receipts prove the telephone, "" for nobody; None where they do not, or it was not kept.
+    handset_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

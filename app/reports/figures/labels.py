@@ -61,8 +61,8 @@ LEVEL_WORDS: dict[int | None, str] = {
     ReceiptLevel.OPERATOR: "mức tổng đài: nhà mạng đã tiếp nhận",
     ReceiptLevel.HANDSET: "mức máy: máy thuê bao đã nhận",
 }
+HANDSET_BY = "Mức máy"  # before who said that receipts prove the telephone
 NO_RECEIPTS = "không có biên nhận"  # shown for a number that no receipt can prove
-NO_CALL_RECORDS = "không có số liệu"  # the same of calls
 NOT_SAID = "không báo"  # shown for what a carrier's own report leaves out
 UNPROVED = "…"  # the same in wide tables, explained below them; as in Vietnamese statistics
 
@@ -75,6 +75,11 @@ RUN_STATES: dict[str, str] = {
     RunState.FINISHED: "hoàn thành",
     RunState.CANCELLED: "đã hủy",
 }
+
+
+def vouched(by: str) -> str:
+    """Say who said that receipts prove the telephone."""
+    return " ".join(("theo", by)) if by else "chưa ghi ai xác nhận"
 
 
 def group(reason: int) -> Reason:

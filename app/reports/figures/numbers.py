@@ -40,14 +40,14 @@ def rate(per_second: float | None) -> str:
 
 def moment(ms: int | None) -> str:
     """Format ms since 1970 as dd/mm/yyyy hh:mm:ss in Viet Nam time; a dash for None."""
-    return NOTHING if ms is None else clock.local(clock.from_ms(ms)).strftime("%d/%m/%Y %H:%M:%S")
+    return NOTHING if ms is None else clock.moment(ms).strftime("%d/%m/%Y %H:%M:%S")
 
 
 def hour(ms: int | None) -> str:
     """Format ms since 1970 as official papers say it: 17 giờ 00 ngày 09/02/2024; a dash for None."""
     if ms is None:
         return NOTHING
-    at = clock.local(clock.from_ms(ms))
+    at = clock.moment(ms)
     return f"{at:%H} giờ {at:%M} ngày {at:%d/%m/%Y}".replace(" giờ ", "\u00a0giờ\u00a0")
 
 
@@ -58,7 +58,7 @@ def day_of(value: str | None) -> str:
 
 def iso(ms: int | None) -> str | None:
     """Format ms since 1970 as ISO 8601 with Viet Nam's offset."""
-    return None if ms is None else clock.local(clock.from_ms(ms)).isoformat(timespec="seconds")
+    return None if ms is None else clock.moment(ms).isoformat(timespec="seconds")
 
 
 def shown(kind: CellKind, value: str | int | float | None) -> str:

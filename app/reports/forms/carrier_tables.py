@@ -152,7 +152,7 @@ def finality(report: OfRun) -> str:
 
 def first_day(head: Header) -> date:
     """Return the day that decides which names, laws and areas apply."""
-    return clock.local(clock.from_ms(head.started_ms or head.cutoff_ms)).date()
+    return clock.moment(head.started_ms or head.cutoff_ms).date()
 
 
 def source(report: OfRun) -> str:

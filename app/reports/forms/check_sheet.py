@@ -204,7 +204,7 @@ def _plain(form: ReportTable) -> list[int]:
 def _unsaid(form: ReportTable, at: int, keys: Sequence[str]) -> bool:
     """Return whether one of these figures of the row is proved by no receipt, or was not said."""
     cells = [value(form.rows[at].cells[form.place(key)]) for key in keys]
-    never = (labels.UNPROVED, labels.NOT_SAID, labels.NO_RECEIPTS, labels.NO_CALL_RECORDS, None)
+    never = (labels.UNPROVED, labels.NOT_SAID, labels.NO_RECEIPTS, None)
     return any(cell in never for cell in cells)
 
 

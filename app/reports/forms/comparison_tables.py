@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from app.reports.counting.consolidated import ConsolidatedReport, RunLine
@@ -47,7 +47,6 @@ _SOURCE = (
 NOTHING_YET = "chưa báo cáo"
 CANCELLED = "Đã hủy"
 UNCLEAR = "Chưa rõ"  # over, and nothing is known to have arrived
-OF = " của "  # between words and names in `finality`
 
 
 def of_directive(report: ConsolidatedReport) -> tuple[ReportTable, ...]:
@@ -152,14 +151,12 @@ def _in_time(in_time: bool | None, deadline_ms: int | None, cutoff_ms: int) -> s
     return "Chưa đến hạn" if deadline_ms is not None and cutoff_ms <= deadline_ms else NOTHING
 
 
-def finality(report: ConsolidatedReport) -> str:
+def finality(report: ConsolidatedReport, listed: Callable[[list[str]], str] = ", ".join) -> str:
     """Say whether figures may still change, and whose."""
-    names = dict.fromkeys(carrier_name(line.carrier) for line in report.lines if line.interim)
+    names = list(dict.fromkeys(carrier_name(line.carrier) for line in report.lines if line.interim))
     if not report.interim:
         return FINAL
-    if not names:
-        return INTERIM
-    return f"SỐ LIỆU TẠM THỜI: số liệu có thể còn thay đổi{OF}{', '.join(names)}"
+    return f"SỐ LIỆU TẠM THỜI: số liệu của {listed(names)} có thể còn thay đổi" if names else INTERIM
 
 
 def level(line: RunLine) -> int | None:
@@ -194,7 +191,8 @@ def reported(statuses: Sequence[AddresseeStatus]) -> str:
     words = f"{count(len(done))}/{count(len(statuses))} đơn vị đã báo cáo"
     if not done:
         return words
-    words += f" ({count(late)} trễ hạn): {count(sum(item.pieces for item in items))} tin, bài, buổi; "
+    words += f"{f' ({count(late)} trễ hạn)' if late else ''}: "
+    words += f"{count(sum(item.pieces for item in items))} tin, bài, buổi; "
     words += (
         "chưa nêu lượt tiếp cận" if reach is None else f"{count(reach)} lượt tiếp cận theo số các đơn vị báo"
     )

@@ -18,7 +18,6 @@ from app.reports.forms.carrier_tables import nobody_in
 from carriers.contract import ReceiptLevel
 
 NAME = "Biểu 6"
-_WORDS = {Source.MEASURED: "số đo", Source.STATED: "doanh nghiệp báo", Source.MANUAL: "nhập tay"}
 _KEYS = standing_in("6")
 _ONCE = {
     "addressed": "Thuê bao phải gửi, có biên nhận của máy",
@@ -35,7 +34,7 @@ def of_directive(report: ConsolidatedReport) -> ReportTable:
 
     A figure that the receipts of no run in a block can prove has no column there.
     """
-    on = clock.local(clock.from_ms(report.cutoff_ms)).date()
+    on = clock.moment(report.cutoff_ms).date()
     blocks = {kind: _block(report.of(kind), on) for kind in Source}
     if (once := report.subscribers) is not None:
         blocks[Source.MEASURED] = subscribers(report, once, on)
@@ -71,7 +70,7 @@ def of_directive(report: ConsolidatedReport) -> ReportTable:
 
 
 def _columns(kind: Source, key: str) -> Iterator[TableColumn]:
-    title = _ONCE.get(key) or f"{FIGURES[key].label}: {_WORDS[kind]}"
+    title = _ONCE.get(key) or f"{FIGURES[key].label}: {subscriber_tables.WHOSE[kind]}"
     yield TableColumn(f"{kind}_{key}", title, CellKind.COUNT, 13)
     if key == "reached":
         yield TableColumn(f"{kind}_ratio", FIGURES["delivered_ratio"].label, CellKind.RATIO, 11)
@@ -144,7 +143,7 @@ def _source(report: ConsolidatedReport, on: date) -> str:
     """Name the carriers of each block, and those without figures by area."""
     known = {line.run_id: any(True for _ in _rows(line, on)) for line in report.lines}
     parts = [
-        f"{_WORDS[kind]} ({_names(line for line in report.of(kind) if known[line.run_id])})"
+        f"{subscriber_tables.WHOSE[kind]} ({_names(line for line in report.of(kind) if known[line.run_id])})"
         for kind in Source
         if any(known[line.run_id] for line in report.of(kind))
     ]
@@ -156,7 +155,7 @@ def _source(report: ConsolidatedReport, on: date) -> str:
 
 def nobody(report: ConsolidatedReport) -> list[str]:
     """Name the areas with nobody in any list; none where no list has areas."""
-    on = clock.local(clock.from_ms(report.cutoff_ms)).date()
+    on = clock.moment(report.cutoff_ms).date()
     codes = {code for line in report.lines for code, _ in _rows(line, on)}
     return [each.name for each in by_area.empty(codes, on)]
 

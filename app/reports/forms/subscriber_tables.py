@@ -16,7 +16,7 @@ from app.reports.forms import count_columns
 from carriers.contract import ReceiptLevel
 
 NAME = "Thuê bao"
-_WHOSE = {Source.MEASURED: "số đo", Source.STATED: "doanh nghiệp báo", Source.MANUAL: "nhập tay"}
+WHOSE = {Source.MEASURED: "số đo", Source.STATED: "doanh nghiệp báo", Source.MANUAL: "nhập tay"}
 
 
 class Proof(Enum):
@@ -68,7 +68,7 @@ class CarrierLine:
     def basis(self) -> str:
         if self.source is None:
             return "chưa báo cáo"
-        return f"{_WHOSE[self.source]}, {count_columns.LEVELS[self.level]}"
+        return f"{WHOSE[self.source]}, {count_columns.LEVELS[self.level]}"
 
 
 def of_directive(report: ConsolidatedReport) -> list[CarrierLine]:
@@ -142,13 +142,24 @@ def reached(report: ConsolidatedReport) -> Iterator[str]:
     else:
         yield "Chưa có tỷ lệ nhận: chưa doanh nghiệp nào có biên nhận của máy thuê bao"
     by = {proof: _sum(line.confirmed for line in lines if line.proof is proof) for proof in Proof}
-    n, whole = sum(by.values()), _sum(line.addressed for line in lines)
+    n, whole = sum(by.values()), _sum(line.addressed for line in lines if line.confirmed is not None)
     if n and by[Proof.HANDSET] != n:
         parts = ", ".join(f"{percent(part / n)} {proof.value}" for proof, part in by.items() if part)
         yield (
             f"Mọi nguồn số liệu: {count(n)}/{count(whole)} {unit} có xác nhận ({percent(n / whole)}); trong "
             f"số có xác nhận: {parts}"
         )
+    if none := ", ".join(_unknowable(of_directive(report), unit)):
+        yield f"Chưa gồm: {none}"
+
+
+def _unknowable(lines: Iterable[CarrierLine], unit: str) -> Iterator[str]:
+    """Name the carriers of which nobody knows whom they reached: they enter no share."""
+    for line in lines:
+        if line.source is None:
+            yield f"{line.name} ({line.basis})"
+        elif line.confirmed is None and line.addressed:
+            yield f"{line.name} ({count(line.addressed)} {unit}, {count_columns.LEVELS[line.level]})"
 
 
 def unreached(report: ConsolidatedReport) -> Iterator[str]:
@@ -202,9 +213,17 @@ def table(report: ConsolidatedReport) -> ReportTable:
     every = "Mỗi thuê bao tính một lần qua mọi đợt gửi" if once else "Tính theo tin"
     source = (
         f"{every}, không kể số bị loại trước khi gửi; xếp từ tỷ lệ thấp, số đo trước. “{NOTHING}”: không có; "
-        f"“{labels.UNPROVED}”: không biết."
+        f"“{labels.UNPROVED}”: không biết.{_vouched(report)}"
     )
     return ReportTable(NAME, "Kết quả theo doanh nghiệp viễn thông", columns, rows, source)
+
+
+def _vouched(report: ConsolidatedReport) -> str:
+    """Say by carrier who said that receipts prove the telephone; "" where none claims it."""
+    heads = [line.report.header for line in report.of(Source.MEASURED)]
+    found = {labels.network(head.carrier): head.handset_by for head in heads if head.handset_by is not None}
+    said = "; ".join(f"{name} {labels.vouched(by)}" for name, by in found.items())
+    return f" {labels.HANDSET_BY}: {said}." if said else ""
 
 
 def _row(line: CarrierLine) -> TableRow:

@@ -16,6 +16,7 @@ from app.core import clock
 from app.core.errors import AppError, NotFound, no_such
 from app.database.listing import ListColumns, ListPart, ListRequest, part
 from app.database.models import frozen_reports, issued_reports, report_files
+from app.database.records import from_row
 from app.reports.figures.version import FigureChange
 from carriers.phrases import Phrase
 
@@ -207,24 +208,17 @@ def _read(connection: Connection, rows: Sequence[Row[Any]]) -> list[Frozen]:
 
 
 def _issue(row: Row[Any]) -> ReportIssue:
-    at = clock.local(clock.from_ms(row.at))
-    return ReportIssue(row.number, date.fromisoformat(row.dated_on), row.signer, at, row.by)
+    return from_row(ReportIssue, row, dated_on=date.fromisoformat(row.dated_on))
 
 
 def _one(row: Row[Any], files: list[ArchivedFile], issued: ReportIssue | None) -> Frozen:
-    return Frozen(
-        id=row.id,
+    return from_row(
+        Frozen,
+        row,
         subject=SubjectKind(row.kind),
-        subject_id=row.subject_id,
-        carrier=row.carrier,
-        version=row.version,
-        cut_off_at=clock.local(clock.from_ms(row.cutoff_at)),
+        cut_off_at=clock.moment(row.cutoff_at),
         interim=bool(row.interim),
-        sha256=row.sha256,
         changes=tuple(FigureChange(**each) for each in row.changes),
         files=tuple(files),
-        created_at=clock.local(clock.from_ms(row.created_at)),
-        created_by=row.created_by,
         issued=issued,
-        code=row.code,
     )

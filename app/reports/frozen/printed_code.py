@@ -47,6 +47,7 @@ class FrozenTotals:
     receipt_level: str | None
     figures: Mapping[str, int | None]
     spoken: bool = False  # these are calls, not messages
+    handset_by: str | None = None  # who said that receipts prove the telephone; "": nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,19 +165,21 @@ def totals(kind: SubjectKind, figures: Mapping[str, Any]) -> Iterator[FrozenTota
         if figures.get("channel") == "call":
             yield replace(_totals(figures["carrier"], whose, level, _called(general)), spoken=True)
         else:
-            yield _totals(figures["carrier"], whose, level, _named(general))
+            found = _totals(figures["carrier"], whose, level, _named(general))
+            yield replace(found, handset_by=figures.get("handset_proved_by"))
         return
     for line in figures["runs"]:
-        source = FigureSource(line["source"]) if line["source"] else None
+        source, by = FigureSource(line["source"]) if line["source"] else None, None
         if source is FigureSource.MEASURED:
             measured = line["measured"]
             level, counts = measured["receipt_level"], _named(measured["general"])
+            by = measured.get("handset_proved_by")
         elif source is None:
             level, counts = None, {}
         else:
             level = line["stated"]["level"]
             counts = StatedCounts(**line["stated"]["general"]).by_figure(ReceiptLevel[level.upper()])
-        yield _totals(line["carrier"], source, level, counts)
+        yield replace(_totals(line["carrier"], source, level, counts), handset_by=by)
 
 
 def _named(general: Mapping[str, Any]) -> dict[str, Any]:

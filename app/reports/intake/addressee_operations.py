@@ -120,7 +120,7 @@ def get_report_form(work: Work, directive_id: Number) -> Download:
 
 def _status_view(status: AddresseeStatus) -> StandingView:
     report = None if status.report is None else view(status.report)
-    return StandingView(status.addressee, report, views.instant(status.first_ms), status.late)
+    return StandingView(status.addressee, report, clock.moment(status.first_ms), status.late)
 
 
 def view(outreach: addressees.Outreach) -> OutreachView:

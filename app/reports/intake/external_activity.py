@@ -164,7 +164,8 @@ def faults(claim: OutreachClaim, around: Circumstances) -> Iterator[InputFault]:
         yield fault(
             ("items", 0, "pieces"),
             Phrase(
-                "{pieces} in all is far from the previous version, {other}. If it is correct, enter {answer} "
+                "The total of {pieces} is far from the previous version, {other}. If it is correct, "
+                "enter {answer} "
                 "in the reason for the correction; otherwise correct it.",
                 pieces=pieces,
                 other=around.before,

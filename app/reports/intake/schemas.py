@@ -41,7 +41,7 @@ class PaperBody(StrictBody):
         None, examples=["125/BC-VNPT-SLA"]
     )
     dated_on: date | None = Field(None, examples=["2024-02-22"])
-    received_at: AwareDatetime | None = Field(None, description="when it came; now, when left out")
+    received_at: AwareDatetime | None = Field(None, description="when it arrived; default: now")
     note: Words | None = Field(None, description="complaints, incidents, difficulties; no phone numbers")
     reason: Words | None = Field(None, description="why this corrects the version before")
     attachment: Sha256 | None = Field(None, description="of a file sent to /v1/attachments")

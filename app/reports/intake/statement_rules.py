@@ -325,7 +325,7 @@ def _span(claim: StatementInput) -> tuple[str | None, str]:
 
 
 def _day_of(ms: int) -> str:
-    return clock.local(clock.from_ms(ms)).date().isoformat()
+    return clock.moment(ms).date().isoformat()
 
 
 def _good_hours(hours: str) -> bool:
@@ -471,19 +471,17 @@ def _estimate(claim: StatementInput, around: Circumstances) -> Iterator[InputFau
     n, other = claim.figures.general.eligible, around.estimated
     if other is None or not far(n, other) or _answered(claim, around, str(n)):
         return
-    yield InputFault(
+    yield fault(
         ("general", "eligible"),
-        Sentence(
-            Phrase(
-                "{n} is far from the order's estimate, {other}. If it is correct, enter {answer} "
-                "in the note with the reason; otherwise correct it.",
-                n=n,
-                other=other,
-                answer=n,
-            ),
-            f"{count(n)} chênh lệch quá lớn so với số ước tính {count(other)}: nếu đúng, hãy ghi "
-            f"“{count(n)}” kèm lý do vào ô phản ánh, sự cố, khó khăn; nếu không, hãy sửa lại.",
+        Phrase(
+            "{n} is far from the order's estimate, {other}. If it is correct, enter {answer} "
+            "in the note with the reason; otherwise correct it.",
+            n=n,
+            other=other,
+            answer=n,
         ),
+        f"{count(n)} chênh lệch quá lớn so với số ước tính {count(other)}: nếu đúng, hãy ghi "
+        f"“{count(n)}” kèm lý do vào ô phản ánh, sự cố, khó khăn; nếu không, hãy sửa lại.",
     )
 
 
@@ -491,19 +489,17 @@ def _before(claim: StatementInput, around: Circumstances) -> Iterator[InputFault
     n, other = claim.figures.general.sent, around.before
     if other is None or not far(n, other) or _answered(claim, around, str(n)):
         return
-    yield InputFault(
+    yield fault(
         ("general", "sent"),
-        Sentence(
-            Phrase(
-                "{n} is far from the previous version, {other}. If it is correct, enter {answer} "
-                "in the note or in the reason for the correction; otherwise correct it.",
-                n=n,
-                other=other,
-                answer=n,
-            ),
-            f"{count(n)} chênh lệch quá lớn so với bản trước ({count(other)}): nếu đúng, hãy ghi "
-            f"“{count(n)}” vào lý do đính chính; nếu không, hãy sửa lại.",
+        Phrase(
+            "{n} is far from the previous version, {other}. If it is correct, enter {answer} "
+            "in the note or in the reason for the correction; otherwise correct it.",
+            n=n,
+            other=other,
+            answer=n,
         ),
+        f"{count(n)} chênh lệch quá lớn so với bản trước ({count(other)}): nếu đúng, hãy ghi "
+        f"“{count(n)}” vào lý do đính chính; nếu không, hãy sửa lại.",
     )
 
 
@@ -514,18 +510,16 @@ def _level(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]
     before, now = _LEVELS[around.level], _LEVELS[claim.level]
     if now in (claim.paper.reason or "").lower():
         return
-    yield InputFault(
+    yield fault(
         ("level",),
-        Sentence(
-            Phrase(
-                "This version states a different receipt level from the previous one. If that is "
-                "correct, enter “{answer}” in the reason for the correction; otherwise choose the "
-                "previous level.",
-                answer=now,
-            ),
-            f"Bản trước ghi mức biên nhận “{before}”, bản này ghi “{now}”: nếu đúng, hãy ghi “{now}” vào lý "
-            "do đính chính; nếu không, hãy chọn lại mức biên nhận như bản trước.",
+        Phrase(
+            "This version states a different receipt level from the previous one. If that is "
+            "correct, enter “{answer}” in the reason for the correction; otherwise choose the "
+            "previous level.",
+            answer=now,
         ),
+        f"Bản trước ghi mức biên nhận “{before}”, bản này ghi “{now}”: nếu đúng, hãy ghi “{now}” vào lý "
+        "do đính chính; nếu không, hãy chọn lại mức biên nhận như bản trước.",
     )
 
 
@@ -533,20 +527,18 @@ def _no_failure(claim: StatementInput, around: Circumstances) -> Iterator[InputF
     sent = claim.figures.general.sent
     if not around.asks or not nothing_failed(claim.figures) or _answered(claim, around, _NONE):
         return
-    yield InputFault(
+    yield fault(
         ("general", "failed"),
-        Sentence(
-            Phrase(
-                "None of {n} messages is stated as failed, but every real list contains inactive "
-                "numbers. If that is correct, enter {answer} in the note with the reason; "
-                "otherwise correct it.",
-                n=sent,
-                answer=_NONE,
-            ),
-            f"Không tin nào trong {count(sent)} tin được ghi là không nhận được, trong khi danh sách thật "
-            f"nào cũng có số không còn dùng: nếu đúng, hãy ghi “{_NONE}” kèm lý do vào ô phản ánh, sự cố, "
-            "khó khăn; nếu không, hãy sửa lại.",
+        Phrase(
+            "None of {n} messages is stated as failed, but every real list contains inactive "
+            "numbers. If that is correct, enter {answer} in the note with the reason; "
+            "otherwise correct it.",
+            n=sent,
+            answer=_NONE,
         ),
+        f"Không tin nào trong {count(sent)} tin được ghi là không nhận được, trong khi danh sách thật "
+        f"nào cũng có số không còn dùng: nếu đúng, hãy ghi “{_NONE}” kèm lý do vào ô phản ánh, sự cố, "
+        "khó khăn; nếu không, hãy sửa lại.",
     )
 
 
@@ -559,22 +551,20 @@ def _parts(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]
     if sent * fewest <= n <= sent * most:
         return
     each = str(fewest) if fewest == most else f"{fewest}–{most}"
-    yield InputFault(
+    yield fault(
         ("segments",),
-        Sentence(
-            Phrase(
-                "{n} SMS parts for {sent} messages, but each message of the approved text has "
-                "{each}. If that is correct, enter {answer} in the note with the reason; otherwise "
-                "correct it.",
-                n=n,
-                sent=sent,
-                each=each,
-                answer=n,
-            ),
-            f"{count(n)} bản tin của {count(sent)} tin, trong khi mỗi tin của nội dung đã duyệt có {each} "
-            f"bản tin: nếu đúng, hãy ghi “{count(n)}” kèm lý do vào ô phản ánh, sự cố, khó khăn; nếu không, "
-            "hãy sửa lại.",
+        Phrase(
+            "{n} SMS parts for {sent} messages, but each message of the approved text has "
+            "{each}. If that is correct, enter {answer} in the note with the reason; otherwise "
+            "correct it.",
+            n=n,
+            sent=sent,
+            each=each,
+            answer=n,
         ),
+        f"{count(n)} bản tin của {count(sent)} tin, trong khi mỗi tin của nội dung đã duyệt có {each} "
+        f"bản tin: nếu đúng, hãy ghi “{count(n)}” kèm lý do vào ô phản ánh, sự cố, khó khăn; nếu không, "
+        "hãy sửa lại.",
     )
 
 
@@ -589,25 +579,23 @@ def _approval(claim: StatementInput, around: Circumstances) -> Iterator[InputFau
     began, approved = (_hour(ms) for ms in (claim.began_ms, around.approved_ms))
     if _answered(claim, around, began):
         return
-    yield InputFault(
+    yield fault(
         ("began",),
-        Sentence(
-            Phrase(
-                "Sending started at {began}, before the campaign was approved at {approved}. If "
-                "that is correct, enter {answer} in the note with the reason; otherwise correct it.",
-                began=began,
-                approved=approved,
-                answer=began,
-            ),
-            f"Bắt đầu gửi lúc {began}, trước khi chiến dịch được duyệt lúc {approved}: nếu đúng, hãy ghi "
-            f"“{began}” kèm lý do vào ô phản ánh, sự cố, khó khăn; nếu không, hãy sửa lại.",
+        Phrase(
+            "Sending started at {began}, before the campaign was approved at {approved}. If "
+            "that is correct, enter {answer} in the note with the reason; otherwise correct it.",
+            began=began,
+            approved=approved,
+            answer=began,
         ),
+        f"Bắt đầu gửi lúc {began}, trước khi chiến dịch được duyệt lúc {approved}: nếu đúng, hãy ghi "
+        f"“{began}” kèm lý do vào ô phản ánh, sự cố, khó khăn; nếu không, hãy sửa lại.",
     )
 
 
 def _before_approval(claim: StatementInput, around: Circumstances, approved_ms: int) -> Iterator[InputFault]:
     """Question each time before the approval where the beginning, which bounds them, is not stated."""
-    approved, on = _hour(approved_ms), clock.local(clock.from_ms(approved_ms)).date().isoformat()
+    approved, on = _hour(approved_ms), clock.moment(approved_ms).date().isoformat()
     times: list[tuple[Place, str]] = [
         ((name,), _hour(ms))
         for name, ms in (("ended", claim.ended_ms), ("cutoff", claim.cutoff_ms))
@@ -618,19 +606,17 @@ def _before_approval(claim: StatementInput, around: Circumstances, approved_ms: 
     for place, at in times:
         if _answered(claim, around, at):
             continue
-        yield InputFault(
+        yield fault(
             place,
-            Sentence(
-                Phrase(
-                    "{at} is before the campaign was approved at {approved}. If that is correct, "
-                    "enter {answer} in the note with the reason; otherwise correct it.",
-                    at=at,
-                    approved=approved,
-                    answer=at,
-                ),
-                f"{at} là trước khi chiến dịch được duyệt lúc {approved}: nếu đúng, hãy ghi “{at}” kèm lý do "
-                "vào ô phản ánh, sự cố, khó khăn; nếu không, hãy sửa lại.",
+            Phrase(
+                "{at} is before the campaign was approved at {approved}. If that is correct, "
+                "enter {answer} in the note with the reason; otherwise correct it.",
+                at=at,
+                approved=approved,
+                answer=at,
             ),
+            f"{at} là trước khi chiến dịch được duyệt lúc {approved}: nếu đúng, hãy ghi “{at}” kèm lý do "
+            "vào ô phản ánh, sự cố, khó khăn; nếu không, hãy sửa lại.",
         )
 
 
@@ -640,7 +626,7 @@ def _minute(ms: int) -> int:
 
 
 def _hour(ms: int) -> str:
-    return f"{clock.local(clock.from_ms(ms)):%H:%M %d/%m/%Y}"
+    return f"{clock.moment(ms):%H:%M %d/%m/%Y}"
 
 
 def _answered(claim: StatementInput, around: Circumstances, answer: str) -> bool:

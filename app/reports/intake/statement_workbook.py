@@ -152,7 +152,7 @@ def head(connection: Connection, run_id: int, carrier: str | None = None) -> For
 
 def day_of(run: Row[object]) -> date:
     """Return the day whose areas apply: the run's start, else the start of its window."""
-    return clock.local(clock.from_ms(run.started_at or run.window_start or clock.now_ms())).date()
+    return clock.moment(run.started_at or run.window_start or clock.now_ms()).date()
 
 
 def build(head: FormHead) -> bytes:

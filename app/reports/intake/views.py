@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from app.core import clock
+from app.database.records import from_row
 from app.reports.figures.carrier_statement import StatedFigures, Statement
 from app.reports.figures.document_meta import Attachment, DigitalSignature, PaperMeta
 from carriers.phrases import Phrase
@@ -72,15 +73,13 @@ def statements(versions: Sequence[Statement]) -> list[StatementView]:
 
 
 def _statement(statement: Statement, before: Statement | None) -> StatementView:
-    return StatementView(
-        run_id=statement.run_id,
-        carrier=statement.carrier,
-        kind=statement.kind,
+    return from_row(
+        StatementView,
+        statement,
         level=statement.level.name.lower(),
-        figures=statement.figures,
-        began_at=instant(statement.began_ms),
-        ended_at=instant(statement.ended_ms),
-        cutoff_at=clock.local(clock.from_ms(statement.cutoff_ms)),
+        began_at=clock.moment(statement.began_ms),
+        ended_at=clock.moment(statement.ended_ms),
+        cutoff_at=clock.moment(statement.cutoff_ms),
         paper=paper(statement.paper),
         warnings=[
             Phrase(
@@ -96,20 +95,4 @@ def _statement(statement: Statement, before: Statement | None) -> StatementView:
 
 
 def paper(meta: PaperMeta) -> PaperView:
-    return PaperView(
-        version=meta.version,
-        reason=meta.reason,
-        source=meta.source,
-        number=meta.number,
-        dated_on=meta.dated_on,
-        received_at=clock.local(clock.from_ms(meta.received_ms)),
-        note=meta.note,
-        attachment=meta.attachment,
-        at=clock.local(clock.from_ms(meta.at_ms)),
-        by=meta.by,
-        signature=meta.signature,
-    )
-
-
-def instant(ms: int | None) -> datetime | None:
-    return None if ms is None else clock.local(clock.from_ms(ms))
+    return from_row(PaperView, meta, received_at=clock.moment(meta.received_ms), at=clock.moment(meta.at_ms))

@@ -52,7 +52,7 @@ def references(annexes: Sequence[Annex]) -> dict[str, str]:
 
 def sections(annexes: Sequence[Annex], head: Letterhead, cutoff_ms: int) -> tuple[Section, ...]:
     """Return each annex on pages of its own, numbered from 1."""
-    year = clock.local(clock.from_ms(cutoff_ms)).year
+    year = clock.moment(cutoff_ms).year
     kept_with = (
         f"(Kèm theo Báo cáo số{BLANK_NUMBER}/{head.symbol} ngày …… tháng …… năm {year} của {head.name})"
     )

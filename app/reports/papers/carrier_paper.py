@@ -85,7 +85,7 @@ def _areas_annex(form: ReportTable) -> Annex:
 
 def top(head: Letterhead, cutoff_ms: int) -> PaperHead:
     """Return the letterhead, with number and day left to the office."""
-    year = clock.local(clock.from_ms(cutoff_ms)).year
+    year = clock.moment(cutoff_ms).year
     dated = f"{head.place}, ngày …… tháng …… năm {year}"
     return PaperHead(head.superior, head.agency, f"Số:{BLANK_NUMBER}/{head.symbol}", dated)
 
@@ -143,7 +143,10 @@ def _measured_scope(report: CarrierReport, head: Letterhead, at: Mapping[str, st
         f"Bắt đầu gửi: {hour(report.began_ms)}; kết thúc gửi: {hour(h.ended_ms)}; tình trạng: "
         f"{labels.RUN_STATES[h.run_state]}. Thời điểm chốt số liệu: {hour(h.cutoff_ms)}."
     )
-    yield Paragraph(f"{carrier_tables.finality(report)}. {labels.RECEIPT_LEVELS[h.receipt_level]}.")
+    proved = f"{labels.RECEIPT_LEVELS[h.receipt_level]}."
+    if h.handset_by is not None:
+        proved += f" {labels.HANDSET_BY}{' ' if h.handset_by else ': '}{labels.vouched(h.handset_by)}."
+    yield Paragraph(f"{carrier_tables.finality(report)}. {proved}")
 
 
 def _results(report: OfRun, tables: dict[str, ReportTable], at: Mapping[str, str]) -> Iterator[Block]:

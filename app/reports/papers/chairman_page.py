@@ -30,9 +30,8 @@ def blocks(report: ConsolidatedReport, words: str, last: tuple[Paragraph, ...] =
         yield Table(table, table.source, _SIZE)
     yield from (Paragraph(f"{each}.", Style.ITEM) for each in _sentences(report))
     due = report.letter.deadline_ms
-    yield Paragraph(
-        f"{f'Hạn báo cáo: {hour(due)}. ' if due is not None else ''}{_settled(report)}.", Style.ITEM
-    )
+    settled = comparison_tables.finality(report, lambda names: _listed(names, "doanh nghiệp", "Biểu 5"))
+    yield Paragraph(f"{f'Hạn báo cáo: {hour(due)}. ' if due is not None else ''}{settled}.", Style.ITEM)
     yield Paragraph("Kiến nghị:", Style.ITEM)
     yield Paragraph("proposals", Style.BLANK)
     yield from last
@@ -48,12 +47,6 @@ def _topic(subject: str) -> str:
     topic = " ".join(citation.topic(subject).split())
     topic = f"{topic[:1].upper()}{topic[1:]}"
     return topic if len(topic) <= _SUBJECT else shorten(topic, _SUBJECT, placeholder=" … (đủ ở mục I)")
-
-
-def _settled(report: ConsolidatedReport) -> str:
-    """Say whether figures may still change, and whose."""
-    words, sign, names = comparison_tables.finality(report).partition(comparison_tables.OF)
-    return f"{words}{sign}{_listed(names.split(', '), 'doanh nghiệp', 'Biểu 5')}" if sign else words
 
 
 def _listed(names: Sequence[str], what: str, where: str) -> str:
@@ -84,7 +77,7 @@ def _sentences(report: ConsolidatedReport) -> Iterator[str]:
 
 def _least_reached(report: ConsolidatedReport) -> list[str]:
     """Name the areas with the lowest share of subscribers reached, by receipts of telephones."""
-    on = clock.local(clock.from_ms(report.cutoff_ms)).date()
+    on = clock.moment(report.cutoff_ms).date()
     rows = directive_areas.subscribers(report, report.subscribers or (), on).items()
     known = [(row["reached"], row["addressed"], code) for code, row in rows if code and row.get("addressed")]
     known.sort(key=lambda row: (row[0] / row[1], -row[1], row[2]))

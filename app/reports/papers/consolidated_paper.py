@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 
 from app.core import clock
+from app.core.areas import fold
 from app.core.phone import HOLDERS, network
 from app.reports.counting.consolidated import ConsolidatedReport
 from app.reports.figures.addressees import AddresseeKind
 from app.reports.figures.carrier_statement import FigureSource
-from app.reports.figures.numbers import count, hour
+from app.reports.figures.numbers import count, hour, percent
 from app.reports.figures.table_model import ReportTable
 from app.reports.figures.version import Version
 from app.reports.forms import citation, comparison_tables, directive_areas, layout, subscriber_tables
@@ -29,6 +30,7 @@ from app.reports.papers.model import (
     Table,
     Title,
 )
+from app.telephone_panel.judgement import Judgement, Verdict
 
 _PRESS, _BANKS = (AddresseeKind.PRESS,), (AddresseeKind.BANK,)
 _BODIES = (AddresseeKind.DEPARTMENT, AddresseeKind.LOCALITY, AddresseeKind.UNION, AddresseeKind.OTHER)
@@ -91,7 +93,7 @@ def _reasons(report: ConsolidatedReport, version: Version) -> Iterator[str]:
 def first_day(report: ConsolidatedReport) -> date:
     """Return the day for names and legal bases: the first start of a run, else the directive's."""
     started = [ms for line in report.lines if (ms := line.report.header.started_ms) is not None]
-    return clock.local(clock.from_ms(min(started))).date() if started else report.letter.issued_on
+    return clock.moment(min(started)).date() if started else report.letter.issued_on
 
 
 def _top(report: ConsolidatedReport, head: Letterhead, version: Version) -> Iterator[Block]:
@@ -111,7 +113,8 @@ def _directions(report: ConsolidatedReport, head: Letterhead) -> Iterator[Block]
 
 def _uncovered(report: ConsolidatedReport) -> Iterator[Block]:
     """Name the carriers whose subscribers nobody was asked to write to."""
-    names = sorted(network(each) for each in HOLDERS - {line.carrier for line in report.lines})
+    without = HOLDERS - {line.carrier for line in report.lines}
+    names = sorted(map(network, without), key=fold)
     if names:
         yield Paragraph(f"Chưa bao gồm thuê bao của các mạng không có đợt gửi: {', '.join(names)}.")
 
@@ -140,6 +143,7 @@ def _results(report: ConsolidatedReport, channels: ReportTable, at: Mapping[str,
         yield Table(table, table.source, size=10)
         yield from _uncovered(report)
     yield from _unexplained(report)
+    yield from _panel(report)
     yield Heading(2, "4. Ngân hàng")
     yield _reported(report, _BANKS)
     yield Heading(2, "5. Đơn vị chưa báo cáo")
@@ -157,6 +161,27 @@ def _unexplained(report: ConsolidatedReport) -> Iterator[Block]:
                 f"{name}, mã đợt {line.run_id} trong Loa: có ít nhất {count(n)} tin chưa giải thích được "
                 "(các dòng trong sổ mâu thuẫn nhau); số liệu tính theo trạng thái đang ghi."
             )
+
+
+def _panel(report: ConsolidatedReport) -> Iterator[Block]:
+    """Yield what test telephones say of each claim, as a note; it changes no figure."""
+    for line in report.lines:
+        if line.panel is not None:
+            name = comparison_tables.carrier_name(line.carrier)
+            words = _panel_words(line.panel)
+            yield Paragraph(f"Kiểm chứng bằng máy thử, {name} (mã đợt {line.run_id} trong Loa): {words}")
+
+
+def _panel_words(panel: Judgement) -> str:
+    n = count(panel.answered)
+    if panel.verdict == Verdict.REFUTED:
+        return (
+            f"bác bỏ số liệu đã nhận; {count(panel.not_received)} trên {n} máy không nhận được tin, "
+            f"tỷ lệ tin đến được cao nhất là {percent(panel.limit)} (mức tin cậy 95%)."
+        )
+    if panel.verdict == Verdict.NO_CLAIM:
+        return f"biên nhận không chứng minh tin đến máy, nên không có số liệu để bác bỏ ({n} máy)."
+    return f"chưa bác bỏ ({n} máy)."
 
 
 def _reported(report: ConsolidatedReport, kinds: tuple[AddresseeKind, ...], more: str = "") -> Paragraph:

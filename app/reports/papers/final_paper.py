@@ -66,13 +66,12 @@ def require(issue: Issue) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ReplacedPaper:
-    """The paper that another one replaces, as it was issued. organ_id: its agency's code, or none."""
+    """The paper that another one replaces, as it was issued."""
 
     number: str
     dated_on: date
     symbol: str
     organ_name: str
-    organ_id: str = ""
 
 
 class Numbered(Protocol):

@@ -54,10 +54,11 @@ from app.reports.frozen.freeze_record import ISSUED
 from app.reports.papers import exchange_files
 from app.reports.verification import verify
 from app.security import audit
+from app.telephone_panel.judgement import Judgement, Verdict
 
 Built = OfRun | ConsolidatedReport
 FORMATS = (Format.DOCX, Format.PDF, Format.XLSX, Format.CSV, Format.JSON)
-SIDECAR, ENVELOPE = "meta", "edxml"  # what document systems read: JSON beside the papers, and edXML
+SIDECAR = "meta"  # what document systems read: JSON beside the papers
 _MOVING = (RunState.RUNNING.value, RunState.PAUSED.value, RunState.CANCELLING.value)
 
 
@@ -204,9 +205,7 @@ def made(
 def name_of(subject: ReportSubject, version: int, form: str) -> str:
     which = f"v{version}" if version else "xem-truoc"
     form, final = form.removeprefix(ISSUED), "-phat-hanh" if form.startswith(ISSUED) else ""
-    tail = {SIDECAR: "-van-ban.json", ENVELOPE: "-van-ban.edxml", Format.SUMMARY.value: "-tom-tat.pdf"}.get(
-        form, f".{form}"
-    )
+    tail = {SIDECAR: "-van-ban.json", Format.SUMMARY.value: "-tom-tat.pdf"}.get(form, f".{form}")
     return f"bao-cao-{subject.kind}-{subject.id}-{which}{final}{tail}"
 
 
@@ -237,7 +236,7 @@ def _require_started(connection: Connection, run_id: int, cutoff_ms: int) -> Non
         raise Conflict(
             "Run {run_id} has not started, so there is nothing to freeze. Start it first.", run_id=run_id
         )
-    at = clock.local(clock.from_ms(found.started_at))
+    at = clock.moment(found.started_at)
     raise Conflict(
         "Run {run_id} started on {at}, after this cut-off. Choose a later cut-off.",
         run_id=run_id,
@@ -250,7 +249,7 @@ def _require_issued(connection: Connection, directive_id: int, cutoff_ms: int) -
     issued = connection.execute(
         select(directives.c.issued_on).where(directives.c.id == directive_id)
     ).scalar()
-    day = clock.local(clock.from_ms(cutoff_ms)).date()
+    day = clock.moment(cutoff_ms).date()
     if issued is not None and day < date.fromisoformat(issued):
         raise Conflict(
             "Directive {directive_id} is dated {issued}, after this cut-off. Choose a later cut-off.",
@@ -316,8 +315,13 @@ def _naming(report: CarrierReport, unexplained: Mapping[int, int]) -> CarrierRep
 def as_frozen(report: Built, document: Mapping[str, Any]) -> Built:
     """Return a rebuilt report with what the ledger does not hold and the frozen one says, by run.
 
-    What was unexplained, the rules and the prices of its day: only the SMS parts charged are counted again.
+    What was unexplained, the rules and the prices of its day, who had said what receipts prove, and what test
+    telephones had answered: only the SMS parts charged are counted again.
     """
+    if isinstance(report, ConsolidatedReport):
+        kept = {line["run_id"]: line.get("panel") for line in document.get("runs", ())}
+        lines = (replace(line, panel=_panel(kept.get(line.run_id))) for line in report.lines)
+        report = replace(report, lines=tuple(lines))
     each = [document, *(line["measured"] for line in document.get("runs", ()))]
     of_run = {run["run_id"]: run for run in each if "run_id" in run}
     unexplained = {run_id: run.get("unexplained_messages", 0) for run_id, run in of_run.items()}
@@ -328,8 +332,14 @@ def as_frozen(report: Built, document: Mapping[str, Any]) -> Built:
     )
 
 
+def _panel(kept: Mapping[str, Any] | None) -> Judgement | None:
+    """Return what test telephones said when it was frozen: answers since then belong to a later version."""
+    return None if kept is None else Judgement(**{**kept, "verdict": Verdict(kept["verdict"])})
+
+
 def _as_then(report: CarrierReport, frozen: Mapping[str, Any]) -> CarrierReport:
-    report = replace(report, rules=frozen.get("rules", 1))
+    head = replace(report.header, handset_by=frozen.get("handset_proved_by"))
+    report = replace(report, header=head, rules=frozen.get("rules", 1))
     if report.cost is None:
         return report
     kept = frozen.get("cost", {})

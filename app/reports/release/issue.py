@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -23,14 +22,12 @@ from app.reports.frozen import archive, freeze_record
 from app.reports.frozen.archive import Frozen, ReportSubject
 from app.reports.frozen.freeze_record import ISSUED
 from app.reports.papers import chairman_page, consolidated_paper, exchange_files, final_paper
-from app.reports.papers.exchange_files import Attached
 from app.reports.papers.final_paper import Issue, ReplacedPaper, fill
 from app.reports.release import earlier_round, freeze, verify_archive
-from app.reports.release.freeze import ENVELOPE, SIDECAR, Built, Freezer
+from app.reports.release.freeze import SIDECAR, Built, Freezer
 from app.security import audit
 
 _VERSIONS = 1000  # more than any report has
-_PLAIN = re.compile(r"[^\w.-]+")  # what a file's name can't have everywhere
 _AT_ONCE = "Someone else has just issued this report. Reload and review it."
 
 
@@ -91,16 +88,13 @@ def _made(
         page = fill(consolidated_paper.summary(built, head, version), own, before)
         yield Format.SUMMARY.value, PAPERS[Format.PDF](page)
     yield SIDECAR, exchange_files.metadata(final, head, version, papers[Format.PDF], wanted)
-    if head.organ_id and head.to_organ_id:
-        files = [Attached(f"{wanted.number}-{_PLAIN.sub('-', head.symbol)}.pdf", papers[Format.PDF])]
-        yield ENVELOPE, exchange_files.envelope(final, head, wanted, files, before)
 
 
 def _replaced(connection: Connection, last: Frozen, head: Letterhead) -> ReplacedPaper | None:
     """Return how a version was issued: symbol and agency are those of its own fields file, not of today."""
     if last.issued is None:
         return None
-    named = ReplacedPaper(last.issued.number, last.issued.dated_on, head.symbol, head.name, head.organ_id)
+    named = ReplacedPaper(last.issued.number, last.issued.dated_on, head.symbol, head.name)
     if all(each.format != f"{ISSUED}{SIDECAR}" for each in last.files):  # issued before there were any
         return named
     said = json.loads(freeze_record.content(connection, last, f"{ISSUED}{SIDECAR}")[1])
@@ -108,7 +102,6 @@ def _replaced(connection: Connection, last: Frozen, head: Letterhead) -> Replace
         named,
         symbol=_uncut(said["CodeNotation"], head.symbol),
         organ_name=_uncut(said["OrganName"], head.name),
-        organ_id=said["OrganId"] or head.organ_id,
     )
 
 

@@ -187,4 +187,4 @@ def _totals_of(connection: Connection, report: Frozen) -> int | None:
 
 
 def _day(ms: int) -> str:
-    return f"{clock.local(clock.from_ms(ms)):%d/%m/%Y}"
+    return f"{clock.moment(ms):%d/%m/%Y}"

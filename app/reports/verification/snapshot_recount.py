@@ -71,7 +71,7 @@ def _compared(
     for each, (rows, moved) in zip(
         snapshots, _standing(connection, scope, [k.settled_ms for k in snapshots]), strict=True
     ):
-        on = clock.local(clock.from_ms(scope.run.started_at or each.settled_ms)).date()
+        on = clock.moment(scope.run.started_at or each.settled_ms).date()
         placed = [_placed(part, on, raw) for part in (rows, moved)]
         names = {row.code: row.name for part in placed for row in part}
         both = [{row.code: row.figures for row in part} for part in placed]

@@ -140,7 +140,7 @@ def _judge_state(group: Group) -> Iterator[str]:
         yield Phrase("they have the failure reason {reason}", reason=group.reason)
     if _reason_differs(group):
         yield Phrase(
-            "their reason is {reason}, but the worst in a receipt is {worst}",
+            "their recorded reason is {reason}, but the worst reason in their receipts is {worst}",
             reason=group.reason,
             worst=group.worst,
         )

@@ -383,7 +383,7 @@ def as_approved(connection: Connection, campaign_id: int) -> Iterator[str]:
     for run_id in running:
         if not approval_digest.is_ordered(connection, run_id):
             yield Phrase(
-                "Run {run} is running, but its last order in the audit log is not to start or resume.",
+                "Run {run} is running, but the last order in the audit log neither starts nor resumes it.",
                 run=run_id,
             )
     for chunk in approval_digest.altered_chunks(connection, campaign_id):

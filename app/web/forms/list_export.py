@@ -41,6 +41,11 @@ def carrier_name(row: Any, _: Speaker) -> str:
     return display_names.network(row.carrier)
 
 
+def stage_name(row: Any, speaker: Speaker) -> Markup | None:
+    """Return how the row stands, by stages.py, in words."""
+    return None if row.stage is None else speaker.say(display_names.STATES[row.stage])
+
+
 def wants_file(query: ListQuery) -> bool:
     return query.format == CSV
 

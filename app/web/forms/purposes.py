@@ -66,7 +66,7 @@ OUTCOMES: dict[str, OutcomeWords] = {
     Outcome.REJECTED: OutcomeWords(say("rejected immediately by the carrier")),
     Outcome.NOT_SENT: OutcomeWords(say("not sent: cancelled, or the window ended")),
     Outcome.ACCEPTED: OutcomeWords(
-        say("accepted by the operator's centre, or by a carrier without receipts"), True
+        say("accepted by the carrier's centre, or by a carrier without receipts"), True
     ),
     Outcome.WRITTEN_OFF: OutcomeWords(say("unknown, and written off by a person"), True),
 }

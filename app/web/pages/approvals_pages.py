@@ -301,7 +301,7 @@ CONTENT: dict[str, Said] = {
     "sender": say("Sender ID"),
     "purpose": say("Purpose"),
     "window": say("Sending window"),
-    "day": say("Hours of each day"),
+    "day": say("Daily hours"),
     "budget": say("Budget"),
 }
 # What acts of older versions, which have none, mean.

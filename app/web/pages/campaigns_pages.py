@@ -28,19 +28,22 @@ from app.campaigns.schemas import FollowUpBody
 from app.campaigns.text_cost import Preview
 from app.core import clock
 from app.core.errors import Conflict, Invalid, NotFound
+from app.core.sending_window import Window
 from app.core.states import FAILED, CampaignState, RunState
+from app.database.connection import shared_ms
 from app.database.listing import ListPart, ListRequest
 from app.database.models import campaigns, directives, links, runs, tallies
 from app.ledger import erasure
 from app.ledger.contract import TallyCount
 from app.ledger.unreached import STATES, USUAL
+from app.reports.counting.scope import ReceiptLevels, read_levels
 from app.reports.figures import tally
 from app.reports.figures.figures import Figures
 from app.security.principal import Caller
 from app.sender_names.checks import Finding, of_campaign
 from app.web import display_names, query_params, stages
 from app.web.forms import area_choice, read_fields
-from app.web.forms.list_export import ListFile, list_file, wants_file
+from app.web.forms.list_export import ListFile, list_file, stage_name, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.forms.purposes import OUTCOMES
 from app.web.operation_forms import add_forms
@@ -55,8 +58,17 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import Speaker, say
-from app.web.view_models import campaign_stream, latency_sample, norm, run_page, run_status, svg_charts
+from app.web.view_models import (
+    campaign_stream,
+    course_marks,
+    latency_sample,
+    norm,
+    run_page,
+    run_status,
+    svg_charts,
+)
 from app.web.view_models.campaign_stream import Followed
+from app.web.view_models.course_marks import Mark
 from app.web.view_models.estimate import Hint, hints
 from app.web.view_models.latency_sample import Latency, LatencySample
 from app.web.view_models.letter_panel import last_end
@@ -91,7 +103,8 @@ class Waited:
 class Curve:
     """Messages sent and received over time, of all carriers; points: the same values as rows of a table.
 
-    data: the same with the forecast, as JSON for the chart that a script draws.
+    data: the same with the forecast, as JSON for the chart that a script draws. marks: what happened, and
+    where in the chart's width; closed: the times in which nothing may be sent, as (place, width).
     """
 
     chart: SvgChart
@@ -102,6 +115,8 @@ class Curve:
     whole: bool
     data: str
     forecast: bool
+    marks: Sequence[tuple[Mark, float]] = ()
+    closed: Sequence[tuple[float, float]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +144,15 @@ class CampaignPageView:
 def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> CampaignPageView:
     dossier = queries.dossier(connection, campaign_id, who.carrier)
     row = optimistic_lock.campaign(connection, campaign_id)
-    views = run_status.views(connection, [row], dossier.runs)
-    letter = select(directives.c.number).where(directives.c.id == row.directive_id)
+    levels = read_levels(connection, {run.carrier for run in dossier.runs}, shared_ms(connection))
+    columns = (directives.c.id, directives.c.number, directives.c.report_deadline)
+    letters = connection.execute(select(*columns).where(directives.c.id == row.directive_id)).all()
+    views = run_status.views(connection, [row], dossier.runs, levels=levels, letters=letters)
     words = [_wording(language, text) for language, text in sorted(row.texts.items())]
     planned = {run.carrier for run in dossier.runs if run.state is RunState.PLANNED}
     found = of_campaign(connection, row, planned) if planned else []
-    base = CampaignPageView(
-        dossier, connection.scalar(letter), words, views, found, totals_erased=_gone(dossier)
-    )
+    number = letters[0].number if letters else None
+    base = CampaignPageView(dossier, number, words, views, found, totals_erased=_gone(dossier))
     if base.totals_erased or not any(run.figures.sent for run in views):
         return base
     ids = [run.id for run in views]
@@ -148,10 +164,10 @@ def read_campaign(connection: Connection, campaign_id: int, who: Caller) -> Camp
         words=words,
         runs=views,
         register=found,
-        areas=by_area(connection, campaign_id, who.carrier, counts),
+        areas=by_area(connection, campaign_id, who.carrier, counts, levels),
         failed=run_page.whys((c.reason, c.n) for c in counts if c.state in FAILED),
         waits=_waits(samples),
-        curve=_curve(views, samples),
+        curve=_curve(dossier, views, samples),
     )
 
 
@@ -180,7 +196,7 @@ def _waits(samples: Mapping[str, LatencySample]) -> list[Waited]:
     return [Waited(carrier, latency) for carrier, latency in found if latency is not None]
 
 
-def _curve(views: Sequence[RunView], samples: Mapping[str, LatencySample]) -> Curve | None:
+def _curve(dossier: Dossier, views: Sequence[RunView], samples: Mapping[str, LatencySample]) -> Curve | None:
     """Scale the sampled times to the tallies' totals: what was sent, and what was received of it."""
     samples = {carrier: each for carrier, each in samples.items() if each.times}
     own = [run for run in views if run.carrier in samples and not run.held]
@@ -201,7 +217,18 @@ def _curve(views: Sequence[RunView], samples: Mapping[str, LatencySample]) -> Cu
         received = [a + b for a, b in zip(received, got, strict=True)]
     chart = svg_charts.course({"sent": sent, "received": received})
     points = [(clock.from_ms(at), sent[n], received[n]) for n, at in enumerate(steps) if n % 4 == 0]
+    begin, end = clock.from_ms(first), clock.from_ms(last)
+    runs_shown = [run for run in dossier.runs if run.carrier in samples and run.audience is None]
+    marks = course_marks.of_runs(runs_shown, {run.id: run for run in views})
+    marks = [mark for mark in marks if begin <= mark.at <= end or mark.said == course_marks.STARTED]
+    closed = course_marks.closed_hours(_window(dossier.campaign), begin, end)
+
+    def place(at: datetime) -> float:
+        return round(chart.width * max(0.0, (at - begin) / (end - begin)), 1)
+
     data = {
+        "marks": [max(course_marks.seconds(mark.at), first / 1000) for mark in marks],
+        "closed": [[course_marks.seconds(at) for at in span] for span in closed],
         "t": [at / 1000 for at in steps],
         "sent": [round(each) for each in sent],
         "received": [round(each) for each in received],
@@ -212,14 +239,20 @@ def _curve(views: Sequence[RunView], samples: Mapping[str, LatencySample]) -> Cu
     whole = all(each.whole for each in samples.values())
     return Curve(
         chart,
-        clock.from_ms(first),
-        clock.from_ms(last),
+        begin,
+        end,
         chart.ticks[-1][1],
         points,
         whole,
         json.dumps(data),
         bool(data["ends"]),
+        [(mark, place(mark.at)) for mark in marks],
+        [(place(start), place(stop) - place(start)) for start, stop in closed],
     )
+
+
+def _window(campaign: Campaign) -> Window:
+    return Window(campaign.window_start, campaign.window_end, campaign.day_starts, campaign.day_ends)
 
 
 def _span(ends: Ends | None) -> list[float] | None:
@@ -258,13 +291,17 @@ class AreaView:
 
 
 def by_area(
-    connection: Connection, campaign_id: int, carrier: str | None, counts: Sequence[TallyCount] | None = None
+    connection: Connection,
+    campaign_id: int,
+    carrier: str | None,
+    counts: Sequence[TallyCount] | None = None,
+    levels: ReceiptLevels | None = None,
 ) -> list[AreaView]:
     """Return the areas, the smallest share first; those without one last.
 
-    counts: of the runs that this carrier may see, for a caller that has read them.
+    counts, levels: of the runs that this carrier may see, for a caller that has read them.
     """
-    found = [_area(each) for each in norm.areas_of(connection, campaign_id, carrier, counts)]
+    found = [_area(each) for each in norm.areas_of(connection, campaign_id, carrier, counts, levels)]
     return sorted(found, key=lambda item: (item.ratio is None, item.ratio or 0.0))
 
 
@@ -388,12 +425,12 @@ FILE = ListFile(
     {
         say("No."): "campaign.id",
         say("Campaign"): "campaign.name",
-        say("State"): "stage",
+        say("State"): stage_name,
         say("Directive"): "letter",
         say("Sender ID"): "campaign.sender",
         say("Runs"): _shares,
-        say("Made"): "campaign.created_at",
-        say("Made by"): "campaign.created_by",
+        say("Created"): "campaign.created_at",
+        say("Created by"): "campaign.created_by",
     },
 )
 

@@ -145,7 +145,7 @@ async def page_do_edit_campaign(campaign_id: Id, visit: Visit, fields: Fields) -
         await visit.db.awrite(_replace, campaign_id, fields, who, default)
     except _REFUSALS as error:
         return await _edit(visit, campaign_id, refused(error, fields), fields)
-    return _done(visit, campaign_id, say("The content is kept."))
+    return _done(visit, campaign_id, say("The content was saved."))
 
 
 def _replace(connection: Connection, campaign_id: int, fields: FormData, who: str, default: DayHours) -> None:
@@ -168,7 +168,7 @@ async def page_do_add_run(campaign_id: Id, visit: Visit, fields: Fields, version
         await visit.db.awrite(work)
     except _REFUSALS as error:
         return await _edit(visit, campaign_id, above(error))
-    return _done(visit, campaign_id, say("The run is added."))
+    return _done(visit, campaign_id, say("The run was added."))
 
 
 @router.post("/campaigns/{campaign_id}/held-runs")
@@ -190,7 +190,7 @@ async def page_do_add_held_run(
     except _REFUSALS as error:
         ticked = fields.all("area")
         return await _edit(visit, campaign_id, above(error), held=refused(error, fields), areas=ticked)
-    return _done(visit, campaign_id, say("The run is added."))
+    return _done(visit, campaign_id, say("The run was added."))
 
 
 @router.post("/runs/{run_id}/remove")
@@ -205,7 +205,7 @@ async def page_do_remove_run(run_id: Id, visit: Visit, version: Version = "") ->
         await visit.db.awrite(work)
     except _REFUSALS as error:
         return await _edit(visit, campaign_id, above(error))
-    return _done(visit, campaign_id, say("The run is removed."))
+    return _done(visit, campaign_id, say("The run was removed."))
 
 
 async def _edit(
@@ -266,7 +266,7 @@ def _offered(visit: PageRequest, choices: Choices) -> dict[str, dict[str, str]]:
     return {
         "letters": {"": tell(say("without a directive"))}
         | {str(key): each for key, each in choices.letters.items()},
-        "texts": {"": tell(say("a wording of your own"))} | dict(choices.texts),
+        "texts": {"": tell(say("own text"))} | dict(choices.texts),
         "forms": {key: tell(each) for key, each in purposes.FORMS.items()},
         "purposes": {key: tell(each) for key, each in purposes.PURPOSES.items()},
         "bases": {key: tell(each) for key, each in purposes.BASES.items()},

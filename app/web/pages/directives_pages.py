@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -20,6 +20,7 @@ from app.core.states import DeliveryState
 from app.database.listing import ListPart, ListRequest, counted
 from app.database.models import addressees as registered
 from app.database.models import campaigns, outreach, tallies
+from app.database.models import directives as letters
 from app.directives import status
 from app.directives.status import RunDeadlineStatus, Status
 from app.reports.figures import addressees
@@ -30,7 +31,7 @@ from app.security.roles import may
 from app.security.tenant_scope import own_campaigns
 from app.web import stages
 from app.web.forms import outreach_fields, purposes, read_fields
-from app.web.forms.list_export import ListFile, list_file, wants_file
+from app.web.forms.list_export import Column, ListFile, list_file, stage_name, wants_file
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.operation_forms import add_forms
 from app.web.rendering import (
@@ -42,7 +43,7 @@ from app.web.rendering import (
     redirect_with_flash,
     render,
 )
-from app.web.translations import say
+from app.web.translations import Said, say
 from app.web.view_models import overview_page
 from app.web.view_models.deadlines import DirectiveDeadline
 from app.web.view_models.letter_panel import LetterPanel
@@ -52,9 +53,13 @@ ON_A_PAGE, NEWEST = 30, 5
 
 @dataclass(frozen=True, slots=True)
 class DirectiveRow:
-    """A row of the list; left: negative once overdue; reported: addressees that have reported."""
+    """A row of the list; left: negative once overdue; reported: addressees that have reported.
+
+    stage: of stages.py, by its campaigns; None without any.
+    """
 
     letter: Directive
+    stage: str | None
     left: timedelta | None
     addressees: int
     reported: int
@@ -88,6 +93,7 @@ class DirectivePage:
     under: int
     deadline: DirectiveDeadline
     panel: LetterPanel | None
+    run_stages: Mapping[int, str]  # how the runs of `status` stand, by id
 
     @property
     def pressing(self) -> Sequence[RunDeadlineStatus]:
@@ -109,16 +115,23 @@ class ReportForm:
 
 
 def listing(
-    connection: Connection, asked_of: ListRequest, limit: int, operator: str | None
+    connection: Connection, asked_of: ListRequest, limit: int, operator: str | None, stage: str = ""
 ) -> ListPart[DirectiveRow]:
-    """List directives; an operator sees those behind its carrier's runs."""
-    found = directives.listed(connection, asked_of, limit, operator)
+    """List directives; an operator sees those behind its carrier's runs; stage: only those that stand so."""
+    column = stages.columns(connection, operator).directive()
+    found = directives.listed(connection, asked_of, limit, operator, column == stage if stage else None)
     ids = [letter.id for letter in found.items]
+    stands = select(letters.c.id, column).where(letters.c.id.in_(ids))
+    stage_of = {row[0]: row[1] for row in connection.execute(stands)}
     asked = _asked(connection, ids) if operator is None else {}
     reported = _reported(connection, ids) if operator is None else {}
     return found.of(
         lambda letter: DirectiveRow(
-            letter, _left(letter.report_deadline), asked.get(letter.id, 0), reported.get(letter.id, 0)
+            letter,
+            stage_of[letter.id],
+            _left(letter.report_deadline),
+            asked.get(letter.id, 0),
+            reported.get(letter.id, 0),
         )
     )
 
@@ -132,15 +145,19 @@ def directive_page(
     query = select(campaigns, live).order_by(live.desc(), campaigns.c.id.desc())
     query = query.where(campaigns.c.directive_id == directive_id)
     query = query if operator is None else query.where(own_campaigns(operator))
+    standing = status.status(connection, directive_id, now) if office else None
     return DirectivePage(
         directive=found,
         left=_left(found.report_deadline),
-        status=status.status(connection, directive_id, now) if office else None,
+        status=standing,
         statuses=addressees.addressee_statuses(connection, directive_id, clock.to_ms(now)) if office else (),
         rounds=_rounds(connection, query, operator),
         under=counted(connection, query),
         deadline=deadline,
         panel=panel,
+        run_stages=stages.of_runs_by_id(connection, [run.run_id for run in standing.runs])
+        if standing
+        else {},
     )
 
 
@@ -204,26 +221,30 @@ def _left(deadline: datetime | None) -> timedelta | None:
 
 router = Routes(include_in_schema=False)
 
-_LETTER = {
+_LETTER: dict[Said, Column] = {
     say("Number"): "letter.number",
     say("Issued by"): "letter.issuer",
     say("Subject"): "letter.subject",
     say("Report due"): "letter.report_deadline",
+    say("State"): stage_name,
 }
-_OFFICE = {say("Addressees"): "addressees", say("Addressees that have reported"): "reported"}
+_OFFICE: dict[Said, Column] = {
+    say("Addressees"): "addressees",
+    say("Addressees that have reported"): "reported",
+}
 _PLAIN = ("number", "issued_on", "issuer", "subject", "legal_basis", "contact")
 
 
 @router.get("/directives")
-async def page_directives(visit: Visit, query: Annotated[ListQuery, Depends()]) -> Response:
+async def page_directives(visit: Visit, query: Annotated[ListQuery, Depends()], state: str = "") -> Response:
     """List directives, newest first, with the addressees' progress."""
-    asked = query.request(directives.COLUMNS.orders)
+    asked, stage = query.request(directives.COLUMNS.orders), state if state in stages.FILTERS else ""
     if wants_file(query):
         file = ListFile("directives", _LETTER if visit.who.carrier else _LETTER | _OFFICE)
-        return list_file(visit, file, asked, partial(listing, operator=visit.who.carrier))
-    found = await visit.db.aread(listing, asked, ON_A_PAGE, visit.who.carrier)
-    writes = may(visit.who.role, "create_directive")
-    return render(visit, "directives.html", list=list_view(visit, query, found), writes=writes)
+        return list_file(visit, file, asked, partial(listing, operator=visit.who.carrier, stage=stage))
+    found = await visit.db.aread(listing, asked, ON_A_PAGE, visit.who.carrier, stage)
+    values: dict[str, Any] = {"writes": may(visit.who.role, "create_directive"), "states": stages.FILTERS}
+    return render(visit, "directives.html", list=list_view(visit, query, found, {"state": stage}), **values)
 
 
 @router.get("/directives/new")
@@ -258,7 +279,7 @@ async def page_do_report_outreach(directive_id: Id, visit: Visit, fields: Fields
             raise
         form = await visit.db.aread(report_form, directive_id, fields.get("addressee"))
         return _report(visit, form, outreach_fields.refused(error, fields))
-    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The report is kept."))
+    return redirect_with_flash(visit, f"/directives/{directive_id}", say("The report was saved."))
 
 
 def _letter(fields: FormData) -> dict[str, Any]:

@@ -35,6 +35,7 @@ KINDS: dict[str, Said] = {
     HeldKind.QUARANTINE: say("receipts that match no message"),
     HeldKind.INBOUND: say("messages from it"),
     HeldKind.DO_NOT_SEND: say("a do-not-send list"),
+    HeldKind.PANEL: say("the panel of test telephones"),
     HeldKind.ASKED: say("a request from its owner, still open"),
     HeldKind.NAMED: say("messages from other people that mention it"),
     HeldKind.WRITTEN: say("an agency record that mentions it"),

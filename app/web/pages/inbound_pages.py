@@ -40,13 +40,13 @@ KINDS: dict[str, Said] = {
     ReplyKind.OPT_OUT: say("wants no more messages"),
     ReplyKind.REPORT: say("reports a scam"),
     ReplyKind.CHECK: say("asks whether a text is genuine"),
-    ReplyKind.OTHER: say("other: read it"),
+    ReplyKind.OTHER: say("other: please read"),
 }
 FILE = ListFile(
     "inbound",
     {
         say("Entry number"): "id",
-        say("Came at"): "received_at",
+        say("Received at"): "received_at",
         say("From"): "phone",
         say("Sent to"): "destination",
         say("Text"): "text",
@@ -104,7 +104,7 @@ NUMBERS_ON_A_PAGE = 100
 OPT_OUTS_FILE = ListFile(
     "do-not-send",
     {
-        say("Telephone"): "phone",
+        say("Phone number"): "phone",
         say("Carrier"): carrier_name,
         say("Since"): "added_at",
         say("Entered by"): "added_by",

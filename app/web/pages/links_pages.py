@@ -37,13 +37,13 @@ LEVELS: dict[str, Said] = {
 
 # Colour and label by state; green only with a connection.
 STANDS: dict[LinkHealthState, tuple[str, Said]] = {
-    LinkHealthState.CONNECTED: ("good", say("at work")),
-    LinkHealthState.PROBING: ("bad", say("no answers come")),
-    LinkHealthState.WAITING: ("bad", say("waits for answers")),
-    LinkHealthState.REFUSING: ("bad", say("puts off all messages")),
+    LinkHealthState.CONNECTED: ("good", say("working")),
+    LinkHealthState.PROBING: ("bad", say("no answers")),
+    LinkHealthState.WAITING: ("bad", say("waiting for answers")),
+    LinkHealthState.REFUSING: ("bad", say("defers all messages")),
     LinkHealthState.LOST: ("bad", say("no connection")),
     LinkHealthState.UNTRIED: ("off", say("nothing sent yet")),
-    LinkHealthState.CLOSED: ("off", say("opened by no process")),
+    LinkHealthState.CLOSED: ("off", say("not opened by any worker")),
     LinkHealthState.REMOVED: ("off", say("no longer in the settings")),
 }
 # Up, and yet nothing gets through.

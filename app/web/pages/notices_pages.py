@@ -22,8 +22,8 @@ ON_A_PAGE = 50
 
 STATES: dict[NoticeState, tuple[str, Said]] = {
     NoticeState.WAITING: ("wait", say("still to be sent")),
-    NoticeState.SENT: ("good", say("accepted by the receiver")),
-    NoticeState.FAILED: ("bad", say("not taken")),
+    NoticeState.SENT: ("good", say("accepted by the recipient")),
+    NoticeState.FAILED: ("bad", say("not accepted")),
 }
 CHANNELS: dict[NotificationChannel, Said] = {
     NotificationChannel.EMAIL: say("e-mail"),
@@ -35,13 +35,13 @@ FILE = ListFile(
     "notices",
     {
         say("No."): "id",
-        say("What"): "kind",
-        say("By way of"): lambda row, speaker: speaker.say(CHANNELS[row.channel]),
-        say("To"): "target",
+        say("Action"): "kind",
+        say("Sent by"): lambda row, speaker: speaker.say(CHANNELS[row.channel]),
+        say("Sent to address"): "target",
         say("State"): lambda row, speaker: speaker.say(STATES[row.state][1]),
-        say("Written"): "created_at",
-        say("Taken"): "sent_at",
-        say("Tries in vain"): "tries",
+        say("Created at"): "created_at",
+        say("Accepted at"): "sent_at",
+        say("Failed attempts"): "tries",
         say("Last error"): "error",
     },
 )

@@ -34,10 +34,10 @@ from app.web.translations import Said, say
 router = Routes(include_in_schema=False)
 ON_A_PAGE = 50
 KINDS: dict[str, Said] = {
-    RequestKind.SEE: say("to see what is held"),
-    RequestKind.ERASE: say("to have it erased"),
-    RequestKind.RESTRICT: say("restrict the processing of the data"),
-    RequestKind.OBJECT: say("not to be written to"),
+    RequestKind.SEE: say("access to the data"),
+    RequestKind.ERASE: say("erasure of the data"),
+    RequestKind.RESTRICT: say("restriction of processing"),
+    RequestKind.OBJECT: say("objection to messages"),
 }
 OUTCOMES: dict[str, Said] = {
     RequestOutcome.DONE: say("carried out"),
@@ -55,11 +55,11 @@ FILE = ListFile(
     "person-requests",
     {
         say("No."): "id",
-        say("Asks"): lambda row, speaker: speaker.say(KINDS[row.kind]),
-        say("Telephone"): "phone",
-        say("Came on"): lambda row, _: row.came_on.isoformat(),
-        say("To be answered by"): lambda row, _: row.due_on.isoformat(),
-        say("How it came"): "reference",
+        say("Request type"): lambda row, speaker: speaker.say(KINDS[row.kind]),
+        say("Phone number"): "phone",
+        say("Received on"): lambda row, _: row.came_on.isoformat(),
+        say("Answer due"): lambda row, _: row.due_on.isoformat(),
+        say("Reference of the request"): "reference",
         say("State"): lambda row, speaker: speaker.say(_state(row)),
         say("Answered by"): "answered_by",
         say("Answered at"): "answered_at",
@@ -110,10 +110,10 @@ ERASURE_KINDS: dict[ErasureKind, Said] = {
     ErasureKind.BATCH: say("subscribers of a batch"),
     ErasureKind.RECEIPT_FILE: say("lines of a result file"),
     ErasureKind.QUARANTINE: say("receipts in quarantine"),
-    ErasureKind.INBOUND: say("messages to us"),
+    ErasureKind.INBOUND: say("inbound messages"),
     ErasureKind.TOTALS: say("totals of a campaign"),
     ErasureKind.NOTICES: say("notices"),
-    ErasureKind.AUDIT: say("acts of the audit"),
+    ErasureKind.AUDIT: say("audit log entries"),
 }
 
 
@@ -121,11 +121,11 @@ ERASURES_FILE = ListFile(
     "erasures",
     {
         say("Certificate"): "id",
-        say("Called"): "name",
-        say("Sort"): lambda row, speaker: speaker.say(ERASURE_KINDS[row.kind]),
+        say("Name"): "name",
+        say("Type"): lambda row, speaker: speaker.say(ERASURE_KINDS[row.kind]),
         say("Erased"): "ended_at",
         say("Rows"): lambda row, _: sum(row.rows.values()),
-        say("By whom"): "by",
+        say("User"): "by",
         say("State"): lambda row, speaker: speaker.say(_erasure_state(row)),
     },
 )
@@ -134,7 +134,7 @@ ERASURES_FILE = ListFile(
 def _erasure_state(certificate: Certificate) -> Said:
     if not certificate.ended_at:
         return say("being erased")
-    return say("as it was made") if certificate.intact else say("altered")
+    return say("unaltered") if certificate.intact else say("altered")
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,16 +54,16 @@ WHY: dict[QuarantineReason, Said] = {
 
 
 _RECEIPT: dict[Said, Column] = {
-    say("Came at"): "receipt.received_at",
+    say("Received at"): "receipt.received_at",
     say("Link"): "receipt.link",
     say("Carrier"): lambda row, _: display_names.network(row.receipt.carrier),
-    say("What it says"): lambda row, speaker: speaker.say(delivery_labels.RECEIPTS[row.receipt.status]),
+    say("Reported result"): lambda row, speaker: speaker.say(delivery_labels.RECEIPTS[row.receipt.status]),
     say("Reason"): lambda row, speaker: speaker.say(delivery_labels.REASONS.get(row.receipt.reason, "")),
     say("Level"): lambda row, speaker: speaker.say(delivery_labels.LEVELS[row.receipt.level]),
     say("Carrier's code"): "receipt.code",
     say("Reference"): "receipt.reference",
-    say("Telephone"): "receipt.phone",
-    say("Carrier's own time"): "receipt.done_at",
+    say("Phone number"): "receipt.phone",
+    say("Carrier's time"): "receipt.done_at",
 }
 MATCHED = ListFile(
     "receipts",
@@ -78,9 +78,9 @@ WAITING = ListFile(
     "quarantine",
     _RECEIPT
     | {
-        say("Why it waits"): lambda row, speaker: speaker.say(WHY[row.why]),
-        say("Next look"): "try_at",
-        say("As it came"): "receipt.raw",
+        say("Why it is unmatched"): lambda row, speaker: speaker.say(WHY[row.why]),
+        say("Next attempt"): "try_at",
+        say("Raw text"): "receipt.raw",
     },
 )
 
@@ -145,22 +145,22 @@ def _number(text: str) -> int:
 _CAMPAIGNS = 100  # newest campaigns offered
 
 LEVELS: Mapping[str, Said] = {
-    "": say("as much as the link's own receipts"),
-    "operator": say("that the carrier's centre has accepted it"),
-    "handset": say("that the handset has received it"),
+    "": say("the same as the link's receipts"),
+    "operator": say("accepted by the carrier's centre (not the handset)"),
+    "handset": say("delivered to the handset"),
 }
 # Short names of verdicts; the full sentence stands beside each.
 VERDICTS: Mapping[str, Said] = {
     ResultVerdict.AGREED: say("agrees"),
-    ResultVerdict.SETTLED: say("contained a new result"),
+    ResultVerdict.SETTLED: say("new result"),
     ResultVerdict.SAYS_DELIVERED: say("contradicts: delivered"),
     ResultVerdict.SAYS_UNDELIVERED: say("contradicts: not delivered"),
     ResultVerdict.OPEN: say("still open"),
     ResultVerdict.REPEATED: say("repeated"),
-    ResultVerdict.UNSENT: say("was not sent"),
+    ResultVerdict.UNSENT: say("not sent by Loa"),
     ResultVerdict.UNKNOWN: say("no matching message"),
     ResultVerdict.AMBIGUOUS: say("ambiguous"),
-    ResultVerdict.BAD: say("can't be read"),
+    ResultVerdict.BAD: say("not readable"),
 }
 
 
@@ -173,7 +173,7 @@ FILE = ListFile(
         say("State"): "state",
         say("Lines"): "lines",
         **{words: f"reconciliation.{verdict}" for verdict, words in VERDICTS.items()},
-        say("Came at"): "created_at",
+        say("Received at"): "created_at",
         say("Entered by"): "created_by",
     },
 )

@@ -90,6 +90,12 @@ FILE = ListFile(
 )
 
 
+def _numbers(connection: Connection, kind: str, frozen: Sequence[Frozen]) -> dict[int, str]:
+    """Return the directive's number of the reports of this kind, by the id of their subject."""
+    ids = {report.subject_id for report in frozen if report.subject == kind}
+    return report_list.numbers(connection, kind, list(ids))
+
+
 @router.get("/reports")
 def page_reports(
     visit: Visit,
@@ -107,6 +113,7 @@ def page_reports(
     values: dict[str, Any] = {
         "list": list_view(visit, query, found),
         "frozen": list_view(visit, second, versions, prefix="frozen_"),
+        "numbers": {kind: visit.db.read(_numbers, kind, versions.items) for kind in ("run", "directive")},
     }
     return render(visit, "reports.html", **values)
 
@@ -199,16 +206,17 @@ def _frozen(
     report = visit.db.read(archive.get, report_id, carrier)
     subject = ReportSubject(report.subject, report.subject_id)
     versions = visit.db.read(archive.recent, 1000, carrier, subject)
-    other = _other(versions, report, against)
+    other, earlier = _other(versions, report, against), visit.db.read(_earlier_rounds, report, carrier)
     shown: dict[str, Any] = {
         "report": report,
+        "numbers": visit.db.read(_numbers, report.subject, [report, *earlier]),
         "versions": versions,
         "against": other.id if other else 0,
         "changes": visit.db.read(_compared, other, report) if other else (),
         "proof": verify_archive.prove(visit.db, report) if prove else None,
         "issues": may(visit.who.role, "issue_report"),
         "remarks": REMARKS[subject.kind],
-        "earlier": visit.db.read(_earlier_rounds, report, carrier),
+        "earlier": earlier,
         "signed": visit.db.read(signed_papers.of_report, report_id),
         "entered": entered,
     }

@@ -17,6 +17,7 @@ from app.campaigns import queries, runs
 from app.core import clock
 from app.core.errors import AppError, Invalid, VersionChanged
 from app.operations import OPERATIONS
+from app.reports.counting import panel_judgements
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import FigureSource, StatedCounts, StatedFigures, Statement
 from app.reports.figures.document_meta import EntrySource
@@ -26,6 +27,7 @@ from app.security.principal import Caller
 from app.security.roles import may
 from app.signed_orders import orders, results
 from app.signed_orders.results import ResultBody
+from app.telephone_panel.judgement import Judgement
 from app.web.forms import read_fields
 from app.web.forms.read_fields import as_read
 from app.web.operation_forms import add_forms
@@ -79,7 +81,16 @@ async def _page(visit: PageRequest, run_id: int, entered: FormState) -> Response
         signed_orders=await visit.db.aread(orders.issued, run_id),
         signed_results=await visit.db.aread(results.taken, run_id),
         issues=may(visit.who.role, "issue_order"),
+        panel=await visit.db.aread(_panel, page.run, visit.who),
     )
+
+
+def _panel(connection: Connection, run: queries.RunSummary, who: Caller) -> list[Judgement] | None:
+    """Return what test telephones say of the run; None for a role that must not know of them."""
+    if not may(who.role, "list_panel_judgements"):
+        return None
+    found = panel_judgements.of_campaign(connection, run.campaign_id)
+    return [each for each in found if each.run_id == run.id]
 
 
 def _as_read(connection: Connection, version: str, run_id: int) -> None:
@@ -96,7 +107,7 @@ async def page_do_state_figures(run_id: Id, visit: Visit, fields: Fields) -> Res
         await visit.db.awrite(keep, run_id, claim(fields), visit.who, fields)
     except AppError as error:
         return await _page(visit, run_id, refused(error, fields))
-    return redirect_with_flash(visit, f"/runs/{run_id}", say("The figures are kept."))
+    return redirect_with_flash(visit, f"/runs/{run_id}", say("The figures were saved."))
 
 
 @router.post("/runs/{run_id}/results")
@@ -111,7 +122,7 @@ async def page_do_take_result(run_id: Id, visit: Visit) -> Response:
         taken = await run_in_threadpool(take, db, settings, visit.who, run_id=run_id, body=body)
     except AppError as error:
         return await _page(visit, run_id, refused(error, FormData()))
-    said = say("The signed result is taken, as version {n} of the figures.")
+    said = say("The signed result was accepted as version {n} of the figures.")
     return redirect_with_flash(visit, f"/runs/{run_id}", said, n=taken.statement)
 
 

@@ -16,6 +16,7 @@ from app.api.dependencies import Routes
 from app.batches import queries as batch_queries
 from app.campaigns import directives, queries
 from app.core import ids, phone
+from app.core.masking import mask_written
 from app.database.listing import ListColumns, ListRequest, part
 from app.database.models import batches, campaigns, runs
 from app.database.models import directives as letters
@@ -130,16 +131,16 @@ def _result(kind: Kind, row: Any) -> Result:
 @router.post("/search")
 async def page_search_words(visit: Visit, fields: Fields) -> Response:
     """Look a telephone number up, which never becomes part of an address; lead to anything else."""
-    words = fields.get("find")[:_LONGEST]
+    words = fields.get("find")
     if may(visit.who.role, "find_person") and isinstance(phone.normalise(words), int):
         return await find_person_pages.page_do_find_person(visit, fields.renamed("find", "phone"))
-    return RedirectResponse(f"/search?{urlencode({'q': words})}", 303)
+    return RedirectResponse(f"/search?{urlencode({'q': mask_written(words)[:_LONGEST]})}", 303)
 
 
 @router.get("/search")
 async def page_search(visit: Visit, q: str = "") -> Response:
     """Show what was found; a single thing at once."""
-    words = "".join(filter(str.isprintable, q)).strip()[:_LONGEST]
+    words = mask_written("".join(filter(str.isprintable, q)).strip())[:_LONGEST]
     found = await visit.db.aread(search, words, visit.who.carrier)
     if len(found) == 1:
         return RedirectResponse(found[0].path, 303)

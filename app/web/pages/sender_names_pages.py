@@ -26,9 +26,9 @@ from app.web.translations import Said, say
 
 router = Routes(include_in_schema=False)
 STATES: dict[str, Said] = {
-    "asked": say("asked for"),
+    "asked": say("requested"),
     "registered": say("registered"),
-    "refused": say("refused by the carrier"),
+    "refused": say("rejected by the carrier for registration"),
     "expired": say("expired"),
 }
 _TONES = {"asked": "wait", "registered": "good", "refused": "bad", "expired": "bad"}
@@ -63,7 +63,7 @@ async def page_do_set_sender_name_paper(sender_name_id: Id, visit: Visit) -> Res
             await run_in_threadpool(file, db, settings, visit.who, **ids, body=body)
     except (Conflict, Invalid, TooLarge) as error:
         return await run_in_threadpool(_one, visit, sender_name_id, refused(error, FormData()))
-    return redirect_with_flash(visit, "/sender-names", say("The paper is filed."))
+    return redirect_with_flash(visit, "/sender-names", say("The document was saved."))
 
 
 def _list(visit: PageRequest, entered: FormState = _BLANK, **ids: str) -> Response:

@@ -19,8 +19,8 @@ router = Routes(include_in_schema=False)
 
 # Colour and words of a key's state.
 STATES: dict[str, tuple[str, Said]] = {
-    "asked": ("wait", say("waits for a second person")),
-    "active": ("good", say("in force")),
+    "asked": ("wait", say("awaiting a second person")),
+    "active": ("good", say("valid")),
     "ended": ("off", say("ended")),
     "revoked": ("off", say("revoked")),
     "altered": ("bad", say("altered outside Loa")),

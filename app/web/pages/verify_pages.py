@@ -34,8 +34,8 @@ TONES = {
 }
 HEADS: dict[TextVerdict, Said] = {
     TextVerdict.GENUINE: say("Genuine, exact match"),
-    TextVerdict.WITHDRAWN: say("Called off"),
-    TextVerdict.INCOMPLETE: say("Only part of the message"),
+    TextVerdict.WITHDRAWN: say("Sending was stopped"),
+    TextVerdict.INCOMPLETE: say("Only part of a genuine message"),
     TextVerdict.ALTERED: say("Warning: altered"),
     TextVerdict.UNKNOWN: say("Not one of the messages sent"),
 }

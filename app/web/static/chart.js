@@ -24,10 +24,38 @@
     const ink = colour("--soft"), axis = { stroke: ink, grid: { stroke: colour("--rule"), width: 1 }, ticks: { show: false }, font: "13px system-ui, sans-serif" };
     const dashed = { stroke: colour("--l4"), dash: [6, 4], points: { show: false } };
     const line = (name) => ({ stroke: colour(name), width: 2, points: { show: false } });
+    // Hours without sending are shaded under the lines, and what happened is a numbered line over them.
+    const under = (plot) => {
+      const { ctx, bbox: { top, height } } = plot, x = (at) => plot.valToPos(at, "x", true);
+      ctx.save();
+      ctx.fillStyle = ink + "22";
+      for (const [from, to] of of.closed) ctx.fillRect(x(from), top, x(to) - x(from), height);
+      ctx.restore();
+    };
+    const over = (plot) => {
+      const { ctx, bbox: { top, height } } = plot, ratio = devicePixelRatio || 1;
+      ctx.save();
+      ctx.strokeStyle = ctx.fillStyle = ink;
+      ctx.lineWidth = ratio;
+      ctx.setLineDash([2 * ratio, 3 * ratio]);
+      ctx.font = `600 ${13 * ratio}px system-ui, sans-serif`;
+      ctx.textAlign = "left";
+      ctx.textBaseline = "top";
+      of.marks.forEach((at, n) => {
+        const x = Math.round(plot.valToPos(at, "x", true)) + 0.5;
+        ctx.beginPath();
+        ctx.moveTo(x, top);
+        ctx.lineTo(x, top + height);
+        ctx.stroke();
+        ctx.fillText(n + 1, x + 3 * ratio, top + 14 * ratio * (n % 4));
+      });
+      ctx.restore();
+    };
     drawn?.destroy();
     box.replaceChildren();
     drawn = new window.uPlot({
       width: box.clientWidth, height: 240, legend: { show: false }, cursor: { drag: { x: false, y: false } },
+      hooks: { drawClear: [under], draw: [over] },
       series: [{}, line("--l1"), line("--l2"), dashed, dashed],
       bands: [{ series: [3, 4], fill: colour("--l4") + "26" }],
       scales: { y: { range: (_, least, most) => [0, Math.max(most, 1)] } },

@@ -1,74 +1,68 @@
 // Closes questions and keeps a page's figures fresh by server-sent events; without it the page is whole.
 (() => {
   "use strict";
+  const all = (selector) => document.querySelectorAll(selector);
   const close = (question) => {
     question.open = false;
     question.querySelector("summary").focus();
   };
-  document.addEventListener("click", (event) => {
-    if (!event.target.closest("[data-close]")) return;
-    event.preventDefault();
-    close(event.target.closest("details"));
-  });
-  document.addEventListener("keydown", (event) => {
-    const question = event.target.closest("details.confirm[open]");
-    if (event.key === "Escape" && question) close(question);
-  });
-  const seek = document.querySelector("[data-key='/']");
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || !seek) return;
-    if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+  const [seek] = all("[name=find]");
+  addEventListener("keydown", (event) => {
+    const { key, target, ctrlKey, metaKey, altKey } = event, question = target.closest("details.confirm[open]");
+    if (key === "Escape" && question) close(question);
+    if (key !== "/" || ctrlKey || metaKey || altKey || !seek || target.closest("input, textarea, select")) return;
     event.preventDefault();
     seek.focus();
   });
-  for (const button of document.querySelectorAll("[data-print]")) {
+  for (const button of all("[data-close]")) {
+    button.onclick = () => {
+      close(button.closest("details"));
+      return false;
+    };
+  }
+  for (const button of all("[data-print]")) {
     button.hidden = false;
-    button.addEventListener("click", () => window.print());
+    button.onclick = () => print();
   }
-  for (const button of document.querySelectorAll("[data-copy]")) {
+  for (const button of all("[data-copy]")) {
     button.hidden = !navigator.clipboard;
-    button.addEventListener("click", () => navigator.clipboard.writeText(document.getElementById(button.dataset.copy).innerText));
+    button.onclick = () => navigator.clipboard.writeText(all("#" + button.dataset.copy)[0].innerText);
   }
-  const note = document.querySelector("[data-stream]");
-  if (!note || !window.EventSource) return;
-  const language = document.documentElement.lang, vi = language === "vi", nothing = "–", begun = Date.now();
-  const whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
-  const tenth = new Intl.NumberFormat(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+  const [note] = all("[data-stream]");
+  if (!note) return;
+  const { lang } = document.documentElement, vi = lang === "vi";
+  const digits = (n) => new Intl.NumberFormat(lang, { minimumFractionDigits: n, maximumFractionDigits: n }).format;
+  const tenth = digits(1);
   const clock = new Intl.DateTimeFormat("en-GB", {
-    timeZone: "Asia/Ho_Chi_Minh", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
+    timeZone: "Asia/Ho_Chi_Minh", hour: "2-digit", minute: "2-digit",
     day: vi ? "2-digit" : "numeric", month: vi ? "2-digit" : "short", year: "numeric",
   });
-  const parts = (at) => Object.fromEntries(clock.formatToParts(new Date(at)).map((each) => [each.type, each.value]));
+  const parts = (at) => clock.format(at).match(/(.+)(.)(\d{4}), (.+)/);  // day, sign, year, time
   const said = {
-    count: (value) => whole.format(value),
-    rate: (value) => tenth.format(value),
+    count: digits(0),
+    rate: tenth,
     percent: (value) => {
-      let tenths = Math.round(value * 1000);
-      if (value < 1) tenths = Math.min(tenths, 999);
-      if (value > 0) tenths = Math.max(tenths, 1);
-      return tenth.format(tenths / 10) + "%";
+      const tenths = Math.min(Math.round(value * 1000), value < 1 ? 999 : Infinity);
+      return tenth(Math.max(tenths, value > 0) / 10) + "%";
     },
     moment: (value) => {
-      const at = parts(value), today = parts(Date.now()), gap = vi ? "/" : " ";
-      const day = [at.day, at.month, ...(at.year === today.year ? [] : [at.year])].join(gap);
-      return `${at.hour}:${at.minute}` + (day === [today.day, today.month].join(gap) ? "" : ` ${day}`);
+      const [, day, sign, year, time] = parts(new Date(value)), [, today, , now] = parts(new Date());
+      return time + (year !== now ? ` ${day}${sign}${year}` : day !== today ? ` ${day}` : "");
     },
-  };
-  said.span = ([first, last]) => {
-    const [from, to] = [said.moment(first), said.moment(last)], day = (at) => at.slice(5);
-    return from === to ? to : `${day(from) === day(to) ? from.slice(0, 5) : from}\u00a0–\u00a0${to}`;
+    span: (ends) => {
+      const [from, to] = ends.map(said.moment);
+      return from === to ? to : `${from.slice(5) === to.slice(5) ? from.slice(0, 5) : from}\u00a0–\u00a0${to}`;
+    },
   };
   const show = (name) => {
     for (const each of ["fresh", "cut", "stale"]) note.querySelector("." + each).hidden = each !== name;
   };
-  const find = (json, path) => path.split(".").reduce((at, step) => at?.[step], json);
   const places = [];
-  for (const element of document.querySelectorAll("*")) {
+  for (const element of all("*")) {
     for (const { name, value } of element.attributes) {
       if (name === "data-live") {
-        const say = said[element.dataset.as] || String;
         places.push([value, (now) => {
-          const words = now === null ? nothing : say(now);
+          const words = now === null ? "–" : (said[element.dataset.as] || String)(now);
           if (element.textContent !== words) element.textContent = words;
         }]);
       } else if (name.startsWith("data-live-")) {
@@ -84,12 +78,12 @@
     document.body.classList.toggle("gone", gone);
   };
   const hear = () => { heard = Date.now(); watch(); };
-  let touched = false, over = false, due = 0, asked = 0;
-  document.addEventListener("input", (event) => { touched ||= Boolean(event.target.form); });  // not the menu
+  let touched, over, due, asked = 0;
+  addEventListener("input", (event) => { touched ||= event.target.form; });  // not the menu
   addEventListener("beforeunload", () => { asked = Date.now(); });
   // Another shape: load it again, but not at once, nor while somebody writes or waits for another page.
   const renew = () => {
-    if (touched || document.querySelector("details.confirm[open]")) return;
+    if (touched || all("details.confirm[open]").length) return;
     if (Date.now() - asked < 30000) due = setTimeout(renew, 1000);
     else location.reload();
   };
@@ -110,14 +104,14 @@
     const json = JSON.parse(event.data);
     hear();
     for (const [path, put] of places) {
-      const now = find(json, path);
+      const now = path.split(".").reduce((at, step) => at?.[step], json);
       if (now !== undefined) put(now);
     }
     document.dispatchEvent(new CustomEvent("progress", { detail: json }));  // to chart.js
     clearTimeout(due);
     const same = json[note.dataset.key] === note.dataset.shape;
     show(same ? "fresh" : "stale");
-    if (!same) due = setTimeout(renew, Math.max(0, begun + 5000 - Date.now()));
+    if (!same) due = setTimeout(renew, 5000 - performance.now());
   });
   on("end", () => { over = true; source.close(); });
   addEventListener("pagehide", () => source.close());

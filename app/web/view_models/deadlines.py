@@ -241,7 +241,7 @@ def _letter(
     if left is not None and left < timedelta(0) and (work.open or not work.campaigns):
         judged = traffic_light.PASSED
     ended = None if work.ended_at is None else clock.from_ms(work.ended_at)
-    verdict, because = _verdict(deadline, now, ended, open_runs, row.waiting, work.campaigns)
+    verdict, because = _verdict(deadline, now, ended, open_runs, row.waiting, work.campaigns, judgements)
     going = len({run.campaign_id for run in open_runs if run.state in traffic_light.UNDER_WAY})
     return DirectiveDeadline(
         row.id, row.number, row.subject, deadline, left, work.campaigns, judged, verdict, because, going
@@ -255,8 +255,12 @@ def _verdict(
     open_runs: Sequence[RunView],
     waiting: int,
     approved: int,
+    judgements: Sequence[Judged],
 ) -> tuple[Judged, Judged | None]:
-    """Return whether the deadline is kept, and why that can't be said, or why not."""
+    """Return whether the deadline is kept, and why that can't be said, or why not.
+
+    judgements: of all runs; where a carrier sends by itself, its figures have to be there in time as well.
+    """
     if deadline is None:
         return traffic_light.NO_DEADLINE, None
     if now > deadline and (open_runs or waiting or not approved):
@@ -265,8 +269,13 @@ def _verdict(
         return traffic_light.LATE, None
     if any(run.ends and run.ends[0] > deadline for run in open_runs):
         return traffic_light.WILL_BE_LATE, None
+    if traffic_light.LATE in judgements:
+        return traffic_light.LATE, None
     if why := _open_question(deadline, open_runs, waiting, approved):
         return traffic_light.NOBODY_KNOWS, why
+    for missing in (traffic_light.NO_END, traffic_light.NO_FIGURES):
+        if missing in judgements:
+            return traffic_light.NOBODY_KNOWS, missing
     return traffic_light.EXPECTED if open_runs else traffic_light.IN_TIME, None
 
 

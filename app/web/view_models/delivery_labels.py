@@ -19,7 +19,7 @@ STATES: dict[DeliveryState, Said] = {
     DeliveryState.RELAYED: say("accepted by the carrier's centre"),
     DeliveryState.DELIVERED: say("received by the handset"),
     DeliveryState.NOT_SENT: say("not sent"),
-    DeliveryState.EXCLUDED: say("left out"),
+    DeliveryState.EXCLUDED: say("excluded"),
 }
 TONES: dict[DeliveryState, str] = {
     DeliveryState.QUEUED: "off",
@@ -65,23 +65,28 @@ REMEDIES: dict[int, Remedy] = {
         say("Ask the carrier what its code means before anything is sent again."), again=True
     ),
     Reason.SYSTEM: Remedy(
-        say("Once the carrier has repaired it: send again what was refused."), again=True, next=True
+        say("Once the carrier has fixed it, resend the rejected messages."), again=True, next=True
     ),
     Reason.EXPIRED: Remedy(say("A follow-up some days later reaches many of them."), next=True),
-    Reason.HANDSET: Remedy(say("A follow-up reaches some; for the others use other channels."), next=True),
+    Reason.HANDSET: Remedy(
+        say("A follow-up reaches some of them. Use other channels for the rest."), next=True
+    ),
     Reason.BARRED: Remedy(
-        say("Sending again does not help: these numbers take no such messages. Use other channels.")
+        say("Resending does not help: these numbers block such messages. Use other channels.")
     ),
     Reason.OTHER_NETWORK: Remedy(
-        say("Sending again here does not help: hand the numbers to their new carrier."), next=True
+        say("Resending here does not help: pass the numbers to their new carrier."), next=True
     ),
     Reason.NO_SUCH_NUMBER: Remedy(
-        say("Sending again does not help: nobody has these numbers. Have them taken out of the list.")
+        say(
+            "Sending again does not help, because these numbers are not in use. Have them "
+            "removed from the list."
+        )
     ),
     Reason.FILTERED: Remedy(
-        say("Have the carrier register the sender and the text, then send again."), again=True, next=True
+        say("Have the carrier register the sender and the text, then resend."), again=True, next=True
     ),
-    Reason.WRONG_REQUEST: Remedy(say("Tell those who run Loa; then send again."), again=True, next=True),
+    Reason.WRONG_REQUEST: Remedy(say("Tell your Loa administrator, then resend."), again=True, next=True),
 }
 HELPLESS = frozenset(reason for reason, each in REMEDIES.items() if not each.again)
 RESULTS: dict[str, Said] = {
@@ -90,7 +95,7 @@ RESULTS: dict[str, Said] = {
     ResultKind.DEFERRED.name.lower(): say("sent: deferred by the carrier, to be retried"),
     ResultKind.HALTED.name.lower(): say("sent: the carrier rejects everything, and the link halts"),
     ResultKind.UNKNOWN.name.lower(): say("sent: no answer, so the outcome is unknown"),
-    ResultKind.SETTLED.name.lower(): say("learnt from a receipt that the carrier had accepted it"),
+    ResultKind.SETTLED.name.lower(): say("a receipt shows that the carrier had accepted it"),
 }
 RECEIPTS: dict[str, Said] = {
     ReceiptStatus.DELIVERED.value: say("receipt: delivered"),
@@ -107,8 +112,8 @@ STATE_CHANGES: dict[str, Said] = {
     StateEvent.REFUSED.name.lower(): say("the resend was rejected"),
 }
 LEVELS: dict[str, Said] = {
-    "none": say("of no level"),
-    "operator": say("of the carrier's centre"),
+    "none": say("no level"),
+    "operator": say("carrier's centre"),
     "handset": say("handset"),
 }
 EVENTS: dict[str, dict[str, Said]] = {

@@ -31,8 +31,8 @@ KINDS: dict[str, Said] = {
     "invisible": say("An invisible character used to evade filters. Delete it."),
     "false_letter": say("Looks like a letter but is not Vietnamese. Type it again."),
 }
-_OTHER = say("Look at this place.")
-FIX = say("Write it in plain letters: it can take extra SMS parts.")
+_OTHER = say("Review this passage.")
+FIX = say("Use plain letters: this can take extra SMS parts.")
 DELETE = say("Delete it: it can take extra SMS parts.")
 
 

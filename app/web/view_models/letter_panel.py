@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -29,7 +29,7 @@ from app.database.models import (
 from app.ledger import erasure
 from app.observability import send_rate
 from app.reports.counting import unique_reach
-from app.reports.counting.scope import levels_proved
+from app.reports.counting.scope import ReceiptLevels
 from app.reports.figures import carrier_statement
 from app.reports.figures.figures import Figures
 from app.web import stages
@@ -121,23 +121,29 @@ def panel(
     ids: Sequence[int],
     views: Sequence[RunView],
     operator: str | None,
+    receipt_levels: ReceiptLevels,
 ) -> LetterPanel | None:
     """Return the figures of these approved campaigns; None without a run.
 
-    views: of their runs that are not over, at least; operator: whose runs alone are seen.
+    views: of their runs that are not over, at least; operator: whose runs alone are seen; receipt_levels:
+    what the links of all carriers prove.
     """
     rows = connection.execute(_runs(ids, operator)).all()
     if not rows:
         return None
     now_ms, measured = clock.now_ms(), [row for row in rows if row.held is None]
-    proved = levels_proved(connection, measured, now_ms)
+    proved = receipt_levels.proved(measured)
     levels: dict[str, int] = {}
     for row in measured:
         levels[row.carrier] = max(levels.get(row.carrier, 0), proved[row.id] or 0)
     counted = _counted(connection, ids, measured, operator)
-    total = sum(counted.by_carrier.values(), Figures())
+    by_carrier = {
+        name: figures if levels.get(name) == ReceiptLevel.HANDSET else _as_relayed(figures)
+        for name, figures in counted.by_carrier.items()
+    }
+    total = sum(by_carrier.values(), Figures())
     handset = sum(
-        (each for name, each in counted.by_carrier.items() if levels.get(name) == ReceiptLevel.HANDSET),
+        (figures for name, figures in by_carrier.items() if levels.get(name) == ReceiptLevel.HANDSET),
         Figures(),
     )
     under_way = [run for run in views if run.state in UNDER_WAY]
@@ -154,9 +160,9 @@ def panel(
         addressed=total.eligible,
         sent=total.sent,
         share=total.sent / total.eligible if total.eligible else None,
-        reached=total.delivered,
+        reached=handset.delivered,
         provable=handset.eligible,
-        reached_share=total.delivered / handset.eligible if handset.eligible else None,
+        reached_share=handset.delivered / handset.eligible if handset.eligible else None,
         relayed=total.relayed,
         failed=total.failed,
         open=total.no_receipt + total.unknown,
@@ -172,10 +178,15 @@ def panel(
         paused=0 if ends is None else sum(run.state is RunState.PAUSED for run in under_way),
         planned=sum(row.state == RunState.PLANNED for row in rows),
         endless=tuple(dict.fromkeys(run.carrier for run in under_way if run.held and run.ends is None)),
-        carriers=tuple(_carriers(counted.by_carrier, levels, views)),
+        carriers=tuple(_carriers(by_carrier, levels, views)),
         stated=tuple(_stated(connection, [row.id for row in rows if row.held is not None])),
         bar=svg_charts.stacked(run_status.bar_of(total)),
     )
+
+
+def _as_relayed(figures: Figures) -> Figures:
+    """Return the figures of a carrier whose receipts no longer count as proof of the handset."""
+    return replace(figures, delivered=0, relayed=figures.relayed + figures.delivered)
 
 
 def _runs(ids: Sequence[int], operator: str | None) -> Any:
@@ -277,24 +288,28 @@ def _by_tallies(connection: Connection, ids: Sequence[int], operator: str | None
     own: ColumnElement[bool] = r.campaign_id.in_(ids)
     own = own if operator is None else own & (r.carrier == operator)
     counts: dict[str, Counter[str]] = {}
-    query = select(r.carrier, t.state, t.reason, func.sum(t.n)).join(runs, r.id == t.run_id).where(own)
-    for carrier, state, reason, n in connection.execute(query.group_by(r.carrier, t.state, t.reason)):
+    there: Counter[str] = Counter()  # in the ledger, of runs of which others may be still to come
+    keys = (r.carrier, r.state, t.state, t.reason)
+    query = select(*keys, func.sum(t.n)).join(runs, r.id == t.run_id).where(own).group_by(*keys)
+    for carrier, run_state, state, reason, n in connection.execute(query):
+        there[carrier] += int(n) if run_state in _TO_COME else 0
         if state != DeliveryState.EXCLUDED and not (
             state == DeliveryState.NOT_SENT and reason in _NOT_ADDRESSED
         ):
             counts.setdefault(carrier, Counter())[_FIGURES[DeliveryState(state)]] += int(n)
     whole = select(r.carrier, func.sum(b.accepted)).join(run_batches, run_batches.c.run_id == r.id)
     whole = whole.join(batches, b.id == run_batches.c.batch_id).where(own, _to_come())
-    behind = select(r.carrier, func.sum(t.n)).join(runs, r.id == t.run_id).where(own, _to_come())
-    there = {carrier: int(n) for carrier, n in connection.execute(behind.group_by(r.carrier))}
     for carrier, n in connection.execute(whole.group_by(r.carrier)):
-        counts.setdefault(carrier, Counter())["waiting"] += max(int(n) - there.get(carrier, 0), 0)
+        counts.setdefault(carrier, Counter())["waiting"] += max(int(n) - there[carrier], 0)
     return {carrier: _figures(found) for carrier, found in counts.items()}
 
 
+# Runs of which subscribers may not be in the ledger yet; a cancelled one is queued to its end.
+_TO_COME = (RunState.PLANNED, RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
+
+
 def _to_come() -> ColumnElement[bool]:
-    """Match runs of which subscribers may not be in the ledger yet."""
-    return runs.c.state.in_((RunState.PLANNED, RunState.RUNNING, RunState.PAUSED))
+    return runs.c.state.in_(_TO_COME)
 
 
 def _figures(counts: Counter[str]) -> Figures:

@@ -17,7 +17,7 @@ from app.database.models import campaigns, runs, tallies
 from app.ledger import erasure
 from app.ledger.contract import TallyCount
 from app.reports.counting import carrier_report
-from app.reports.counting.scope import levels_proved
+from app.reports.counting.scope import ReceiptLevels, levels_proved
 from app.reports.figures import by_area, carrier_statement, tally
 from app.reports.figures.carrier_statement import AreaCounts, FigureSource, StatedCounts, Statement
 from app.reports.figures.figures import Figures
@@ -57,10 +57,11 @@ def areas_of(
     campaign_id: int,
     only: str | None = None,
     counts: Sequence[TallyCount] | None = None,
+    receipt_levels: ReceiptLevels | None = None,
 ) -> list[AreaSources]:
     """Return a campaign by the areas of its day: 12 districts until 06-2025, 75 communes since.
 
-    counts: of the same runs, for a caller that has read them.
+    counts, receipt_levels: of the same runs, for a caller that has read them.
     """
     campaign = _campaign(connection, campaign_id)
     erasure.require_totals(connection, campaign_id)
@@ -72,7 +73,11 @@ def areas_of(
         counts = tally.sums(connection, tallies.c.campaign_id == campaign_id, tallies.c.run_id.in_(ids))
     of_all = carrier_statement.of_campaign(connection, campaign_id).values()
     statements = [each for each in of_all if each.run_id in ids]
-    levels = levels_proved(connection, rows, shared_ms(connection))
+    levels = (
+        receipt_levels.proved(rows)
+        if receipt_levels
+        else levels_proved(connection, rows, shared_ms(connection))
+    )
     by_handset = [each for each in counts if levels[each.run_id] == ReceiptLevel.HANDSET]
     measured, handset = _by_code(counts, on), _by_code(by_handset, on)
     stated, manual = (

@@ -24,13 +24,20 @@ from app.observability import faults
 from app.observability import link_status as links
 from app.observability.link_status import LinkStatus
 from app.privacy.person_requests import PersonRequest, open_ones
+from app.reports.counting.scope import ReceiptLevels, read_levels
 from app.security.tenant_scope import own_campaigns
 from app.sender_names import reminders
 from app.sender_names.reminders import Ending
 from app.web import stages
 from app.web.nav import planned
 from app.web.view_models import letter_panel, run_status, traffic_light
-from app.web.view_models.deadlines import SHOWN_MS, DirectiveDeadline, deadlines, due_directives
+from app.web.view_models.deadlines import (
+    SHOWN_MS,
+    DirectiveDeadline,
+    DueDirectives,
+    deadlines,
+    due_directives,
+)
 from app.web.view_models.letter_panel import LetterPanel
 from app.web.view_models.run_status import Ends, RunView
 from app.web.view_models.svg_charts import Span
@@ -280,13 +287,13 @@ def read_overview(connection: Connection, carrier: str | None) -> OverviewView:
     """Load the overview for a carrier's operator, or for anybody else (None)."""
     rows, found_in_all = _chosen(connection, carrier)
     due = due_directives(connection, carrier, _directives(rows))
-    views, use = _views(connection, carrier, rows, due.unjudged)
+    views, use, levels = _views(connection, carrier, rows, due)
     every = [_campaign(row, views) for row in rows]
     own_links, known = [row for row in use.links.rows if carrier in (None, row.carrier)], use.links.status
     letters = deadlines(connection, due, views)
     waiting, oldest = awaiting(connection, carrier)
     return OverviewView(
-        panels=_panels(connection, letters, every, carrier),
+        panels=_panels(connection, letters, every, carrier, levels),
         letters=letters,
         campaigns=sorted(every[:MOST], key=_worst_first),
         takes_changes=takes_changes(connection),
@@ -321,10 +328,10 @@ def read_letter(
 ) -> tuple[DirectiveDeadline, LetterPanel | None]:
     """Return one letter against its deadline, with its figures."""
     due = due_directives(connection, operator, {}, only=directive_id)
-    views, _ = _views(connection, operator, [], due.unjudged)
+    views, _, levels = _views(connection, operator, [], due)
     (letter,) = deadlines(connection, due, views)
     ids = letter_panel.under(connection, directive_id, operator)
-    return letter, letter_panel.panel(connection, letter, ids, views, operator)
+    return letter, letter_panel.panel(connection, letter, ids, views, operator, levels)
 
 
 def _panels(
@@ -332,6 +339,7 @@ def _panels(
     letters: Sequence[DirectiveDeadline],
     shown: Sequence[CampaignView],
     operator: str | None,
+    levels: ReceiptLevels,
 ) -> list[LetterPanel]:
     """Return the figures of the letters under which something on the page was approved, the worst first."""
     approved = [each for each in shown if each.state is CampaignState.APPROVED and each.runs]
@@ -343,10 +351,11 @@ def _panels(
     for letter in sorted(known, key=_urgency)[:MOST_PANELS]:
         views = [run for each in approved if each.directive_id == letter.id for run in each.runs]
         ids = letter_panel.under(connection, letter.id, operator)
-        found.append(letter_panel.panel(connection, letter, ids, views, operator))
+        found.append(letter_panel.panel(connection, letter, ids, views, operator, levels))
     if rest := [each for each in approved if each.directive_id not in of]:
         views = [run for each in rest for run in each.runs]
-        found.append(letter_panel.panel(connection, None, [each.id for each in rest], views, operator))
+        ids = [each.id for each in rest]
+        found.append(letter_panel.panel(connection, None, ids, views, operator, levels))
     return sorted((each for each in found if each), key=lambda item: not item.going)
 
 
@@ -371,13 +380,13 @@ def _worst_first(campaign: CampaignView) -> tuple[bool, int]:
 
 
 def _views(
-    connection: Connection, carrier: str | None, rows: Sequence[Row[Any]], others: Mapping[int, int]
-) -> tuple[list[RunView], LinkUse]:
-    """Load the runs of these campaigns and, by id, those of `others`, and what links and running runs do.
+    connection: Connection, carrier: str | None, rows: Sequence[Row[Any]], due: DueDirectives
+) -> tuple[list[RunView], LinkUse, ReceiptLevels]:
+    """Load the runs of these campaigns and those of `due.unjudged`, and what all links do and prove.
 
     All runs are read at once: each read costs more than its rows.
     """
-    shown = {row.id for row in rows}
+    shown, others = {row.id for row in rows}, due.unjudged
     found = queries.runs_of(connection, _WANTED, {"shown": list(shown), "others": list(others)})
     running = [run for run in found if run.state is RunState.RUNNING]
     own = [
@@ -388,7 +397,8 @@ def _views(
     use, elsewhere = forecast.link_use(connection, clock.now(), running, rows), set(others.values())
     if elsewhere:
         rows = [*rows, *connection.execute(select(campaigns).where(campaigns.c.id.in_(elsewhere)))]
-    return run_status.views(connection, rows, own, use), use
+    levels = read_levels(connection, {row.carrier for row in use.links.rows}, clock.now_ms())
+    return run_status.views(connection, rows, own, use, levels, due.rows), use, levels
 
 
 _WANTED = (

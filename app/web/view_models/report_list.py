@@ -10,17 +10,18 @@ from sqlalchemy import Connection, func, select
 from app.database.listing import ListColumns, ListPart, ListRequest, part, without_marks
 from app.database.models import audiences, campaigns, directives, frozen_reports, run_batches, runs
 from app.security.tenant_scope import own_campaigns
+from app.web import stages
 
 ORDERS = {"name": without_marks(campaigns.c.name), "made": campaigns.c.id}
 
 
 @dataclass(frozen=True, slots=True)
 class ReportedRun:
-    """held: its carrier sends itself; version: the last frozen one, 0 for none."""
+    """stage: of stages.py; held: its carrier sends itself; version: the last frozen one, 0 for none."""
 
     id: int
     carrier: str
-    state: str
+    stage: str
     held: bool
     version: int
 
@@ -50,6 +51,18 @@ def listed(
     return found.of(lambda row: Reported(row.id, row.name, row.directive_id, row.number, tuple(of[row.id])))
 
 
+def numbers(connection: Connection, kind: str, ids: Sequence[int]) -> dict[int, str]:
+    """Return the number of the directive of these directives or runs, by their id."""
+    d = directives.c
+    if kind == "directive":
+        query = select(d.id, d.number).where(d.id.in_(ids))
+    else:
+        query = (
+            select(runs.c.id, d.number).join_from(runs, campaigns).join(directives).where(runs.c.id.in_(ids))
+        )
+    return {row[0]: row[1] for row in connection.execute(query)}
+
+
 def messages(connection: Connection, kind: str, number: int) -> int:
     """Estimate how many messages a report of this run, campaign or directive must read."""
     b = run_batches.c
@@ -65,12 +78,13 @@ def _runs(connection: Connection, ids: Sequence[int], carrier: str | None) -> di
     r, f = runs.c, frozen_reports.c
     versions = select(f.subject_id, func.max(f.version).label("version")).where(f.kind == "run")
     last = versions.group_by(f.subject_id).subquery()
-    query = select(r.campaign_id, r.id, r.carrier, r.state, audiences.c.run_id, last.c.version)
-    query = query.outerjoin_from(runs, audiences, audiences.c.run_id == r.id)
+    stage = stages.columns(connection, carrier).run().label("stage")
+    query = select(r.campaign_id, r.id, r.carrier, stage, audiences.c.run_id, last.c.version)
+    query = query.join_from(runs, campaigns).outerjoin(audiences, audiences.c.run_id == r.id)
     query = query.outerjoin(last, last.c.subject_id == r.id).where(r.campaign_id.in_(ids)).order_by(r.id)
     query = query.where(r.carrier == carrier) if carrier else query
     found: dict[int, list[ReportedRun]] = {each: [] for each in ids}
     for row in connection.execute(query):
         held = row.run_id is not None
-        found[row.campaign_id].append(ReportedRun(row.id, row.carrier, row.state, held, row.version or 0))
+        found[row.campaign_id].append(ReportedRun(row.id, row.carrier, row.stage, held, row.version or 0))
     return found

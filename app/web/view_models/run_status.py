@@ -21,7 +21,7 @@ from app.observability import link_status
 from app.observability.link_status import LinkHealthState, Standstill
 from app.observability.send_rate import NOTHING, Measured
 from app.reports.counting.carrier_report import figures_of
-from app.reports.counting.scope import SentRun, levels_proved
+from app.reports.counting.scope import ReceiptLevels, SentRun, levels_proved
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import Statement
 from app.reports.figures.figures import Figures
@@ -35,7 +35,6 @@ from carriers.contract import ReceiptLevel
 
 Ends = tuple[datetime, datetime]
 _CUT_OFF = NotSent.WINDOW_CLOSED.name.lower()
-_OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +77,22 @@ def views(
     campaigns: Sequence[Row[Any]],
     runs: Sequence[RunSummary],
     use: LinkUse | None = None,
+    levels: ReceiptLevels | None = None,
+    letters: Iterable[Any] = (),
 ) -> list[RunView]:
-    """Load the status of these runs in a fixed number of queries; use: for a caller that has read it."""
+    """Load the status of these runs in a fixed number of queries.
+
+    use, levels, letters: what a caller has read already, of `letters` (rows of directives) at least some.
+    """
     now, sent = clock.now(), [_sent_run(run) for run in runs if run.audience is None]
-    use = use or forecast.link_use(connection, now)
+    use = use or forecast.link_use(connection, now, campaign_rows=campaigns)
     of = _PageData(
         now=now,
         campaigns={row.id: row for row in campaigns},
-        deadlines=_report_deadlines(connection, campaigns),
+        deadlines=_report_deadlines(connection, campaigns, letters),
         use=use,
         stops=link_status.standstills(use.links),
-        levels=levels_proved(connection, sent, clock.to_ms(now)),
+        levels=levels.proved(sent) if levels else levels_proved(connection, sent, clock.to_ms(now)),
         cut_off=tallies.cut_off(connection, [run.id for run in runs if run.closing == _CUT_OFF]),
     )
     return [_view(run, of) if run.audience is None else _held(connection, run, of) for run in runs]
@@ -129,11 +133,13 @@ class _PageData:
         return self.deadlines.get(self.campaigns[run.campaign_id].directive_id)
 
 
-def _report_deadlines(connection: Connection, campaigns: Iterable[Row[Any]]) -> dict[int | None, datetime]:
-    ids = {row.directive_id for row in campaigns if row.directive_id is not None}
-    if not ids:
-        return {}
-    rows = connection.execute(_REPORT_DEADLINES, {"ids": list(ids)})
+def _report_deadlines(
+    connection: Connection, campaigns: Iterable[Row[Any]], letters: Iterable[Any]
+) -> dict[int | None, datetime]:
+    """Return the deadlines of the campaigns' directives; letters: rows of those that need no reading."""
+    rows = list(letters)
+    if ids := {row.directive_id for row in campaigns} - {None, *(row.id for row in rows)}:
+        rows += connection.execute(_REPORT_DEADLINES, {"ids": list(ids)}).all()
     return {row.id: clock.from_ms(row.report_deadline) for row in rows if row.report_deadline}
 
 
@@ -147,7 +153,7 @@ def _view(run: RunSummary, page_data: _PageData) -> RunView:
     level = page_data.levels[run.id] if figures.sent else None
     received = _received(figures, level)
     waiting = figures.no_receipt + figures.unknown + (figures.relayed if _by_handset(level) else 0)
-    ends = _ended(run) if run.state in _OVER else _forecast(run, page_data)
+    ends = _ended(run) if run.state in stages.OVER else _forecast(run, page_data)
     against = norm.judge(level, figures.sent, received, waiting)
     over = run.state in (RunState.SENT, RunState.FINISHED)
     stops = _lacks(run, figures, page_data) if over else _stops(run, figures, page_data)
@@ -213,7 +219,7 @@ def _standstill(run: RunSummary, judged: Judged, page_data: _PageData) -> dict[s
         "since": None if stop is None or stop.since is None else clock.from_ms(stop.since),
         "advice": traffic_light.ADVICE.get(judged),
         "begins_at": begins,
-        "segments_left": 0 if run.state in _OVER else _load(run, page_data).segments_left,
+        "segments_left": 0 if run.state in stages.OVER else _load(run, page_data).segments_left,
     }
 
 

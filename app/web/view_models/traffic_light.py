@@ -59,9 +59,9 @@ class Due(NamedTuple):
 
 
 _ORDER = list(Light)
-NOT_BEGUN = Judged(Light.OFF, say("not begun"))
+NOT_BEGUN = Judged(Light.OFF, say("not started"))
 CANCELLED = Judged(Light.OFF, say("cancelled"))
-UNSURE = Judged(Light.WAIT, say("in time or not: the forecast reaches past it"))
+UNSURE = Judged(Light.WAIT, say("may be late: the forecast spans the deadline"))
 LATE = Judged(Light.BAD, say("after the deadline"))
 AFTER_WINDOW = Judged(Light.BAD, say("after the end of the window"))
 PASSED = Judged(Light.BAD, say("the deadline has passed"))
@@ -70,7 +70,7 @@ CUT_OFF = Judged(Light.BAD, say("the sending window ended before everything was 
 NONE_SENT = Judged(Light.BAD, say("no message went out"))
 UNCLEAR = Judged(Light.WAIT, say("many messages have an unknown outcome"))
 NO_FORECAST = Judged(Light.WAIT, say("no forecast: nothing can be sent now"))
-NOT_YET = Judged(Light.WAIT, say("waits for its hours"))
+NOT_YET = Judged(Light.WAIT, say("waiting for its hours"))
 TURN = Judged(Light.WAIT, say("waiting for another run to finish"))
 NO_LINK = Judged(Light.BAD, say("the carrier has no link"))
 HALTED = Judged(Light.BAD, say("the link is halted"))
@@ -78,7 +78,7 @@ LOST = Judged(Light.BAD, say("the link is disconnected"))
 PROBING = Judged(Light.BAD, say("the carrier does not answer"))
 WAITING = Judged(Light.BAD, say("waiting for the carrier's answers"))
 REFUSING = Judged(Light.BAD, say("the carrier defers all messages"))
-CLOSED = Judged(Light.BAD, say("no worker has the link open"))
+CLOSED = Judged(Light.BAD, say("no worker has opened the link"))
 STILL = Judged(Light.BAD, say("nothing was sent in the last minute"))
 # What to do in each case.
 ADVICE: dict[Judged, Said] = {
@@ -94,26 +94,26 @@ ADVICE: dict[Judged, Said] = {
     STILL: say("Check the links. If they are working, tell the people who operate Loa."),
     CUT_OFF: say("Use a follow-up to reach those who received nothing."),
     NONE_SENT: say("Use a follow-up to reach those who received nothing."),
-    UNCLEAR: say("Ask the carrier about them, then send them again or write them off."),
+    UNCLEAR: say("Ask the carrier about them, then resend them or write them off."),
 }
 PAUSED = Judged(Light.WAIT, say("paused: waiting to be resumed"))
 NO_END = Judged(Light.WAIT, say("the carrier has not reported the end"))
 NO_FIGURES = Judged(Light.WAIT, say("waiting for the carrier's figures"))
-UNPROVED = Judged(Light.WAIT, say("in time; no handset receipts, so the target cannot be checked"))
-MET = Judged(Light.GOOD, say("in time, above the 92% target"))
-IN_TIME = Judged(Light.GOOD, say("in time"))
+UNPROVED = Judged(Light.WAIT, say("on time; no handset receipts, so the target cannot be checked"))
+MET = Judged(Light.GOOD, say("on time, above the 92% target"))
+IN_TIME = Judged(Light.GOOD, say("on time"))
 NORM_UNPROVED = Judged(Light.WAIT, say("no handset receipts, so the target cannot be checked"))
 NORM_MET = Judged(Light.GOOD, say("above the 92% target"))
 SOME_GOOD: Said = say("good: {n} of {total} runs")
-NO_DEADLINE = Judged(Light.OFF, say("no deadline to keep"))
-EXPECTED_MET = Judged(Light.GOOD, say("expected in time, so far above the 92% target"))
-EXPECTED = Judged(Light.GOOD, say("expected in time"))
+NO_DEADLINE = Judged(Light.OFF, say("no report deadline"))
+EXPECTED_MET = Judged(Light.GOOD, say("expected on time, above the 92% target so far"))
+EXPECTED = Judged(Light.GOOD, say("expected on time"))
 # Of a letter: whether its deadline is kept, and why nobody can say.
 WILL_BE_LATE = Judged(Light.BAD, say("expected after the deadline"))
-NOBODY_KNOWS = Judged(Light.WAIT, say("not known whether in time"))
+NOBODY_KNOWS = Judged(Light.WAIT, say("on time: unknown"))
 PAUSED_ITSELF = Judged(Light.BAD, say("a run has paused itself"))
-SOME_PLANNED = Judged(Light.WAIT, say("a run is still to be started"))
-AWAITS_APPROVAL = Judged(Light.WAIT, say("a campaign waits for approval"))
+SOME_PLANNED = Judged(Light.WAIT, say("a run has not started"))
+AWAITS_APPROVAL = Judged(Light.WAIT, say("a campaign is awaiting approval"))
 NOTHING_APPROVED = Judged(Light.WAIT, say("no campaign is approved yet"))
 
 

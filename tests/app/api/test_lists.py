@@ -98,3 +98,20 @@ def test_the_header_link_leads_through_all_pages_and_keeps_what_is_sought(
         assert rel == 'rel="next"'
         url = url.strip("<>")
     assert seen == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("/v1/runs?carrier=a%0Ab%E2%80%AEc", r"Carrier “a\u000ab\u202ec” does not exist"),
+        ("/v1/runs?a%0Ab=1", r"Unknown query parameter: a\u000ab."),
+        (f"/v1/texts/{'x' * 5000}", f"{'x' * 1000}…"),
+        ("/v1/runs?carrier=%7Bx%7D%25s0912345678", "Carrier “{x}%s8491*****78” does not exist"),
+    ],
+)
+def test_a_strange_value_stays_one_short_masked_word_of_its_sentence(
+    client: Client, url: str, shown: str
+) -> None:
+    answer = client.get(url).json()
+    assert shown in answer["detail"]
+    assert not any("\n" in each["field"] for each in answer["errors"])

@@ -17,6 +17,7 @@ from app.ledger import erasure
 from app.privacy import eraser
 from app.privacy.erasable import ErasureKind
 from tests.app.batches.files import MESSY, put, registered
+from tests.exact import exactly
 
 
 def begun(connection: Connection, kind: ErasureKind, subject: int) -> int:
@@ -37,7 +38,12 @@ def test_it_is_refused_until_the_erasure_is_over_which_would_take_it_as_well(
     erasure_id = db.write(begun, ErasureKind.BATCH, batch_id)
     row = db.read(lambda c: c.execute(select(erasures).where(erasures.c.id == erasure_id)).one())
     db.write(eraser._erase_batch, row)
-    with pytest.raises(Conflict, match="Data imported earlier from this file is still being erased"):
+    with pytest.raises(
+        Conflict,
+        match=exactly(
+            "Data imported earlier from this file is still being erased. Upload it again in a few minutes."
+        ),
+    ):
         registered(db, file)
     while db.write(eraser._erase_batch, row):
         pass

@@ -23,6 +23,7 @@ from app.file_import.upload import UploadedFile
 from tests.app.batches.files import MESSY, MESSY_BAD, MESSY_GOOD, batch_row, kept, many, put, registered
 from tests.app.held import expire, held_by
 from tests.engines import other_by_hand
+from tests.exact import exactly
 
 
 def test_every_line_is_accounted_for(db: Database, tmp_path: Path) -> None:
@@ -84,7 +85,13 @@ def test_a_batch_with_people_in_it_is_not_discarded(db: Database, tmp_path: Path
     path, file = put(tmp_path / "a.csv", "phone\n0912345678\n")
     batch = registered(db, file)
     import_batch(db, batch.id, path)
-    with pytest.raises(Conflict, match="Batch 1 is ready"):
+    with pytest.raises(
+        Conflict,
+        match=exactly(
+            "Batch 1 is ready. Only failed batches can be discarded; others are deleted when "
+            "their retention period ends."
+        ),
+    ):
         db.write(discard, batch.id, "lan")
 
 
@@ -190,7 +197,7 @@ def test_a_batch_in_living_hands_is_not_taken(db: Database, tmp_path: Path) -> N
     batch = registered(db, file)
     BatchImport(db, batch.id).claim()
     assert not registered(db, file).waiting
-    with pytest.raises(Conflict, match="Batch 1 is already being imported"):
+    with pytest.raises(Conflict, match=exactly("Batch 1 is already being imported. See its progress.")):
         import_batch(db, batch.id, path)
     assert db.read(kept, batch.id) == ([], [])
 

@@ -17,6 +17,7 @@ from app.database.models import batches
 from app.file_import.lease import IMPORT, is_waiting, leased
 from tests.app.batches.files import MESSY, put, registered
 from tests.app.held import expire, held_by
+from tests.exact import exactly
 
 HOUR_MS = 3_600_000
 
@@ -54,7 +55,13 @@ def test_an_import_that_dies_each_time_is_given_up_with_a_sentence(db: Database,
     for _ in range(3):
         BatchImport(db, batch).claim()  # by a process that then dies
         expire(db)
-    with pytest.raises(Invalid, match="The import was started 3 times but never finished, because the"):
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "The import was started 3 times but never finished, because the program crashed or "
+            "was stopped. Check the file, save it as “CSV UTF-8” and upload it again."
+        ),
+    ):
         import_batch(db, batch, path)
     failed = db.read(lambda c: c.execute(select(batches)).one())
     assert (failed.state, failed.lines) == (BatchState.FAILED, 0)

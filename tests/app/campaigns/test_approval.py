@@ -17,6 +17,7 @@ from app.database.models import audit, batches, campaigns
 from app.security import Caller
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_run
 from tests.engines import other_by_hand
+from tests.exact import exactly
 
 CHIEF = Caller("chief", "admin")
 
@@ -112,7 +113,9 @@ def test_an_approval_keeps_digest_time_and_person(db: Database) -> None:
 @pytest.mark.longer
 def test_an_approver_who_has_read_something_else_is_told(db: Database) -> None:
     campaign_id = submitted(db)
-    with pytest.raises(Conflict, match="The campaign has changed since you opened it"):
+    with pytest.raises(
+        Conflict, match=exactly("The campaign has changed since you opened it. Reload and review it again.")
+    ):
         db.write(approval.approve, campaign_id, CHIEF, "0" * 64)
 
 
@@ -123,7 +126,7 @@ def test_an_approver_who_has_read_something_else_is_told(db: Database) -> None:
 )
 def test_a_refusal_keeps_its_reason(db: Database, verb: Any, decision: str, state: str) -> None:
     campaign_id = submitted(db)
-    with pytest.raises(Invalid, match="Enter a reason, so that the author knows what to change"):
+    with pytest.raises(Invalid, match=exactly("Enter a reason, so that the author knows what to change.")):
         db.write(verb, campaign_id, CHIEF, "  ")
     db.write(verb, campaign_id, CHIEF, " wrong sender ")
     found = db.read(queries.dossier, campaign_id)
@@ -133,7 +136,9 @@ def test_a_refusal_keeps_its_reason(db: Database, verb: Any, decision: str, stat
 
 def test_only_what_was_submitted_is_decided_on(db: Database) -> None:
     campaign_id, _ = db.write(new_run)
-    with pytest.raises(Conflict, match="The campaign is draft"):
+    with pytest.raises(
+        Conflict, match=exactly("The campaign is draft. You can only decide on submitted campaigns.")
+    ):
         db.write(approval.approve, campaign_id, CHIEF)
 
 

@@ -28,6 +28,7 @@ from tests.app.campaigns.rows import DRAFT, HOURS, whole_run
 from tests.app.ledger.test_money import budgeted, held, priced, record
 from tests.app.world import World, accepted
 from tests.engines import on_sqlite
+from tests.exact import exactly
 
 CHIEF, BOSS = Caller("chief", "admin"), Caller("boss", "approver")
 OFF = SuspendSettings(failed_percent=0, refused_percent=0, unknown_percent=0)
@@ -89,7 +90,12 @@ def test_a_run_whose_budget_is_spent_pauses_itself_with_one_sentence(db: Databas
         "may have been sent. Request a higher budget, which another person must approve, or cancel "
         "the run."
     )
-    with pytest.raises(Conflict, match="The budget of campaign 1 is used up"):
+    with pytest.raises(
+        Conflict,
+        match=exactly(
+            "The budget of campaign 1 is used up. Request a higher one, which another person must approve."
+        ),
+    ):
         orders.order(db, Verb.RESUME, world.run, "Lan")
 
 
@@ -97,7 +103,12 @@ def test_a_spent_budget_that_is_reset_outside_loa_is_counted_again_from_what_was
     world = paused(db)
     reset = update(budgets).values(segments=0)
     db.write(lambda c: c.execute(reset))
-    with pytest.raises(Conflict, match="The budget of campaign 1 is used up"):
+    with pytest.raises(
+        Conflict,
+        match=exactly(
+            "The budget of campaign 1 is used up. Request a higher one, which another person must approve."
+        ),
+    ):
         orders.order(db, Verb.RESUME, world.run, "Lan")
     number = ask(db, world.campaign, 30)
     db.write(lambda c: c.execute(update(budgets).values(segments=0)))
@@ -110,9 +121,16 @@ def test_a_spent_budget_that_is_reset_outside_loa_is_counted_again_from_what_was
 def test_two_persons_raise_it_and_the_run_goes_on(db: Database) -> None:
     world = paused(db)
     number = ask(db, world.campaign, 30)
-    with pytest.raises(Forbidden, match="You requested this budget or supplied the account that did"):
+    with pytest.raises(
+        Forbidden,
+        match=exactly(
+            "You requested this budget or supplied the account that did. Someone else must approve it."
+        ),
+    ):
         db.write(budget_orders.approve, world.campaign, number, Caller("author", "admin"))
-    with pytest.raises(Forbidden, match="Only approvers can decide"):
+    with pytest.raises(
+        Forbidden, match=exactly("Only approvers can decide on campaigns. Your role is operator.")
+    ):
         db.write(budget_orders.approve, world.campaign, number, Caller("Hoa", "operator"))
     done = db.write(budget_orders.approve, world.campaign, number, BOSS)
     assert (done.approved_by, done.open) == ("boss", False)
@@ -137,11 +155,13 @@ def test_only_the_newest_request_is_approved_and_never_less_than_is_spent(db: Da
     first, second = ask(db, world.campaign, 30), ask(db, world.campaign, 40)
     with pytest.raises(Conflict, match=f"Request {first} has been replaced by a newer one"):
         db.write(budget_orders.approve, world.campaign, first, BOSS)
-    with pytest.raises(Invalid, match="20 SMS parts have already been spent"):
+    with pytest.raises(
+        Invalid, match=exactly("20 SMS parts have already been spent. Enter at least this number.")
+    ):
         ask(db, world.campaign, 19)
-    with pytest.raises(Invalid, match="already has this budget"):
+    with pytest.raises(Invalid, match=exactly("The campaign already has this budget.")):
         ask(db, world.campaign, 20)
-    with pytest.raises(Invalid, match="no budget request 99"):
+    with pytest.raises(Invalid, match=exactly("Campaign 1 has no budget request 99.")):
         db.write(budget_orders.approve, world.campaign, 99, BOSS)
     db.write(budget_orders.approve, world.campaign, second, BOSS)
 
@@ -152,7 +172,9 @@ def test_a_campaign_without_a_budget_or_not_approved_is_told_what_to_do(db: Data
     with pytest.raises(Conflict, match="has no budget"):
         ask(db, approved(db), 30)
     campaign_id, _ = db.write(whole_run, "viettel")
-    with pytest.raises(Conflict, match="Edit the campaign to change its budget"):
+    with pytest.raises(
+        Conflict, match=exactly("The campaign is draft. Edit the campaign to change its budget.")
+    ):
         ask(db, campaign_id, 30)
 
 
@@ -169,10 +191,21 @@ def test_a_follow_up_shares_the_budget_of_what_it_follows(db: Database) -> None:
         follow(db, one, changes={"budget_segments": 5})
     db.write(lifecycle.submit, made, "lan")
     db.write(approval.approve, made, BOSS)
-    with pytest.raises(Conflict, match="Campaign 2 shares the budget of campaign 1"):
+    with pytest.raises(
+        Conflict, match=exactly("Campaign 2 shares the budget of campaign 1. Request the budget there.")
+    ):
         ask(db, made, 30)
     db.write(lambda c: c.execute(update(runs).values(state="finished", started_at=1, ended_at=2)))
     assert db.read(queries.dossier, follow(db, one, made)).campaign.budget_of == one
+    # Whoever raises it lets all go on that have paused themselves for it, and nothing else.
+    third, why = db.read(queries.dossier, made).runs[0].id, {"bad": 1, "of": 1, "reasons": {}, "at": 1}
+    for run, cause in ((1, "failed"), (third, "budget")):
+        row = {"state": "paused", "ended_at": None, "suspended": why | {"cause": cause}}
+        pause = update(runs).where(runs.c.id == run).values(row)
+        db.write(lambda c, pause=pause: c.execute(pause))
+    db.write(budget_orders.approve, one, ask(db, one, 20), BOSS)
+    states = {row.id: row.state for row in db.read(lambda c: c.execute(select(runs)).all())}
+    assert (states[1], states[third]) == ("paused", "running")
     # Whoever raises the source's budget in the database alone voids the follow-up's approval too.
     db.write(lambda c: c.execute(update(campaigns).where(campaigns.c.id == one).values(budget_segments=11)))
     row = db.read(lambda c: c.execute(select(campaigns).where(campaigns.c.id == made)).one())

@@ -35,6 +35,7 @@ from tests.app.campaigns.past import D, approved, audience, change, follow, in_s
 from tests.app.campaigns.rows import DRAFT, HOURS, amend
 from tests.app.held import held_by
 from tests.engines import on_sqlite
+from tests.exact import exactly
 
 
 @on_sqlite
@@ -75,7 +76,14 @@ def test_an_empty_audience_is_said_and_is_never_submitted(db: Database) -> None:
     assert found.follow_up is not None
     assert not found.follow_up.ready
     assert "No subscribers remain at vnpt" in (found.follow_up.batches[0].error or "")
-    with pytest.raises(Conflict, match=r"No subscribers remain at vnpt.*Remove this run"):
+    with pytest.raises(
+        Conflict,
+        match=exactly(
+            "No subscribers remain at vnpt: everyone in the chosen outcomes and areas was or may "
+            "have been reached, or is on the do-not-send list. Remove this run or withdraw the "
+            "campaign."
+        ),
+    ):
         db.write(lifecycle.submit, made, "lan")
     db.write(lifecycle.remove_run, found.runs[0].id, "lan")
     assert db.read(queries.dossier, made).follow_up is None
@@ -85,7 +93,9 @@ def test_an_empty_audience_is_said_and_is_never_submitted(db: Database) -> None:
 @on_sqlite
 def test_it_is_not_submitted_before_its_audience_is_made(db: Database) -> None:
     made = db.write(follow_ups.create, FollowUpRequest((sent(db, {1: D.EXPIRED}),)), HOURS, "lan")
-    with pytest.raises(Conflict, match="Batch 2 is still being created"):
+    with pytest.raises(
+        Conflict, match=exactly("Batch 2 is still being created. Submit the campaign when it is ready.")
+    ):
         db.write(lifecycle.submit, made, "lan")
     past.fill(db)
     db.write(lifecycle.submit, made, "lan")
@@ -106,7 +116,13 @@ def test_what_can_be_no_source_is_refused_in_a_sentence(db: Database) -> None:
             follow(db, *sources)
     with pytest.raises(Invalid, match="at least one outcome"):
         follow(db, one, outcomes=())
-    with pytest.raises(Invalid, match="There is no one to follow up: these campaigns have no messages with"):
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "There is no one to follow up: these campaigns have no messages with the chosen "
+            "outcomes in the chosen areas."
+        ),
+    ):
         follow(db, one, outcomes=(Outcome.EXPIRED,))
 
 
@@ -138,9 +154,11 @@ def test_an_erased_campaign_is_no_source_before_making_nor_before_the_start(db: 
 @pytest.mark.longer
 @on_sqlite
 def test_neither_who_made_it_nor_who_gave_the_lists_approves_it(db: Database) -> None:
-    made = follow(db, sent(db, {1: D.UNDELIVERED}))
+    one = sent(db, {1: D.UNDELIVERED})
+    db.write(lambda c: c.execute(update(batches).values(again_by=["courier", "clerk"])))
+    made = follow(db, one)
     db.write(lifecycle.submit, made, "anh")
-    for who in ("lan", "anh", "supplier"):
+    for who in ("lan", "anh", "supplier", "courier", "clerk"):
         with pytest.raises(FourEyes):
             db.write(approval.approve, made, Caller(who, "approver"))
     db.write(approval.approve, made, Caller("boss", "approver"))

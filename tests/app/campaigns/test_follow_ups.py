@@ -26,6 +26,7 @@ from tests.app.campaigns import past
 from tests.app.campaigns.past import D, approved, audience, begin, change, follow, in_state, left, sent, start
 from tests.app.campaigns.rows import DRAFT
 from tests.engines import on_sqlite, other_by_hand
+from tests.exact import exactly
 
 ROUND: past.Sent = {
     0: D.DELIVERED,
@@ -101,9 +102,20 @@ def test_areas_are_those_chosen_and_all_that_lie_in_them_or_became_part_of_them(
 @on_sqlite
 def test_areas_with_nobody_and_areas_that_are_none_are_refused(db: Database) -> None:
     one = sent(db, {1: D.UNDELIVERED}, areas=("116",))
-    with pytest.raises(Invalid, match="There is no one to follow up: these campaigns have no messages with"):
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "There is no one to follow up: these campaigns have no messages with the chosen "
+            "outcomes in the chosen areas."
+        ),
+    ):
         follow(db, one, areas=("119",))
-    with pytest.raises(Invalid, match="Area “999” does not exist"):
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "Area “999” does not exist. Enter district or commune codes, for example 116 or 03646."
+        ),
+    ):
         follow(db, one, areas=("999",))
 
 

@@ -30,6 +30,7 @@ from app.security.principal import at_keyboard
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_run
 from tests.app.client import Client
 from tests.engines import sqlite_alone
+from tests.exact import exactly
 from tests.long.app.accounts.conftest import PASSWORD
 from tests.operations import carry_out, new_key
 
@@ -72,7 +73,11 @@ def test_neither_author_nor_editor_nor_submitter_decides(
     db.write(lifecycle.submit, campaign_id, "clerk")
     for name in ("author", "editor", "second editor", "clerk"):
         with pytest.raises(
-            FourEyes, match="You wrote, changed or submitted this campaign or uploaded its list"
+            FourEyes,
+            match=exactly(
+                "You wrote, changed or submitted this campaign or uploaded its list. Someone else "
+                "must decide."
+            ),
         ):
             db.write(decide, campaign_id, Caller(name, role), *more)
     db.write(decide, campaign_id, Caller("chief", role), *more)
@@ -176,7 +181,15 @@ def test_a_new_key_from_the_same_account_of_the_host_does_not_help_and_the_refus
 ) -> None:
     root, other = at_keyboard("root"), at_keyboard("admin")
     key(db, "chief", root)
-    with pytest.raises(FourEyes, match=r"root would .* or another account on the host"):
+    with pytest.raises(
+        FourEyes,
+        match=exactly(
+            "root would be on both sides of this campaign, because giving an account its key or "
+            "password counts as taking part in what it does. Ask someone else to decide, or get a "
+            "new key or password from another administrator or another account on the host (`loa "
+            "key add`, `loa user password`)."
+        ),
+    ):
         both(db, root, "chief")
     key(db, "chief-2", root)
     with pytest.raises(FourEyes):
@@ -248,7 +261,7 @@ def test_an_edit_after_the_approval_voids_it_and_says_so(db: Database) -> None:
         ("voided", "editor", "edited"),
     ]
     [run] = found.runs
-    with pytest.raises(Conflict, match="Runs can start only after approval"):
+    with pytest.raises(Conflict, match=exactly("The campaign is draft. Runs can start only after approval.")):
         db.write(act, Verb.START, run.id, "operator")
 
 
@@ -261,7 +274,12 @@ def test_an_urgent_warning_at_night_needs_a_named_approver_and_a_reason(db: Data
     edit(db, campaign_id, "author", **NIGHT)
     db.write(lifecycle.submit, campaign_id, "author")
     for reason in (None, "", "  "):
-        with pytest.raises(Invalid, match="The campaign may send at night, during quiet hours"):
+        with pytest.raises(
+            Invalid,
+            match=exactly(
+                "The campaign may send at night, during quiet hours. Enter a reason why this is necessary."
+            ),
+        ):
             db.write(approval.approve, campaign_id, Caller("chief", "approver"), None, reason)
     db.write(approval.approve, campaign_id, Caller("chief", "approver"), None, " the dam is breaking ")
     [decision] = db.read(queries.dossier, campaign_id).decisions
@@ -280,7 +298,13 @@ def test_the_night_begins_at_ten_and_ends_at_seven(db: Database, hours: tuple[st
 
 def test_only_an_urgent_warning_may_go_out_at_night_at_all(db: Database) -> None:
     campaign_id = submitted(db)
-    with pytest.raises(Invalid, match="Campaigns with the purpose tuyen_truyen can only be sent between"):
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "Campaigns with the purpose tuyen_truyen can only be sent between 07:00 and 22:00; "
+            "canh_bao_khan has no such limit."
+        ),
+    ):
         edit(db, campaign_id, "author", **NIGHT | {"purpose": "tuyen_truyen"})
 
 
@@ -339,7 +363,11 @@ def test_who_has_handed_in_the_list_does_not_decide_on_it(db: Database, decide: 
     campaign_id = submitted(db)  # whose list is of `tester`
     for name in ("tester", at_keyboard("tester")):
         with pytest.raises(
-            FourEyes, match="You wrote, changed or submitted this campaign or uploaded its list"
+            FourEyes,
+            match=exactly(
+                "You wrote, changed or submitted this campaign or uploaded its list. Someone else "
+                "must decide."
+            ),
         ):
             db.write(decide, campaign_id, Caller(name, "approver"), *more)
     db.write(decide, campaign_id, Caller("chief", "approver"), *more)
@@ -360,7 +388,11 @@ def test_who_hands_in_a_list_that_is_known_does_not_decide_on_it_either(db: Data
         assert not db.write(register, "vnpt", known, name).created
     for name in ("tester", "second", "third"):
         with pytest.raises(
-            FourEyes, match="You wrote, changed or submitted this campaign or uploaded its list"
+            FourEyes,
+            match=exactly(
+                "You wrote, changed or submitted this campaign or uploaded its list. Someone else "
+                "must decide."
+            ),
         ):
             db.write(approval.approve, campaign_id, Caller(name, "approver"))
     acts = select(audit_rows.c.who).where(audit_rows.c.action == "batch.again").order_by(audit_rows.c.id)

@@ -34,6 +34,7 @@ from tests.app.campaigns.rows import DRAFT, new_campaign, new_run
 from tests.app.client import Client
 from tests.app.world import aside
 from tests.engines import sqlite_alone
+from tests.exact import exactly
 from tests.long.app.reports.intake.scene import body
 
 database_url = sqlite_alone
@@ -83,9 +84,9 @@ def stated(db: Database, run_id: int) -> None:
 
 def test_a_held_run_needs_its_approval(db: Database) -> None:
     _, run_id = held_run(db)
-    with pytest.raises(Conflict, match="Runs can start only after approval"):
+    with pytest.raises(Conflict, match=exactly("The campaign is draft. Runs can start only after approval.")):
         order(db, Verb.START, run_id, "operator")
-    with pytest.raises(Conflict, match="Runs can start only after approval"):
+    with pytest.raises(Conflict, match=exactly("The campaign is draft. Runs can start only after approval.")):
         db.read(carrier_orders.order, run_id)
 
 
@@ -155,15 +156,27 @@ def test_times_that_can_not_be_are_refused(db: Database) -> None:
     order(db, Verb.START, run_id, "operator", now - timedelta(hours=1))
     with pytest.raises(Invalid, match="before it started"):
         order(db, Verb.END, run_id, "operator", now - timedelta(hours=2))
-    with pytest.raises(Invalid, match="A time can only be given when starting or ending a run that the"):
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "A time can only be given when starting or ending a run that the carrier sends itself."
+        ),
+    ):
         order(db, Verb.PAUSE, run_id, "operator", now)
 
 
 def test_a_run_over_batches_takes_neither_an_end_nor_a_time_nor_an_order(db: Database) -> None:
     _, run_id = db.write(new_run)
-    with pytest.raises(Conflict, match="Loa sends run 1 itself and records its end"):
+    with pytest.raises(
+        Conflict, match=exactly("Loa sends run 1 itself and records its end. To stop it early, cancel it.")
+    ):
         order(db, Verb.END, run_id, "operator")
-    with pytest.raises(Invalid, match="A time can only be given when starting or ending a run that the"):
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "A time can only be given when starting or ending a run that the carrier sends itself."
+        ),
+    ):
         order(db, Verb.START, run_id, "operator", clock.now())
     with pytest.raises(Conflict, match="no order"):
         db.read(carrier_orders.order, run_id)
@@ -179,7 +192,9 @@ def test_the_approval_signs_the_audience(db: Database) -> None:
 
 def test_a_held_run_can_be_taken_out_and_made_anew(db: Database) -> None:
     campaign_id, run_id = held_run(db)
-    with pytest.raises(Conflict, match="The campaign already has a run at vnpt"):
+    with pytest.raises(
+        Conflict, match=exactly("The campaign already has a run at vnpt. Remove that run first.")
+    ):
         db.write(lifecycle.add_held_run, campaign_id, "vnpt", AUDIENCE, "author")
     db.write(lifecycle.remove_run, run_id, "author")
     again = db.write(lifecycle.add_held_run, campaign_id, "vnpt", AUDIENCE, "author")
@@ -268,11 +283,19 @@ def test_calls_of_before_are_neither_ordered_nor_stated_nor_counted(db: Database
     db.write(lambda c: c.execute(update(audiences).values(spoken=True)))
     assert db.read(carrier_statement.latest, run_id) is None
     with pytest.raises(
-        Conflict, match="In run 1 the carrier made voice calls, which Loa no longer orders or"
+        Conflict,
+        match=exactly(
+            "In run 1 the carrier made voice calls, which Loa no longer orders or counts. Reports "
+            "already frozen are kept as they are."
+        ),
     ):
         db.read(carrier_orders.order, run_id)
     claim = StatementBody.model_validate(body()).claim(EntrySource.API)
     with pytest.raises(
-        Conflict, match="In run 1 the carrier made voice calls, which Loa no longer orders or"
+        Conflict,
+        match=exactly(
+            "In run 1 the carrier made voice calls, which Loa no longer orders or counts. Reports "
+            "already frozen are kept as they are."
+        ),
     ):
         db.write(statement_service.state, run_id, claim, "vnpt")

@@ -6,6 +6,7 @@ import pytest
 
 from app.campaigns.quiet_hours import DayHours, breaks_quiet_hours, check
 from app.core.errors import Invalid
+from tests.exact import exactly
 
 DEFAULT = DayHours("08:00", "20:00")
 
@@ -23,7 +24,11 @@ def test_hours_of_the_day_are_anybody_s(starts: str, ends: str) -> None:
 )
 def test_the_night_is_for_urgent_campaigns_alone(starts: str, ends: str, field: str) -> None:
     with pytest.raises(
-        Invalid, match="Campaigns with the purpose tuyen_truyen can only be sent between"
+        Invalid,
+        match=exactly(
+            "Campaigns with the purpose tuyen_truyen can only be sent between 07:00 and 22:00; "
+            "canh_bao_khan has no such limit."
+        ),
     ) as refused:
         check(DayHours(starts, ends), DEFAULT, "tuyen_truyen", urgent=False)
     assert refused.value.field == field

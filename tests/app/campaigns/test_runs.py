@@ -19,6 +19,7 @@ from app.database.models import runs as table
 from app.security import Caller
 from tests.app.campaigns.rows import DRAFT, HOURS, new_link, new_run
 from tests.engines import other_by_hand
+from tests.exact import exactly
 from tests.operations import carry_out
 
 
@@ -100,7 +101,7 @@ def test_a_start_says_when_and_a_cancel_says_why(db: Database) -> None:
 
 def test_a_start_needs_an_approval(db: Database) -> None:
     _, run_id = db.write(new_run)
-    with pytest.raises(Conflict, match="The campaign is draft"):
+    with pytest.raises(Conflict, match=exactly("The campaign is draft. Runs can start only after approval.")):
         runs.order(db, Verb.START, run_id, "operator")
 
 
@@ -167,7 +168,7 @@ def test_a_priority_is_kept_within_its_bounds(db: Database) -> None:
     run_id = approved(db)
     carry_out(db, "set_priority", "operator", run_id=run_id, priority=7)
     assert db.read(optimistic_lock.run, run_id).priority == 7
-    with pytest.raises(Invalid, match="priority must be at most 100"):
+    with pytest.raises(Invalid, match=exactly("priority must be at most 100.")):
         carry_out(db, "set_priority", "operator", run_id=run_id, priority=101)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from app.campaigns.texts import all_texts, find, read_texts
 from app.core.errors import NotFound, SetupError
+from tests.exact import exactly
 
 GOOD = {
     "key": '"mau"',
@@ -33,7 +34,14 @@ def test_the_texts_that_came_with_loa_are_found_by_key() -> None:
 
 
 def test_a_key_that_is_not_there_is_answered_with_those_that_are() -> None:
-    with pytest.raises(NotFound, match='Text "khong-co" does not exist in messages/') as refusal:
+    with pytest.raises(
+        NotFound,
+        match=exactly(
+            'Text "khong-co" does not exist in messages/. Available texts: chuan-hoa-thue-bao, '
+            "dat-coc-mua-tet, gia-danh-cong-an, goi-video-gia, lay-lai-tien, nang-cap-tai-khoan, "
+            "nguoi-than-gap-nan, tin-nhan-gia-ten, viec-nhe-luong-cao, vneid-gia."
+        ),
+    ) as refusal:
         find("khong-co")
     assert refusal.value.field == "text_key"
 
@@ -79,6 +87,10 @@ def test_a_file_that_is_wrong_is_refused_by_name_and_field(
 def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mau.toml").write_bytes('title = "Mẫu"'.encode("utf-16"))
     with pytest.raises(
-        SetupError, match=r"messages/mau\.toml is not valid TOML in UTF-8: 'utf-8' codec can't"
+        SetupError,
+        match=exactly(
+            "messages/mau.toml is not valid TOML in UTF-8: 'utf-8' codec can't decode byte 0xff "
+            "in position 0: invalid start byte."
+        ),
     ):
         read_texts(tmp_path)

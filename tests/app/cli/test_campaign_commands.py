@@ -29,6 +29,7 @@ from app.core.errors import AppError, Conflict, Invalid
 from app.database.connection import Database
 from app.database.models import audit, campaigns, runs
 from tests.app.campaigns.rows import new_batch
+from tests.exact import exactly
 
 WINDOW = ["--start", "2031-02-02T07:00+07:00", "--end", "2031-02-09T18:00+07:00"]
 SENDER = ["--sender", "CA SON LA"]
@@ -93,7 +94,12 @@ def test_a_campaign_goes_from_the_letter_to_cancelled(shell: Shell, database_url
         shell(campaign_commands.app, *add)
     assert shell(campaign_commands.app, *add, "--known") == "Run 1"
     assert shell(campaign_commands.app, "submit", "1") == "Campaign 1 is submitted."
-    with pytest.raises(FourEyes, match="Someone else must decide"):
+    with pytest.raises(
+        FourEyes,
+        match=exactly(
+            "You wrote, changed or submitted this campaign or uploaded its list. Someone else must decide."
+        ),
+    ):
         shell(campaign_commands.app, "approve", "1", "--digest", "0" * 64)
     written_by(database_url, "author")
     digest = json.loads(shell(campaign_commands.app, "show", "1", "--json"))["digest"]
@@ -135,7 +141,11 @@ def test_lists_are_tables_for_people_and_json_for_programs(shell: Shell, databas
     assert "The carrier has no link" in shell(run.app, "show", "1")
     assert shell(run.app, "priority", "1", "5") == "Run 1 has priority 5."
     for rate in (["40"], []):
-        assert shell(run.app, "rate", "1", *rate).startswith("The rate was changed.")
+        said = shell(run.app, "rate", "1", *rate)
+        assert said == "The rate was changed. It applies from the next thousand messages on."
+        assert json.loads(shell(run.app, "show", "1", "--json"))["segments_per_second"] == (
+            40 if rate else None
+        )
 
 
 @pytest.mark.longer
@@ -164,7 +174,9 @@ def test_a_draft_is_edited_field_by_field_and_its_run_removed(shell: Shell, data
         "Canh giac",
         [],
     )
-    with pytest.raises(Invalid, match=r"Name at least one change, for example --end 2024-02-09T18:00\+07:00"):
+    with pytest.raises(
+        Invalid, match=exactly("Name at least one change, for example --end 2024-02-09T18:00+07:00.")
+    ):
         shell(campaign_commands.app, "edit", "1")
 
 
@@ -254,7 +266,7 @@ def test_mistakes_are_sentences(shell: Shell, words: list[str], sentence: str) -
 
 
 def test_a_letter_needs_a_real_date(shell: Shell) -> None:
-    with pytest.raises(Invalid, match="--issued-on must be a date, for example 2024-01-29"):
+    with pytest.raises(Invalid, match=exactly("--issued-on must be a date, for example 2024-01-29.")):
         shell(
             directive_commands.app,
             "create",
@@ -272,7 +284,9 @@ def test_a_letter_needs_a_real_date(shell: Shell) -> None:
 def test_a_key_is_printed_once_and_can_be_revoked(shell: Shell) -> None:
     secret = shell(loa, "key", "add", "phone room")
     assert secret.startswith("loa_")
-    with pytest.raises(Conflict, match="A key named phone room already exists"):
+    with pytest.raises(
+        Conflict, match=exactly("A key named phone room already exists. Choose another name for this key.")
+    ):
         shell(loa, "key", "add", "phone room")
     listed = shell(loa, "key", "list", "--json")
     assert secret.split("_", 2)[2] not in listed

@@ -24,6 +24,7 @@ from app.ledger.contract import SubmitOutcome
 from carriers.contract import Halted, Unknown
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.world import FIRST_PHONE, build
+from tests.exact import exactly
 
 LINK = typer.Typer()
 add_operations(LINK, "link")
@@ -112,7 +113,11 @@ def test_an_unclear_choice_is_refused_in_words(shell: Shell, words: list[str]) -
 @pytest.mark.parametrize("order", ["resend", "write-off"])
 def test_an_order_that_moves_nothing_is_refused(shell: Shell, order: str) -> None:
     with pytest.raises(
-        Invalid, match="None of 4:4, 4:999999 is unknown in run 1: they are settled or do not"
+        Invalid,
+        match=exactly(
+            "None of 4:4, 4:999999 is unknown in run 1: they are settled or do not exist. GET "
+            "/v1/runs/1/unknown and `loa unknown list 1` show the unknown messages."
+        ),
     ):
         shell(unknown_commands.app, order, "1", "--line", "4:999999", "--line", "4:4")
 

@@ -19,6 +19,7 @@ from app.database.connection import Database
 from app.security import create_key
 from tests.app.api.served import served
 from tests.app.campaigns.rows import new_batch, new_run
+from tests.exact import exactly
 
 _LOGGED = re.compile(r'\[(info|warning) |"logger": "')  # in whichever form logs were last set up
 
@@ -74,10 +75,22 @@ def test_a_campaign_goes_from_draft_to_running_there_by_two_keys(
     digest = re.search(r"digest: (\w+)", shown)
     assert digest
     approve = ("campaign", "approve", "1", "--digest", digest[1])
-    with pytest.raises(RequestRefused, match="Someone else must decide"):
+    with pytest.raises(
+        RequestRefused,
+        match=exactly(
+            "You wrote, changed or submitted this campaign or uploaded its list. Someone else must decide."
+        ),
+    ):
         said(server, *approve)
     monkeypatch.setenv("LOA_KEY", db.write(create_key, "chief", "approver"))
-    with pytest.raises(RequestRefused, match="is not an approved number"):
+    with pytest.raises(
+        RequestRefused,
+        match=exactly(
+            "The text needs another look: 8491*****78 is not an approved number. Have it approved "
+            "or remove it. Return it for changes, or confirm that you have checked it "
+            "(acknowledged)."
+        ),
+    ):
         said(server, *approve)
     assert said(server, *approve, "--acknowledged") == "Campaign 1 is approved.\n"
     assert "The carrier has no link" in said(server, "run", "forecast", "1")
@@ -124,6 +137,12 @@ def test_the_key_comes_from_the_environment_or_a_file(
     ],
 )
 def test_the_key_goes_over_no_plain_line_that_leaves_the_machine(address: str) -> None:
-    with pytest.raises(Invalid, match="--server over plain HTTP would expose your key to everyone on the"):
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "--server over plain HTTP would expose your key to everyone on the network. Use "
+            "https://, or connect to 127.0.0.1 through a tunnel."
+        ),
+    ):
         remote.choose(address)
     assert common.server is None

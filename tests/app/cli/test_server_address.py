@@ -14,6 +14,7 @@ import pytest
 from app.cli import common, remote
 from app.core.errors import Invalid
 from tests.app.cli.test_wrong import folder, refused
+from tests.exact import exactly
 from tests.ports import refusing
 
 __all__ = ["folder"]
@@ -69,7 +70,13 @@ def test_scheme_and_host_may_have_capitals(address: str) -> None:
 
 
 def test_plain_http_in_capitals_leaves_the_machine_no_more_than_in_small_letters() -> None:
-    with pytest.raises(Invalid, match="--server over plain HTTP would expose your key to everyone on the"):
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "--server over plain HTTP would expose your key to everyone on the network. Use "
+            "https://, or connect to 127.0.0.1 through a tunnel."
+        ),
+    ):
         remote.choose("HTTP://LOA.EXAMPLE.VN")
 
 
@@ -163,7 +170,13 @@ def test_a_request_that_can_not_be_sent_is_not_waited_for() -> None:
     with (
         cutting() as port,
         LoaClient(f"http://127.0.0.1:{port}", "loa_abcd\nx") as api,
-        pytest.raises(LoaError, match="cannot be sent") as found,
+        pytest.raises(
+            LoaError,
+            match=exactly(
+                "The request cannot be sent: address or key contains a character that HTTP forbids. "
+                "Copy it again."
+            ),
+        ) as found,
     ):
         api.get_me()
     assert "abcd" not in str(found.value)

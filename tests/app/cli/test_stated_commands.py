@@ -21,6 +21,7 @@ from app.core.errors import AppError, Conflict, Invalid, NotFound
 from app.database.connection import Database
 from app.database.models import approvals
 from tests.app.cli.test_campaign_commands import SENDER, Shell, written_by
+from tests.exact import exactly
 from tests.long.app.reports.intake.forms import FILLED, filled
 from tests.long.app.reports.intake.scene import PDF, body, held
 
@@ -95,7 +96,10 @@ def test_a_statement_by_the_workbook(shell: Shell, scene: None, tmp_path: Path) 
     with pytest.raises(Invalid, match="Trang “Biểu 1”, ô D4"):
         shell(statement_commands.app, "add", "2", str(form))
     form.write_bytes(filled(FILLED))
-    assert shell(statement_commands.app, "add", "2", str(form)) == "Run 2: version 1 is kept (stated)."
+    assert (
+        shell(statement_commands.app, "add", "2", str(form))
+        == "Run 2: the figures are stored as version 1 (stated)."
+    )
     listed = shell(statement_commands.app, "list", "2")
     assert "handset" in listed
     assert (
@@ -109,10 +113,16 @@ def test_figures_by_hand_with_their_scan(shell: Shell, scene: None, tmp_path: Pa
     figures, scan = tmp_path / "figures.json", tmp_path / "scan.pdf"
     figures.write_text(json.dumps(body()))
     scan.write_bytes(PDF)
-    with pytest.raises(Invalid, match="attachment: Figures entered by hand need a scan of the document"):
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "attachment: Figures entered by hand need a scan of the document. Upload it first, "
+            "then enter its sha256."
+        ),
+    ):
         shell(statement_commands.app, "add", "2", str(figures), "--manual")
     said = shell(statement_commands.app, "add", "2", str(figures), "--manual", "--scan", str(scan))
-    assert said == "Run 2: version 1 is kept (manual)."
+    assert said == "Run 2: the figures are stored as version 1 (manual)."
     [kept] = json.loads(shell(statement_commands.app, "list", "2", "--json"))
     assert kept["paper"]["attachment"]["name"] == "scan.pdf"
     figures.write_text(json.dumps(body(reason="counted again")))
@@ -129,8 +139,10 @@ def test_a_correction_says_what_it_leaves_out_and_which_version_it_was_made_from
     shell(statement_commands.app, "add", "2", str(figures))
     figures.write_text(json.dumps(body(version=1, reason="counted again", days=[])))
     said = shell(statement_commands.app, "add", "2", str(figures))
-    assert said.endswith("is kept (stated). Version 1 had numbers by day, but version 2 has none.")
-    with pytest.raises(Conflict, match="The figures are now at version 2, not 1"):
+    assert said.endswith("as version 2 (stated). Version 1 had numbers by day, but version 2 has none.")
+    with pytest.raises(
+        Conflict, match=exactly("The figures are now at version 2, not 1. Reload and try again.")
+    ):
         shell(statement_commands.app, "add", "2", str(figures))
 
 
@@ -142,7 +154,13 @@ def test_a_file_that_is_no_statement_is_refused_in_sentences(
     figures.write_text(json.dumps({"level": "handset"}))
     with pytest.raises(Invalid, match=r"figures\.json: .*cutoff_at is missing"):
         shell(statement_commands.app, "add", "2", str(figures))
-    with pytest.raises(Invalid, match=r"figures\.xls is neither the form \(\.xlsx or \.ods\) nor JSON"):
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "figures.xls is neither the form (.xlsx or .ods) nor JSON. Save it as .xlsx (Excel "
+            "workbook) and upload it again."
+        ),
+    ):
         shell(statement_commands.app, "add", "2", str(figures.rename(tmp_path / "figures.xls")))
     (tmp_path / "figures.ods").write_text("none", encoding="utf-8")
     with pytest.raises(Invalid, match=r"không phải là biểu mẫu"):

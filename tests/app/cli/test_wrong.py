@@ -88,7 +88,7 @@ WRONG_SETTINGS: list[tuple[dict[str, str] | str | bytes, str]] = [
     ({"LOA_DATA": "/dev/null/x"}, "choose another folder with LOA_DATA"),
     ("links = [", "is not valid TOML"),
     ("port = 1\nport = 2", "is not valid TOML"),
-    (b"# L\xf2\n", "Line 1 of the settings file"),
+    (b"# L\xf2\n", "is not UTF-8. Save the file as UTF-8."),
     ("retenton_days = 3", "Did you mean retention_days?"),
     ("zzz = 3", "zzz: is not a known setting. Remove it."),
     ('test_numbers = ["84912345678"]', "test_numbers: belongs to a link. Move it to the table of that link"),
@@ -288,3 +288,14 @@ async def test_a_metrics_port_that_another_worker_has_is_said(db: Database, tmp_
             SetupError, match=r"Cannot serve metrics at .* \(Address already in use\).*its own metrics_port"
         ):
             await serve_command._links(settings, db, None)
+
+
+def test_a_value_with_a_line_end_makes_no_sentence_of_its_own(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["loa", "order", "import", "/a\nloa: all is well\x1b[31m 0912345678"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    error = capsys.readouterr().err
+    assert r"/a\u000aloa: all is well\u001b[31m 8491*****78" in error
+    assert error.count("\n") == 1

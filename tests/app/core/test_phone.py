@@ -10,6 +10,7 @@ from phonenumbers import PhoneNumberType
 
 from app.core.errors import Invalid
 from app.core.phone import HOLDERS, REASONS, mask, normalise, normalise_all, one_mobile, range_holder
+from tests.exact import exactly
 
 GOOD = 84_912_345_678
 
@@ -286,6 +287,12 @@ def test_every_reason_is_told_in_both_languages() -> None:
 
 def test_one_mobile_number_is_read_as_it_was_typed_and_else_it_is_said_what_to_enter() -> None:
     assert one_mobile(" 0912 345 678\n") == 84_912_345_678
-    with pytest.raises(Invalid, match="It has too few digits") as refused:
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "It has too few digits. Enter a Vietnamese mobile number: ten digits starting with 0, "
+            "or eleven digits starting with 84."
+        ),
+    ) as refused:
         one_mobile("0912")
     assert refused.value.field == "phone"

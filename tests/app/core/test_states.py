@@ -25,6 +25,7 @@ from app.core.states import (
     suspended_because,
 )
 from carriers.contract import Reason, ReceiptLevel, ReceiptStatus
+from tests.exact import exactly
 
 said = st.tuples(
     st.integers(0, 2),
@@ -92,9 +93,9 @@ def test_a_written_off_delivery_keeps_that_reason_until_its_parts_are_settled() 
 
 def test_only_the_written_moves_are_moves() -> None:
     assert move_run("planned", RunState.RUNNING) is RunState.RUNNING
-    with pytest.raises(Conflict, match="The run is finished and cannot become paused"):
+    with pytest.raises(Conflict, match=exactly("The run is finished and cannot become paused.")):
         move_run("finished", RunState.PAUSED)
-    with pytest.raises(Conflict, match="The campaign is rejected and cannot become approved"):
+    with pytest.raises(Conflict, match=exactly("The campaign is rejected and cannot become approved.")):
         move_campaign("rejected", CampaignState.APPROVED)
 
 

@@ -14,6 +14,7 @@ from hypothesis import settings
 from app.core.errors import Invalid
 from app.core.masking import holds_mobile, holds_person, mask_written, require_no_mobile
 from tests.app.core.test_masking import plain
+from tests.exact import exactly
 
 ROUNDS = 80 * settings.default.max_examples
 NUMBER = "0967123456"
@@ -339,7 +340,13 @@ def test_a_long_text_costs_as_many_steps_as_it_has_characters(piece: str, length
 )
 def test_a_whole_mobile_number_is_found_in_what_is_kept(written: str) -> None:
     assert holds_mobile(written)
-    with pytest.raises(Invalid, match="reason contains a mobile number, which is personal data") as refused:
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "reason contains a mobile number, which is personal data. This field is kept for "
+            "years and shown to others. Remove the number. Hotlines and landlines are allowed."
+        ),
+    ) as refused:
         require_no_mobile(written, "reason")
     assert refused.value.field == "reason"
     assert NUMBER[4:] not in refused.value.detail

@@ -27,6 +27,7 @@ from app.security import audit
 from tests.app.dispatch.paper import until
 from tests.app.world import build
 from tests.engines import each_engine
+from tests.exact import exactly
 
 database_url = each_engine
 
@@ -174,7 +175,9 @@ def test_that_it_can_still_be_read_does_not_hide_that_nothing_can_be_written(db:
 
 def test_a_server_that_is_not_there_is_away_in_words() -> None:
     db = Database("postgresql+psycopg://root@127.0.0.1:1/none")
-    with pytest.raises(DatabaseUnavailable, match="The database cannot be reached"):
+    with pytest.raises(
+        DatabaseUnavailable, match=exactly("The database cannot be reached. Nothing was changed. Try again.")
+    ):
         connect_patiently(db, 0.3)
     db.close()
 

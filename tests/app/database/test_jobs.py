@@ -157,3 +157,12 @@ def test_nobody_and_this_process_have_not_died() -> None:
     for owner in (None, new_owner()):
         assert not jobs.has_died(owner)
         assert jobs.is_free(owner, clock.now_ms() + 1000, clock.now_ms()) == (owner is None)
+
+
+def test_a_job_that_has_failed_for_weeks_still_rests_and_says_why(db: Database) -> None:
+    db.write(jobs.add, "import", "batch 1")
+    db.write(lambda c: c.execute(update(table).values(tries=5000)))
+    claimed = db.write(jobs.claim, job())
+    assert claimed is not None
+    assert db.write(jobs.fail, claimed, "ZeroDivisionError")
+    assert row(db) == (None, 5001, "ZeroDivisionError")

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from app.accounts.service import NewPerson, add_person, sign
 from app.campaigns.runs import Verb, act
 from app.cli import app as commands
+from app.core import areas
 from app.core.config import LinkSettings, Settings
 from app.database import schema
 from app.database.connection import Database
@@ -28,11 +29,13 @@ from app.diagnostics.doctor import (
     ledger,
     modes,
     optional,
+    papers,
     settings_file,
     wiring,
 )
 from app.dispatch.run_content import stop
 from app.notifications import outbox
+from app.reports.forms import letterhead
 from app.runtime.worker import build as build_link
 from app.security import audit
 from app.security.secret_encryption import signing_keys
@@ -78,7 +81,10 @@ def test_a_sound_ledger_is_good_and_what_wants_a_person_is_named(db: Database, t
     again.close()
     found = bad(list(ledger(settings)))
     assert any("viettel-1 is halted: Wrong password. Run `loa link resume`" in each for each in found)
-    assert any(each.startswith("audit: Row 1 (campaign.approved by Mallory)") for each in found)
+    assert any(
+        each.startswith("audit: Row 1 (campaign.approved by Mallory) or the row before it was changed.")
+        for each in found
+    )
 
 
 @pytest.mark.longer
@@ -332,6 +338,32 @@ def test_protections_that_are_not_set_are_named_and_no_fault() -> None:
     own |= {"monitor_networks": ["10.0.0.0/24"], "totp_late_steps": 0}
     assert list(optional(Settings(**own))) == []
     assert list(optional(Settings(environment="development"))) == []
+
+
+def test_papers_that_bear_the_example_letterheads_are_named_and_no_fault(tmp_path: Path) -> None:
+    file = tmp_path / "letterheads.toml"
+    example = (Path(letterhead.__file__).parents[2] / "data/letterheads.toml").read_text("utf-8")
+    try:
+        (found,) = papers(Settings(province="11"))
+        assert found.good
+        assert found.note
+        assert "example" in found.what
+        assert "Điện Biên" in found.what
+        file.write_text(example.replace("Sơn La", "Điện Biên"), "utf-8")
+        (found,) = papers(Settings(province="11", letterheads=file))
+        assert found.good
+        assert not found.note
+        assert "Công an tỉnh Điện Biên" in found.what
+        file.write_text(example.replace("[[letterhead]]", "[[letter]]"), "utf-8")
+        (found,) = papers(Settings(province="11", letterheads=file))
+        assert found.note
+        assert "example" in found.what
+        file.write_text("[", "utf-8")
+        (found,) = papers(Settings(province="11", letterheads=file))
+        assert not found.good
+        assert "not valid TOML" in found.what
+    finally:
+        areas.use(None)
 
 
 def test_an_account_that_owns_the_tables_is_named_and_no_fault(new_postgresql_url: str) -> None:

@@ -144,6 +144,23 @@ def _queued(c: Connection, n: int) -> None:
     c.execute(insert(tallies).values(row))
 
 
+@pytest.mark.parametrize(
+    ("minutes", "said"),
+    [
+        (0, "còn 0 giờ 0 phút"),
+        (59, "còn 0 giờ 59 phút"),
+        (60, "còn 1 giờ 0 phút"),
+        (1439, "còn 23 giờ 59 phút"),
+        (1440, "còn 1 ngày"),
+        (-1, "đã quá hạn 0 giờ 1 phút"),
+        (-1439, "đã quá hạn 23 giờ 59 phút"),
+        (-1440, "đã quá hạn 1 ngày"),
+    ],
+)
+def test_the_countdown_on_either_side_of_each_bound(minutes: int, said: str) -> None:
+    assert countdown(DEADLINE, DEADLINE - timedelta(minutes=minutes)) == said
+
+
 def test_the_countdown_speaks_in_days_then_hours() -> None:
     assert countdown(DEADLINE, DEADLINE - timedelta(hours=5, minutes=7)) == "còn 5 giờ 7 phút"
     assert countdown(DEADLINE, DEADLINE + timedelta(minutes=1)) == "đã quá hạn 0 giờ 1 phút"

@@ -41,6 +41,7 @@ from app.ledger.ledger import ledger_for
 from app.ledger.transfer import back_up
 from tests.app.dispatch import test_rejected_orders as rejected
 from tests.app.world import World, accepted, build
+from tests.exact import exactly
 from tests.operations import carry_out
 
 WHO = "root@host"
@@ -215,7 +216,15 @@ def test_what_was_rejected_before_the_database_was_put_back_is_in_no_order(
     assert db.read(restore_recovery.refused, world.ledger) == [(world.run, "viettel", 15)]
     with pytest.raises(Conflict, match=f"No messages of order {number} can be sent again"):
         rejected.carried_out(world, number)
-    with pytest.raises(Conflict, match="None of these messages can be sent again"):
+    with pytest.raises(
+        Conflict,
+        match=exactly(
+            "None of these messages can be sent again. A result file says that the carrier has "
+            "them, another campaign in this follow-up chain has sent or is about to send to the "
+            "numbers, or they were rejected before the database was restored and may have been "
+            "sent since."
+        ),
+    ):
         rejected.asked(world)
     assert [each.sendable for each in db.read(rejected_orders.rejected, world.run)] == [0, 0]
     assert world.states() == {DeliveryState.SUBMITTED: 5, DeliveryState.REJECTED: 15}

@@ -25,6 +25,7 @@ from app.security import row_stamps
 from app.security.secret_encryption import signing_keys, vault_of
 from tests.app.world import World, build
 from tests.engines import other_by_hand
+from tests.exact import exactly
 
 ONE, TWO = ("A" * 43 + "=", "B" * 43 + "=")
 
@@ -164,12 +165,12 @@ def test_an_approval_of_before_the_key_goes_on_once_somebody_on_the_host_has_sig
     with pytest.raises(Conflict, match="loa campaign sign"):
         first.write(act, Verb.RESUME, world.run, "operator")
     digest = first.read(lambda c: c.execute(select(approvals.c.digest)).scalar_one())
-    with pytest.raises(Conflict, match="Campaign 1 has no unsigned approval with this digest"):
+    with pytest.raises(Conflict, match=exactly("Campaign 1 has no unsigned approval with this digest.")):
         first.write(approval.sign, world.campaign, "0" * 64, "host")
     first.write(approval.sign, world.campaign, digest, "host")
     first.write(act, Verb.RESUME, world.run, "operator")
     assert [each.run_id for each in first.write(run_contents, "viettel", clock.now())] == [world.run]
-    with pytest.raises(Conflict, match="Campaign 1 has no unsigned approval with this digest"):
+    with pytest.raises(Conflict, match=exactly("Campaign 1 has no unsigned approval with this digest.")):
         first.write(approval.sign, world.campaign, digest, "host")
 
 

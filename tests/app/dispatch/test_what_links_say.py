@@ -22,6 +22,7 @@ from app.security import audit
 from carriers import registry
 from carriers.contract import ReceiptLevel
 from tests.app.world import World, build
+from tests.exact import exactly
 
 FACTS = link_store.LinkRecord(
     "viettel-1", "viettel", "viettel-1", 100.0, ReceiptLevel.OPERATOR, content_hash="a" * 64
@@ -87,7 +88,7 @@ def test_it_goes_on_once_somebody_on_the_host_has_signed(db: Database) -> None:
         keyed.write(lambda c: c.execute(update(runs).values(state="running")))
         keyed.write(audit.note, "operator", "run.resume", f"run/{world.run}")
         assert sends(world)
-        with pytest.raises(Conflict, match="Campaign 1 has no unsigned approval with this digest"):
+        with pytest.raises(Conflict, match=exactly("Campaign 1 has no unsigned approval with this digest.")):
             keyed.write(approval.sign, world.campaign, digest, "host")
         keyed.write(lambda c: c.execute(update(approvals).values(links={"viettel": ["c" * 64]})))
         assert not sends(world)

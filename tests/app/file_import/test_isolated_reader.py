@@ -14,6 +14,7 @@ import pytest
 
 from app.file_import.isolated_reader import ReaderEnded, read_isolated
 from tests.app.readers import readers
+from tests.exact import exactly
 
 LARGER_THAN_A_PIPE = b"x" * 4_000_000
 
@@ -33,6 +34,9 @@ def test_a_reader_that_is_killed_before_it_is_asked_puts_the_import_off(tmp_path
 
     killer = threading.Thread(target=kill)
     killer.start()
-    with pytest.raises(ReaderEnded, match=r"The process that reads the file was ended \(signal 9\)"):
+    with pytest.raises(
+        ReaderEnded,
+        match=exactly("The process that reads the file was ended (signal 9). The import was postponed."),
+    ):
         list(read_isolated(path, partial(nothing, LARGER_THAN_A_PIPE)))
     killer.join()

@@ -16,6 +16,7 @@ from app.file_import.reader import Reader
 from app.file_import.row_blocks import Row, UnreadableLine
 from app.file_import.text_lines import LINE_LIMIT, line_blocks
 from tests.app.file_import.layouts import LIST, read_rows
+from tests.exact import exactly
 
 ONE = (2, "0912345678", "03646", "hmn")
 
@@ -228,7 +229,7 @@ def test_a_file_that_is_no_use_is_refused_in_words(tmp_path: Path, content: byte
 
 
 def test_a_missing_file_is_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(Invalid, match=r"The file cannot be read \(No such file or directory\)"):
+    with pytest.raises(Invalid, match=exactly("The file cannot be read (No such file or directory).")):
         list(read_rows(tmp_path / "none.csv"))
 
 
@@ -236,7 +237,10 @@ def test_a_missing_file_is_refused_in_words(tmp_path: Path) -> None:
 def test_a_bomb_is_stopped_at_the_limit(tmp_path: Path) -> None:
     file = tmp_path / "bomb.gz"
     file.write_bytes(gzip.compress(b"phone\n" + b"0912345678\n" * 200_000))
-    with pytest.raises(Invalid, match="The uncompressed file is larger than 1000000 bytes"):
+    with pytest.raises(
+        Invalid,
+        match=exactly("The uncompressed file is larger than 1000000 bytes. Split it and upload the parts."),
+    ):
         list(Reader(file, LIST, limit=1_000_000))
 
 

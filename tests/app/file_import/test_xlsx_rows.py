@@ -18,6 +18,7 @@ from app.core.errors import Invalid
 from app.file_import.reader import Reader
 from app.file_import.xlsx_rows import check_size
 from tests.app.file_import.layouts import LIST, read_rows
+from tests.exact import exactly
 
 
 def workbook(path: Path, **sheets: list[list[Any]]) -> Path:
@@ -75,7 +76,12 @@ def test_a_workbook_without_numbers_is_refused(tmp_path: Path, rows: list[list[s
 def test_a_zip_that_is_no_workbook_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "file.zip", "w") as archive:
         archive.writestr("file.csv", "phone\n0912345678\n")
-    with pytest.raises(Invalid, match=r"The file is a \.zip but not a readable Excel workbook"):
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "The file is a .zip but not a readable Excel workbook. Save it as .xlsx or “CSV UTF-8”."
+        ),
+    ):
         list(read_rows(tmp_path / "file.zip"))
 
 
@@ -133,7 +139,12 @@ def test_a_number_that_a_program_wrote_as_a_float_is_a_whole_number(tmp_path: Pa
 
 def test_a_damaged_workbook_is_refused(tmp_path: Path) -> None:
     file = rewrite(workbook(tmp_path, S=[["phone"], [912345678]]), lambda sheet: sheet[:80])
-    with pytest.raises(Invalid, match=r"The file is a \.zip but not a readable Excel workbook"):
+    with pytest.raises(
+        Invalid,
+        match=exactly(
+            "The file is a .zip but not a readable Excel workbook. Save it as .xlsx or “CSV UTF-8”."
+        ),
+    ):
         list(read_rows(file))
 
 

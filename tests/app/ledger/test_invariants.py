@@ -14,6 +14,7 @@ from app.ledger.submit_results import FOREIGN_PART, FOREIGN_RESERVATION, FOREIGN
 from app.observability.faults import described
 from carriers.contract import Accepted, Partial, Reason
 from tests.app.world import World, accepted, build
+from tests.exact import exactly
 
 
 @pytest.fixture
@@ -42,7 +43,12 @@ def untouched(world: World) -> bool:
 def test_two_answers_for_one_message_are_both_refused(world: World) -> None:
     lease = claimed(world)
     one = SubmitOutcome(lease.items[0], Accepted(("a",)))
-    with pytest.raises(Impossible, match="Two answers arrived") as refused:
+    with pytest.raises(
+        Impossible,
+        match=exactly(
+            "Two answers arrived for one message, and neither was recorded. Please report this bug."
+        ),
+    ) as refused:
         world.db.write(
             world.ledger.record, world.link, lease, [one, one._replace(result=Accepted(("b",)))], None, 30.0
         )

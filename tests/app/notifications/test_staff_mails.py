@@ -28,7 +28,7 @@ from app.privacy import terms_in_force
 from app.privacy.erasable import RetentionTerms
 from app.security.principal import Caller, at_keyboard
 from carriers.contract import Halted
-from tests.app.campaigns.rows import new_link, whole_run
+from tests.app.campaigns.rows import HOURS, new_link, whole_run
 from tests.app.directives.scene import DEADLINE, letter
 from tests.app.dispatch.paper import until
 from tests.app.notifications.servers import smtp_server
@@ -85,6 +85,20 @@ def test_a_submission_is_told_to_who_may_decide_and_had_no_hand_in_it(db: Databa
     assert db.write(outbox.put, found(db)) == 1
     assert db.write(outbox.put, found(db)) == 0  # however often somebody looks
     assert found(db, later=timedelta(hours=2)) == []
+
+
+@pytest.mark.longer
+@pytest.mark.parametrize("hand", ["created", "edited", "submitted"])
+def test_whoever_may_decide_is_told_but_who_had_any_hand_in_it(db: Database, hand: str) -> None:
+    staffed(db)
+    creator, editor, sender = (
+        "minh" if hand == each else "lan" for each in ("created", "edited", "submitted")
+    )
+    campaign_id, _ = db.write(whole_run)
+    db.write(lambda c: c.execute(update(lifecycle.campaigns).values(created_by=creator)))
+    db.write(lifecycle.amend, campaign_id, {"name": "Sau Tết"}, HOURS, editor)
+    db.write(lifecycle.submit, campaign_id, at_keyboard(sender))
+    assert told(db) == {}  # lan and minh alone may decide, and each has had a hand in it
 
 
 @pytest.mark.longer

@@ -20,6 +20,7 @@ from app.security import approval_requests as requests
 from app.security import audit as chain
 from app.security.approval_requests import RequestKind, RequestState
 from tests.engines import each_engine
+from tests.exact import exactly
 
 database_url = each_engine
 KEY, NEXT = b"k" * 32, b"n" * 32
@@ -174,6 +175,12 @@ def test_what_a_process_without_a_key_has_copied_must_be_asked_for_again(db: Dat
     db.close()
     with (
         closing(Database(url, keys=(KEY,))) as later,
-        pytest.raises(Conflict, match="Request 4 has no valid seal of Loa, or was altered outside Loa, and"),
+        pytest.raises(
+            Conflict,
+            match=exactly(
+                "Request 4 has no valid seal of Loa, or was altered outside Loa, and is void. Create "
+                "a new request."
+            ),
+        ),
     ):
         later.read(requests.sealed, 4)

@@ -71,13 +71,16 @@ def test_with_an_empty_register_a_campaign_gets_advice_and_goes_its_way(db: Data
     ("entries", "sentence"),
     [
         ([{"name": "CA LAI CHAU"}], "CA SON LA is not registered at VNPT VinaPhone."),
-        ([{"state": "asked"}], "was asked for and is not granted yet"),
+        ([{"state": "asked"}], "has been requested but not yet granted"),
         ([{"state": "refused"}], "has refused to register CA SON LA"),
         ([{"state": "expired"}], "has expired"),
         ([{"valid_to": "2024-02-09"}], "has expired"),
         ([{"purpose": "canh_bao_khan"}], "is not registered at VNPT VinaPhone for the purpose tuyen_truyen"),
-        ([{"valid_to": day(5)}], "ends on .*, before the sending does"),
+        ([{"valid_to": day(5)}], "ends on .*, before the sending window does"),
         ([{"valid_from": day(2)}], "starts only on"),
+        ([{"valid_to": day(2)}, {"valid_from": day(4)}], "ends on .*, before the sending window does"),
+        # What was asked for again is waited for, whichever was entered first.
+        ([{"state": "asked"}, {"state": "expired"}], "has been requested but not yet granted"),
         # A template of the name that is good does not stand for the name, which is not.
         ([{"state": "expired"}, {"template": TEXT}], "has expired"),
     ],
@@ -102,7 +105,10 @@ def test_a_name_that_the_carrier_refuses_keeps_the_campaign_from_being_submitted
         [{"valid_to": day(6)}],
         [{"purpose": "tuyen_truyen", "valid_from": day(0)}],
         [{"state": "expired"}, {"valid_to": day(900)}],  # renewed by another entry
+        [{"valid_to": day(3)}, {"valid_from": day(4)}],  # renewed in the midst of the sending
+        [{"valid_from": day(2)}, {"valid_to": day(2)}],
         [{"template": TEXT}],  # entered as a template alone
+        [{"template": TEXT, "valid_to": day(3)}, {"template": TEXT, "valid_from": day(4)}],
     ],
 )
 def test_a_name_that_is_registered_for_all_the_days_passes(
@@ -200,7 +206,7 @@ def test_a_reason_overrides_what_is_said_now_and_nothing_that_is_said_later(db: 
     carry_out(db, "override_register", "boss", campaign_id=campaign_id, body=body)
     (finding,) = [each for each in found(db, campaign_id) if each.refused]
     assert (finding.override, finding.overridden_by) == ("Granted by telephone.", "boss")
-    with pytest.raises(Conflict, match="needs a reason"):
+    with pytest.raises(Conflict, match="so no reason is needed"):
         carry_out(db, "override_register", campaign_id=campaign_id, body=body)
     db.write(lifecycle.submit, campaign_id, "author")
     db.write(approval.approve, campaign_id, CHIEF)
@@ -213,7 +219,7 @@ def test_a_reason_overrides_what_is_said_now_and_nothing_that_is_said_later(db: 
     query = select(audit.c.who, audit.c.detail).where(audit.c.action == "sender-name.override")
     rows = db.read(lambda c: c.execute(query.order_by(audit.c.id)).all())
     assert (rows[0].who, rows[0].detail["reason"]) == ("boss", "Granted by telephone.")
-    assert "not granted yet" in rows[0].detail["findings"][0]
+    assert "not yet granted" in rows[0].detail["findings"][0]
 
 
 def test_an_edited_text_or_sender_needs_a_reason_again(db: Database) -> None:
@@ -223,7 +229,7 @@ def test_an_edited_text_or_sender_needs_a_reason_again(db: Database) -> None:
     carry_out(db, "override_register", campaign_id=campaign_id, body=body)
     version = db.read(optimistic_lock.campaign, campaign_id).version
     db.write(lifecycle.edit, campaign_id, version, replace(DRAFT, text="Khac."), HOURS, "author")
-    with pytest.raises(Invalid, match="not granted yet"):
+    with pytest.raises(Invalid, match="not yet granted"):
         db.write(lifecycle.submit, campaign_id, "author")
 
 

@@ -81,6 +81,21 @@ def test_what_was_asked_for_is_expected_after_the_carrier_s_lead(
     assert need.expected_on == max(on(asked + 20), TODAY)
 
 
+def test_a_renewal_or_template_that_was_asked_for_in_an_entry_of_its_own_is_waited_for(
+    db: Database, letter: int
+) -> None:
+    takes(db, 5, needs_template=True)
+    enter(db, valid_to=on(13).isoformat())
+    enter(db, state="asked", asked_on=on(-1).isoformat())
+    enter(db, template="Canh giac {D,100}", state="asked", asked_on=on(-2).isoformat())
+    enter(db, template="Chuc mung {D,100}", state="asked", asked_on=on(0).isoformat())
+    _, found = needed(db, letter)
+    assert {each.what: (each.asked_on, each.expected_on, each.ask_by) for each in found} == {
+        "gia hạn tên CA SON LA": (on(-1), on(4), None),
+        "đăng ký mẫu tin của CA SON LA": (on(-2), on(3), None),
+    }
+
+
 def test_a_renewal_and_a_template_are_each_named(db: Database, letter: int) -> None:
     takes(db, 5, needs_template=True)
     enter(db, valid_to=on(13).isoformat())

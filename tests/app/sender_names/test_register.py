@@ -125,6 +125,12 @@ def test_a_table_of_an_office_is_imported_and_the_same_table_again_changes_nothi
         ("carrier,nom\nvnpt,CA SON LA", "Line 2: "),
         ("carrier,name\nvntp,CA SON LA", "Line 2: Carrier “vntp” does not exist"),
         ('carrier,name\nvnpt,"CA', "The table is not CSV"),
+        ('"carrier,name\nvnpt,CA', "The table is not CSV"),
+        ("carrier,Name,name\nvnpt,CA SON LA,CA", "Line 1: name was given twice"),
+        (
+            "carrier,name,valid_to\nvnpt,CA SON LA,2099-01-01\nvnpt,ca son la,2099-12-31",
+            "Lines 2 and 3 are the same registration",
+        ),
         ("carrier,name\n", "The table needs 1 to 2000 lines"),
     ],
 )
@@ -132,6 +138,13 @@ def test_a_wrong_line_is_named_and_nothing_is_imported(db: Database, table: str,
     with pytest.raises(Invalid, match=sentence):
         carry_out(db, "import_sender_names", body=register.ImportBody(table=table))
     assert db.read(register.names) == []
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_template_of_several_lines_keeps_them_in_a_table(db: Database, end: str) -> None:
+    rows = ("carrier,name,template", 'vnpt,CA SON LA,"Canh giac.', '{D,100}"', "vnpt,CA KHAC,")
+    carry_out(db, "import_sender_names", body=register.ImportBody(table=end.join(rows)))
+    assert [each.template for each in db.read(register.names)] == [None, "Canh giac.\n{D,100}"]
 
 
 def test_a_scan_is_filed_as_the_paper_and_stays_when_the_entry_changes(client: Client) -> None:

@@ -88,3 +88,26 @@ def test_what_has_ended_stays_on_the_overview_until_it_is_renewed(db: Database) 
     found = db.read(reminders.ending, LAST + timedelta(days=3))
     assert [(each.entry.id, each.days) for each in found] == [(number, -3)]
     assert db.read(reminders.ending, LAST + timedelta(days=3), "viettel") == []
+
+
+@pytest.mark.parametrize(
+    ("other", "reminded"),
+    [
+        ({"valid_to": "2100-06-30"}, False),
+        ({"valid_to": None}, False),
+        ({"valid_to": "2099-06-29"}, True),
+        ({"valid_to": "2100-06-30", "state": "asked"}, True),
+        ({"valid_to": "2100-06-30", "state": "refused"}, True),
+        ({"valid_to": "2100-06-30", "carrier": "viettel"}, True),
+        ({"valid_to": "2100-06-30", "name": "CA TINH SL"}, True),
+        ({"valid_to": "2100-06-30", "purpose": "canh_bao_khan"}, True),
+        ({"valid_to": "2100-06-30", "template": "Canh bao."}, True),
+    ],
+)
+def test_only_the_same_name_registered_for_longer_ends_a_reminder(
+    db: Database, other: dict[str, Any], reminded: bool
+) -> None:
+    enter(db)
+    number = enter(db, **other)
+    keys = [each.key.split("/")[1] for each in db.read(reminders.due, SETTINGS, LAST - timedelta(days=5))]
+    assert (str(number - 1) in keys) is reminded

@@ -79,7 +79,8 @@ def test_from_an_order_to_a_signed_result_that_the_police_take(desk: Path) -> No
     assert made["areas"][-1] == row("*", 1_503, 1_480, 13)
     good(desk, "sign", "result.json", "--key", "own.pem", "--out", "signed.json")
     good(desk, "check", "signed.json", "--key", "own.pem.jwk", "--order", "order.json")
-    signed = formats.read((desk / "signed.json").read_bytes(), RESULT, datetime.now(UTC))
+    signed = formats.read((desk / "signed.json").read_bytes(), RESULT)
+    formats.check(signed, datetime.now(UTC))
     own = loa_carrier.read_jwk(json.loads((desk / "own.pem.jwk").read_text()))
     loa_carrier.verify(signed, {loa_carrier.kid(own): own})
     loa_carrier.match(signed.content, loa_carrier.read((desk / "order.json").read_bytes()))
@@ -92,11 +93,24 @@ def test_a_list_of_outcomes_is_counted_and_its_numbers_go_nowhere(desk: Path) ->
     lines += [f"0912347{n:03},03646,excluded,barred" for n in range(5)]
     made = make(desk, "\n".join(["phone,area,outcome,cause", *lines]), "--proves", "handset")
     assert made["totals"] == row(None, 47, 40, 7, 5)
+    assert made["areas"] == [row("03646", 47, 40, 7, 5), row("03985", 0, 0, 0)]
     assert (made["failed"], made["excluded"]) == (
         [{"cause": "expired", "count": 7}],
         [{"cause": "barred", "count": 5}],
     )
     assert "091234" not in (desk / "result.json").read_text()
+
+
+def test_a_table_as_offices_save_it_has_the_same_counts(desk: Path) -> None:
+    lines = COUNTS + "03646,100,0,100,90,10,0\n"
+    expected = make(desk, lines, "--proves", "operator")["totals"]
+    assert expected == row(None, 100, 90, 10)
+    for n, csv in enumerate(
+        (lines.replace(",", ";"), lines.replace(",", "\t"), lines.replace("area", "Area "))
+    ):
+        assert make(desk, csv, "--proves", "operator", out=f"{n}.json")["totals"] == expected
+    noted = "area,note,outcome\n" + "03646,a\u2028b,received\n" * 9
+    assert make(desk, noted, "--proves", "operator", out="noted.json")["totals"]["received"] == 9
 
 
 def test_without_receipts_nothing_is_claimed_of_what_arrived(desk: Path) -> None:
@@ -111,7 +125,7 @@ def test_the_private_key_is_for_its_owner_and_never_overwritten(desk: Path) -> N
 
 
 def test_what_is_wrong_is_one_sentence(desk: Path) -> None:
-    assert "not a key that is trusted" in bad(desk, "show", "order.json", "--key", "own.pem.jwk")
+    assert "not trusted here" in bad(desk, "show", "order.json", "--key", "own.pem.jwk")
     assert "must be an Ed25519 JWK" in bad(desk, "show", "order.json", "--key", "order.json")
     altered = (desk / "order.json").read_text().replace('"payload": "', '"payload": "A', 1)
     (desk / "order.json").write_text(altered)
@@ -125,8 +139,19 @@ def test_a_wrong_table_is_refused_by_its_line(desk: Path) -> None:
     for csv, sentence in (
         ("area,outcome\n03646,gone\n", "Line 2: “gone” is not an outcome"),
         (COUNTS + "03646,1.000,0,1,1,0,0\n", "Line 2: eligible must be a whole number"),
-        (COUNTS + "03646,9,0,8,8,0,0\n", "sent must be eligible less excluded"),
+        (COUNTS + "03646,9,0,8,8,0,0\n", "sent must be eligible minus excluded"),
+        (COUNTS + "03646,9,0,9,9,0,0\n", "needs began_at"),
         (COUNTS + "0912345678,9,0,9,9,0,0\n", "not written as required"),
+        (COUNTS + "03646,9,0,9,9,0,0\n03646,9,0,9,9,0,0\n", "Line 3: the area “03646” has a line already"),
+        (COUNTS + f"03646,{'9' * 5000},0,9,9,0,0\n", "Line 2: eligible must be a whole number"),
+        # What is not found must not be signed as 0.
+        (COUNTS, "The table has no line"),
+        ("", "must name these columns once each: area, eligible"),
+        ("area|eligible|sent\n03646|9|9\n", "must name these columns once each: area, eligible"),
+        ("area,eligible,excluded,sent,received,no_receipt\n03646,9,0,9,9,0\n", "once each: failed"),
+        ("area,outcome,outcome\n03646,failed,received\n", "once each: outcome"),
+        ("area,outcome\n03646,received\n03646\n", "Line 3 has fewer cells than the first line"),
+        ('area,note,outcome\n03646,"a,received\n03646,b,received\n', "unexpected end of data"),
     ):
         (desk / "counts.csv").write_text(csv)
         words = (

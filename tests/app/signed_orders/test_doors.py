@@ -50,7 +50,7 @@ def test_order_out_and_result_back_over_http(app: FastAPI, db: Database, carrier
     again = carrier.post(path, content=content, headers=json_)
     assert (again.status_code, again.json()["detail"]) == (
         409,
-        "This result was taken already, as version 1.",
+        "This result has already been accepted, as version 1.",
     )
     stated = carrier.get(f"/v1/runs/{run_id}/statements").json()[0]
     assert stated["paper"]["signature"] == {key: taken.json()[key] for key in ("kid", "sha256")}

@@ -52,7 +52,8 @@ def refused(change: Any, form: str = RESULT, now: Any = NOW) -> str:
 
 def test_a_document_of_each_format_is_taken() -> None:
     for content, form, signer in ((signed_order(), ORDER, POLICE), (signed_result(), RESULT, CARRIER)):
-        signed = formats.read(content, form, NOW)
+        signed = formats.read(content, form)
+        formats.check(signed, NOW)
         assert loa_carrier.verify(signed, keys(POLICE, CARRIER)) == list(keys(signer))
     loa_carrier.match(result(), loa_carrier.read(signed_order()))
 
@@ -121,7 +122,7 @@ def test_causes_and_levels_are_those_of_loas_forms() -> None:
         (b"{}", "payload and signatures"),
         (b'{"payload":"","signatures":[]}', "1 to 10 signatures"),
         (b'{"payload":"===","signatures":[{}]}', "base64url"),
-        (b'{"payload":"","signatures":[{"protected":"","signature":"","header":{}}]}', "no other"),
+        (b'{"payload":"","signatures":[{"protected":"","signature":"","header":{}}]}', "exactly the fields"),
     ],
 )
 def test_what_is_no_signed_document_is_refused(content: bytes, sentence: str) -> None:
@@ -131,7 +132,7 @@ def test_what_is_no_signed_document_is_refused(content: bytes, sentence: str) ->
 
 def test_a_document_that_was_altered_or_signed_by_another_is_refused() -> None:
     signed = loa_carrier.read(loa_carrier.sign(result(), STRANGER))
-    with pytest.raises(Refused, match="not a key that is trusted"):
+    with pytest.raises(Refused, match="not trusted here"):
         loa_carrier.verify(signed, keys(POLICE, CARRIER))
     honest, other = json.loads(signed_result()), json.loads(signed_result(remarks="khác"))
     mixed = honest | {"payload": other["payload"]}
@@ -151,7 +152,7 @@ def test_a_payload_that_is_not_canonical_and_a_foreign_type_are_refused() -> Non
     with pytest.raises(Refused, match="typ"):
         loa_carrier.read(json.dumps(honest).encode())
     with pytest.raises(Invalid, match="must be of the format loa-order/1"):
-        formats.read(signed_result(), ORDER, NOW)
+        formats.read(signed_result(), ORDER)
 
 
 SPELLINGS = [
@@ -159,6 +160,8 @@ SPELLINGS = [
     "0912 345 678", "0912-345-678", "(091) 234 5678", "091_234_5678", "0 9 1 2 3 4 5 6 7 8", "٠٩١٢٣٤٥٦٧٨",
     "０９１２３４５６７８", "0912\u200b345\u200b678", "0912/345/678", "912345678", "912 345 678",
     "+84(0)912345678", "84-912-345-678", "+85620123456", "số:0912345678.",
+    "912–345–678", "912  345  678", "912...345...678", "912_345_678", "912\u2011345\u2011678",
+    "không chín một hai ba bốn năm sáu bảy tám", "Chin, mot, hai, ba, bon, nam, sau, bay, tam",
 ]  # fmt: skip
 
 
@@ -171,7 +174,14 @@ def test_a_phone_number_is_refused_wherever_it_is(phone: str) -> None:
     assert not any(digits in unknown for digits in ("912345678", "345.678", "345 678"))
 
 
-FIGURES = ["08:00-17:30 5/2/2031", "350.000 thuê bao", "02123852345", "sửa ngày 2031-02-05 08:00"]
+FIGURES = [
+    "8. 12.345.678 tin",
+    "một hai ba bốn năm sáu bảy xã",
+    "08:00-17:30 5/2/2031",
+    "350.000 thuê bao",
+    "02123852345",
+    "sửa ngày 2031-02-05 08:00",
+]
 
 
 @pytest.mark.parametrize("said", FIGURES)
@@ -185,7 +195,7 @@ def test_a_number_as_a_count_is_out_of_range() -> None:
 
 
 RESULTS: list[tuple[Any, str]] = [
-    (lambda c: c["totals"].update(sent=1), "eligible less excluded"),
+    (lambda c: c["totals"].update(sent=1), "eligible minus excluded"),
     (lambda c: c["totals"].update(no_receipt=7), "add up to sent"),
     (lambda c: c["areas"][0].update(received=189_000, no_receipt=6_000), "by area does not add up"),
     (lambda c: c["excluded"][0].update(count=1), "do not add up to 4000"),
@@ -193,15 +203,28 @@ RESULTS: list[tuple[Any, str]] = [
     (lambda c: c["areas"].append(dict(c["areas"][0])), "given twice"),
     (lambda c: c.update(version=2), "From version 2 on"),
     (lambda c: c.update(changes="sửa"), "From version 2 on"),
+    (lambda c: c.update(version=2, changes=" \n"), "From version 2 on"),
+    (lambda c: c.update(began_at=None), "needs began_at"),
+    (lambda c: c.update(began_at=None, ended_at=None, final=False), "needs began_at"),
+    (
+        lambda c: c.update(
+            proves="none",
+            totals=c["totals"] | dict.fromkeys(loa_carrier.COUNTS[3:]),
+            areas=[],
+            failed=[{"cause": "other", "count": 5}],
+        ),
+        "there are no causes of failed",
+    ),
     (lambda c: c.update(version=True), "must be of the type"),
-    (lambda c: c.update(made_at="2031-02-30T01:00:00Z"), "no such time"),
+    (lambda c: c.update(made_at="2031-02-30T01:00:00Z"), "is not a valid time"),
     (lambda c: c.update(made_at="2032-02-09T01:00:00Z"), "in the future"),
-    (lambda c: c.update(ended_at="2031-02-04T01:00:00Z"), "not in order"),
-    (lambda c: c.update(ended_at=None), "names when sending ended"),
+    (lambda c: c.update(ended_at="2031-02-04T01:00:00Z"), "must be in this order"),
+    (lambda c: c.update(ended_at=None), "must state when sending ended"),
+    (lambda c: c.update(began_at=None), "needs began_at"),
     (lambda c: c.update(proves="none"), "without receipts"),
     (lambda c: c["totals"].update(received=None), "write 0 for none"),
     (lambda c: c.update(parts=5), "1 to 10 times"),
-    (lambda c: c["withheld"].update(areas=["03646"]), "given twice|need each other"),
+    (lambda c: c["withheld"].update(areas=["03646"]), "given twice|and only then"),
     (lambda c: c.update(remarks="a\x1b[31m"), "control character"),
     (lambda c: c.update(carrier="VNPT"), "not written as required"),
 ]  # fmt: skip
@@ -217,14 +240,14 @@ def _withdrawn(content: dict[str, Any]) -> None:
 
 
 ORDERS: list[tuple[Any, str]] = [
-    (lambda c: c["content"]["texts"][0].update(text="Khác"), "its SHA-256"),
-    (lambda c: c["content"]["areas"].append(dict(c["content"]["areas"][0])), "ordered twice"),
+    (lambda c: c["content"]["texts"][0].update(text="Khác"), "SHA-256 of a text"),
+    (lambda c: c["content"]["areas"].append(dict(c["content"]["areas"][0])), "names an area twice"),
     (lambda c: c["content"].update(ends_at="2031-02-01T00:00:00Z"), "ends before it begins"),
     (lambda c: c["content"].update(valid_until="2031-02-09T00:00:00Z"), "valid until"),
     (lambda c: c.update(issued_at="2031-03-01T00:00:00Z"), "in the future"),
-    (lambda c: c.update(content=None), "null in its place"),
-    (lambda c: c.update(kind="withdrawal"), "null in its place"),
-    (_withdrawn, "names the order"),
+    (lambda c: c.update(content=None), "must be null"),
+    (lambda c: c.update(kind="withdrawal"), "must be null"),
+    (_withdrawn, "must name the order"),
 ]  # fmt: skip
 
 
@@ -276,7 +299,7 @@ def test_withholding_leaves_no_small_cell_beside_others(cells: list[tuple[int, i
 def test_no_bytes_raise_anything_but_a_refusal(content: bytes) -> None:
     for form in (ORDER, RESULT):
         with suppress(Invalid):
-            formats.read(content, form, NOW)
+            formats.check(formats.read(content, form), NOW)
 
 
 @given(JSON, JSON, JSON)
@@ -289,7 +312,7 @@ def test_no_signed_content_raises_anything_but_a_refusal(payload: Any, header: A
     outer = {"payload": text(payload), "signatures": [{"protected": text(header), "signature": signature}]}
     for content in (outer, {"payload": payload, "signatures": signature}):
         with suppress(Invalid):
-            formats.read(json.dumps(content).encode(), RESULT, NOW)
+            formats.check(formats.read(json.dumps(content).encode(), RESULT), NOW)
 
 
 @given(st.data())

@@ -147,7 +147,7 @@ def test_a_withdrawal_cancels_the_run_and_a_replacement_takes_its_place(
     withdrawal = fetched(db, run_id)
     assert receive(carrier, withdrawal).run_id == there.run_id
     assert carrier.read(queries.run, there.run_id).state in ("cancelling", "cancelled")
-    with pytest.raises(Conflict, match="received already"):
+    with pytest.raises(Conflict, match="already been received"):
         receive(carrier, withdrawal)
     issue(db, run_id, "Tiếp tục")
     again = receive(carrier, fetched(db, run_id), batch)
@@ -159,14 +159,14 @@ def test_what_is_no_order_of_the_police_makes_nothing(db: Database, carrier: Dat
     good = fetched(db, run_id)
     forged = loa_carrier.sign(loa_carrier.read(good).content, STRANGER)
     for file, batches, sentence in (
-        (forged, [batch], "not a key that is trusted"),
+        (forged, [batch], "not trusted here"),
         (good[:-40], [batch], "damaged"),
         (good, [], "Name the batches"),
     ):
         with pytest.raises(Invalid, match=sentence):
             receive(carrier, file, *batches)
     act(db, "withdraw_order", run_id=run_id, body=orders.WithdrawBody(reason="Dừng"))
-    with pytest.raises(Conflict, match="was not received here"):
+    with pytest.raises(Conflict, match="has not been received here"):
         receive(carrier, fetched(db, run_id))
     assert carrier.read(lambda c: c.execute(select(campaigns)).all()) == []
     assert carrier.read(lambda c: c.execute(select(directives)).all()) == []
@@ -178,7 +178,7 @@ def test_no_result_is_signed_of_another_text_or_another_run(db: Database, carrie
     with pytest.raises(Conflict, match="no longer has the text"):
         export(carrier, there.run_id)
     assert carrier.read(lambda c: c.execute(select(approvals)).all()) == []
-    with pytest.raises(Conflict, match="not made of a signed order"):
+    with pytest.raises(Conflict, match="not created from a signed order"):
         export(db, 1)
 
 
@@ -192,7 +192,7 @@ def fresh_order() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("order import order.json --batch 1", "not a key that is trusted"),
+        ("order import order.json --batch 1", "not trusted here"),
         ("order list 7", "There is no run 7"),
         ("order get 7", "There is no run 7"),
         ("result export 7 --out x.json", "There is no run 7"),

@@ -11,6 +11,7 @@ from carriers.contract import LinkError, LinkOptions, Reason, ReceiptLevel
 from carriers.options import content_options
 from carriers.smpp.carrier import SmppCarrier
 from carriers.smpp.settings import SmppSettings, read_settings
+from tests.exact import exactly
 
 BASE: dict[str, object] = {"host": "10.0.0.1", "port": 2775, "system_id": "loa", "password": "s3cr3t"}
 
@@ -83,7 +84,13 @@ def test_a_missing_setting_is_named(name: str) -> None:
 
 
 def test_a_ca_file_that_is_not_there_is_named_when_the_link_is_built() -> None:
-    with pytest.raises(LinkError, match="tls names a CA file that cannot be used"):
+    with pytest.raises(
+        LinkError,
+        match=exactly(
+            "Link vnpt-1: tls names a CA file that cannot be used (the file does not exist); It "
+            "must be a readable file with certificates in PEM."
+        ),
+    ):
         SmppCarrier(LinkOptions("vnpt-1", "vnpt", 100, {**BASE, "tls": "no/such/file.pem"}))
 
 

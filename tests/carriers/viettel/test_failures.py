@@ -26,6 +26,7 @@ from tests.carriers.viettel.answers import (
     fault,
     link,
 )
+from tests.exact import exactly
 
 DAY, NEXT = date(2026, 11, 24), date(2026, 11, 25)
 WRONG = "Authenticate: WRONG_INFORMATION_AUTHENTICATE"
@@ -152,7 +153,10 @@ async def test_an_error_code_for_no_error_may_be_another() -> None:
 async def test_a_sender_that_xml_can_not_carry_is_an_error() -> None:
     async with link(failures([])) as carrier:
         with pytest.raises(
-            ReadError, match=r"getFailSub cannot be queried: Character 3, U\+0001, is not allowed in"
+            ReadError,
+            match=exactly(
+                "getFailSub cannot be queried: Character 3, U+0001, is not allowed in XML. Remove it."
+            ),
         ):
             await carrier.failures(DAY, "CA\x01")
 

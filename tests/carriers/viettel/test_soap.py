@@ -34,6 +34,7 @@ from tests.carriers.viettel.answers import (
     single,
     sms,
 )
+from tests.exact import exactly
 
 SINGLE = {"operation": "wsCpMt"}
 LAUGHS = b"".join(b'<!ENTITY l%d "%s">' % (n, b"&l%d;" % (n - 1) * 10) for n in range(1, 9))
@@ -85,7 +86,13 @@ async def test_an_answer_that_can_not_be_read_is_unknown(name: str) -> None:
 @pytest.mark.parametrize("name", ATTACKS)
 async def test_an_attack_by_xml_is_an_error_of_a_read(name: str) -> None:
     async with link(ATTACKS[name]) as carrier:
-        with pytest.raises(ReadError, match="getFailSub was not answered: the answer cannot be read"):
+        with pytest.raises(
+            ReadError,
+            match=exactly(
+                "getFailSub was not answered: the answer cannot be read: The XML was rejected: a "
+                "document type.."
+            ),
+        ):
             await carrier.failures(date(2026, 11, 25), SENDER)
 
 

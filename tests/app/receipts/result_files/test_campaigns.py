@@ -19,6 +19,7 @@ from tests.app.receipts.result_files import scene
 from tests.app.receipts.result_files.scene import TAKEN, another, at, csv_file, load, phone, sent
 from tests.app.world import FIRST_PHONE, World
 from tests.engines import other_by_hand
+from tests.exact import exactly
 
 DAY = 1440
 HEADER = (*scene.HEADER, "Mã tin")
@@ -131,7 +132,12 @@ def test_what_was_said_of_a_file_stays_and_nothing_said_is_no_contradiction(
     assert scene.registered(db, path).id == found.row.id
     another(world, [TAKEN] * 2)
     with pytest.raises(
-        Conflict, match="This file was already uploaded as receipt file 1 for campaign 1, the"
+        Conflict,
+        match=exactly(
+            "This file was already uploaded as receipt file 1 for campaign 1, the level of its "
+            "link, and its lines have been applied accordingly. To apply lines differently, for "
+            "example ambiguous ones with their campaign named, upload them as a separate file."
+        ),
     ):
         scene.registered(db, path, FileClaim("viettel", world.campaign + 1))
 
@@ -170,3 +176,13 @@ def test_what_was_sent_after_the_files_last_time_is_not_missing_in_it(db: Databa
     assert (run["missing"], run["later"]) == (1, 1)
     listed, _ = db.read(missing.page, row, run, 0, 100)
     assert [each.phone for each in listed] == [FIRST_PHONE + 1]
+
+
+@pytest.mark.longer
+def test_a_named_campaign_is_meant_however_late_the_carrier_tells_of_it(db: Database, tmp_path: Path) -> None:
+    world = sent(db, [TAKEN] * 2)
+    happened(world, 9)
+    path = csv_file(tmp_path / "f.csv", [(phone(0), "DELIVRD", at(), "")])
+    assert load(world, path).verdicts == ["unknown"]  # no carrier tries for nine days
+    named = csv_file(tmp_path / "named.csv", [(phone(1), "DELIVRD", at(), "")])
+    assert load(world, named, FileClaim("viettel", world.campaign)).verdicts == ["settled"]

@@ -13,6 +13,7 @@ from app.cli.receipts_commands import app
 from app.core.errors import AppError, Conflict, Invalid, NotFound
 from app.database.connection import Database
 from tests.app.receipts.result_files.scene import TAKEN, at, csv_file, phone, sent
+from tests.exact import exactly
 
 
 @pytest.fixture(autouse=True)
@@ -95,10 +96,17 @@ def test_what_can_not_be_is_refused_in_words(file: str, folder: Path) -> None:
         run("import", file, "--carrier", "vietel")
     with pytest.raises(Invalid, match="Cannot read"):
         load(str(folder / "none.csv"))
-    with pytest.raises(Invalid, match="Choose operator or handset"):
+    with pytest.raises(Invalid, match=exactly("“sure” is not a valid level. Choose operator or handset.")):
         load(file, "--level", "sure")
     with pytest.raises(NotFound, match="no receipt file 7"):
         run("show", "7")
     load(file)
-    with pytest.raises(Conflict, match="as a separate file"):
+    with pytest.raises(
+        Conflict,
+        match=exactly(
+            "This file was already uploaded as receipt file 1 for any campaign, the level of its "
+            "link, and its lines have been applied accordingly. To apply lines differently, for "
+            "example ambiguous ones with their campaign named, upload them as a separate file."
+        ),
+    ):
         load(file, "--level", "handset")

@@ -75,6 +75,11 @@ page_new_receipt_file   303  in   in   403  in   in
 page_do_upload_receipt_file 303  in   in   403  in   in
 page_sender_names       303  in   in   in   in   in
 page_sender_name        303  in   in   in   in   404
+page_panel              303  in   in   in   403  403
+page_run_panel          303  in   in   in   403  403
+page_panel_link         404  404  404  404  404  404
+page_do_answer_panel_link 404  404  404  404  404  404
+take_gateway_sms        403  403  403  403  403  403
 page_search             303  in   in   in   in   in
 page_search_words       303  in   in   in   in   in
 page_second_factor      303  in   in   in   in   in
@@ -96,7 +101,6 @@ page_do_freeze_report   303  in   in   403  in   in
 page_do_issue_report    303  in   in   403  in   404
 page_signing_keys       303  in   in   in   in   in
 page_do_take_result     303  in   in   403  in   404
-page_do_approve_signing_key 303 404 404 403 403 403
 page_do_register_signing_key 303 in 403 403 403 403
 page_do_set_sender_name_paper 303  in   in   403  in   404
 page_do_keep_signed_paper 303  in   in   403  in   404

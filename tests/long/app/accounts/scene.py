@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Mapping, MutableMapping
 from typing import Any, NamedTuple
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi import FastAPI
 from sqlalchemy import Connection, Table, insert, select, update
 from starlette.datastructures import Headers
@@ -21,15 +22,20 @@ from app.database.models import (
     erasures,
     frozen_reports,
     notices,
+    panel_telephones,
     person_requests,
     receipt_files,
     report_files,
     sender_names,
+    signed_orders,
 )
 from app.database.models import directives as letters
 from app.database.models import runs as runs_table
 from app.security import create_key
+from app.signed_orders import loa_carrier
 from tests.app.campaigns.rows import new_link, new_run
+from tests.app.signed_orders.documents import POLICE, signed_order
+from tests.app.signed_orders.test_keys import kid, register
 from tests.long.app.accounts.conftest import PASSWORD
 
 CARRIERS = ("vnpt", "viettel")
@@ -43,6 +49,11 @@ class Place(NamedTuple):
     sha256: str
     name: str
 
+    @property
+    def key(self) -> Ed25519PrivateKey:
+        """The carrier's private key; its public one waits for an approval."""
+        return Ed25519PrivateKey.from_private_bytes(bytes([self.number]) * 32)
+
     def path(self, template: str) -> str:
         """The path of an operation, with everything in it this carrier's."""
         words = {
@@ -52,13 +63,14 @@ class Place(NamedTuple):
             "form": "json",
         }
         words |= {
-            "carrier": "vnpt",
-            "link": "vnpt-1",
+            "carrier": self.name,
+            "link": f"{self.name}-1",
             "token": "t" * 20,
             "tag": "0" * 12,
             "line": "1",
             "nth": "1",
-            "kid": "k" * 43,
+            "kid": kid(self.key),
+            "stamp": "0" * 64,
         }
         numbers = (
             "run",
@@ -74,6 +86,7 @@ class Place(NamedTuple):
             "order",
             "request",
             "sender_name",
+            "telephone",
         )
         words |= {f"{each}_id": str(self.number) for each in numbers}
         return template.format_map(words)
@@ -88,18 +101,34 @@ def build(db: Database) -> dict[str, str]:
     for carrier in CARRIERS:
         db.write(_of, carrier)
     db.write(register_names)
+    for place in (OWN, OTHER):
+        register(db, place.key, place.name)
+        db.write(_withdrawal, place)
     roles = {"admin": None, "approver": None, "auditor": None}
     keys = {role: db.write(create_key, f"{role} key", role) for role in roles}
     return keys | {c: db.write(create_key, f"{c} desk", "operator", c) for c in CARRIERS}
 
 
 def register_names(c: Connection) -> None:
-    """Enter a sender name of each carrier, also again after a role has removed it."""
+    """Enter a sender name of each carrier and a test telephone, also again after a role has removed it."""
     known = set(c.execute(select(sender_names.c.id)).scalars())
     said = {"name": "CA SON LA", "state": "registered", "changed_at": clock.now_ms(), "changed_by": "author"}
     rows = [{"id": n, "carrier": carrier, **said} for n, carrier in enumerate(CARRIERS, 1) if n not in known]
     if rows:
         c.execute(insert(sender_names), rows)
+    if c.execute(select(panel_telephones.c.id).where(panel_telephones.c.id == 1)).first() is None:
+        telephone = {"id": 1, "phone": 84_912_000_099, "carrier": "vnpt", "area": "03646"}
+        telephone |= {"consent_on": "2024-01-02", "added_at": clock.now_ms(), "added_by": "author"}
+        c.execute(insert(panel_telephones).values(telephone))
+
+
+def _withdrawal(c: Connection, place: Place) -> None:
+    """Sign the withdrawal of an order to the carrier, which it may fetch."""
+    number = f"{place.number}-1"
+    content = signed_order(kind="withdrawal", number=number, carrier=place.name, content=None)
+    row = {"run_id": place.number, "serial": 1, "kind": "withdrawal", "digest": "0" * 64, "by": "chief"}
+    row |= {"sha256": loa_carrier.read(content).sha256, "kid": kid(POLICE), "content": content}
+    c.execute(insert(signed_orders).values(row | {"at": clock.now_ms()}))
 
 
 def _of(c: Connection, carrier: str) -> None:

@@ -24,7 +24,18 @@ OFTEN = {"requests_per_minute": 1_000_000, "stranger_requests_per_minute": 1_000
 MARK, AREA = "kin-dao", "03679"  # what stands in nothing but the other's part; its name is no secret
 IDS = {
     f"{each}_id": "1"
-    for each in ("run", "batch", "campaign", "other", "directive", "link", "report", "file", "sender_name")
+    for each in (
+        "run",
+        "batch",
+        "campaign",
+        "other",
+        "directive",
+        "link",
+        "report",
+        "file",
+        "sender_name",
+        "telephone",
+    )
 }
 IDS |= {"carrier": "vnpt", "key": "gia-danh-cong-an", "form": "json", "line": "1", "sha256": "0" * 64}
 MORE = (

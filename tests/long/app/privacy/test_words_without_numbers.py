@@ -30,6 +30,7 @@ from app.reports.intake.statement_rules import paper_faults
 from app.sender_names.register import ImportBody, NameBody
 from app.signed_orders.keys import FingerprintBody, SigningKeyBody
 from app.signed_orders.results import ResultBody
+from app.telephone_panel.register import PanelImportBody
 from tests.app.cli.test_campaign_commands import Shell
 from tests.app.client import Client
 from tests.engines import sqlite_alone
@@ -60,7 +61,7 @@ ELSEWHERE = {
     "url": "refused by app/reports/intake/external_activity.py",
     "text": "approved by a second person, and sent",
     **dict.fromkeys(
-        ("purpose", "sender", "text_key", "carrier", "areas", "code"), "one of those that there are"
+        ("purpose", "sender", "text_key", "carrier", "areas", "area", "code"), "one of those that there are"
     ),
 }
 # The same of one form alone.
@@ -70,6 +71,7 @@ OWN = {
     **dict.fromkeys(((PersonBody, "password"), (NewPasswordBody, "password")), "kept as a hash alone"),
     (NameBody, "template"): "a carrier's text, which a campaign's has to fit",
     (ImportBody, "table"): "each line is read as a NameBody",
+    (PanelImportBody, "table"): "each line is read as a TelephoneBody",
     (FailedNotices, "target"): "one of those that there are",
     (SigningKeyBody, "key"): "read as a key",
     (FingerprintBody, "fingerprint"): "compared, and not kept",

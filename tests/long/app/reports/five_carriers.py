@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -79,11 +80,17 @@ def forms_of(template: Path, folder: Path) -> dict[str, tuple[tuple[ReportTable,
         return found
 
 
-def directive(db: Database, folder: Path) -> None:
-    """Write all that came until version 1; `later` has what comes until versions 2 and 3."""
-    _sent(db)
-    _state(db, 4, _vnpt(1_234_567), at(10))
-    _state(db, 5, _gmobile(db, folder), at(12))
+def directive(db: Database, folder: Path, carriers: Sequence[str] = CARRIERS, silent: str = "") -> None:
+    """Write all that came until version 1; `later` has what comes until versions 2 and 3.
+
+    carriers: the addressees among them; of those that send themselves, `silent` has not reported.
+    """
+    held = {"Viễn thông Sơn La": (4, "vnpt", 1_300_000), "Gmobile": (5, "gmobile", 20_000)}
+    _sent(db, carriers, [run for name, run in held.items() if name in carriers])
+    if "Viễn thông Sơn La" in set(carriers) - {silent}:
+        _state(db, 4, _vnpt(1_234_567), at(10))
+    if "Gmobile" in set(carriers) - {silent}:
+        _state(db, 5, _gmobile(db, folder), at(12))
     db.write(_others)
     db.write(_entered_as_it_came)
 
@@ -103,24 +110,26 @@ def communes() -> list[str]:
     return [area.code for area in areas.reported(local(from_ms(BEGAN)).date())]
 
 
-def _sent(db: Database) -> None:
+def _sent(db: Database, carriers: Sequence[str], held: Sequence[tuple[int, str, int]]) -> None:
     scene = Scene("finished", name="Phòng cháy, chữa cháy rừng mùa khô")
     scene.rows[m.directives][0].update(
         number="306/KH-UBND",
         issued_on="2025-10-27",
         issuer="UBND tỉnh Sơn La",
         subject="V/v tuyên truyền phòng cháy, chữa cháy rừng mùa khô 2025 - 2026",
-        addressees=[*OTHERS, *CARRIERS],
+        addressees=[*OTHERS, *carriers],
         report_deadline=DEADLINE,
         created_at=BEGAN - HOUR,
     )
     span = {"started_at": BEGAN, "ended_at": BEGAN + 3 * HOUR}
     for row in (scene.rows[m.runs][0], scene.rows[m.links][0]):
         row["carrier"] = "viettel"
+    said = {"level_source": "Công văn số 88/VTSL-KT", "level_source_on": "2025-10-30"}
+    scene.rows[m.links][0].update(said)
     scene.rows[m.runs][0].update(span)
     scene.run(2, "mobifone", "finished", level=1, **span)
     scene.run(3, "vietnamobile", "finished", level=2, **span)
-    for run, carrier, estimated in ((4, "vnpt", 1_300_000), (5, "gmobile", 20_000)):
+    for run, carrier, estimated in held:
         scene.run(run, carrier, "finished", **span)
         scene.add(m.audiences, run_id=run, areas=[], area_basis="dia_chi_dang_ky", estimated=estimated)
     scene.batch(2, run=2)

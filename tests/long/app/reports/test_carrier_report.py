@@ -366,6 +366,21 @@ def test_a_brief_report_differs_in_what_it_leaves_out_alone(sound: Database, run
     assert brief.extra.written_off == whole.extra.written_off
 
 
+def test_what_a_carrier_charges_is_counted_in_parts_state_by_state(db: Database) -> None:
+    scene, parts = Scene(), dict.fromkeys(S, 0)
+    for nth, state in enumerate((S.DELIVERED, S.UNDELIVERED, S.EXPIRED, S.REJECTED, S.UNKNOWN, S.SUBMITTED)):
+        parts[state] = 2**nth  # so that each sum tells of what it is
+        for _ in range(nth + 2):
+            scene.message(state, segments=2**nth)
+        parts[state] *= nth + 2
+    scene.message(S.QUEUED, segments=64)
+    scene.message(S.NOT_SENT, segments=128, reason=int(NotSent.CANCELLED))
+    scene.save(db)
+    priced(db, vnpt="2")
+    charged = sum(n for state, n in parts.items() if state is not S.REJECTED)
+    assert report_of(db).cost == Charged(charged, parts[S.UNKNOWN], 2 * charged)
+
+
 def test_what_was_handed_over_is_priced_and_what_was_refused_costs_nothing(db: Database) -> None:
     scene = Scene()
     for state in (S.DELIVERED, S.UNDELIVERED, S.REJECTED, S.UNKNOWN):

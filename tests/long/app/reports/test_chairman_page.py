@@ -134,3 +134,28 @@ def test_the_page_alone_is_built_without_what_it_does_not_show(
     papers = [consolidated_paper.summary(each, HEAD, PREVIEW) for each in (whole, brief)]
     assert papers[0] == papers[1]
     assert brief.interim == whole.interim
+
+
+def test_who_cannot_know_is_named_and_lowers_no_share(report: ConsolidatedReport) -> None:
+    """A carrier without receipts, and one that has not reported, have neither reached nor missed anybody."""
+    stated, by_hand = report.lines[3], report.lines[4]
+    silent = replace(stated, kind=None, statement=None)
+    (text,) = pages(replace(report, lines=(*report.lines[:3], silent, by_hand)))
+    assert "Mọi nguồn số liệu: 193/264 thuê bao có xác nhận (73,1 %)" in text
+    assert "Chưa gồm: VNPT VinaPhone (chưa báo cáo), Gmobile (18.000 thuê bao, không có biên nhận)." in text
+    (text,) = pages(report)
+    assert "1.167.660/1.234.831 thuê bao có xác nhận" in text
+    (text,) = pages(replace(report, lines=report.lines[:3]))
+    assert "Chưa gồm" not in text
+
+
+def test_figures_that_may_change_are_named_as_people_say_it(report: ConsolidatedReport) -> None:
+    (text,) = pages(report)
+    assert "SỐ LIỆU TẠM THỜI: số liệu của Viettel, Vietnamobile có thể còn thay đổi." in text
+    assert "13/15 đơn vị đã báo cáo: " in text  # none of them late
+    late = tuple(replace(each, late=each.report is not None) for each in report.others)
+    (text,) = pages(replace(report, others=late))
+    assert "13/15 đơn vị đã báo cáo (13 trễ hạn): " in text
+    paper = consolidated_paper.compose(report, HEAD, PREVIEW)
+    said = " ".join(block.text for block in paper.blocks if isinstance(block, Paragraph))
+    assert "mạng không có đợt gửi: Đông Dương Telecom, iTel, Wintel." in said

@@ -254,3 +254,33 @@ def test_a_final_paper_that_was_altered_together_with_its_hash_is_not_given_out(
         )
         db.write(lambda c, own=own, was=before: c.execute(update(report_files).where(*own).values(was)))
     assert db.read(freeze_record.all_spoilt) == []
+
+
+def coded(freezer: Freezer, folder: Path) -> Freezer:
+    """The letterhead of the police with the codes of both agencies."""
+    own = ['carrier = ""\nsuperior = "BỘ CÔNG AN"\nagency = "CÔNG AN & TỈNH"\nname = "Công an tỉnh Sơn La"']
+    own += ['symbol = "BC-CAT-PA05"\nplace = "Sơn La"\nto = "Chủ tịch UBND tỉnh <Sơn La>"']
+    own += ['recipients = ["Như trên", "Bộ Công an", "Lưu: VT"]\npost = "GIÁM ĐỐC"']
+    own += ['organ_id = "000.00.12.G01"\nto_organ_id = "000.00.00.H52"']
+    (folder / "heads.toml").write_text("[[letterhead]]\n" + "\n".join(own) + "\n", "utf-8")
+    return Freezer(freezer.db, freezer.ledger, letterhead.load(folder / "heads.toml"), "officer")
+
+
+@pytest.mark.prove
+def test_what_is_replaced_is_named_as_it_was_issued_though_the_letterhead_was_corrected(
+    frozen: Two, tmp_path: Path
+) -> None:
+    freezer, (first, second) = frozen
+    issued = issue(coded(freezer, tmp_path), first.id, None, SIGNED)
+    beside = json.loads(freezer.db.read(archive.content, issued, "issued-meta")[1])
+    assert beside["OrganId"] == "000.00.12.G01"
+    assert beside["To"] == [{"OrganId": "000.00.00.H52", "OrganName": "Chủ tịch UBND tỉnh <Sơn La>"}]
+    (heads,) = tmp_path.glob("heads.toml")
+    for was, now in (("BC-CAT-PA05", "BC-CAT-PX03"), ("tỉnh Sơn", "Sơn")):
+        heads.write_text(heads.read_text("utf-8").replace(was, now), "utf-8")
+    now = Freezer(freezer.db, freezer.ledger, letterhead.load(heads), "officer")
+    later = issue(now, second.id, None, replace(SIGNED, number="130", remarks={}))
+    for form in ("issued-docx", "issued-pdf"):
+        paper = text_of(now, later, form)
+        assert f"thay thế Báo cáo số 125/BC-CAT-PA05 {DATED} của Công an tỉnh Sơn La (số liệu" in paper
+        assert "Số: 130/BC-CAT-PX03" in paper

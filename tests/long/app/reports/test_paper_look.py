@@ -20,7 +20,7 @@ from pypdf import PdfReader
 from app.core import clock
 from app.database.connection import Database
 from app.reports.export.formats import Format
-from app.reports.figures.figures import CarrierReport
+from app.reports.figures.figures import RARE, CarrierReport
 from app.reports.forms import carrier_tables, layout
 from tests.long.app.reports import cells
 from tests.long.app.reports.long_paper import files, many_areas
@@ -260,8 +260,9 @@ def test_libreoffice_opens_the_docx_and_prints_the_same_figures(
     )
     text = cells.pdf_text((tmp_path / "a.pdf").read_bytes())
     for form in carrier_tables.of_run(report)[1:5]:
-        for row in form.rows:
-            assert all(run in text for run in cells.numbers(form, row)), (form.name, row.key)
+        on_paper = form.without_empty(RARE)[0] if form.name == "Biểu 2" else form
+        for row in on_paper.rows:
+            assert all(run in text for run in cells.numbers(on_paper, row)), (form.name, row.key)
     assert text.count("Thuộc diện") >= 3  # the head of form 2, on every page of it
     assert (
         abs(len(PdfReader(tmp_path / "a.pdf").pages) - len(PdfReader(io.BytesIO(made[Format.PDF])).pages))

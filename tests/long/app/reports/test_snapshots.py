@@ -116,6 +116,31 @@ def test_a_deadline_has_a_snapshot_of_its_directive_and_of_every_run(sent: World
     report, new = freezer.freeze(LETTER, at)
     assert (new, clock.to_ms(report.cut_off_at)) == (True, taken)
     assert verify_archive.prove(db, report) == verify_archive.Proof(report.id, ())
+    # What is frozen later, of the same moment, was not known to it.
+    assert freezer.freeze(RUN, at)[1]
+    assert verify_archive.prove(db, report) == verify_archive.Proof(report.id, ())
+
+
+def test_a_deadline_is_due_once_it_has_passed_for_a_week_and_if_it_was_to_come_when_it_was_set(
+    sent: World,
+) -> None:
+    now, minute, week = clock.now_ms(), 60_000, 7 * DAY_MS
+    times = {  # deadline, and when the directive was entered
+        1: (now + minute, now - DAY_MS),
+        2: (now - minute, now - DAY_MS),
+        3: (now - week + minute, now - 9 * DAY_MS),
+        4: (now - week - minute, now - 9 * DAY_MS),
+        5: (now - minute, now),
+        6: (None, now - DAY_MS),
+    }
+    row = {"issued_on": "2024-01-29", "issuer": "CAT", "subject": "x", "addressees": [], "created_by": "an"}
+    rows = [
+        row | {"id": n, "number": str(n), "report_deadline": due_at, "created_at": entered}
+        for n, (due_at, entered) in times.items()
+    ]
+    sent.db.write(lambda c: c.execute(insert(m.directives), rows))
+    found = [each for each in sent.db.read(due)[1] if each.cause is SnapshotCause.DEADLINE]
+    assert [(each.subject.id, each.due_ms) for each in found] == [(n, times[n][0]) for n in (2, 3)]
 
 
 async def test_a_worker_that_was_down_at_midnight_takes_it_late_and_the_snapshot_says_so(sent: World) -> None:

@@ -180,7 +180,7 @@ CASES: list[tuple[Executable, str]] = [
     (first(S.DELIVERED).values(reason=int(Reason.OTHER)), "they have the failure reason 1"),
     (
         first(S.UNDELIVERED).values(reason=int(Reason.SYSTEM)),
-        "their reason is 2, but the worst in a receipt is 5",
+        "their recorded reason is 2, but the worst reason in their receipts is 5",
     ),
     # reports
     (update(m.tallies).values(n=m.tallies.c.n + 1), "the number of lines adds up to"),

@@ -125,7 +125,7 @@ def test_who_had_a_hand_in_it_is_told_why_somebody_else_decides(pages_db: Databa
     paper = signed_in("approver")
     page = paper.get("/approvals").text
     assert "Cần người khác quyết định." in text(page)
-    assert "của bạn, nên người khác quyết định" in text(page)
+    assert "của bạn: người khác phải quyết định" in text(page)
     assert "/campaigns/1/approve" not in page
     found = pages_db.read(queries.dossier, 1).digest
     refused = paper.send("/approvals", "/campaigns/1/approve", digest=found)
@@ -205,7 +205,7 @@ def test_areas_and_money_are_said_before_anything_is_pressed(pages_db: Database,
     page = text(paper.get("/approvals").text)
     assert "Phường Tô Hiệu 2 66,7%" in page
     assert "chưa rõ địa bàn 1 33,3%" in page
-    assert "Chưa tính được chi phí: chưa đặt đơn giá" in page
+    assert "Chưa tính được chi phí: chưa đủ đơn giá" in page
     money = MoneySettings(prices={"a": PriceSettings(carrier="vnpt", dong=Decimal("250.5"))})
     settings = Settings(environment="development", money=money)
     found = pages_db.read(approvals_pages.case, 1, BOSS, settings)

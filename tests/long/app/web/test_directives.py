@@ -177,3 +177,26 @@ def test_campaigns_under_a_letter_stand_in_order_of_time_with_whom_they_reached(
     delivered = select(func.sum(t.n)).where(t.campaign_id == 1, t.state == DeliveryState.DELIVERED)
     reached = pages_db.read(lambda connection: connection.execute(delivered).scalar_one())
     assert f"{reached:,}".replace(",", ".") in text(page)
+
+
+def test_directives_show_how_their_campaigns_stand_and_are_filtered_by_it(
+    pages_db: Database, signed_in: In
+) -> None:
+    scene.build(pages_db)
+    paper = signed_in()
+    paper.send("/directives/new", "/directives/new", **LETTER | {"number": "999/CAT"})
+    every = text(paper.get("/directives").text)
+    for shown in ("412/CAT-PA05 chờ phê duyệt", "999/CAT chưa có chiến dịch"):
+        assert shown in every, shown
+    waiting = text(paper.get("/directives?state=submitted").text)
+    assert "412/CAT-PA05" in waiting
+    assert "303/CAT-PA05" not in waiting
+    assert "chờ phê duyệt" in paper.get("/directives?format=csv&state=submitted").text
+
+
+def test_the_end_of_a_run_is_called_expected_until_it_has_ended(pages_db: Database, signed_in: In) -> None:
+    scene.build(pages_db)
+    page = text(signed_in().get("/directives/1").text)
+    runs = page[page.index("Các đợt gửi so với hạn") :]
+    assert re.search(r"Viettel [^–]+? \d\d:\d\d[^–]{0,12} dự kiến dự kiến (kịp|trễ) hạn", runs), runs[:400]
+    assert re.search(r"VNPT VinaPhone [^–]+ \d\d:\d\d[^–]{0,12}? kịp hạn", runs), runs[:400]

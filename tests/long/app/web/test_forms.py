@@ -32,7 +32,7 @@ _IDS = (
     "notice_id",
     "order_id",
 )
-_IDS += ("plan_id", "request_id", "nth", "sender_name_id")
+_IDS += ("plan_id", "request_id", "nth", "sender_name_id", "telephone_id")
 NUMBERS = dict.fromkeys(_IDS, "1") | {"carrier": "vnpt", "kid": "k" * 43}
 
 

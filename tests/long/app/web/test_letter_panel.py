@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -9,15 +10,19 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import event, insert, select, update
 
+from app.campaigns import runs as orders
+from app.campaigns.runs import Verb
 from app.core import clock
+from app.core.states import RunState
 from app.database.connection import Database
-from app.database.models import campaigns, directives, runs
+from app.database.models import campaigns, directives, links, runs, tallies
 from app.reports.counting import unique_reach
 from app.web import stages
 from app.web.view_models import letter_panel, overview_page, traffic_light
 from app.web.view_models.letter_panel import LetterPanel
-from tests.app.campaigns.past import D, link, sent
+from tests.app.campaigns.past import D, link, queue, sent
 from tests.app.campaigns.rows import DRAFT, new_campaign, new_link, whole_run
+from tests.app.campaigns.test_held_runs import approved
 from tests.e2e import scene
 from tests.long.app.web.conftest import Paper, text
 
@@ -78,6 +83,50 @@ def test_who_is_still_to_be_queued_is_still_to_come_and_counts_once(db: Database
     assert figures(panel(db, letter)) == (5, 2, 1, 0, 1, 0, 3)
 
 
+@pytest.mark.parametrize("state", RunState)
+@pytest.mark.parametrize("queued", [0, 2])
+def test_who_is_not_queued_is_to_come_as_long_as_the_run_may_go_on(
+    db: Database, letter: int, state: RunState, queued: int
+) -> None:
+    campaign = db.write(whole_run, phones=5)[0]
+    under = {"directive_id": letter, "state": "approved"}
+    db.write(lambda c: c.execute(update(campaigns).where(campaigns.c.id == campaign).values(under)))
+    db.write(lambda c: c.execute(update(runs).values(state=state, started_at=1)))
+    key = {"campaign_id": campaign, "run_id": 1, "batch_id": 1, "area": "116", "reason": 0}
+    if queued:
+        row = key | {"state": int(D.QUEUED), "n": queued, "segments": queued}
+        db.write(lambda c: c.execute(insert(tallies).values(row)))
+    over = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
+    waiting = queued if state in over else 5
+    found = panel(db, letter)
+    assert (found.addressed, found.waiting, found.sent) == (waiting, waiting, 0)
+
+
+def test_a_run_that_is_being_cancelled_takes_nobody_out_of_the_figures(db: Database, letter: int) -> None:
+    sent(db, {0: D.DELIVERED, 1: D.UNDELIVERED}, draft=replace(DRAFT, directive_id=letter))
+    planned, run_id = db.write(whole_run, phones=5)  # numbers 0 to 4
+    under = {"directive_id": letter, "state": "approved"}
+    db.write(lambda c: c.execute(update(campaigns).where(campaigns.c.id == planned).values(under)))
+    before = figures(panel(db, letter))
+    orders.order(db, Verb.CANCEL, run_id, "operator")
+    assert figures(panel(db, letter)) == before
+    queue(db)
+    assert figures(panel(db, letter))[:5] == before[:5]
+
+
+def test_a_carrier_that_is_found_to_prove_no_handset_adds_nothing_to_the_reached_share(
+    db: Database, letter: int
+) -> None:
+    one = sent(db, dict.fromkeys(range(4), D.DELIVERED), "viettel", draft=replace(DRAFT, directive_id=letter))
+    sent(db, dict.fromkeys(range(100, 110), D.DELIVERED), into=one)
+    assert panel(db, letter).reached_share == 1
+    own = update(links).where(links.c.carrier == "vnpt")
+    db.write(lambda c: c.execute(own.values(receipt_level=1)))
+    found = panel(db, letter)
+    assert (found.reached, found.provable, found.reached_share, found.relayed) == (4, 4, 1, 10)
+    assert [(each.carrier, each.received) for each in found.carriers] == [("viettel", 4), ("vnpt", 10)]
+
+
 def test_an_operator_sees_its_own_part_of_the_letter(db: Database, letter: int) -> None:
     of = replace(DRAFT, directive_id=letter)
     first = sent(db, {0: D.DELIVERED, 1: D.DELIVERED}, "viettel", draft=of)
@@ -107,6 +156,22 @@ def test_the_verdict_is_a_word_with_its_reason(db: Database, letter: int) -> Non
     assert verdict() == (traffic_light.IN_TIME, None)
     late = clock.to_ms(clock.now() - timedelta(hours=1))
     db.write(lambda c: c.execute(update(directives).values(report_deadline=late)))
+    assert verdict() == (traffic_light.LATE, None)
+
+
+def test_a_carrier_that_sends_itself_is_in_time_once_its_figures_are_there(db: Database, letter: int) -> None:
+    def verdict() -> tuple[traffic_light.Judged, traffic_light.Judged | None]:
+        found = db.read(overview_page.read_letter, letter, None)[0]
+        return found.verdict, found.because
+
+    run_id = approved(db, directive_id=letter)
+    orders.order(db, Verb.START, run_id, "operator")
+    assert verdict() == (traffic_light.NOBODY_KNOWS, traffic_light.NO_FIGURES)
+    orders.order(db, Verb.END, run_id, "operator")
+    assert verdict() == (traffic_light.NOBODY_KNOWS, traffic_light.NO_FIGURES)
+    late = {"report_deadline": clock.now_ms() + 100}
+    db.write(lambda c: c.execute(update(directives).values(late)))
+    time.sleep(0.2)
     assert verdict() == (traffic_light.LATE, None)
 
 
@@ -155,6 +220,6 @@ def test_a_letter_s_page_has_the_figures_of_the_overview(pages_db: Database, sig
     scene.build(pages_db)
     paper = signed_in("auditor")
     (first, second) = (text(paper.get(path).text) for path in ("/", "/directives/1"))
-    for figure in ("627.852 thuê bao 390.308", "Còn thiếu 237.544"):
+    for figure in ("627.852 thuê bao 390.308", "Còn phải gửi 237.544"):
         assert figure in first
         assert figure in second

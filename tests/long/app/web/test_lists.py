@@ -289,7 +289,7 @@ def test_the_unknown_and_the_versions_say_which_rows_they_are(many: Database, si
 def test_a_letter_says_how_many_campaigns_are_under_it(many: Database, signed_in: In) -> None:
     paper = signed_in()
     page = paper.get("/directives/1").text
-    assert "Tất cả 130 chiến dịch theo văn bản này" in text(page)
+    assert "Tất cả 130 chiến dịch theo công văn này" in text(page)
     assert len(page) < 40_000
     assert "Dòng 1–30 trong 130 dòng." in text(paper.get("/campaigns?directive=1").text)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Connection, event, insert, update
+from sqlalchemy import Connection, delete, event, insert, update
 
 from app.campaigns import lifecycle
 from app.campaigns.carrier_audience import Audience, Basis
@@ -48,7 +48,7 @@ def statements(pages_db: Database) -> Iterator[list[str]]:
 
 def test_an_empty_overview_says_what_to_do_next(signed_in: In) -> None:
     said = text(signed_in().get("/").text)
-    assert "Không có việc nào bị dừng." in said
+    assert "Không có việc nào cần xử lý." in said
     assert "Chưa có công văn nào." in said
     assert "Chưa có chiến dịch nào." in said
 
@@ -93,13 +93,15 @@ def test_the_overview_reads_no_delivery_and_asks_little(
     statements.clear()
     paper.get("/")
     assert not [each for each in statements if re.search(r"\b(deliveries|subscribers|submissions)\b", each)]
-    assert 5 < len(statements) < 40
+    assert 5 < len(statements) < 34
 
 
 def head(page: str) -> dict[str, str]:
     """The chief's figures by their names."""
     big = page[page.index('class="big"') : page.index("</dl>", page.index('class="big"'))]
-    return {text(name): text(value) for name, value in re.findall("<dt>(.*?)</dt><dd>(.*?)</dd>", big, re.S)}
+    return {
+        text(name): text(value) for name, value in re.findall("<dt>(.*?)</dt><dd[^>]*>(.*?)</dd>", big, re.S)
+    }
 
 
 def test_the_first_number_is_one_total_over_all_carriers(pages_db: Database, signed_in: In) -> None:
@@ -116,12 +118,62 @@ def test_the_first_number_is_one_total_over_all_carriers(pages_db: Database, sig
     people = 412_310 + 127_338 + 88_204
     assert found["Đã gửi, trên " + f"{people:,} thuê bao".replace(",", ".")] == "390.308 62,2%"
     # Of the subscribers whose carrier gives receipts of telephones.
-    assert found["Máy đã nhận"].startswith("231.480 46,2% của 500.514")
+    assert found["Máy đã nhận"].startswith("231.480 46,2% trên 500.514")
     assert found["Nhà mạng đã tiếp nhận"].startswith("120.114 ")
-    assert found["Còn thiếu"].startswith("237.544 ")
+    assert found["Còn phải gửi"].startswith("237.544 ")
     assert "351.594" not in page  # the two are never one number
     assert re.match(r"\d\d:\d\d( \d\d/\d\d)? chưa kể 1 đợt gửi chưa bắt đầu", found["Dự kiến xong"])
     assert page.index('id="total"') < page.index('id="todo"') < page.index('id="letters"')
+
+
+def test_letters_stand_by_their_deadlines_those_to_come_before_those_that_have_passed(
+    pages_db: Database,
+) -> None:
+    hours = (70, -50, 2, None, -3, 400, -100)
+    row = {"issued_on": "2024-01-29", "issuer": "CAT", "subject": "x", "addressees": [], "created_by": "an"}
+    now = clock.now_ms()
+    rows = [
+        row
+        | {
+            "number": str(each),
+            "created_at": now,
+            "report_deadline": None if each is None else now + each * HOUR,
+        }
+        for each in hours
+    ]
+    pages_db.write(lambda c: c.execute(insert(directives), rows))
+    found = pages_db.read(overview_page.read_overview, None).letters
+    assert [each.number for each in found] == ["2", "70", "400", "-3", "-50", "-100", "None"]
+
+
+@pytest.mark.parametrize(
+    ("state", "still_open"),
+    [
+        (State.SUBMITTED, True),
+        (State.UNKNOWN, True),
+        (State.RELAYED, True),
+        (State.UNDELIVERED, False),
+        (State.EXPIRED, False),
+        (State.REJECTED, False),
+    ],
+)
+def test_the_target_is_missed_once_nothing_that_may_still_come_would_reach_it(
+    pages_db: Database, state: State, still_open: bool
+) -> None:
+    scene.build(pages_db)
+
+    def judged(received: int, others: int) -> traffic_light.Judged:
+        key = {"campaign_id": 1, "run_id": 2, "batch_id": 2, "area": "119", "reason": 0}
+        counts = ((State.DELIVERED, received), (state, others))
+        told = [key | {"state": int(each), "n": n, "segments": n} for each, n in counts]
+        pages_db.write(lambda c: c.execute(delete(tallies).where(tallies.c.run_id == 2)))
+        pages_db.write(lambda c: c.execute(insert(tallies), told))
+        views = pages_db.read(overview_page.read_overview, None).campaigns
+        (run,) = [each for campaign in views for each in campaign.runs if each.id == 2]
+        return traffic_light.Judged(run.light, run.said)
+
+    assert judged(920, 80) == traffic_light.MET  # 92% exactly
+    assert (judged(919, 81) == traffic_light.MISSED) is not still_open
 
 
 def held_run(db: Database, **row: object) -> int:
@@ -162,7 +214,7 @@ def test_what_a_carrier_states_is_beside_the_total_and_never_in_it(pages_db: Dat
     run_id = held_run(pages_db)
     paper = signed_in("auditor")
     before, shape = paper.get("/").text, pages_db.read(Watch(), [""])[""].body
-    assert "chưa kể Gmobile tự gửi, chưa báo kết thúc" in head(before)["Dự kiến xong"]
+    assert "chưa tính phần Gmobile tự gửi (chưa báo kết thúc)" in head(before)["Dự kiến xong"]
     state(pages_db, run_id, clock.now_ms() - HOUR)
     page = paper.get("/").text
     figures = [list(head(each).items())[:3] for each in (before, page)]

@@ -59,7 +59,7 @@ def test_files_are_kept_for_good_and_come_compressed(paper: Paper, name: str) ->
 
 
 def test_the_script_is_small() -> None:
-    assert len(assets()["live.js"].body) < 6144
+    assert len(assets()["live.js"].body) < 5120
 
 
 @pytest.mark.prove

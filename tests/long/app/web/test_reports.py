@@ -12,6 +12,7 @@ from sqlalchemy import Connection, update
 from app.core import clock
 from app.core.states import DeliveryState
 from app.database.connection import Database
+from app.database.listing import ListRequest
 from app.database.models import (
     audiences,
     deliveries,
@@ -24,6 +25,7 @@ from app.reports.counting.snapshot_taking import take
 from app.reports.counting.snapshots import SnapshotCause
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.web import rendering
+from app.web.view_models import report_list
 from tests.long.app.reports.receiving import receive
 from tests.long.app.reports.scene import varied
 from tests.long.app.reports.signing import Authority, sign
@@ -246,3 +248,13 @@ def test_nothing_is_frozen_of_a_run_that_has_not_begun(pages_db: Database, signe
     page = paper.get("/reports/runs/1").text
     assert 'action="/reports/freeze"' not in page
     assert "chưa có số liệu để chốt" in text(page)
+
+
+def test_the_list_names_the_last_version_of_each_run(pages_db: Database, signed_in: In) -> None:
+    paper = signed_in("admin")
+    freeze(paper)
+    receive(pages_db)
+    freeze(paper)
+    found = pages_db.read(report_list.listed, ListRequest(), 10).items
+    versions = {run.id: run.version for each in found for run in each.runs}
+    assert {versions.pop(1), *versions.values()} == {2, 0}

@@ -126,7 +126,7 @@ def test_others_see_and_do_no_more_than_their_role_may(ready: World, signed_in: 
     auditor = signed_in("auditor")
     page = auditor.get("/runs/1").text
     assert "/runs/1/start" not in page
-    assert "Người trực của nhà mạng hoặc quản trị viên điều hành" in text(page)
+    assert "Người vận hành của nhà mạng hoặc quản trị viên điều hành" in text(page)
     assert auditor.send("/runs/1", "/runs/1/start").status_code == 403
     other = signed_in("operator", "vnpt")
     for path in (
@@ -218,7 +218,7 @@ def test_unknown_ones_are_decided_on_one_by_one_or_all(lost: World, signed_in: I
         "/runs/1/unknown", "/runs/1/unknown/write-off", line="1-2", reason="nhà mạng đã trả lời"
     )
     assert done.status_code == 303
-    assert "Đã khép lại: 1 tin." in text(paper.get("/runs/1").text)
+    assert "Đã chốt là chưa rõ: 1 tin." in text(paper.get("/runs/1").text)
     detail = db.read(
         lambda c: c.execute(select(audit.c.detail).order_by(audit.c.id.desc()).limit(1)).scalar_one()
     )
@@ -236,7 +236,7 @@ def test_the_carrier_is_asked_by_a_list_of_whole_numbers_for_its_own_operator(
     db.write(lambda c: c.execute(update(submissions).values(reference="=abc").where(submissions.c.seq == 2)))
     page = paper.get("/runs/1/unknown").text
     assert "lô 1, dòng 2" in text(page)
-    assert "Số trong danh sách đầy đủ" in text(page)
+    assert "Danh sách có số đầy đủ" in text(page)
     (way,) = re.findall(r'href="([^"]*unknown.csv)"', page)
     rows = list(csv.reader(paper.get(way).text.lstrip("\ufeff").splitlines()))
     assert rows[0][0] == "số thuê bao"
@@ -256,7 +256,7 @@ def test_who_is_no_operator_of_the_carrier_gets_masked_numbers(lost: World, sign
     found = paper.get("/v1/runs/1/unknown.csv").text
     assert "8491*****00" in found
     assert "84912000000" not in found
-    assert "người trực nhà mạng lấy được số đầy đủ" in text(paper.get("/runs/1/unknown").text)
+    assert "người vận hành của nhà mạng lấy được số đầy đủ" in text(paper.get("/runs/1/unknown").text)
 
 
 def test_the_stream_has_the_page_s_shape_and_ends_with_the_run(ready: World, signed_in: In) -> None:

@@ -37,6 +37,17 @@ def test_an_entry_is_made_changed_and_removed_on_the_page(pages_db: Database, si
     assert pages_db.read(register.names) == []
 
 
+def test_what_is_refused_on_a_page_repeats_no_number(pages_db: Database, signed_in: In) -> None:
+    answer = _send(
+        signed_in("approver"),
+        "/sender-names/import",
+        {"table": "carrier,name,0912345678\nvnpt,CA SON LA,x\n"},
+    )
+    said = text(answer.text).split("0912345678")[0]  # the field itself has what was typed
+    assert "8491*****78" in said
+    assert text(answer.text).count("0912345678") == 1
+
+
 def test_a_scan_is_filed_and_what_is_no_scan_is_refused(pages_db: Database, signed_in: In) -> None:
     paper = signed_in("operator", "vnpt")
     _send(paper, "/sender-names", NAME)

@@ -337,5 +337,5 @@ def test_a_correction_that_is_eight_times_smaller_is_asked_about(client: Client,
     fewer = {"items": [{"channel": "loudspeaker", "pieces": 100}], "reason": "Đính chính."}
     answer = reported(client, directive, **fewer)
     assert answer.status_code == 422
-    assert "100 in all is far from the previous version, 800" in answer.json()["detail"]
+    assert "The total of 100 is far from the previous version, 800" in answer.json()["detail"]
     assert reported(client, directive, **fewer | {"reason": "Đính chính: 100 buổi."}).status_code == 201
