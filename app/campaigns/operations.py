@@ -36,6 +36,7 @@ from app.campaigns.schemas import (
     WordingBody,
 )
 from app.core import ids
+from app.core.carrier_check import check_carrier
 from app.core.errors import Invalid, VersionWanted
 from app.core.ids import Number
 from app.core.states import CampaignState
@@ -330,6 +331,7 @@ def add_run(tx: Transaction, campaign_id: Number, body: RunBody) -> RunSummary:
 @operation("POST /v1/campaigns/{campaign_id}/held-runs", roles=AUTHORS, status=201, action="run.add")
 def add_held_run(tx: Transaction, campaign_id: Number, body: HeldRunBody) -> RunSummary:
     """Add the run at a carrier that sends to its own subscribers. An approval becomes void."""
+    check_carrier(tx.settings, body.carrier)
     run_id = lifecycle.add_held_run(tx.connection, campaign_id, body.carrier, body.audience(), tx.who.name)
     return _added(tx, run_id)
 

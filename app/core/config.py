@@ -181,7 +181,7 @@ class LinkSettings(BaseModel):
 
     @property
     def claims_handset(self) -> bool:
-        """Whether its receipts count as proof of the telephone, and nobody is named who said so."""
+        """Whether its receipts count as proof of the telephone without a named source."""
         own = self.model_extra or {}
         return own.get("receipt_level") == "handset" and self.receipt_level_source is None
 

@@ -111,7 +111,7 @@ _STOPPED = {
     "them back, or run `loa campaign sign`; then `loa run resume`.",
 }
 _CLAIMED = (
-    "Link {} counts receipts as proof of the handset, and nobody is named who said so. Set "
+    "Link {} counts receipts as proof of the handset, but does not name who confirmed this. Set "
     "receipt_level_source and receipt_level_on in its settings, or receipt_level to operator."
 )
 _ASSUMED = (

@@ -20,6 +20,7 @@ from app.campaigns.queries import Dossier
 from app.campaigns.quiet_hours import DayHours
 from app.campaigns.schemas import CampaignBody, HeldRunBody, RunBody
 from app.core import clock, sending_window
+from app.core.carrier_check import check_carrier
 from app.core.config import Settings
 from app.core.errors import AppError, Conflict, Invalid, VersionChanged
 from app.core.states import BatchState, RunState
@@ -182,6 +183,7 @@ async def page_do_add_held_run(
         said["areas"] = area_choice.chosen(fields)
         said["estimated"] = read_fields.needed(fields, "estimated")
         body = filled(HeldRunBody, said)
+        check_carrier(visit.settings, body.carrier)
         as_read(connection, campaign_id, version)
         lifecycle.add_held_run(connection, campaign_id, body.carrier, body.audience(), visit.who.name)
 

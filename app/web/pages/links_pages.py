@@ -77,7 +77,7 @@ class LinkPageView:
     assumed: bool = False  # its settings do not say what its receipts prove
     source: str | None = None  # who said what they prove
     source_on: date | None = None
-    claimed: bool = False  # they prove the telephone, and nobody is named who said so
+    claimed: bool = False  # they prove the telephone, without a named source
 
 
 @router.get("/links")

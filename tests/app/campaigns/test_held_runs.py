@@ -248,6 +248,16 @@ def test_the_order_says_all_that_the_operator_needs(db: Database) -> None:
 
 
 @pytest.mark.longer
+def test_no_held_run_is_made_at_a_carrier_that_there_is_not(client: Client, db: Database) -> None:
+    campaign = db.write(new_campaign)
+    body = {"carrier": "vnpd", "areas": ["116"], "area_basis": "dia_chi_dang_ky", "estimated": 1000}
+    refused = client.post(f"/v1/campaigns/{campaign}/held-runs", json=body)
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "carrier")
+    assert "Did you mean vnpt?" in refused.json()["detail"]
+    assert client.get("/v1/runs", params={"campaign_id": campaign}).json()["items"] == []
+
+
+@pytest.mark.longer
 def test_a_held_run_over_http(client: Client, chief: Client, application: FastAPI, db: Database) -> None:
     campaign = db.write(new_campaign)
     body = {"carrier": "vnpt", "areas": ["116"], "area_basis": "dia_chi_dang_ky", "estimated": 1000}

@@ -53,5 +53,5 @@ def test_doctor_names_a_link_that_proves_the_telephone_by_nobodys_word(tmp_path:
     said = {"receipt_level_source": "Letter 12/VT of Viettel", "receipt_level_on": "2026-11-02"}
     links = {"a": link | {"receipt_level": "handset"}, "b": link | {"receipt_level": "handset"} | said}
     settings = Settings.model_validate({"links": links | {"c": link | {"receipt_level": "operator"}}})
-    found = [each.what for each in doctor.wiring(settings) if "nobody is named" in each.what]
+    found = [each.what for each in doctor.wiring(settings) if "does not name who confirmed this" in each.what]
     assert [what.split()[1] for what in found] == ["a"]
