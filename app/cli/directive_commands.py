@@ -90,6 +90,7 @@ def status(directive_id: Number, as_json: Json = False) -> None:
 _READY = {
     "yes": "Gửi đúng ngày: được.",
     "missing": "Gửi đúng ngày: được, nếu kịp có đủ những mục sau:",
+    "unknown": "Gửi đúng ngày: CHƯA RÕ, chỉ kịp nếu nhà mạng đã đăng ký trước những mục sau:",
     "no": "Gửi đúng ngày: KHÔNG kịp, vì:",
 }
 

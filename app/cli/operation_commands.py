@@ -24,7 +24,17 @@ from app.cli.output import After, Json, Most, cell, done, listing, say, whoami, 
 from app.cli.remote import at_server
 from app.core.errors import no_such
 from app.file_import.cells import csv_pieces, safe
-from app.operations import OPERATIONS, ByName, Download, Operation, Paging, Work, declared_in, described
+from app.operations import (
+    OPERATIONS,
+    ByName,
+    Download,
+    Operation,
+    Paging,
+    Work,
+    declared_in,
+    described,
+    undescribed,
+)
 from app.security.principal import Caller
 from app.security.roles import Role
 
@@ -119,7 +129,7 @@ def carried_out(
         answer = at_server(lambda api: getattr(api, name)(*ids.values(), **sent))
         return answer.encode() if operation.writes and isinstance(answer, str) else answer
     arguments = {
-        each.name: checked(each.annotation, each.name, options.get(each.name, each.default))
+        each.name: checked(undescribed(each.annotation), each.name, options.get(each.name, each.default))
         for each in operation.filters
     }
     if operation.body:

@@ -77,8 +77,8 @@ class Status:
 
     asked, reported, late: addressees that report by themselves; carriers answer by their runs, so what they
     owe stands in `missing` alone. registrations: what campaigns still need of the register of sender
-    names; ready: whether they can go out on their day: yes, missing (it can still be had in time), or no;
-    null where no run is still to be started.
+    names; ready: whether they can go out on their day: yes, missing (it can still be had in time), unknown
+    (only if the carrier has registered it already), or no; null where no run is still to be started.
     """
 
     directive_id: int

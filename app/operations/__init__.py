@@ -288,6 +288,16 @@ def described(annotation: Any) -> FieldInfo | None:
     return next((each for each in get_args(annotation)[1:] if isinstance(each, FieldInfo)), None)
 
 
+def undescribed(annotation: Any) -> Any:
+    """Return the type of a parameter with its limits, without its description and its name in a query."""
+    field = described(annotation)
+    if field is None:
+        return annotation
+    kind, *marks = get_args(annotation)
+    limits = (*field.metadata, *(each for each in marks if each is not field))
+    return Annotated[kind, *limits] if limits else kind
+
+
 def _model(parameter: Parameter) -> type[BaseModel] | None:
     """Return the body's type, also of one that may be left out."""
     kinds = (parameter.annotation, *get_args(parameter.annotation))

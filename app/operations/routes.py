@@ -14,7 +14,7 @@ from app.api import dependencies
 from app.api.dependencies import Config, Cursor, Db, Page, Routes, Who, following
 from app.api.idempotent_route import Acts, Kept, Read, in_slices, shows_secret, unkeyed
 from app.database.listing import ListPart
-from app.operations import Download, Operation, Paging, Work, declared_in, described
+from app.operations import Download, Operation, Paging, Work, declared_in, described, undescribed
 
 _DOOR = {"db": "db", "settings": "settings", "who": "who", "kept": "position", "read": "if_match"}
 
@@ -84,11 +84,9 @@ def _read_by_fastapi(operation: Operation, parameter: Parameter) -> Parameter:
     field = described(parameter.annotation)
     if field is None:
         return parameter
-    kind, *marks = get_args(parameter.annotation)
     place: Any = Path if parameter in operation.ids else Query
     told = place(description=field.description, examples=field.examples, alias=field.alias)
-    marks = [*field.metadata, *(each for each in marks if each is not field), told]
-    return parameter.replace(annotation=Annotated[kind, *marks])
+    return parameter.replace(annotation=Annotated[undescribed(parameter.annotation), told])
 
 
 def _marked(operation: Operation, endpoint: Any) -> Any:

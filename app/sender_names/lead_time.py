@@ -35,6 +35,7 @@ class Ready(StrEnum):
 
     YES = "yes"
     MISSING = "missing"  # what is missing can still be had in time
+    UNKNOWN = "unknown"  # only if the carrier has registered already what the register does not have
     NO = "no"
 
 
@@ -82,6 +83,9 @@ def outlook(
     found.sort(key=lambda item: (not item.late, item.ask_by or item.expected_on or date.max))
     if any(each.late for each in found):
         return found, Ready.NO
+    today = clock.local(clock.now()).date()
+    if any(each.ask_by is not None and each.ask_by < today for each in found):
+        return found, Ready.UNKNOWN
     return found, Ready.MISSING if found else Ready.YES if planned else None
 
 

@@ -211,7 +211,7 @@ class Need:
     late: bool
 
 
-Ready = Literal["yes", "missing", "no"]
+Ready = Literal["yes", "missing", "unknown", "no"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -117,5 +117,14 @@ def test_a_letter_without_a_run_to_start_has_no_answer(db: Database) -> None:
 
 def test_with_an_empty_register_nobody_knows_and_it_is_said(db: Database, letter: int) -> None:
     answer, (need,) = needed(db, letter)
-    assert (answer, need.lead_days, need.late) == (Ready.MISSING, 35, False)
+    assert (answer, need.lead_days, need.late) == (Ready.UNKNOWN, 35, False)
     assert need.what == "hỏi nhà mạng về tên CA SON LA và nhập vào sổ"
+
+
+def test_an_empty_register_can_still_be_filled_while_a_registration_would_be_in_time(
+    db: Database, letter: int
+) -> None:
+    takes(db, 12)
+    assert needed(db, letter)[0] is Ready.MISSING
+    takes(db, 13)
+    assert needed(db, letter)[0] is Ready.UNKNOWN

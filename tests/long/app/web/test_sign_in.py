@@ -199,8 +199,8 @@ def test_every_page_of_who_has_signed_in_has_the_way_out(pages_db: Database, sig
     build(pages_db)
     paper, seen = signed_in("admin"), 0
     for path in sorted({OWN.path(each.path) for each in pages() if each.method == "GET"}):
-        # Nobody sits at a wall screen, and its key is revoked on the page of keys; who follows a personal link
-        # of the panel has no account.
+        # Nobody sits at a wall screen, and its key is revoked on the page of keys; nobody has signed in where
+        # a personal link of the panel leads.
         if path.startswith(("/static/", "/sign-in", "/verify", "/wall", "/panel/")):
             continue
         if path.endswith("/events"):
