@@ -142,7 +142,7 @@ def test_lists_are_tables_for_people_and_json_for_programs(shell: Shell, databas
     assert shell(run.app, "priority", "1", "5") == "Run 1 has priority 5."
     for rate in (["40"], []):
         said = shell(run.app, "rate", "1", *rate)
-        assert said == "The rate was changed. It applies from the next thousand messages on."
+        assert said == "The rate was changed. It applies after about the next thousand messages."
         assert json.loads(shell(run.app, "show", "1", "--json"))["segments_per_second"] == (
             40 if rate else None
         )

@@ -18,8 +18,7 @@ from app.core.errors import Invalid, NotFound, SetupError
 from app.core.states import DeliveryState, NotSent
 from app.database.connection import Database
 from app.database.models import deliveries
-from app.dispatch import link_store
-from app.dispatch import links as declared  # noqa: F401 - its operations
+from app.dispatch import link_store, links
 from app.ledger.contract import SubmitOutcome
 from carriers.contract import Halted, Unknown
 from tests.app.cli.test_campaign_commands import Shell
@@ -27,7 +26,7 @@ from tests.app.world import FIRST_PHONE, build
 from tests.exact import exactly
 
 LINK = typer.Typer()
-add_operations(LINK, "link")
+add_operations(LINK, "link", links)
 
 
 @pytest.fixture
