@@ -13,7 +13,6 @@ from app.core.errors import Invalid
 from app.core.masking import escaped
 from app.directives import notices
 from app.directives import status as deadlines
-from app.reports import operations as reports
 
 app = typer.Typer(no_args_is_help=True, help="The official letters that the work is based on.")
 
@@ -108,6 +107,8 @@ def _by_when(need: Any) -> str:
 @app.command()
 def reach(directive_id: Number, as_json: Json = False) -> None:
     """Show how many subscribers the campaigns under a directive reached at least once, each counted once."""
+    from app.reports import operations as reports  # slow to import
+
     found = carried_out(reports.get_reach, {"directive_id": directive_id})
     if as_json:
         say(found, as_json)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from inspect import Parameter, Signature
 from types import ModuleType
@@ -16,6 +17,8 @@ from app.api.idempotent_route import Acts, Kept, Read, in_slices, shows_secret, 
 from app.database.listing import ListPart
 from app.operations import Download, Operation, Paging, Work, declared_in, described, undescribed
 
+# A name that needs no quoting in a header.
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 _DOOR = {"db": "db", "settings": "settings", "who": "who", "kept": "position", "read": "if_match"}
 
 
@@ -36,7 +39,8 @@ def sent(file: Download, headers: Mapping[str, str]) -> Response:
     """Return a file as a response that no cache keeps."""
     headers = {"Cache-Control": "no-store", **headers}
     if file.name:
-        name = f'filename="{file.name}"' if file.name.isascii() else f"filename*=UTF-8''{quote(file.name)}"
+        plain = _PLAIN_NAME.fullmatch(file.name)
+        name = f'filename="{file.name}"' if plain else f"filename*=UTF-8''{quote(file.name)}"
         headers["Content-Disposition"] = f"attachment; {name}"
     return Response(file.content, media_type=file.media_type, headers=headers)
 

@@ -32,7 +32,7 @@ freeze_report           401  in   in   403  in   in
 keep_signed_paper       401  in   in   403  in   404
 get_attachment          401  in   in   in   in   404
 get_signed_paper        401  404  404  404  404  404
-get_signed_order        401  404  404  404  404  404
+get_signed_order        401  in   in   in   in   404
 keep_attachment         401  in   in   403  in   in
 return_statement_form   401  in   in   403  in   404
 return_report_form      401  in   in   403  403  403

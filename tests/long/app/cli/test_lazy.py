@@ -22,6 +22,8 @@ from tests.ports import refusing
 
 ROOT = Path(__file__).parents[4]
 _HEAVY = ("alembic", "docx", "fastapi", "httpx", "openpyxl", "typst", "xlsxwriter")
+# Reports as files: nothing can be done with them without their forms.
+_OF_PAPERS = {"app.reports.operations", "app.reports.archive_operations"}
 _PAPERS = ("PIL", "app.reports.papers", "app.reports.export", "app.web", "cryptography")
 
 
@@ -87,8 +89,13 @@ def test_a_command_that_asks_the_database_imports_no_more_than_that_needs(
 
 
 def test_operations_are_declared_without_what_only_a_server_or_a_paper_needs() -> None:
-    modules = ", ".join(sorted({each.function.__module__ for each in OPERATIONS.values()}))
+    modules = ", ".join(sorted({each.function.__module__ for each in OPERATIONS.values()} - _OF_PAPERS))
     absent = (*_HEAVY, *_PAPERS, "psycopg", "starlette")
+    _imports_none(modules, absent)
+    _imports_none(", ".join(sorted(_OF_PAPERS)), (*_HEAVY, "psycopg", "starlette"))
+
+
+def _imports_none(modules: str, absent: tuple[str, ...]) -> None:
     look = f"import sys, {modules}; print(*[each for each in {absent!r} if each in sys.modules])"
     said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True).stdout
     assert said.split() == []

@@ -25,7 +25,7 @@ def test_the_source_stands_where_figures_of_telephones_do(
     paper = signed_in("admin")
     said = {"receipt_level": int(ReceiptLevel.HANDSET), "level_source": None}
     pages_db.write(lambda c: c.execute(update(links).values(said)))
-    assert "chưa ghi người xác nhận" in text(paper.get(page).text)
+    assert "chưa ghi ai xác nhận" in text(paper.get(page).text)
     named = {"level_source": "Công văn 12/VT", "level_source_on": "2026-11-02"}
     pages_db.write(lambda c: c.execute(update(links).values(named)))
     assert "theo Công văn 12/VT, ngày 02/11/2026" in text(paper.get(page).text)
