@@ -265,7 +265,7 @@ def operation(
         where: dict[str, Any] = {"function": function, "method": method, "path": path}
         made = Operation(**where, roles=roles, command=command, status=code, **told)
         if made.name in PERMISSIONS or not roles:
-            raise TypeError(f"{made.name}: an operation has a name of its own, and roles")
+            raise TypeError(f"{made.name}: an operation needs a unique name and at least one role")
         PERMISSIONS[made.name] = frozenset(roles)
         tenant_scope.require_walled(made.name, made.path)
         OPERATIONS[made.name] = made

@@ -49,7 +49,7 @@ def require_walled(operation: str, path: str) -> None:
         name for _, name, *_ in Formatter().parse(path) if name and name.endswith("_id")
     } - RULES.keys()
     if unknown and may(Role.OPERATOR, operation):
-        raise TypeError(f"{operation}: whose is {min(unknown)}? RULES does not say")
+        raise TypeError(f"{operation}: RULES has no entry for {min(unknown)}")
 
 
 def own_campaigns(carrier: str) -> ColumnElement[bool]:

@@ -11,7 +11,7 @@ from app.api.openapi import operations
 from app.core.config import Settings
 from app.database.connection import Database
 from app.runtime.api_app import create_app
-from app.security.roles import Role, may
+from app.security.roles import OPEN, Role, may
 from tests.reference.tables import sentence, table
 
 _HEAD = """# API
@@ -55,7 +55,7 @@ def _row(path: str, method: str, of: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _who(operation: str) -> str:
+    if operation in OPEN:
+        return "anybody, or with credentials of its own"
     allowed = [role.value for role in Role if may(role, operation)]
-    if len(allowed) == len(Role):
-        return "every role"
-    return ", ".join(allowed) or "anybody, or with credentials of its own"
+    return "every role" if len(allowed) == len(Role) else ", ".join(allowed)

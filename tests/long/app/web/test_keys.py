@@ -103,7 +103,7 @@ def test_another_secret_leaves_the_old_one_for_some_hours(signed_in: In, pages_a
 def test_a_key_is_ended_at_once(signed_in: In, pages_app: FastAPI) -> None:
     paper = signed_in("admin")
     secret = made(paper, name="a")
-    assert "Không thể hoàn lại." in text(paper.get("/keys/a").text)
+    assert "Không thể hoàn tác." in text(paper.get("/keys/a").text)
     assert paper.send("/keys/a", "/keys/a/revoke").status_code == 303
     assert not works(pages_app, secret)
     assert "đã thu hồi lúc" in text(paper.get("/keys").text)

@@ -50,7 +50,7 @@ def test_letters_under_way_are_shown_with_each_carrier_else_the_one_that_was_las
     page = text(wall.get("/wall").text)
     assert "303/CAT-PA05" in page
     assert "412/CAT-PA05" not in page  # nothing of it is under way
-    assert "VNPT VinaPhone đã gửi hết 127.338 / 127.338" in page
+    assert "VNPT VinaPhone đã gửi hết, chờ biên nhận 127.338 / 127.338" in page
     pages_db.write(lambda c: c.execute(update(runs).values(ended)))
     page = text(wall.get("/wall").text)
     assert ("303/CAT-PA05" in page) != ("412/CAT-PA05" in page)
