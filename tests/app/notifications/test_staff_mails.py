@@ -28,7 +28,7 @@ from app.privacy import terms_in_force
 from app.privacy.erasable import RetentionTerms
 from app.security.principal import Caller, at_keyboard
 from carriers.contract import Halted
-from tests.app.campaigns.rows import HOURS, new_link, whole_run
+from tests.app.campaigns.rows import HOURS, amend, new_link, whole_run
 from tests.app.directives.scene import DEADLINE, letter
 from tests.app.dispatch.paper import until
 from tests.app.notifications.servers import smtp_server
@@ -96,7 +96,7 @@ def test_whoever_may_decide_is_told_but_who_had_any_hand_in_it(db: Database, han
     )
     campaign_id, _ = db.write(whole_run)
     db.write(lambda c: c.execute(update(lifecycle.campaigns).values(created_by=creator)))
-    db.write(lifecycle.amend, campaign_id, {"name": "Sau Tết"}, HOURS, editor)
+    db.write(amend, campaign_id, {"name": "Sau Tết"}, HOURS, editor)
     db.write(lifecycle.submit, campaign_id, at_keyboard(sender))
     assert told(db) == {}  # lan and minh alone may decide, and each has had a hand in it
 
