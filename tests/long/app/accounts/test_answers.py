@@ -69,6 +69,7 @@ def _has_kind(head: Mapping[str, str]) -> bool:
 
 
 @pytest.mark.prove
+@pytest.mark.timeout(120)
 async def test_every_answer_is_closed_to_browsers(tmp_path: Path, db: Database) -> None:
     settings = Settings(data=tmp_path, behind_tls=True, trusted_proxies=["127.0.0.1"], **OFTEN)
     keys, asker = build(db), Asker(create_app(settings, db))
