@@ -73,6 +73,7 @@ def test_no_operation_is_missing_in_the_table_or_in_the_permissions(tmp_path: Pa
     assert not PERMISSIONS.keys() & OPEN
 
 
+@pytest.mark.timeout(120)
 async def test_every_role_gets_what_the_table_says(tmp_path: Path, db: Database) -> None:
     often = {"requests_per_minute": 1_000_000, "stranger_requests_per_minute": 1_000_000}
     settings = Settings(data=tmp_path, **often)
