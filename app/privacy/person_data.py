@@ -44,6 +44,7 @@ from app.database.models import (
     receipts,
     report_files,
     runs,
+    sender_names,
     statements,
     subscribers,
 )
@@ -87,6 +88,8 @@ def _records() -> Iterator[tuple[str, FromClause, ColumnElement[Any], ColumnElem
     yield "directive", directives, d.id, d.created_at, words
     own = addressees.join(directives, addressees.c.directive_id == d.id)
     yield "addressee", own, addressees.c.id, d.created_at, (addressees.c.name,)
+    n = sender_names.c
+    yield "sender-name", sender_names, n.id, n.changed_at, (n.contact, n.template, n.remarks)
     for noun, table, of in (("statement", statements, s), ("outreach", outreach, o)):
         yield noun, table, of.id, of.at, (of.number, of.reason, of.note)
 

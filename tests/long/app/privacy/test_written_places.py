@@ -42,10 +42,17 @@ def called(c: Connection, name: str) -> None:
     audit.note(c, name, "campaign.create", "campaign/1")
 
 
+def registered(c: Connection, contact: str) -> None:
+    c.execute(m.sender_names.delete())
+    row = {"carrier": "vnpt", "name": "CA SON LA", "state": "asked", "changed_at": 8, "changed_by": "an"}
+    c.execute(insert(m.sender_names).values(row | {"contact": contact}))
+
+
 WRITTEN = {
     "campaign/1": lambda c, said: c.execute(update(m.campaigns).values(name=said)),
     "directive/1": lambda c, said: letter(c, addressees=["VNPT", said]),
     "approval/1": decision,
+    "sender-name/1": registered,
 }
 
 
