@@ -433,7 +433,7 @@ class SmppCarrier:
             self._pump()
             body = await pending.done
             if not pending.refused:
-                return read_answer(body or b"", question.reference, own.receipt_level)
+                return read_answer(body or b"", question.reference, own)
         return None
 
     async def check(self) -> Sequence[CheckFinding]:

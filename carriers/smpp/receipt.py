@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from typing import NamedTuple
 
-from carriers.contract import LinkOptions, Reason, Receipt, ReceiptLevel, ReceiptStatus
+from carriers.contract import LinkOptions, Reason, Receipt, ReceiptStatus
 from carriers.options import plain_code
 from carriers.phrases import Phrase
 from carriers.smpp.pdu import (
@@ -202,7 +202,7 @@ def written_ids(message: ShortMessage) -> tuple[str, ...]:
     return tuple(each for each in (_tlv_id(message.tlvs), read_fields(_text(message)).id) if each)
 
 
-def read_answer(body: bytes, reference: str, level: ReceiptLevel) -> Receipt | None:
+def read_answer(body: bytes, reference: str, settings: SmppSettings) -> Receipt | None:
     """Read a query_sm_resp as a receipt; None if it can't be parsed."""
     try:
         _, final_date, state, error = read_query_resp(body)
@@ -211,8 +211,9 @@ def read_answer(body: bytes, reference: str, level: ReceiptLevel) -> Receipt | N
     stat = STATES.get(state, f"state {state}")
     status = STATUSES.get(stat, ReceiptStatus.UNKNOWN)
     code = f"{stat}/{error}" if error else stat
-    reason = _reason(status, MAP_ERRORS.get(str(error)))
+    _, known = _error({}, str(error), settings.reasons)
     done_at = absolute_time(final_date.decode("latin-1"))
+    level, reason = settings.receipt_level, _reason(status, known)
     return Receipt(reference, None, status, level, reason, code, done_at, f"query_sm: {code}")
 
 

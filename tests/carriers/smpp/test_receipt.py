@@ -345,9 +345,19 @@ def test_absolute_times_carry_their_zone(text: str, iso: str | None) -> None:
 def test_the_answer_of_a_question_reads_as_a_receipt(
     state: int, error: int, code: str, reason: Reason
 ) -> None:
-    receipt = read_answer(b"7f\0\0" + bytes((state, error)), "7f", ReceiptLevel.HANDSET)
+    receipt = read_answer(b"7f\0\0" + bytes((state, error)), "7f", SETTINGS)
     assert receipt is not None
     assert (receipt.code, receipt.reason, receipt.raw) == (code, reason, f"query_sm: {code}")
+    assert receipt.level is ReceiptLevel.HANDSET
+
+
+def test_the_answer_of_a_question_has_the_reasons_of_the_links_own_codes() -> None:
+    own = replace(SETTINGS, reasons={"1": Reason.BARRED})
+    assert read_receipt(message(WHOLE.replace("DELIVRD err:000", "UNDELIV err:001")), own).reason is (
+        Reason.BARRED
+    )
+    asked = [read_answer(b"7f\0\0" + bytes((5, error)), "7f", own) for error in (1, 27)]
+    assert [each and each.reason for each in asked] == [Reason.BARRED, Reason.EXPIRED]
 
 
 # ---- anything
