@@ -125,7 +125,10 @@ def issue_order(tx: Transaction, run_id: RunId, body: OrderIssueBody) -> SignedO
     before = rows(tx.connection, run_id)
     last = before[-1] if before else None
     kid = loa_carrier.kid(private.public_key())
-    if last is not None and (last.kind, last.digest, last.kid) == ("order", order.digest, kid):
+    now = shared_ms(tx.connection)
+    same = last is not None and (last.kind, last.digest, last.kid) == ("order", order.digest, kid)
+    # Another order stops what is being sent by this one: for its times alone it is replaced before the start.
+    if last is not None and same and (run.state != RunState.PLANNED or _has_times(last, order, now)):
         return _view(last)
     if RunState(run.state) in _OVER:
         raise Conflict(
@@ -133,7 +136,7 @@ def issue_order(tx: Transaction, run_id: RunId, body: OrderIssueBody) -> SignedO
         )
     if last is not None and not body.reason:
         raise Invalid("Enter the reason why the order replaces the earlier one.", field="reason")
-    content = _content(tx.connection, order, shared_ms(tx.connection))
+    content = _content(tx.connection, order, now)
     return _sign(tx, run_id, order.carrier, before, order.digest, body.reason, content)
 
 
@@ -171,6 +174,17 @@ def document(row: Row[Any]) -> Signed:
     if signed.sha256 != row.sha256:
         raise Conflict("A signed order differs from what was stored. Compare the database with a backup.")
     return signed
+
+
+def _has_times(row: Row[Any], order: CarrierOrder, now: int) -> bool:
+    """Return whether a signed order has the deadline of now, and is valid if the campaign has no end.
+
+    No approval binds these, so that another order is signed without another approval.
+    """
+    said, due = document(row).content["content"], order.report_deadline
+    if due is None and order.window_end is None and clock.to_ms(moment(said["valid_until"])) <= now:
+        return False
+    return bool(said["report_by"] == (due and _time(clock.to_ms(due))))
 
 
 def _is_approved(connection: Connection, row: Row[Any]) -> bool:

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import Connection, select, update
 
 from app.api.bodies import filled
-from app.campaigns import carrier_orders, lifecycle
+from app.campaigns import carrier_orders, directives, lifecycle
+from app.campaigns.runs import Verb, order
 from app.core import clock
 from app.core.errors import AppError, Conflict, Invalid, NotFound
 from app.database.connection import Database, Joined
@@ -86,6 +87,38 @@ def test_a_new_order_after_a_withdrawal_says_why_and_what_it_replaces(db: Databa
         issue(db, run_id)
     again = issue(db, run_id, "Tiếp tục")
     assert (again.number, again.replaces) == (f"{run_id}-3", f"{run_id}-2")
+
+
+def test_before_the_start_an_order_is_signed_anew_for_another_deadline_or_once_it_is_over(
+    db: Database,
+) -> None:
+    today = clock.local(clock.now()).date()
+    letter = directives.DirectiveFields("7/CV", today, "CAT", "Tin", clock.now() + timedelta(days=9))
+    directive = db.write(directives.create, letter, "chief")
+    in_force(db, POLICE, None)
+    run_id = approved(db, directive_id=directive)
+    first = issue(db, run_id)
+    later = clock.now().replace(microsecond=0) + timedelta(days=20)
+    db.write(directives.put_off, directive, later, "Tết", "chief")
+    with pytest.raises(Invalid, match="replaces the earlier one"):
+        issue(db, run_id)
+    again = issue(db, run_id, "Lùi hạn báo cáo")
+    assert (again.number, again.replaces) == (f"{run_id}-2", first.number)
+    said = loa_carrier.read(fetched(db, run_id)).content["content"]
+    assert loa_carrier.moment(said["report_by"]) == loa_carrier.moment(said["valid_until"]) == later
+    assert issue(db, run_id) == again
+    db.write(directives.put_off, directive, None, "Bỏ hạn", "chief")
+    third = issue(db, run_id, "Bỏ hạn báo cáo")
+    over = loa_carrier.read(fetched(db, run_id)).content
+    over["content"]["valid_until"] = at(-1)
+    ended = loa_carrier.sign(over, POLICE)
+    values = {"content": ended, "sha256": loa_carrier.read(ended).sha256}
+    db.write(lambda c: c.execute(update(signed_orders).where(signed_orders.c.serial == 3).values(values)))
+    fourth = issue(db, run_id, "Hết hiệu lực")
+    assert fourth.replaces == third.number
+    order(db, Verb.START, run_id, "operator")
+    db.write(directives.put_off, directive, later, "Đặt lại hạn", "chief")
+    assert issue(db, run_id, "Đặt lại hạn") == fourth  # who has begun by it goes on
 
 
 def test_a_run_with_a_signed_order_is_not_removed(db: Database) -> None:
