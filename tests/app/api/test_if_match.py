@@ -75,6 +75,8 @@ def test_what_was_said_of_an_addressee_is_replaced_only_by_who_has_read_it(clien
     again = client.get(place).headers["ETag"]
     done = client.put(place, json=other, headers={"If-Match": again})
     assert (done.status_code, done.json()["email"]) == (200, "vp@sotuphap.example")
+    late = body | {"email": "khac@sotuphap.example"}  # of who has not seen that there is an address now
+    assert client.put(place, json=late, headers={"If-Match": again}).status_code == 412
 
 
 @pytest.mark.longer

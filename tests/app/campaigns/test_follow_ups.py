@@ -124,7 +124,11 @@ def test_each_carrier_has_its_own_run_and_batch(db: Database) -> None:
     one = sent(db, {1: D.UNDELIVERED, 2: D.DELIVERED}, "vnpt")
     sent(db, {3: D.EXPIRED}, "viettel", into=one)
     sent(db, {4: D.DELIVERED}, "mobifone", into=one)
-    found = db.read(queries.dossier, follow(db, one))
+    found, again = (db.read(queries.dossier, follow(db, one)) for _ in range(2))
+    assert [each.campaign.name.partition(" – ")[2] for each in (found, again)] == [
+        "gửi tiếp lần 1",
+        "gửi tiếp lần 2",
+    ]
     assert [(run.carrier, run.subscribers) for run in found.runs] == [("viettel", 1), ("vnpt", 1)]
     assert found.follow_up is not None
     assert (found.follow_up.sources, found.follow_up.ready, found.follow_up.subscribers) == ([one], True, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,18 @@ def test_a_wrong_input_is_named_with_its_remedy(
 @dataclass(frozen=True)
 class Row:
     left_out: dict[ReplyKind, int]
+
+
+@dataclass(frozen=True)
+class Moment:
+    at: datetime
+
+
+def test_a_table_has_the_times_of_the_clock_on_the_wall(capsys: pytest.CaptureFixture[str]) -> None:
+    late = datetime(2024, 1, 29, 20, 5, tzinfo=UTC)
+    listing([Moment(late), Moment(late.astimezone(timezone(timedelta(hours=9))))], ("at",), False)
+    shown = capsys.readouterr().out.splitlines()
+    assert shown == ["AT", *["2024-01-30 03:05+07:00"] * 2]
 
 
 def test_counts_by_reason_are_listed_in_words(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, event, insert, update
 
+from app.campaigns import directives
 from app.cli import directive_commands
 from app.core import clock
 from app.core.errors import NotFound
 from app.database.connection import Database
 from app.database.models import campaigns, links, runs, tallies
-from app.directives.status import Status, countdown, status
+from app.directives.status import Status, countdown, days_left, status
+from app.reports.figures import addressees
 from app.reports.figures.addressees import Addressee, AddresseeKind
 from app.reports.figures.carrier_statement import FigureSource
 from app.reports.figures.document_meta import EntrySource
@@ -159,6 +161,29 @@ def _queued(c: Connection, n: int) -> None:
 )
 def test_the_countdown_on_either_side_of_each_bound(minutes: int, said: str) -> None:
     assert countdown(DEADLINE, DEADLINE - timedelta(minutes=minutes)) == said
+
+
+def test_who_was_late_before_the_deadline_was_put_off_was_late_then(db: Database) -> None:
+    now = clock.now()
+    letter(db, deadline=now - timedelta(hours=2))
+    db.write(directives.put_off, 1, now + timedelta(days=3), "By letter 311", "lan")
+
+    def late(at: datetime) -> list[str]:
+        found = db.read(addressees.addressee_statuses, 1, clock.to_ms(at))
+        return [each.addressee.name for each in found if each.late]
+
+    assert late(now - timedelta(hours=1)) == ["Sở Tư pháp"]
+    assert late(clock.now() + timedelta(hours=1)) == []
+
+
+@pytest.mark.parametrize(("hour", "days"), [(0, 3), (6, 3), (7, 3), (23, 3), (24, 2)])
+def test_days_are_those_of_the_calendar_in_viet_nam_whatever_zone_the_times_are_in(
+    hour: int, days: int
+) -> None:
+    begins = DEADLINE.replace(hour=0, minute=0) - timedelta(days=3)
+    now = (begins + timedelta(hours=hour, minutes=30)).astimezone(UTC)
+    assert countdown(DEADLINE, now) == countdown(DEADLINE.astimezone(UTC), now) == f"còn {days} ngày"
+    assert days_left(DEADLINE, now) == days
 
 
 def test_the_countdown_speaks_in_days_then_hours() -> None:

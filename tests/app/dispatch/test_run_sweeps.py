@@ -50,6 +50,28 @@ def send_all(world: World) -> None:
         world.db.write(world.ledger.release, lease, 0.0)
 
 
+def test_the_urgent_run_is_queued_before_others_however_far_it_is(db: Database) -> None:
+    world = build(db, 25)
+    own = dict(db.read(lambda c: c.execute(select(campaigns)).one())._mapping)
+    run = dict(db.read(lambda c: c.execute(select(runs)).one())._mapping)
+
+    def another(c: Connection) -> None:
+        c.execute(insert(campaigns).values(own | {"id": 7}))
+        c.execute(insert(runs).values(run | {"id": 7, "campaign_id": 7, "priority": 0}))
+        add_batch(c, 7, 7, [FIRST_PHONE + 100])
+        c.execute(update(runs).where(runs.c.id == world.run).values(priority=1))
+        c.execute(update(run_batches).where(run_batches.c.run_id == world.run).values(fanned_upto=10))
+
+    db.write(another)
+    due = db.read(sweeps.next_due)
+    assert due
+    assert (due.run_id, due.after) == (world.run, 10)
+    set_run(db, priority=0)  # alike, so that the one that is behind comes first
+    due = db.read(sweeps.next_due)
+    assert due
+    assert (due.run_id, due.after) == (7, 0)
+
+
 @pytest.mark.longer
 def test_a_started_run_is_fanned_out_and_a_planned_one_is_not(db: Database) -> None:
     world = build(db, 25)

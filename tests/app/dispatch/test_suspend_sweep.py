@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import Connection, Engine, event, func, insert, select, update
@@ -249,6 +250,24 @@ def test_a_carrier_is_handed_no_more_messages_a_day_than_the_ceiling(db: Databas
     run.second(taken)
     db.write(lambda c: c.execute(update(daily_counts).values(day=daily_counts.c.day - 1)))
     assert run.until_paused(taken, 1000) == 200  # of the next day
+
+
+@pytest.mark.longer
+@on_sqlite
+@pytest.mark.parametrize(("hour", "more"), [(0, 200), (7, 50)])
+def test_a_day_begins_at_midnight_in_viet_nam(
+    db: Database, monkeypatch: pytest.MonkeyPatch, hour: int, more: int
+) -> None:
+    run = Running(db, 400, SuspendSettings(daily_messages=200))
+    turn = clock.to_ms(clock.midnight(clock.local(clock.now()).date() + timedelta(days=1))) + hour * 3_600_000
+    started = {"started_at": turn - 120_000}
+    db.write(lambda c: c.execute(update(runs).values(started)))
+    now = {"ms": turn - 60_000}
+    monkeypatch.setattr(suspend_sweep, "shared_ms", lambda _: now["ms"])
+    for _ in range(3):
+        run.second(taken)
+    now["ms"] = turn + 60_000
+    assert run.until_paused(taken, 250) == more
 
 
 def test_two_workers_that_look_at_a_new_run_at_once_both_go_on(db: Database) -> None:

@@ -216,6 +216,26 @@ def test_two_campaigns_that_share_a_budget_are_counted_together(db: Database) ->
     assert (budget.campaign_id, budget.segments, budget.spent_segments) == (world.campaign, 30, 20)
 
 
+def test_a_recount_has_what_every_campaign_of_a_shared_budget_has_sent(db: Database) -> None:
+    world = budgeted(db, 50, 30)
+    lease = held(world)
+    record(world, lease, [], 21, 20)
+    record(world, lease, accepted(lease.items[:20]))
+    own = dict(db.read(lambda c: c.execute(select(campaigns)).one())._mapping)
+    shared = {"budget_segments": None, "budget_of": 76}
+    rows = [own | {"id": 76}, own | {"id": 77} | shared]
+    db.write(lambda c: c.execute(campaigns.insert(), rows))
+    world.rewrite(**shared)
+    db.write(money.open_budget, 76)
+    db.write(lambda c: c.execute(update(budgets).values(segments=0)))
+    row = db.read(lambda c: c.execute(select(campaigns).where(campaigns.c.id == 77)).one())
+    assert "counts 0 SMS parts as spent, and 20 were handed over" in db.write(money.recount, row)
+    assert db.write(money.recount, row) == ""
+    budget = db.read(money.budget_of, row)
+    assert budget
+    assert (budget.campaign_id, budget.spent_segments) == (76, 20)
+
+
 @pytest.mark.parametrize(("reserved", "taken", "put_off"), [(0, 0, 0), (20, 0, 0), (20, 5, 3)])
 def test_what_becomes_unknown_after_a_backup_was_put_back_is_spent(
     db: Database, reserved: int, taken: int, put_off: int

@@ -141,6 +141,11 @@ def test_the_other_side_may_ask_for_a_longer_pause(db: Database) -> None:
     before = clock.now_ms()
     db.write(outbox.record_outcome, due, Later("busy", 500.0), (10.0,))
     assert 499 <= (row(db).due_at - before) / 1000 <= 510
+    hurry(db, due_at=0)
+    again = db.write(outbox.next_due)
+    assert again is not None
+    db.write(outbox.record_outcome, again, Sent())
+    assert (row(db).state, row(db).error) == (NoticeState.SENT, None)
 
 
 def test_the_usual_pauses_grow() -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 import pytest
 from sqlalchemy import insert, update
 
+from app.core import clock
 from app.core.errors import NotFound
 from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.database.models import deliveries, directives, erasures, kept_reach
+from app.database.models import deliveries, directives, erasures, kept_reach, runs
 from app.ledger.ledger import ledger_for
 from app.reports.counting import consolidated, snapshots, unique_reach
 from app.reports.counting.snapshot_taking import take
@@ -85,6 +87,25 @@ def test_campaigns_of_another_directive_are_apart(db: Database, letter: int) -> 
     three_rounds(db, letter)
     sent(db, {30: D.DELIVERED}, "mobifone")
     assert of(db, letter).persons == 9
+
+
+@pytest.mark.parametrize(
+    ("first", "wanted"), [(date(2025, 6, 30), [("116", 2)]), (date(2025, 7, 1), [("03646", 1), ("116", 1)])]
+)
+def test_areas_are_those_of_the_first_start_as_in_the_forms(
+    db: Database, letter: int, first: date, wanted: list[tuple[str, int]]
+) -> None:
+    """The districts were dissolved on 1 July 2025; what began before is told by them to its end."""
+    of_letter = replace(DRAFT, directive_id=letter)
+    one = sent(db, {0: D.DELIVERED, 1: D.DELIVERED}, areas=("116", "03646"), draft=of_letter)
+    sent(db, {2: D.UNDELIVERED}, areas=("116",), draft=of_letter)
+    starts = [(runs.c.campaign_id == one, first), (runs.c.campaign_id != one, date(2025, 8, 1))]
+    for where, day in starts:
+        noon = clock.to_ms(clock.midnight(day)) + 43_200_000
+        db.write(
+            lambda c, where=where, noon=noon: c.execute(update(runs).where(where).values(started_at=noon))
+        )
+    assert [(each.code, each.persons) for each in of(db, letter).by_area] == wanted
 
 
 @pytest.mark.longer

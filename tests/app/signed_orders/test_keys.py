@@ -111,6 +111,20 @@ def test_a_rotated_key_stays_in_force_for_its_overlap(db: Database) -> None:
     assert trusted(db, "vnpt") == [kid(STRANGER)]
 
 
+@pytest.mark.parametrize(("ends_in", "left"), [(1, 1), (30, 3)])
+def test_a_rotated_key_that_ends_anyway_ends_at_the_earlier_time(
+    db: Database, ends_in: int, left: int
+) -> None:
+    in_force(db, CARRIER, "vnpt")
+    body = keys.KeyEndBody(at=clock.now() + timedelta(days=ends_in))
+    carry_out(db, "end_signing_key", kid=kid(CARRIER), body=body)
+    register(db, STRANGER, "vnpt", replaces=kid(CARRIER), overlap_days=3)
+    approve(db, STRANGER)
+    ends = {each.kid: each.ends_at for each in carry_out(db, "list_signing_keys")}
+    assert abs(ends[kid(CARRIER)] - clock.now() - timedelta(days=left)) < timedelta(minutes=1)
+    assert ends[kid(STRANGER)] is None
+
+
 def end_sooner(db: Database, days: int) -> None:
     moved = update(signing_keys).values(ends_at=signing_keys.c.ends_at - days * clock.DAY_MS)
     db.write(lambda c: c.execute(moved))

@@ -15,7 +15,7 @@ from app.campaigns import approval, lifecycle, queries
 from app.campaigns.drafts import Draft
 from app.core.config import MoneySettings, PriceSettings, Settings
 from app.database.connection import Database
-from app.database.models import batches, subscribers
+from app.database.models import batches, campaigns, subscribers
 from app.privacy import do_not_send
 from app.security.principal import Caller
 from app.web.pages import approvals_pages
@@ -46,6 +46,17 @@ def digest(page: str) -> str:
 
 def test_an_empty_inbox_says_so(signed_in: In) -> None:
     assert "Không có chiến dịch nào chờ quyết định." in text(signed_in("approver").get("/approvals").text)
+
+
+@pytest.mark.parametrize(("by", "decides"), [("approver person", False), ("author", True)])
+def test_the_overview_asks_everybody_to_decide_but_who_has_submitted_it(
+    pages_db: Database, signed_in: In, by: str, decides: bool
+) -> None:
+    pages_db.write(submitted)
+    pages_db.write(lambda c: c.execute(update(campaigns).values(created_by="author", submitted_by=by)))
+    said = text(signed_in("approver").get("/").text)
+    assert "1 chiến dịch chờ phê duyệt." in said
+    assert ("Đọc và quyết định:" in said) is decides
 
 
 def test_the_content_is_shown_in_full_and_approved_by_its_digest(pages_db: Database, signed_in: In) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import update
 
 from app.core.config import Settings
 from app.database.connection import Database
+from app.database.models import campaigns
 from app.receipts.result_files import queries
 from app.runtime.api_app import create_app
 from tests.app.receipts.result_files.scene import HEADER, TAKEN, at, phone, sent
@@ -63,6 +65,17 @@ def test_without_files_the_list_says_what_to_ask_for(signed_in: In) -> None:
     assert "Chưa có tệp kết quả." in said
     assert "Nộp tệp kết quả" in said
     assert "Nộp tệp kết quả" not in text(signed_in("auditor").get("/receipt-files").text)
+
+
+def test_an_operator_is_offered_the_campaigns_of_its_own_carrier_alone(
+    world: World, pages_db: Database, signed_in: In
+) -> None:
+    named = update(campaigns).where(campaigns.c.id == world.campaign).values(name="Canh giac dip Tet")
+    pages_db.write(lambda c: c.execute(named))
+    offered = f"Canh giac dip Tet ({world.campaign})"
+    for of in (("admin",), ("operator", "viettel")):
+        assert offered in text(signed_in(*of).get("/receipt-files/new").text)
+    assert "Canh giac dip Tet" not in text(signed_in("operator", "vnpt").get("/receipt-files/new").text)
 
 
 def test_a_file_is_applied_and_reconciled(world: World, pages_db: Database, signed_in: In) -> None:
