@@ -52,7 +52,6 @@ def test_a_wrong_password_is_told_on_the_form_which_keeps_the_name_alone(signed_
     assert 'value="admin person"' in answer.text
     assert "wrong password" not in answer.text
     assert "123456" not in answer.text
-    assert "Cần đăng nhập" in text(answer.text)
     assert "Sai tên, mật khẩu hoặc mã" in answer.text
 
 
