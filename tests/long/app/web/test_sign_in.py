@@ -69,7 +69,7 @@ def test_the_throttle_is_that_of_the_api(paper: Paper) -> None:
             break
     assert answer.status_code == 429
     assert int(answer.headers["Retry-After"]) >= 1
-    assert "Thử quá nhiều lần" in text(answer.text)
+    assert "Nhập sai quá nhiều lần" in text(answer.text)
 
 
 def test_the_second_factor_is_asked_for(pages_db: Database, paper: Paper, signed_in: In) -> None:
