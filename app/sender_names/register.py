@@ -252,7 +252,8 @@ def add_sender_name(tx: Transaction, body: NameBody) -> SenderName:
 @operation(
     "POST /v1/sender-names/import",
     roles=KEEPERS,
-    action="sender-name.import",
+    command="sender-name import",
+    table="table",
     audit="imported the register of sender names",
     done="Register entries added: {added}; replaced: {replaced}.",
     page=PAGE,
