@@ -70,7 +70,9 @@ def test_of_two_approvals_at_once_the_first_counts_alone(keyed: Database) -> Non
     seen = keyed.read(requests.sealed, ask(keyed))
 
     def second() -> None:
-        with pytest.raises(Conflict, match="^Someone else has just approved this request"):
+        with pytest.raises(
+            Conflict, match=exactly("Someone else has just approved this request. Reload and review it.")
+        ):
             keyed.write(lambda c: requests.approve(c, seen, "deputy"))
 
     while_open(keyed, lambda c: requests.approve(c, seen, "boss"), second)
