@@ -13,7 +13,7 @@ from app.cli import common
 from app.cli.common import open_db
 from app.cli.files import replace_lines
 from app.cli.operation_commands import Act, carried_out
-from app.cli.output import Json, counted, done, listing, whole, whoami
+from app.cli.output import Json, counted, done, listing, whoami, whole
 from app.cli.remote import at_server
 from app.core import ids
 from app.core.errors import Invalid
