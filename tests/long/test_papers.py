@@ -39,13 +39,16 @@ OTHERS = [
 PAPERS = sorted({*OTHERS, *REFERENCE})
 PLACEHOLDER = re.compile(r"[A-Z][A-Z_:]*|\d.*|\.\.\.|.*\.(csv|xlsx|json)|/.*")
 
+
 def text(path: str) -> str:
     return words_of(ROOT / path)
+
 
 @cache
 def words_of(paper: Path) -> str:
     """Return the words of a paper; of a page of the reference, as the code makes them now."""
     return made(REFERENCE[paper]) if paper in REFERENCE else paper.read_text("utf-8")
+
 
 def code(paper: str) -> Iterator[str]:
     """Every line of code blocks, continued lines joined and comments dropped, and every code span."""
@@ -54,6 +57,7 @@ def code(paper: str) -> Iterator[str]:
         for line in block.replace("\\\n", " ").splitlines():
             yield re.sub(r"\s#.*", "", line).strip()
     yield from re.findall(r"`([^`\n]+)`", blocks.sub("", paper))
+
 
 def rows(paper: str) -> dict[str, list[str]]:
     """The tables' rows by what stands in code in their first cell; the other cells."""
@@ -64,8 +68,10 @@ def rows(paper: str) -> dict[str, list[str]]:
             found[first.strip("` ")] = others
     return found
 
+
 def name(paper: Path) -> str:
     return paper.relative_to(ROOT).as_posix()
+
 
 def test_every_link_leads_somewhere() -> None:
     dead = []
@@ -79,16 +85,19 @@ def test_every_link_leads_somewhere() -> None:
                 dead.append(f"{name(paper)}: {target}")
     assert dead == []
 
+
 @cache
 def sections(file: Path) -> set[str]:
     """The anchors of a paper's headings."""
     headings = re.findall(r"^#+ (.+)$", words_of(file), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
 
+
 def test_every_target_of_make_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", text("Makefile"), re.MULTILINE))
     lines = (line for paper in PAPERS for line in code(words_of(paper)))
     assert {target for line in lines for target in re.findall(r"\bmake ([a-z-]+)", line)} <= targets
+
 
 def test_every_command_exists_with_its_options() -> None:
     """What the changelog names may be gone."""
@@ -101,14 +110,17 @@ def test_every_command_exists_with_its_options() -> None:
     ]
     assert wrong == []
 
+
 def loa_words(line: str) -> list[str]:
     """What follows `loa`, up to a pipe, where the line is such a command, maybe behind variables."""
     found = re.match(r"(?:[A-Z_]+=\S+ )*(?:\S*/)?loa +((?:\"[^\"]*\"|[^|<>;])+)", line)
     return shlex.split(found[1]) if found else []
 
+
 @cache
 def all_commands() -> click.Command:
     return typer.main.get_command(commands)
+
 
 def known(words: list[str]) -> bool:
     """Whether the commands go as deep as the words say, and take the options that they name."""
@@ -126,11 +138,13 @@ def known(words: list[str]) -> bool:
     said = {word.partition("=")[0] for word in words if word.startswith("--")}
     return said <= options | {"--help"}
 
+
 @cache
 def simulator_options(simulator: str) -> set[str]:
     """Each simulator has a parser of its own."""
     said = CliRunner().invoke(all_commands(), ["simulate", simulator, "--help"]).output
     return set(re.findall(r"--[a-z0-9-]+", said))
+
 
 def test_the_reference_leaves_nothing_unsaid() -> None:
     for page, column in (("settings", 4), ("audit", 1), ("metrics", 4), ("api", 3)):
@@ -139,11 +153,13 @@ def test_the_reference_leaves_nothing_unsaid() -> None:
         ]
         assert [line[0] for line in lines if line[column - 1].strip("| `…") == ""] == [], page
 
+
 # Defaults that a page has in the settings' own notation, or that depend on another setting.
 ELSEWHERE = {
     *(("viettel", name) for name in ("failure_date", "report_date", "report_hour")),
     *(("vnpt", name) for name in ("schedule_format", "blocked_hours", "receipt_level")),
 }
+
 
 @pytest.mark.parametrize("kind", registry.OWN)
 def test_the_page_of_a_kind_has_every_setting(kind: str) -> None:
@@ -157,6 +173,7 @@ def test_the_page_of_a_kind_has_every_setting(kind: str) -> None:
         if (kind, field.name) not in ELSEWHERE:
             assert documented[field.name][0].strip("`") == default_of(field), field.name
     assert set(documented) == {field.name for field in settings}
+
 
 def default_of(field: Field[Any]) -> str:
     """A default as people write it in the settings file."""
@@ -174,6 +191,7 @@ def default_of(field: Field[Any]) -> str:
         case value:
             return str(value).removeprefix("UTC")
 
+
 def test_every_path_of_the_api_page_exists(sqlite_url: str) -> None:
     db = Database(sqlite_url)
     try:
@@ -187,6 +205,7 @@ def test_every_path_of_the_api_page_exists(sqlite_url: str) -> None:
     assert len(named) > 10
     assert {(verb, "/v1" + re.sub(r"\d+|{\w+}", "{id}", path)) for verb, path in named} <= there
 
+
 def test_the_example_of_settings_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     links = tomllib.loads(text("loa.example.toml"))["links"]
     monkeypatch.setenv("LOA_CONFIG", str(ROOT / "loa.example.toml"))
@@ -196,6 +215,7 @@ def test_the_example_of_settings_is_taken(monkeypatch: pytest.MonkeyPatch) -> No
     built = [registry.build(link.kind, link.options(name)) for name, link in settings.links.items()]
     assert sorted(each.name for each in built) == sorted(links)
     assert {link.carrier for link in settings.links.values()} == {"viettel", "vnpt", "mobifone"}
+
 
 def test_nothing_that_is_shipped_has_a_password() -> None:
     """Who installs Loa makes each by himself: without these files and variables nothing starts."""
@@ -214,6 +234,7 @@ def test_nothing_that_is_shipped_has_a_password() -> None:
     ] == []
     assert not secret.search(" ".join(re.findall("^ENV .*", text("Dockerfile"), re.MULTILINE)))
 
+
 def test_what_builds_loa_is_locked_and_nothing_is_fetched_beside_the_lock() -> None:
     backend = tomllib.loads(text("pyproject.toml"))["build-system"]["requires"]
     locked = set(re.findall(r"^([a-z0-9_.-]+)(?:\[[^]]*\])?==\S+", text("requirements.lock"), re.MULTILINE))
@@ -229,6 +250,7 @@ def test_what_builds_loa_is_locked_and_nothing_is_fetched_beside_the_lock() -> N
         assert named
         assert [step for step in named if "--require-hashes" not in step] == []
 
+
 def test_compose_runs_commands_that_exist_with_settings_that_exist() -> None:
     services = yaml.safe_load(text("compose.yaml"))["services"]
     own = {key: each for key, each in services.items() if each.get("image") == "loa"}
@@ -240,12 +262,14 @@ def test_compose_runs_commands_that_exist_with_settings_that_exist() -> None:
         assert set(service["secrets"]) <= {f"loa_{field}" for field in Settings.model_fields}
         assert service["read_only"] is True
 
+
 def test_every_page_stands_in_the_index() -> None:
     """Translations have their own places."""
     index, listed = ROOT / "docs/README.md", re.compile(r"\]\(([^)#]+)\)")
     there = {(index.parent / each).resolve() for each in listed.findall(index.read_text("utf-8"))}
     left_out = [name(each) for each in PAPERS if each not in there and each != index]
     assert [each for each in left_out if not re.search(r"tutorials/\w+\.vi", each)] == []
+
 
 def test_every_decision_has_its_number_once() -> None:
     pages = text("docs/decisions.md") + text("docs/decisions-archive.md")
@@ -254,6 +278,7 @@ def test_every_decision_has_its_number_once() -> None:
         told += re.findall(r"(?:^|, )(\d+) ", line)
     numbers = sorted(map(int, told))
     assert numbers == list(range(1, len(numbers) + 1))
+
 
 def test_every_place_of_the_map_exists() -> None:
     plan = re.search(r"## Map\n```\n(.*?)```", text("docs/architecture.md"), re.DOTALL)
@@ -264,11 +289,13 @@ def test_every_place_of_the_map_exists() -> None:
             top = place if line.startswith(place) else top
             assert (ROOT / top / ("" if place == top else place)).is_dir(), f"{top}/{place}"
 
+
 @cache
 def tracked() -> list[Path]:
     """The files of the repository."""
     folders = ("app", "carriers", "docs", "loa_client", "messages", "migrations", "tests")
     return [*ROOT.glob("*.md"), *(file for folder in folders for file in (ROOT / folder).rglob("*.[mp][dy]"))]
+
 
 def test_every_file_that_a_paper_names_exists() -> None:
     """`pages/run_pages.py`, `routers.py`: named from any folder on. What the changelog names may be gone."""
@@ -281,6 +308,7 @@ def test_every_file_that_a_paper_names_exists() -> None:
         if not any(file == name or file.endswith(f"/{name}") for file in files)
     ]
     assert gone == []
+
 
 def test_one_sms_is_followed_through_functions_that_exist() -> None:
     table = text("docs/architecture.md").partition("## Follow one SMS")[2].partition("\n## ")[0]
