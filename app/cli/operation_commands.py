@@ -80,7 +80,7 @@ def _command(operation: Operation) -> Callable[..., None]:
         out = arguments.pop("out", None)
         ids = {each.name: _id(arguments.pop(each.name), each.annotation) for each in operation.ids}
         options = {name: value for name, value in arguments.items() if value is not None or name in empty}
-        read = {name: table_of(options.pop(name)) for name in fields if name == operation.table}
+        read = {name: _table(options.pop(name), fields[name]) for name in fields if name == operation.table}
         answer = carried_out(operation.function, ids, **options, **read)
         if operation.writes:
             written(out, answer)
@@ -105,6 +105,11 @@ def _command(operation: Operation) -> Callable[..., None]:
         parameters.append(Parameter("as_json", Parameter.KEYWORD_ONLY, annotation=Json, default=False))
     command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     return command
+
+
+def _table(path: Path, field: FieldInfo) -> str:
+    """Return the table in a file; raises Invalid at either door alike for one that is too small or large."""
+    return str(checked(field.rebuild_annotation(), "table", table_of(path)))
 
 
 def written(out: Path, content: bytes) -> None:
