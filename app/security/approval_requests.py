@@ -112,6 +112,10 @@ def is_own(connection: Connection, caller: Caller, request: ApprovalRequest) -> 
 
 
 def approve(connection: Connection, request: ApprovalRequest, who: str) -> ApprovalRequest:
+    """Store who has approved it. Raises Conflict if somebody has meanwhile: a request is approved once."""
+    own = select(table.c.approved_by).where(table.c.id == request.id).with_for_update()
+    if connection.execute(own).scalar() is not None:
+        raise Conflict("Someone else has just approved this request. Reload and review it.")
     at, state = shared_ms(connection), RequestState.APPROVED.value
     return change(connection, replace(request, approved_by=who, approved_at=at, state=state))
 

@@ -26,6 +26,8 @@ from app.core import clock, hashing
 from app.core.carrier_check import check_own
 from app.core.errors import Invalid, NotFound, no_such
 from app.core.ids import LARGEST, Exact
+from app.database.advisory_locks import AdvisoryLock
+from app.database.connection import one_at_a_time
 from app.database.models import attachments, registration_rules, sender_names
 from app.operations import OfCarrier, Transaction, operation
 from app.security import tenant_scope
@@ -250,7 +252,8 @@ def add_sender_name(tx: Transaction, body: NameBody) -> SenderName:
 @operation(
     "POST /v1/sender-names/import",
     roles=KEEPERS,
-    action="sender-name.import",
+    command="sender-name import",
+    table="table",
     audit="imported the register of sender names",
     done="Register entries added: {added}; replaced: {replaced}.",
     page=PAGE,
@@ -259,6 +262,7 @@ def add_sender_name(tx: Transaction, body: NameBody) -> SenderName:
 def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
     """Import a table: all of it, or none if a line is wrong. A known name or template code is replaced."""
     bodies = read_table(body.table, NameBody)
+    one_at_a_time(tx.connection, AdvisoryLock.SENDER_NAMES)
     known = {_key(each): each.id for each in names(tx.connection)}
     added = replaced = 0
     lines: dict[tuple[Any, ...], int] = {}

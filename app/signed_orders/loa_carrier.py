@@ -448,7 +448,7 @@ def _table(path: Path, proves: str) -> tuple[list[dict[str, Any]], dict[str, Cou
         _need(not short, "Line {line} has fewer cells than the first line.", line)
         area, outcome = record["area"].strip() or "?", record.get("outcome")
         once = outcome is not None or area not in found
-        _need(once, "Line {line}: the area {area} has a line already.", line, _shown(area))
+        _need(once, "Line {line} repeats the area {area}. Give each area one line.", line, _shown(area))
         row = found.setdefault(area, {"area": area} | dict.fromkeys(COUNTS, 0))
         if outcome is not None:
             _need(outcome in COUNTS[1:], "Line {line}: {outcome} is not an outcome.", line, _shown(outcome))
