@@ -73,7 +73,7 @@ def test_those_not_reached_are_a_file_of_lines_and_masked_numbers(sent: World, s
     assert "tạm khóa chiều đến" in rows[0][3]
     assert not re.search(r"84912\d{6}", answer.text)
     assert len(paper.get("/batches/1?format=csv").text.splitlines()) == 121
-    assert signed_in("operator", "viettel").get("/batches/1?format=csv").status_code == 404
+    assert signed_in("operator", "vnpt").get("/batches/1?format=csv").status_code == 404
 
 
 def test_a_rare_state_is_looked_for_in_stretches(sent: World) -> None:
