@@ -46,51 +46,46 @@ All figures are in `build/bench.json`; the page has what each part gave last, wi
 
 ## What is measured
 
-- **pump**: Loa's SMPP client by itself: one bind, window {window}, {pumped:,} one-segment messages to the
-  simulator in a process of its own, from the first submit to the last receipt. **smpplib** does the same,
-  its window kept by hand and Nagle's algorithm off. Three runs each, in turns; medians.
-- **import**: a CSV file of {lines:,} lines, 3% of them bad and 1% repeats, read, checked and stored in a
-  process of its own, whose peak memory is shown. **bare**: the accepted rows again from memory, by one COPY
-  or executemany in one transaction. Three runs each, in turns; medians.
+- **pump**: Loa's SMPP client alone: one bind, window {window}, {pumped:,} one-segment messages to the
+  simulator in a process of its own, to the last receipt. **smpplib** does the same, its window kept by hand
+  and Nagle's algorithm off. Three runs each, in turns; medians.
+- **import**: a CSV file of {lines:,} lines, 3% bad and 1% repeats, read, checked and stored in a process of
+  its own. **bare**: the accepted rows again from memory, by one COPY or executemany. Three runs each, in
+  turns; medians.
 - **complete**: {messages:,} one-segment messages from claim to tally: reserved, sent to the simulator (one
-  bind, window {window}), results recorded, receipts matched, committed and acknowledged; by one `loa
-  worker` on PostgreSQL, by `loa up` on SQLite; then recounted from the rows. **database alone**: the same
-  statements, fed from memory, without SMPP.
-- **cpu_s_per_1000**: CPU seconds for 1,000 messages of the complete path: Loa's processes, the simulator,
-  and all processes of that PostgreSQL server. **wal_bytes_per_message**: by how much the server's log grew;
+  bind, window {window}), answered, receipts committed and acknowledged; by one `loa worker` on PostgreSQL,
+  by `loa up` on SQLite; then recounted. **database alone**: the same statements, fed from memory.
+- **cpu_s_per_1000**: CPU seconds for 1,000 messages of the complete path: Loa, the simulator, and that
+  PostgreSQL server. **wal_bytes_per_message**: by how much the server's log grew;
   **written_bytes_per_message** on SQLite: what its process gave to the disk (`write_bytes`).
-- **scale**: the same {messages:,} messages by **2 and 4 workers** on one link, each with its own bind, on
-  PostgreSQL; and {large} messages by one. **all_cpu_s_per_1000**: of Loa and of the database server, which
-  may be 15% above the mean of six campaigns of {messages:,}, three before and three after.
+- **scale**: the same by **2 and 4 workers** on one link, each with its own bind, on PostgreSQL; and {large}
+  messages by one. **all_cpu_s_per_1000** may be 15% above the mean of six campaigns of {messages:,}.
 - **pace**: how evenly a link of {rate} segments/s with a round trip of {round_trip} ms is held for
-  {seconds} s, by one worker and on PostgreSQL by four that share it: **most and least in a second** are of
-  all windows of one second that begin with a message, as the simulator read them. The pace aims half a
-  percent below the contract.
-- **webhook**: {receipts:,} signed receipts as JSON to `loa serve`, by {clients} keep-alive clients, each
-  posting, waiting for the acknowledgement, posting the next: **single**, one in a post; **array**,
-  {per_array} in a post. **empty**: the same posts to an endpoint of the framework that authenticates and
-  answers alike, and writes nothing. **bare**: to the least application on the same server, which checks the
-  signature and answers. Bare, empty and single posts take turns. **cpu_ms_above_bare**: CPU of the API's
-  process for a single post less that for a bare one. Every receipt is applied exactly once, recounted from
-  the rows.
-- **page**: the median of 30 times to the first byte of the overview and of a campaign's page over
-  {reported:,} deliveries with their receipts, beside 500 campaigns. **person found**: one person, who is in
-  50 campaigns, among {people:,} deliveries (part **person**: 5 million).
+  {seconds} s, by one worker and by four: **most and least in a second** are of all windows of one second
+  that begin with a message.
+- **webhook**: {receipts:,} signed receipts as JSON to `loa serve`, by {clients} keep-alive clients:
+  **single**, one in a post; **array**, {per_array} in a post. **empty**: the same posts to an endpoint of
+  the framework that authenticates and writes nothing. **bare**: to the least application on the same
+  server, which checks the signature. These take turns. **cpu_ms_above_bare**: CPU of the API's process for
+  a single post less that for a bare one.
+- **page**: the median of 30 times to the first byte over {reported:,} deliveries with their receipts,
+  beside 500 campaigns. **person found**: one person, who is in 50 campaigns, among {people:,} deliveries
+  (part **person**: 5 million).
 - **year**: groups of 200 receipts, in turns on a ledger with one campaign and on one with {past} more of
   the last year, each with receipts that never came, and {recent} that ended two days ago, whose messages
   went to the same numbers: at most 1.3 times alone. **mixed**: two of the 200 are of no message of ours;
   **foreign**: one such receipt by itself; each at most twice alone. Then what a worker asks each second
   (runs) and each five (tallies, of {keys:,} keys) where nothing has come: at most 2 ms, and nothing is
   written.
-- **report**: a finished run of {reported:,} one-segment messages in 75 communes: the carrier's report built
-  with its identities checked, and rendered in all formats, in a process of its own whose peak memory is
-  shown.
-- **against kannel**: 50,000 one-segment messages through Kannel (Debian's package) and through Loa on each
-  engine in turns, to the same simulator, every receipt followed to the end; three runs each, medians. The
-  CPU is that of both its boxes, and of Loa with the database server.
+- **report**: a finished run of {reported:,} one-segment messages in 75 communes: the carrier's report
+  built, checked and rendered in all formats, in a process of its own.
+- **against kannel**: 50,000 one-segment messages through Kannel (Debian's package) and through Loa in
+  turns, to the same simulator, every receipt followed to the end; three runs each, medians. CPU with both
+  boxes, or the database server.
 
-All share the cores above, with whatever else the machine did: on a quiet host each part is faster. SQLite
-runs with synchronous=FULL, PostgreSQL as its server is configured."""
+All share the cores above, with whatever else the machine did. SQLite runs with synchronous=FULL, PostgreSQL
+as its server is configured.
+"""
 
 
 def lost(shelf: Shelf, measured: Collection[str]) -> list[str]:
