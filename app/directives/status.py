@@ -129,7 +129,7 @@ def get_status(tx: Transaction, directive_id: Number) -> Status:
 
 
 def days_left(deadline: datetime, now: datetime) -> int:
-    """Return the days of the calendar in Viet Nam until the deadline; negative after it."""
+    """Return the days of the calendar in Vietnam until the deadline; negative after it."""
     return (clock.local(deadline).date() - clock.local(now).date()).days
 
 

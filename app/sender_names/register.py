@@ -37,7 +37,7 @@ from carriers.text import template
 
 TAG = "sender names"
 KEEPERS = frozenset({Role.ADMIN, Role.APPROVER, Role.OPERATOR})
-USUAL_LEAD_DAYS = 35  # what vendors say of names and templates in Viet Nam: about five weeks
+USUAL_LEAD_DAYS = 35  # what vendors say of names and templates in Vietnam: about five weeks
 PAGE = "/sender-names"
 
 

@@ -247,7 +247,7 @@ def _phone(number: str) -> str | None:
 
 
 def _hours(first: date, last: date) -> Iterator[datetime]:
-    """Yield every hour of these days in Viet Nam, which has no daylight saving."""
+    """Yield every hour of these days in Vietnam, which has no daylight saving."""
     for day in range((last - first).days + 1):
         for hour in range(24):
             yield datetime.combine(first + timedelta(days=day), time(hour))
