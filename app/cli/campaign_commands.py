@@ -141,8 +141,7 @@ def follow_up(
     start: Annotated[str | None, typer.Option(help="Earliest sending time, with a time zone.")] = None,
     end: Annotated[str | None, typer.Option(help="Latest sending time, with a time zone.")] = None,
 ) -> None:
-    """Create a draft for those whom finished campaigns did not reach, with a run at each of their
-    carriers."""
+    """Create a draft for people whom finished campaigns did not reach, with one run per carrier."""
     given: dict[str, Any] = {"name": name, "text_key": text_key, "text": text, "form": form, "sender": sender}
     given |= {"window_start": instant("start", start), "window_end": instant("end", end)}
     changes = {field: value for field, value in given.items() if value is not None}

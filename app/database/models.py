@@ -1252,7 +1252,7 @@ register_overrides = Table(
     Column("by", String(80), nullable=False),
 )
 
-# Our own telephones, which say whether a campaign's text has come: app/telephone_panel. No names.
+# Our own telephones, which show whether a campaign's text has arrived: app/telephone_panel. No names.
 panel_telephones = Table(
     "panel_telephones",
     metadata,

@@ -175,8 +175,8 @@ def _unsent(row: Row[Any], cut_off: int, nothing: bool, now_ms: int) -> str | No
         return "The sending window ended before anyone started it. Create another campaign to send it."
     if cut_off:
         return Phrase(
-            "The sending window ended before {cut_off} subscribers were sent to. Use a follow-up "
-            "to reach them.",
+            "The sending window ended before the messages to {cut_off} subscribers were sent. Use a "
+            "follow-up to reach them.",
             cut_off=cut_off,
         )
     if nothing:

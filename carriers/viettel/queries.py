@@ -151,7 +151,7 @@ class ViettelQueries:
         try:
             answer = await self._ask("getDlrStatus", *pairs, tries=1)
         except ReadError as error:
-            self._log.warning("a status was not had", why=str(error))
+            self._log.warning("a status query failed", why=str(error))
             return None
         details = [each for said in children(answer, "return") for each in children(said, "details")]
         ours = (each for each in details if child_text(each, "messageId") == question.reference)
