@@ -351,7 +351,8 @@ def set_sender_name_paper(tx: Transaction, sender_name_id: NameId, body: PaperBo
 def remove_sender_name(tx: Transaction, sender_name_id: NameId) -> None:
     """Remove an entry from the register; the audit keeps what it said."""
     before = get(tx.connection, sender_name_id)
-    tx.connection.execute(delete(sender_names).where(sender_names.c.id == sender_name_id))
+    if not tx.connection.execute(delete(sender_names).where(sender_names.c.id == sender_name_id)).rowcount:
+        get(tx.connection, sender_name_id)  # removed by another meanwhile, which it says
     tx.note(_subject(before), id=before.id, state=before.state.value, certificate=before.certificate)
 
 
