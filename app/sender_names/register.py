@@ -85,7 +85,7 @@ class NameBody(StrictBody):
     asked_on: Day | None = Field(None, examples=["2026-10-01"])
     valid_from: Day | None = Field(None, examples=["2026-11-05"])
     valid_to: Day | None = Field(None, examples=["2029-11-04"])
-    contact: Contact | None = Field(None, description="who at the carrier", examples=[None])
+    contact: Contact | None = Field(None, description="contact person at the carrier", examples=[None])
     remarks: AnyKeptProse | None = Field(None, examples=[None])
 
     def columns(self) -> dict[str, Any]:

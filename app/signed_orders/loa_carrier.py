@@ -81,7 +81,9 @@ def canonical(value: Any) -> bytes:
     try:
         return json.dumps(_sorted(value), ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     except (UnicodeEncodeError, RecursionError):
-        raise Refused("A text has half a character, or the document is nested too deeply.") from None
+        raise Refused(
+            "A text contains an unpaired surrogate, or the document is nested too deeply."
+        ) from None
 
 
 def _sorted(value: Any) -> Any:
