@@ -52,7 +52,7 @@ _NOUNS = {
     "key": "API keys: shown once, kept as hashes.",
     "link": "Links to carriers: which are sending, which are halted, and why.",
     "order": "Signed orders to carriers that send to their own subscribers.",
-    "panel": "Test telephones that say whether a campaign's text has come.",
+    "panel": "Test telephones that show whether a campaign's text has arrived.",
     "privacy": "Data held about one person, and their requests.",
     "receipts": "Import a carrier's result file and reconcile it with receipts.",
     "rejected": "Rejected messages: why, and how to send them again.",

@@ -57,7 +57,7 @@ Table = Annotated[
     ),
 ]
 Act = Callable[..., Any]
-Output = Annotated[Form, typer.Option(help="How the list is written; --json is the same as json.")]
+Output = Annotated[Form, typer.Option(help="Output format; --json is the same as json.")]
 _AS_IT_IS: Mapping[str, Any] = {}
 _NAME = re.compile("[a-z0-9][a-z0-9_-]{0,39}")
 _MOST = 1000  # of a list, unless --limit says more; and of one answer of a server

@@ -88,7 +88,7 @@ def write_off(
     run_id: RunNumber,
     lines: Lines = None,
     everything: All = False,
-    reason: Annotated[str | None, typer.Option(help="Why; the audit keeps it.")] = None,
+    reason: Annotated[str | None, typer.Option(help="The reason, kept in the audit.")] = None,
 ) -> None:
     """Leave unknown deliveries unknown permanently. The report counts them separately."""
     said = {"reason": reason} if reason else {}

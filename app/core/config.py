@@ -270,7 +270,7 @@ class Settings(BaseSettings):
     stop_patience_s: float = Field(default=30.0, ge=0, le=3600)
     # When a run finishes after everything was sent; later receipts still count.
     receipt_days: int = Field(default=5, ge=3, le=60)
-    # When the daily sending hours of campaigns that state none begin, Viet Nam time.
+    # When the daily sending hours of campaigns that state none begin, Vietnam time.
     day_starts: DayTime = "07:00"
     day_ends: DayTime = "21:00"  # when they end
     # People are signed out after this time without a request.

@@ -174,7 +174,7 @@ def _folded(connection: Connection, kind: RequestKind, acts: tuple[str, ...]) ->
         if act.action != acts[0] and number not in found:
             continue
         if not is_sealed_for_its_time(connection, act):
-            log.error("a request was not copied, for the seal of its act is broken", request=number)
+            log.error("a request was not copied because the seal of its audit row is broken", request=number)
             found.pop(number, None)
         elif act.action == acts[0]:
             found[number] = _asked(kind, act, detail)

@@ -37,7 +37,7 @@ from carriers.text import template
 
 TAG = "sender names"
 KEEPERS = frozenset({Role.ADMIN, Role.APPROVER, Role.OPERATOR})
-USUAL_LEAD_DAYS = 35  # what vendors say of names and templates in Viet Nam: about five weeks
+USUAL_LEAD_DAYS = 35  # what vendors say of names and templates in Vietnam: about five weeks
 PAGE = "/sender-names"
 
 
@@ -85,7 +85,7 @@ class NameBody(StrictBody):
     asked_on: Day | None = Field(None, examples=["2026-10-01"])
     valid_from: Day | None = Field(None, examples=["2026-11-05"])
     valid_to: Day | None = Field(None, examples=["2029-11-04"])
-    contact: Contact | None = Field(None, description="who at the carrier", examples=[None])
+    contact: Contact | None = Field(None, description="contact person at the carrier", examples=[None])
     remarks: AnyKeptProse | None = Field(None, examples=[None])
 
     def columns(self) -> dict[str, Any]:
@@ -351,7 +351,8 @@ def set_sender_name_paper(tx: Transaction, sender_name_id: NameId, body: PaperBo
 def remove_sender_name(tx: Transaction, sender_name_id: NameId) -> None:
     """Remove an entry from the register; the audit keeps what it said."""
     before = get(tx.connection, sender_name_id)
-    tx.connection.execute(delete(sender_names).where(sender_names.c.id == sender_name_id))
+    if not tx.connection.execute(delete(sender_names).where(sender_names.c.id == sender_name_id)).rowcount:
+        get(tx.connection, sender_name_id)  # removed by another meanwhile, which it says
     tx.note(_subject(before), id=before.id, state=before.state.value, certificate=before.certificate)
 
 

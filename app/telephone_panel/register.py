@@ -117,7 +117,7 @@ def add_panel_telephone(tx: Transaction, body: TelephoneBody) -> PanelTelephone:
     command="panel import",
     table="table",
     audit="imported test telephones",
-    done="{added} telephones were added; {known} were in the panel already.",
+    done="Telephones added: {added}; in the panel already: {known}.",
     page=PAGE,
     form="/panel/import",
     hidden=("table",),

@@ -90,14 +90,14 @@ as its server is configured.
 
 def lost(shelf: Shelf, measured: Collection[str]) -> list[str]:
     """Return the parts that stand on the page, but would not on a new one: kept nowhere and not measured."""
-    there = re.findall(r"^\| (.+): date, load before", PAGE.read_text("utf-8"), re.MULTILINE)
+    there = re.findall(r"^\| (.+) \| \d{4}-\d\d-\d\d, load ", PAGE.read_text("utf-8"), re.MULTILINE)
     return [name for name in there if name not in shelf.held and name not in measured]
 
 
 def write(shelf: Shelf, sizes: Sizes) -> None:
     """Replace the page with what is kept."""
     kept = list(shelf.in_order())
-    facts = _facts() | {f"{name}: date, load before": f"{each.date}, {each.load:.1f}" for name, each in kept}
+    facts = _facts() | {name: f"{each.date}, load {each.load:.1f}" for name, each in kept}
     run = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     text = _TEXT.format(
         table=as_markdown([figure for _, each in kept for figure in each.figures if figure.limit]),

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from sqlalchemy import Connection, select
 
 from app.core.config import Settings
-from app.core.errors import Invalid
+from app.core.errors import Invalid, NotFound
 from app.database.connection import Database
 from app.database.models import audit
 from app.operations import Transaction
@@ -134,6 +134,22 @@ def test_of_two_imports_at_once_the_second_replaces_what_the_first_has_added(db:
     while_open(db, first, lambda: found.append(carry_out(db, "import_sender_names", body=body)))
     assert found == [register.Imported(added=0, replaced=1)]
     assert len(db.read(register.names)) == 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+def test_of_two_removals_at_once_the_second_finds_nothing(db: Database) -> None:
+    entry = carry_out(db, "add_sender_name", body=register.NameBody(carrier="vnpt", name="CA SON LA")).id
+    who = Caller("lan", Role.ADMIN, person=True)
+
+    def first(connection: Connection) -> None:
+        tx = Transaction(db=db, settings=Settings(), who=who, action="x", connection=connection)
+        register.remove_sender_name(tx, entry)
+
+    def second() -> None:
+        with pytest.raises(NotFound):
+            carry_out(db, "remove_sender_name", sender_name_id=entry)
+
+    while_open(db, first, second)
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,7 @@ def test_what_is_not_the_carriers_result_of_this_order_is_refused(db: Database) 
     refused(db, run_id, answer(about, areas=[whole]), "no row for the ordered area 125")
     hidden = {"rule": "fewer-than-5", "areas": ["125"]}
     refused(db, run_id, answer(about, areas=[whole | {"area": "*"}], withheld=hidden), "the ordered area 116")
-    refused(db, run_id, answer(about, parts=692_000), "^parts: 692000 SMS parts")
+    refused(db, run_id, answer(about, parts=692_000), "^parts: The statement has 692000 SMS parts")
     other = approved(db, name="Đợt hai")
     issue(db, other)
     refused(db, run_id, answer(fetched(db, other)), f"order of run {other}")
