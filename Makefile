@@ -117,7 +117,7 @@ INITDB := $(wildcard /usr/lib/postgresql/*/bin/initdb)
 check: $(VENV)/.ready  ## `make test`, beside it lint, simulated days, random histories and short drills
 	@.ci/beside '$(BIN)/python $(PYTEST) $(TESTS)' \
 		'make --no-print-directory lint && $(DRILL) sqlite $(if $(INITDB),&& $(DRILL) postgresql) && \
-		nice -n 5 $(BIN)/python -m tests.simulate --seeds 1000 && \
+		nice -n 5 $(BIN)/python -m tests.simulate --seeds 300 && \
 		nice -n 5 $(BIN)/python -m tests.ledger_life --seeds 200'
 
 coverage: $(VENV)/.ready  ## branch coverage of `make test`, in one process, since what xdist's workers see gets lost

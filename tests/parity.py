@@ -80,8 +80,6 @@ COMMANDS |= {
     "upload_receipt_file": "receipts import results.csv --carrier vnpt",
     "add_user": "user add lan --role auditor",
     "set_user_password": "user password lan",
-    "import_sender_names": "sender-name import list.csv",
-    "import_panel_telephones": "panel import list.csv",
     "set_sender_name_paper": "sender-name paper 1 scan.pdf",
     "take_result": "result add 1 result.json",
     "receive_order": "order import result.json --batch 1",

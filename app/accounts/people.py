@@ -66,7 +66,7 @@ def add_user(work: Work, body: PersonBody) -> Person:
     form="/people/{name}/disable",
 )
 def disable_user(tx: Transaction, name: UserName) -> Person:
-    """Disable a user and end its sessions. Repeating it changes nothing."""
+    """Disable a user and end their sessions. Repeating it changes nothing."""
     return service.disable_person(tx.connection, name, tx.who.name)
 
 

@@ -5,6 +5,7 @@ They are coroutines although they wait for nothing: FastAPI runs a plain functio
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Protocol, TypeVar, cast
@@ -94,7 +95,7 @@ def is_program(request: Request) -> bool:
 
 
 async def known_body(request: Request) -> None:
-    """Raise Invalid for a name given twice in a JSON body, and for a body where an act takes none.
+    """Raise Invalid for JSON that is not UTF-8 or has a name twice, and for a body where an act takes none.
 
     Uploads are read by app/api/uploads.py, which streams them; of what only reads a body means nothing.
     """
@@ -106,12 +107,15 @@ async def known_body(request: Request) -> None:
     if route.body_field is None and b"".join(content.split()) not in _NOTHING:
         raise Invalid("This operation does not accept a request body. Remove the body.", field="body")
     if "json" in request.headers.get("content-type", "json").lower():
+        if json.detect_encoding(content) != "utf-8":  # libraries read UTF-16 and UTF-32 as well
+            raise Invalid(_NOT_UTF8, field="body")
         refuse_repeated(content)
     elif route.body_field is not None and content:
         raise Invalid(_NOT_JSON, field="header.content-type")
 
 
 _NOT_JSON = "The request body must be JSON. Send it with the header Content-Type: application/json."
+_NOT_UTF8 = "The request body must be JSON in UTF-8, without a byte order mark."
 _NOTHING = (b"", b"{}", b"null")  # what clients send that always have a body
 _known: dict[tuple[str, str], frozenset[str]] = {}  # by path and operation; a route can't be a key
 

@@ -201,7 +201,7 @@ class Hub(Generic[Target]):
             elif not isinstance(found, Exception):
                 raise found
             elif not isinstance(found, DatabaseUnavailable):
-                log.error("figures for streams cannot be read", exc_info=found)
+                log.error("progress figures cannot be read", exc_info=found)
             await asyncio.sleep(self.pace.at_least)
             await _wait(self._due, self.pace.every - self.pace.at_least)
         self._snapshots = {}

@@ -19,7 +19,7 @@ LINE_WRONG = "Line {line}: {detail}"
 
 
 def _iso(value: object) -> object:
-    """Turn 05/11/2029, as offices of Viet Nam write it, into 2029-11-05."""
+    """Turn 05/11/2029, as offices of Vietnam write it, into 2029-11-05."""
     parts = re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{4})", value.strip()) if isinstance(value, str) else None
     return f"{parts[3]}-{parts[2]:0>2}-{parts[1]:0>2}" if parts else value
 

@@ -121,7 +121,7 @@ def list_texts(who: Caller) -> list[TextView]:
 
 @operation("GET /v1/texts/{key}", roles=EVERYBODY, command="text show")
 def get_text(who: Caller, key: str) -> TextView:
-    """Get one text of messages/."""
+    """Get one text from messages/."""
     return _text_view(texts.find(key))
 
 
@@ -155,7 +155,7 @@ def create_campaign(tx: Transaction, body: CampaignBody) -> Campaign:
     audit="created {subject} for those not reached before",
 )
 def follow_up(tx: Transaction, body: FollowUpBody) -> Dossier:
-    """Create a draft to those whom finished campaigns did not reach, with a run at each of their carriers.
+    """Create a draft for people whom finished campaigns did not reach, with one run per carrier.
 
     Its audience is made after this answer: `follow_up.ready` says when it can be submitted.
     """

@@ -39,7 +39,7 @@ def create(
     sender: Annotated[str, typer.Option(help="The registered sender ID.")],
     purpose: Annotated[str, typer.Option(help="tuyen_truyen or canh_bao_khan.")] = "tuyen_truyen",
     text_key: Annotated[str | None, typer.Option(help="A text from messages/.")] = None,
-    text: Annotated[str | None, typer.Option(help="Or your own text.")] = None,
+    text: Annotated[str | None, typer.Option(help="Your own text, instead of --text-key.")] = None,
     form: Annotated[TextForm, typer.Option(help="The form to send.")] = TextForm.UNACCENTED,
     directive: Annotated[
         int | None, typer.Option(parser=whole, help="The directive that it is based on.")
@@ -77,7 +77,7 @@ def edit(
     sender: Annotated[str | None, typer.Option(help="The registered sender ID.")] = None,
     purpose: Annotated[str | None, typer.Option(help="tuyen_truyen or canh_bao_khan.")] = None,
     text_key: Annotated[str | None, typer.Option(help="A text from messages/.")] = None,
-    text: Annotated[str | None, typer.Option(help="Or your own text.")] = None,
+    text: Annotated[str | None, typer.Option(help="Your own text, instead of --text-key.")] = None,
     form: Annotated[TextForm | None, typer.Option(help="The form to send.")] = None,
     directive: Annotated[
         int | None, typer.Option(parser=whole, help="The directive that it is based on.")
@@ -135,14 +135,15 @@ def follow_up(
     ] = None,
     name: Annotated[str | None, typer.Option(help="A name for it.")] = None,
     text_key: Annotated[str | None, typer.Option(help="Another text from messages/.")] = None,
-    text: Annotated[str | None, typer.Option(help="Or your own text. Default: the same text.")] = None,
+    text: Annotated[
+        str | None, typer.Option(help="Your own text. Default: the text of the last campaign.")
+    ] = None,
     form: Annotated[TextForm | None, typer.Option(help="The form to send.")] = None,
     sender: Annotated[str | None, typer.Option(help="Another registered sender ID.")] = None,
     start: Annotated[str | None, typer.Option(help="Earliest sending time, with a time zone.")] = None,
     end: Annotated[str | None, typer.Option(help="Latest sending time, with a time zone.")] = None,
 ) -> None:
-    """Create a draft for those whom finished campaigns did not reach, with a run at each of their
-    carriers."""
+    """Create a draft for people whom finished campaigns did not reach, with one run per carrier."""
     given: dict[str, Any] = {"name": name, "text_key": text_key, "text": text, "form": form, "sender": sender}
     given |= {"window_start": instant("start", start), "window_end": instant("end", end)}
     changes = {field: value for field, value in given.items() if value is not None}

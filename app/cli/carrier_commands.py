@@ -63,7 +63,7 @@ def try_out(
     number: Annotated[str, typer.Argument(help="One of the link's test_numbers.")],
     sender: Annotated[str, typer.Option(help="The registered sender ID.")],
     text_key: Annotated[str | None, typer.Option(help="A text from messages/.")] = None,
-    text: Annotated[str | None, typer.Option(help="Or your own text.")] = None,
+    text: Annotated[str | None, typer.Option(help="Your own text, instead of --text-key.")] = None,
     form: Annotated[TextForm, typer.Option(help="The form of the text to send.")] = TextForm.UNACCENTED,
     wait: Annotated[float, typer.Option(min=0, max=3600, help="Seconds to wait for the outcome.")] = 30,
     as_json: Json = False,

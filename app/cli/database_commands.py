@@ -87,7 +87,7 @@ def backup(file: Annotated[Path, typer.Argument(help="The copy; must be a new fi
 @app.command()
 def restored(
     nothing_lost: Annotated[
-        bool, typer.Option("--nothing-lost", help="This database knows everything that was sent.")
+        bool, typer.Option("--nothing-lost", help="The database contains everything that was sent.")
     ] = False,
 ) -> None:
     """Continue after the database was put back to an earlier state, or a replica has taken over.

@@ -52,7 +52,7 @@ _NOUNS = {
     "key": "API keys: shown once, kept as hashes.",
     "link": "Links to carriers: which are sending, which are halted, and why.",
     "order": "Signed orders to carriers that send to their own subscribers.",
-    "panel": "Test telephones that say whether a campaign's text has come.",
+    "panel": "Test telephones that show whether a campaign's text has arrived.",
     "privacy": "Data held about one person, and their requests.",
     "receipts": "Import a carrier's result file and reconcile it with receipts.",
     "rejected": "Rejected messages: why, and how to send them again.",
@@ -68,8 +68,15 @@ _NOUNS = {
     "unknown": "Unknown deliveries: list, resend or write off.",
     "user": "Users who sign in with a password and a second factor.",
 }
-# Nouns without a file in app/cli -> the module that declares their operations.
-_DECLARED = {"link": "app.dispatch.links"}
+# Nouns without a file in app/cli -> the modules that declare their operations.
+_DECLARED = {
+    "link": ("app.dispatch.links",),
+    "panel": (
+        "app.telephone_panel.register",
+        "app.telephone_panel.answers",
+        "app.reports.counting.panel_judgements",
+    ),
+}
 
 # What pydantic says of a wrong value, and what we say.
 _RAW = {
@@ -146,7 +153,7 @@ def _noun(name: str) -> Any:
         from app.cli.operation_commands import add_operations
 
         app = typer.Typer(no_args_is_help=True, help=_NOUNS[name])
-        add_operations(app, name, import_module(_DECLARED[name]))
+        add_operations(app, name, *map(import_module, _DECLARED[name]))
     else:
         app = import_module(_module_of(name)).app
     group = typer.main.get_group(app)

@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from app.api.bodies import checked, filled
 from app.cli import common
 from app.cli.common import decider, open_db
-from app.cli.files import replace_whole
+from app.cli.files import readable, replace_whole, table_of
 from app.cli.output import After, Json, Most, cell, done, listing, say, whoami, whole
 from app.cli.remote import at_server
 from app.core.errors import no_such
@@ -48,8 +48,16 @@ class Form(StrEnum):
 
 
 Out = Annotated[Path, typer.Option(help="The file to write.")]
+Table = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        callback=readable,
+        help="CSV in UTF-8, the names of the fields in its first line.",
+    ),
+]
 Act = Callable[..., Any]
-Output = Annotated[Form, typer.Option(help="How the list is written; --json is the same as json.")]
+Output = Annotated[Form, typer.Option(help="Output format; --json is the same as json.")]
 _AS_IT_IS: Mapping[str, Any] = {}
 _NAME = re.compile("[a-z0-9][a-z0-9_-]{0,39}")
 _MOST = 1000  # of a list, unless --limit says more; and of one answer of a server
@@ -72,7 +80,8 @@ def _command(operation: Operation) -> Callable[..., None]:
         out = arguments.pop("out", None)
         ids = {each.name: _id(arguments.pop(each.name), each.annotation) for each in operation.ids}
         options = {name: value for name, value in arguments.items() if value is not None or name in empty}
-        answer = carried_out(operation.function, ids, **options)
+        read = {name: _table(options.pop(name), fields[name]) for name in fields if name == operation.table}
+        answer = carried_out(operation.function, ids, **options, **read)
         if operation.writes:
             written(out, answer)
         else:
@@ -96,6 +105,11 @@ def _command(operation: Operation) -> Callable[..., None]:
         parameters.append(Parameter("as_json", Parameter.KEYWORD_ONLY, annotation=Json, default=False))
     command.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     return command
+
+
+def _table(path: Path, field: FieldInfo) -> str:
+    """Return the table in a file; raises Invalid at either door alike for one that is too small or large."""
+    return str(checked(field.rebuild_annotation(), "table", table_of(path)))
 
 
 def written(out: Path, content: bytes) -> None:
@@ -187,6 +201,8 @@ def _named(typed: str) -> str | int:
 
 def _option(operation: Operation, name: str, kind: Any, is_required: bool, default: Any = None) -> Parameter:
     """Return an option or argument that takes text, which the rules of the body or the query then read."""
+    if name == operation.table:
+        return Parameter(name, Parameter.KEYWORD_ONLY, annotation=Table)
     field = kind if isinstance(kind, FieldInfo) else described(kind)
     examples = [str(each) for each in (field and field.examples) or () if each is not None]
     words = (field and field.description) or (f"Example: {examples[0]}" if examples else "")
@@ -238,7 +254,9 @@ def example(operation: Operation) -> str:
         field = described(each.annotation)
         words.append(str(field.examples[0]) if field and field.examples else "1")
     for name, field in fields.items():
-        if name in operation.arguments or field.is_required():
+        if name == operation.table:
+            words.append("list.csv")
+        elif name in operation.arguments or field.is_required():
             words += [] if name in operation.arguments else [f"--{_called(operation, name)}"]
             words.append(str((field.examples or [name])[0]))
     if operation.writes:

@@ -314,9 +314,10 @@ def _freezer() -> Iterator[tuple[Freezer, Settings]]:
 
 
 def _tell(report: Any, words: str) -> None:
+    at = report.cut_off_at.isoformat(timespec="milliseconds")
     tell(
         f"Report {report.id}: {report.subject} {report.subject_id}, version {report.version}, {words}, "
-        f"cut-off {report.cut_off_at.isoformat()}, {len(report.changes)} changes, sha256 {report.sha256}"
+        f"cut-off {at}, {len(report.changes)} changes, sha256 {report.sha256}"
     )
 
 

@@ -101,7 +101,7 @@ def _following(run_id: int, every_s: float) -> Iterator[queries.RunSummary]:
 
 @app.command()
 def forecast(run_id: Number, as_json: Json = False) -> None:
-    """Show how long the run takes, when it will finish, and what prevents that."""
+    """Show how long the run will take, when it will finish, and what is blocking it."""
     say(_ahead(carried_out(runs.get_forecast, {"run_id": run_id}), as_json), as_json)
 
 

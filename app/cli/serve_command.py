@@ -139,7 +139,7 @@ def _settings() -> Settings:
     except config.WrongSettings as error:
         rest = error.rest
         raise config.WrongSettings([*error.lines, *(_faults(rest) if rest else ())]) from None
-    found = list(dict.fromkeys(_faults(settings)))
+    found = list(dict.fromkeys(map(config.shown, _faults(settings))))
     if len(found) == 1:
         raise SetupError(found[0])
     if found:

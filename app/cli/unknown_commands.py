@@ -13,7 +13,7 @@ from app.cli import common
 from app.cli.common import open_db
 from app.cli.files import replace_lines
 from app.cli.operation_commands import Act, carried_out
-from app.cli.output import Json, Number, counted, done, listing, whoami
+from app.cli.output import Json, counted, done, listing, whoami, whole
 from app.cli.remote import at_server
 from app.core import ids
 from app.core.errors import Invalid
@@ -22,6 +22,7 @@ from app.security import phone_disclosure
 from app.security.phone_disclosure import DisclosurePlace
 
 app = typer.Typer(no_args_is_help=True, help="Unknown deliveries: list, resend or write off.")
+RunNumber = Annotated[int, typer.Argument(parser=whole, metavar="NUMBER", help="Number of the run.")]
 
 Lines = Annotated[
     list[str] | None, typer.Option("--line", help="One delivery as BATCH:LINE; may be repeated.")
@@ -39,7 +40,7 @@ class _Shown:
 
 
 @app.command("list")
-def list_(run_id: Number, as_json: Json = False) -> None:
+def list_(run_id: RunNumber, as_json: Json = False) -> None:
     """Show up to a thousand unknown deliveries of a run, with masked numbers."""
     found = carried_out(decisions.list_unknown, {"run_id": run_id})
     shown = [
@@ -51,7 +52,7 @@ def list_(run_id: Number, as_json: Json = False) -> None:
 
 @app.command()
 def export(
-    run_id: Number,
+    run_id: RunNumber,
     out: Annotated[Path, typer.Option(help="The file to write, as CSV for Excel.")],
     whole_numbers: Annotated[
         bool, typer.Option(help="Do not mask numbers; the audit log records it.")
@@ -74,17 +75,20 @@ def export(
 
 
 @app.command()
-def resend(run_id: Number, lines: Lines = None, everything: All = False) -> None:
-    """Queue unknown deliveries again. People may get a second copy."""
+def resend(run_id: RunNumber, lines: Lines = None, everything: All = False) -> None:
+    """Queue unknown deliveries again. People may get a second copy.
+
+    An administrator or an operator of the run's carrier decides; the audit keeps who did.
+    """
     _decide(decisions.resend_unknown, run_id, "queued again", **_chosen(lines, everything))
 
 
 @app.command("write-off")
 def write_off(
-    run_id: Number,
+    run_id: RunNumber,
     lines: Lines = None,
     everything: All = False,
-    reason: Annotated[str | None, typer.Option(help="Why; the audit keeps it.")] = None,
+    reason: Annotated[str | None, typer.Option(help="The reason, kept in the audit.")] = None,
 ) -> None:
     """Leave unknown deliveries unknown permanently. The report counts them separately."""
     said = {"reason": reason} if reason else {}

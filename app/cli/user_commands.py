@@ -23,7 +23,9 @@ app = typer.Typer(no_args_is_help=True, help=("Users who sign in with a password
 
 Name = Annotated[
     str,
-    typer.Argument(help=("The name used to sign in; the account name for those who decide at the keyboard.")),
+    typer.Argument(
+        help=("The name used to sign in; for people who approve on the host, the name of their account.")
+    ),
 ]
 
 

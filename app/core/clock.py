@@ -10,7 +10,7 @@ from typing import overload
 
 from carriers.contract import since_boot
 
-# Viet Nam has one zone, UTC+7, without summer time, so a fixed offset needs no zone files on the host.
+# Vietnam has one zone, UTC+7, without summer time, so a fixed offset needs no zone files on the host.
 VIETNAM = timezone(timedelta(hours=7), "ICT")
 DAY_MS = 86_400_000
 VIETNAM_OFFSET_MS = 7 * 3_600_000
@@ -85,7 +85,7 @@ def from_ms(ms: int) -> datetime:
 
 
 def local(at: datetime) -> datetime:
-    """Convert to Viet Nam's time zone."""
+    """Convert to Vietnam's time zone."""
     return at.astimezone(VIETNAM)
 
 
@@ -98,12 +98,12 @@ def moment(ms: int | None) -> datetime | None: ...
 
 
 def moment(ms: int | None) -> datetime | None:
-    """Return the time in Viet Nam of these milliseconds since 1970; None of None."""
+    """Return the time in Vietnam of these milliseconds since 1970; None of None."""
     return None if ms is None else local(from_ms(ms))
 
 
 def plus_months(ms: int, months: int) -> int:
-    """Add months on Viet Nam's calendar; if that day does not exist, use the first day after it."""
+    """Add months on Vietnam's calendar; if that day does not exist, use the first day after it."""
     at = local(from_ms(ms))
     year, month = divmod(at.year * 12 + at.month - 1 + months, 12)
     days = timedelta(days=at.day - 1)

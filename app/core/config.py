@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from app.core import areas
 from app.core import setting_values as values
 from app.core.errors import SetupError
+from app.core.masking import CONTROL, one_line
 from app.core.setting_sources import SettingsFile, Variables, absent, file, sentence, strangers
 from app.core.setting_values import (
     Address,
@@ -269,7 +270,7 @@ class Settings(BaseSettings):
     stop_patience_s: float = Field(default=30.0, ge=0, le=3600)
     # When a run finishes after everything was sent; later receipts still count.
     receipt_days: int = Field(default=5, ge=3, le=60)
-    # When the daily sending hours of campaigns that state none begin, Viet Nam time.
+    # When the daily sending hours of campaigns that state none begin, Vietnam time.
     day_starts: DayTime = "07:00"
     day_ends: DayTime = "21:00"  # when they end
     # People are signed out after this time without a request.
@@ -435,11 +436,16 @@ def normal_url(url: str) -> str:
     return url
 
 
+def shown(fault: str) -> str:
+    """Return the sentence on one line: a name or value that it repeats may have line ends."""
+    return one_line(fault) if CONTROL.search(fault) else fault
+
+
 class WrongSettings(SetupError):
     """Invalid settings: a sentence for each, and the valid rest."""
 
     def __init__(self, faults: Sequence[str], rest: Settings | None = None) -> None:
-        self.lines = list(dict.fromkeys(faults))
+        self.lines = list(dict.fromkeys(map(shown, faults)))
         self.rest = rest
         super().__init__("The settings are wrong:\n" + "\n".join(f"- {line}" for line in self.lines))
 

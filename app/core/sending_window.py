@@ -19,7 +19,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """From `start` (inclusive) to `end` (exclusive), and within it daily hours in Viet Nam.
+    """From `start` (inclusive) to `end` (exclusive), and within it daily hours in Vietnam.
 
     start, end: aware; None is open-ended. day_starts, day_ends: HH:MM; 00:00 to 24:00 is the whole day.
     """

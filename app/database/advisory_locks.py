@@ -16,6 +16,7 @@ class AdvisoryLock(IntEnum):
     ERASURE = 4921  # beginning an erasure, and correcting tallies, which asks whether one has begun
     INBOUND_ORDER = 4922  # keeps IDs in commit order: a reader that continues by ID would miss a late commit
     REPORT_NUMBER = 4923  # issuing a report
+    SENDER_NAMES = 4924  # importing the register, which replaces what it knows
     TALLY_FOLD = 4931
     PERSON_REQUEST = 4932  # recording one and answering one
     FOLLOW_UP = 4951  # queueing one, so that two of them never both take a number

@@ -182,7 +182,7 @@ class Database:
         error = state.outcome.exception() if state.outcome else None
         reason = error.said_here if isinstance(error, DatabaseUnavailable) else ""
         if error is not None and getattr(driver_error(error), "sqlstate", None) in STOPPED:
-            log.warning("the database stopped a statement; it is tried again", reason=reason)
+            log.warning("the database cancelled a statement; retrying", reason=reason)
         elif not self.unavailable:
             if not self.away:
                 log.error("the database is away", reason=reason)

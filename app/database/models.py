@@ -553,7 +553,7 @@ person_requests = Table(
     Column("kind", String(10), nullable=False),  # app/privacy/person_requests.py: RequestKind
     Column("phone", BigInteger),
     Column("masked", String(20), nullable=False),
-    Column("came_on", Integer, nullable=False),  # date.toordinal(), Viet Nam, and so is due_on
+    Column("came_on", Integer, nullable=False),  # date.toordinal(), Vietnam, and so is due_on
     Column("due_on", Integer, nullable=False),
     Column("reference", String(200), nullable=False),  # how it came: a letter's number, a call
     Column("recorded_at", Ms, nullable=False),
@@ -600,7 +600,7 @@ late_failures = Table(
     Column("n", SmallInteger, nullable=False),
 )
 
-# What a run has sent on the newest day of Viet Nam on which it sent: messages before it, and by now. Rows of
+# What a run has sent on the newest day of Vietnam on which it sent: messages before it, and by now. Rows of
 # former days stay until the run is over.
 daily_counts = Table(
     "daily_counts",
@@ -1252,7 +1252,7 @@ register_overrides = Table(
     Column("by", String(80), nullable=False),
 )
 
-# Our own telephones, which say whether a campaign's text has come: app/telephone_panel. No names.
+# Our own telephones, which show whether a campaign's text has arrived: app/telephone_panel. No names.
 panel_telephones = Table(
     "panel_telephones",
     metadata,

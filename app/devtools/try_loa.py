@@ -94,7 +94,7 @@ class TryOptions:
 def try_loa(options: TryOptions, serve: Serve, say: Say, ready: Say) -> None:
     """Make a letter whose campaigns are over and one that is being sent; then serve until stopped.
 
-    serve: runs API and worker; ready: gets the address of the pages, just before these are served.
+    serve: runs API and worker; ready: gets the address of the pages, once something listens there.
     """
     with claimed(options.folder), _logging(_settings(options)), fresh_db(_settings(options)) as db:
         people = _add_people(db, _settings(options))
@@ -107,8 +107,28 @@ def try_loa(options: TryOptions, serve: Serve, say: Say, ready: Say) -> None:
             say("\nA campaign of a second directive is being sent now. Sign in as one of these four users:")
             for name, password in people.items():
                 say(f"  {name:<10}{password}   {_PEOPLE[name]}")
-            ready(f"http://{_REACHED_AT.get(options.host, options.host)}:{options.port}")
-            asyncio.run(serve(_settings(options, links), db))
+            asyncio.run(_served(options, serve(_settings(options, links), db), ready))
+
+
+async def _served(options: TryOptions, serving: Coroutine[Any, Any, None], ready: Say) -> None:
+    telling = asyncio.create_task(_tell(options, ready))
+    try:
+        await serving
+    finally:
+        telling.cancel()
+
+
+async def _tell(options: TryOptions, ready: Say) -> None:
+    host = _REACHED_AT.get(options.host, options.host)
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(host.strip("[]"), options.port)
+        except OSError:
+            await asyncio.sleep(0.1)
+        else:
+            writer.close()
+            ready(f"http://{host}:{options.port}")
+            return
 
 
 def _settings(options: TryOptions, links: Mapping[str, LinkSettings] | None = None) -> Settings:

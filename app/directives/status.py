@@ -129,7 +129,7 @@ def get_status(tx: Transaction, directive_id: Number) -> Status:
 
 
 def days_left(deadline: datetime, now: datetime) -> int:
-    """Return the days of the calendar in Viet Nam until the deadline; negative after it."""
+    """Return the days of the calendar in Vietnam until the deadline; negative after it."""
     return (clock.local(deadline).date() - clock.local(now).date()).days
 
 
@@ -175,8 +175,8 @@ def _unsent(row: Row[Any], cut_off: int, nothing: bool, now_ms: int) -> str | No
         return "The sending window ended before anyone started it. Create another campaign to send it."
     if cut_off:
         return Phrase(
-            "The sending window ended before {cut_off} subscribers were sent to. Use a follow-up "
-            "to reach them.",
+            "The sending window ended before the messages to {cut_off} subscribers were sent. Use a "
+            "follow-up to reach them.",
             cut_off=cut_off,
         )
     if nothing:

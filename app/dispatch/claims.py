@@ -228,7 +228,7 @@ class Claims:
         return None
 
     def rest_s(self) -> float:
-        """Return the seconds to wait when nothing was due: no longer than until a chunk's next pass."""
+        """Return the seconds to wait when no chunk is due: at most until the next pass of one."""
         if not self._waiting:
             return _LOOK_EVERY_S
         return min(max(self._waiting[0][0] - clock.monotonic(), 0.0), _LOOK_EVERY_S)
@@ -316,7 +316,9 @@ class NextChunk:
         if not isinstance(found, ClaimedChunk):
             return found
         if found.lease.lost:
-            log.warning("deliveries of a dead holder are unknown", link=self._link, n=found.lease.lost)
+            log.warning(
+                "deliveries of a process that ended became unknown", link=self._link, n=found.lease.lost
+            )
         return HeldChunk.of(found, asked, self._lease_s)
 
 

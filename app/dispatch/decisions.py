@@ -105,7 +105,7 @@ class RejectedBody(BaseModel):
         "wrong_request",
     ] = Field(examples=["filtered"])
     code: Annotated[AnyLine, StringConstraints(max_length=80)] | None = Field(
-        default=None, description="Where the reason has several codes."
+        default=None, description="The carrier's code, if the reason covers several."
     )
     because: Annotated[Prose, StringConstraints(max_length=500), NoMobile] = Field(
         examples=["The sender was not registered; it is since today."]
@@ -200,7 +200,7 @@ def _asked(result: Mapping[str, Any]) -> Mapping[str, Any]:
     page="/runs/{run_id}/rejected",
 )
 def ask_rejected(work: Work, run_id: Number, body: RejectedBody) -> RejectedOrder:
-    """Ask to send again what was refused for one reason and code; another approves it."""
+    """Ask to resend the messages refused for one reason and code; another person approves it."""
     # It counts a whole run, for which no writer waits; of two orders about the same one sends.
     reason = Reason[body.reason.upper()]
     return rejected_orders.ask(work.db, run_id, reason, body.because, work.who.name, body.code)

@@ -173,7 +173,7 @@ async def expire_leases(db: Database, ledger: Ledger, aside: Aside) -> bool:
         if run_id not in aside.resting():
             work = db.write_with_retry(ledger.expire_leases, run_id, _CHUNKS_AT_ONCE)
             if lost := await aside.result(run_id, f"run {run_id}", work):
-                log.warning("deliveries of a dead holder are unknown", run=run_id, n=lost)
+                log.warning("deliveries of a process that ended became unknown", run=run_id, n=lost)
     return False
 
 

@@ -106,7 +106,7 @@ class Slot:
 
     @property
     def is_long(self) -> bool:
-        """Whether lateness matters: the halves of fast links are over before anybody else's begin."""
+        """Return whether sending half a sub-batch takes long enough for lateness to matter."""
         return self.end - self.start > _SHORT_S
 
     def overrun(self, after: float) -> bool:

@@ -18,7 +18,7 @@ SLICE = 1000
 # The carrier fills in the last column. Its people read Vietnamese, and so do those who send it. Of an answer
 # that was lost only its end is known, so that a message was sent at that time at the latest.
 HEADER = (
-    *("số thuê bao", "tên người gửi", "kết nối", "gửi chậm nhất lúc", "mã tham chiếu", "lô", "dòng"),
+    *("số thuê bao", "tên định danh", "kết nối", "gửi chậm nhất lúc", "mã tham chiếu", "lô", "dòng"),
     "nhà mạng đã nhận? (có/không)",
 )
 _Place = tuple[int, int]

@@ -13,7 +13,7 @@ VALUE_LENGTH = 80
 # Wide ones too: some spreadsheets read them as the narrow ones, and skip blanks that are before or not seen.
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _SKIPPED = " \u00a0\u3000\u200b\u200c\u200d\u2060\ufeff"
-# Where the list separator is a semicolon, as in Viet Nam, programs split our cells there and at line ends.
+# Where the list separator is a semicolon, as in Vietnam, programs split our cells there and at line ends.
 _BEGINS_ANEW = re.compile('(?<=[;\t\r\n])("*)(?=[=+@\uff1d\uff0b\uff0d\uff20-])')
 # Characters that XML can't represent, and so neither documents nor workbooks.
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")

@@ -221,7 +221,7 @@ class FormReader:
         return found.date() if isinstance(found, datetime) else found
 
     def moment(self, sheet: str, cell: str, *, needed: bool = False) -> datetime | None:
-        """Read a date with time in Viet Nam; aware."""
+        """Read a date with time in Vietnam; aware."""
         value = self._input(sheet, cell)
         if value is None:
             if needed and not self.noted(sheet, cell):

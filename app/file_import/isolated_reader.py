@@ -139,7 +139,7 @@ class _ResultUnpickler(pickle.Unpickler):
         import structlog  # imported late, because most commands read no file
 
         log = structlog.get_logger(__name__)
-        log.error("the process that reads a file answered with something else", what=f"{module}.{name}")
+        log.error("the file-reading process returned an unexpected message", what=f"{module}.{name}")
         raise Invalid(_MISTAKE)
 
 

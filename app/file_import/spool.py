@@ -72,7 +72,7 @@ def _with_retries(work: Callable[[], Mapping[str, Any]], row_id: int) -> Mapping
         try:
             return work()
         except ReaderEnded as error:
-            log.warning("import tried again", id=row_id, reason=error.detail)
+            log.warning("import retried", id=row_id, reason=error.detail)
     return work()
 
 
@@ -105,7 +105,7 @@ def _age_s(path: Path) -> float | None:
     if found is not None and stat.S_ISREG(found.st_mode):
         return clock.now().timestamp() - found.st_mtime
     if found is not None or path.is_symlink():
-        log.warning("left in the folder of uploads", file=path.name, reason="It is not a file.")
+        log.warning("a file was left in the uploads folder", file=path.name, reason="It is not a file.")
     return None
 
 

@@ -27,7 +27,7 @@ _M = inbound_messages.c
 class ScamReportCount:
     """Reports of one day from one area. form: LD (scam), S (spam message) or V (spam call).
 
-    day: ISO date, Viet Nam; area: where the carrier's list has the reporter, null if no list has it. What the
+    day: ISO date, Vietnam; area: where the carrier's list has the reporter, null if no list has it. What the
     carrier has brought twice counts once.
     """
 

@@ -214,7 +214,7 @@ def _sending(connection: Connection, key: DeliveryKey) -> _Sending:
 def in_learnt_order(
     connection: Connection, lease: ChunkLease, outcomes: Sequence[SubmitOutcome]
 ) -> list[SubmitOutcome]:
-    """Return late outcomes of locked deliveries, numbered by parts as receipts have taught them before.
+    """Return late outcomes of locked deliveries, with the part numbers known from earlier receipts.
 
     A reference is learnt for the first part without one, whichever part the carrier means. Numbered in two
     ways, one part would pass for two: a message of which half has arrived would be called delivered.

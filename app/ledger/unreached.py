@@ -221,7 +221,7 @@ def _in_hand(d: Any) -> ColumnElement[bool]:
 
 
 def is_over(state: str, ended_at: int | None, over_ms: int) -> bool:
-    """Return whether no receipt of a run is waited for any more."""
+    """Return whether the run no longer waits for receipts."""
     late = state == RunState.CANCELLED and ended_at is not None and ended_at <= over_ms
     return state == RunState.FINISHED or late
 
@@ -292,7 +292,7 @@ def _unreached(rounds: Rounds, batch_id: int, stretch: Stretch, added: int, carr
 
 
 def leave_out(connection: Connection, campaign_id: int, batch_id: int, after: int, last: int) -> bool:
-    """Note which of these lines another round bars by now; False if the batch is made of a file."""
+    """Mark the lines that another round has reached meanwhile; return False if the batch is from a file."""
     chosen = definition(connection, batch_id)
     if chosen is None:
         return False

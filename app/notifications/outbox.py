@@ -31,7 +31,7 @@ _NOT_OURS = (
 class NotificationChannel(StrEnum):
     """How a notice is sent."""
 
-    EMAIL = "email"  # target: an address; payload: subject and text
+    EMAIL = "email"  # target: an address; payload: subject, text and files (their text by name)
     WEBHOOK = "webhook"  # target: the endpoint's name in the settings; payload: type, timestamp and data
 
 

@@ -160,6 +160,8 @@ def compose(notice: Notice, sender: str) -> EmailMessage:
     message["Message-ID"] = f"<{digest}@{sender.rpartition('@')[2]}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(str(notice.payload["text"]))
+    for name, text in notice.payload.get("files", {}).items():
+        message.add_attachment(text.encode(), maintype="application", subtype="json", filename=name)
     return message
 
 

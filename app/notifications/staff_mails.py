@@ -80,7 +80,7 @@ def _submitted(act: Row[Any], campaign: Row[Any], recipients: Sequence[Staff]) -
     hands = {base_name(name) for name in (campaign.created_by, *campaign.editors, act.who)}
     text = (
         f"{one_line(act.who)} đã trình chiến dịch “{one_line(campaign.name)}” lúc {_moment(act.at)}.\n"
-        f"Tên người gửi: {one_line(campaign.sender)}.\n\n"
+        f"Tên định danh: {one_line(campaign.sender)}.\n\n"
         "Đề nghị đăng nhập Loa, mục Phê duyệt, để xem và quyết định."
     )
     for each in recipients:

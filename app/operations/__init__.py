@@ -114,6 +114,7 @@ class Operation:
     command: str = ""  # noun and verb; "" for none or one that is written out
     arguments: Sequence[str] = ()  # fields of the body that the command takes without --NAME
     options: Mapping[str, str] = field(default_factory=dict)  # fields that the command calls otherwise
+    table: str = ""  # the field of the body whose text the command reads from a CSV file
     columns: Sequence[str] = ()  # of the command's table
     done: str = ""  # said after a change, with the arguments and the answer's fields in it
     facts: Facts | None = None  # what the command's JSON says of these instead of all

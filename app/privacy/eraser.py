@@ -131,7 +131,9 @@ class Eraser:
             await self.db.aread(clock_check.require_past, [campaign_id])
             await self.db.aread(_require_balance, campaign_id)
         except (Unbalanced, Conflict) as error:
-            log.error("not erased: no true report can be kept", campaign=campaign_id, reason=error.detail)
+            log.error(
+                "not erased: a correct report cannot be stored", campaign=campaign_id, reason=error.detail
+            )
             return False
         return True
 

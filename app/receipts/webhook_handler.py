@@ -252,7 +252,7 @@ class WebhookHandler:
         if target is not None:
             self._targets[link] = clock.monotonic(), target
             if known is None and target.level is ReceiptLevel.NONE:
-                log.warning("receipts of this link claim nothing: its receipt_level is none", link=link)
+                log.warning("receipts of this link are ignored: its receipt_level is none", link=link)
         return target
 
 

@@ -104,7 +104,7 @@ def _mapped(settings: Settings, name: str, webhook: WebhookSettings) -> MappedWe
     if not credentials.any():
         if settings.environment != "development":
             raise SetupError(_OPEN, name=name)
-        log.warning("a webhook is open to anybody", link=name)
+        log.warning("a webhook accepts calls without credentials", link=name)
     return MappedWebhook(credentials, shape_of(name, webhook.format, webhook.map))
 
 

@@ -112,6 +112,10 @@ def is_own(connection: Connection, caller: Caller, request: ApprovalRequest) -> 
 
 
 def approve(connection: Connection, request: ApprovalRequest, who: str) -> ApprovalRequest:
+    """Store who has approved it. Raises Conflict if somebody has meanwhile: a request is approved once."""
+    own = select(table.c.approved_by).where(table.c.id == request.id).with_for_update()
+    if connection.execute(own).scalar() is not None:
+        raise Conflict("Someone else has just approved this request. Reload and review it.")
     at, state = shared_ms(connection), RequestState.APPROVED.value
     return change(connection, replace(request, approved_by=who, approved_at=at, state=state))
 
@@ -170,7 +174,7 @@ def _folded(connection: Connection, kind: RequestKind, acts: tuple[str, ...]) ->
         if act.action != acts[0] and number not in found:
             continue
         if not is_sealed_for_its_time(connection, act):
-            log.error("a request was not copied, for the seal of its act is broken", request=number)
+            log.error("a request was not copied because the seal of its audit row is broken", request=number)
             found.pop(number, None)
         elif act.action == acts[0]:
             found[number] = _asked(kind, act, detail)

@@ -57,7 +57,7 @@ def log_in(db: Database, login: Login, address: str, lifetime: Lifetime, vault: 
 def _begin(db: Database, attempt: Attempt) -> None:
     wait_s = db.write(login_throttle.begin, attempt)
     if wait_s:
-        log.warning("sign-ins come too fast", address=attempt.address)
+        log.warning("too many sign-in attempts", address=attempt.address)
         raise TooManyAttempts(
             "Too many failed attempts. Try again in {seconds} seconds.", seconds=wait_s, retry_after_s=wait_s
         )

@@ -26,6 +26,8 @@ from app.core import clock, hashing
 from app.core.carrier_check import check_own
 from app.core.errors import Invalid, NotFound, no_such
 from app.core.ids import LARGEST, Exact
+from app.database.advisory_locks import AdvisoryLock
+from app.database.connection import one_at_a_time
 from app.database.models import attachments, registration_rules, sender_names
 from app.operations import OfCarrier, Transaction, operation
 from app.security import tenant_scope
@@ -35,7 +37,7 @@ from carriers.text import template
 
 TAG = "sender names"
 KEEPERS = frozenset({Role.ADMIN, Role.APPROVER, Role.OPERATOR})
-USUAL_LEAD_DAYS = 35  # what vendors say of names and templates in Viet Nam: about five weeks
+USUAL_LEAD_DAYS = 35  # what vendors say of names and templates in Vietnam: about five weeks
 PAGE = "/sender-names"
 
 
@@ -83,7 +85,7 @@ class NameBody(StrictBody):
     asked_on: Day | None = Field(None, examples=["2026-10-01"])
     valid_from: Day | None = Field(None, examples=["2026-11-05"])
     valid_to: Day | None = Field(None, examples=["2029-11-04"])
-    contact: Contact | None = Field(None, description="who at the carrier", examples=[None])
+    contact: Contact | None = Field(None, description="contact person at the carrier", examples=[None])
     remarks: AnyKeptProse | None = Field(None, examples=[None])
 
     def columns(self) -> dict[str, Any]:
@@ -250,7 +252,8 @@ def add_sender_name(tx: Transaction, body: NameBody) -> SenderName:
 @operation(
     "POST /v1/sender-names/import",
     roles=KEEPERS,
-    action="sender-name.import",
+    command="sender-name import",
+    table="table",
     audit="imported the register of sender names",
     done="Register entries added: {added}; replaced: {replaced}.",
     page=PAGE,
@@ -259,6 +262,7 @@ def add_sender_name(tx: Transaction, body: NameBody) -> SenderName:
 def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
     """Import a table: all of it, or none if a line is wrong. A known name or template code is replaced."""
     bodies = read_table(body.table, NameBody)
+    one_at_a_time(tx.connection, AdvisoryLock.SENDER_NAMES)
     known = {_key(each): each.id for each in names(tx.connection)}
     added = replaced = 0
     lines: dict[tuple[Any, ...], int] = {}
@@ -347,7 +351,8 @@ def set_sender_name_paper(tx: Transaction, sender_name_id: NameId, body: PaperBo
 def remove_sender_name(tx: Transaction, sender_name_id: NameId) -> None:
     """Remove an entry from the register; the audit keeps what it said."""
     before = get(tx.connection, sender_name_id)
-    tx.connection.execute(delete(sender_names).where(sender_names.c.id == sender_name_id))
+    if not tx.connection.execute(delete(sender_names).where(sender_names.c.id == sender_name_id)).rowcount:
+        get(tx.connection, sender_name_id)  # removed by another meanwhile, which it says
     tx.note(_subject(before), id=before.id, state=before.state.value, certificate=before.certificate)
 
 

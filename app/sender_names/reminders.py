@@ -72,7 +72,7 @@ def _notices(connection: Connection, settings: Settings, ending: Ending) -> Iter
     text = (
         f"Đăng ký {name} có hiệu lực đến hết ngày {entry.valid_to:%d/%m/%Y}, còn {ending.days} ngày.\n"
         f"Nhà mạng này thường cần khoảng {lead} ngày để đăng ký.\n\n"
-        "Đề nghị gia hạn, rồi cập nhật ở mục Tên người gửi của Loa. Sau ngày đó nhà mạng từ chối tin.\n\n"
+        "Đề nghị gia hạn, rồi cập nhật ở mục Tên định danh của Loa. Sau ngày đó nhà mạng từ chối tin.\n\n"
         "Thư do hệ thống Loa gửi tự động; xin không trả lời.\n"
     )
     mail = {"subject": f"Loa: sắp hết hạn đăng ký {name}", "text": text}

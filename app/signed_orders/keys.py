@@ -247,6 +247,12 @@ def end_signing_key(tx: Transaction, kid: Kid, body: KeyEndBody) -> SigningKey:
         raise Conflict("The key has ended or is revoked.")
     if at <= shared_ms(tx.connection):
         raise Invalid("Enter a time in the future, or revoke the key to end it at once.", field="at")
+    if row.ends_at is not None and at > row.ends_at and _is_replaced(tx.connection, kid):
+        raise Invalid(
+            "The key was replaced by another one and ends at {ends_at}. Enter an earlier time.",
+            ends_at=f"{clock.moment(row.ends_at):%d/%m/%Y %H:%M:%S}",
+            field="at",
+        )
     tx.connection.execute(update(signing_keys).where(signing_keys.c.kid == kid).values(ends_at=at))
     tx.note(f"signing-key/{kid}", ends_at=clock.moment(at).isoformat())
     return _view(tx.connection, _row(tx, kid))
@@ -328,6 +334,13 @@ def _own_row(tx: Transaction, kid: str) -> Row[Any]:
 
 def _request(connection: Connection, row: Row[Any]) -> Row[Any]:
     return connection.execute(select(requests).where(requests.c.id == row.request_id)).one()
+
+
+def _is_replaced(connection: Connection, kid: str) -> bool:
+    """Return whether another key was approved in its place, for so many days as two persons agreed on."""
+    own = requests.c.kind == RequestKind.SIGNING_KEY.value, requests.c.approved_at.is_not(None)
+    wanted = connection.execute(select(requests.c.wanted).where(*own)).scalars()
+    return any(each["replaces"] == mask_values(kid) for each in wanted)
 
 
 def _state(connection: Connection, row: Row[Any]) -> str:

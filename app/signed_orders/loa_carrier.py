@@ -81,7 +81,9 @@ def canonical(value: Any) -> bytes:
     try:
         return json.dumps(_sorted(value), ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     except (UnicodeEncodeError, RecursionError):
-        raise Refused("A text has half a character, or the document is nested too deeply.") from None
+        raise Refused(
+            "A text contains an unpaired surrogate, or the document is nested too deeply."
+        ) from None
 
 
 def _sorted(value: Any) -> Any:
@@ -220,7 +222,7 @@ def check_result(result: Any, now: datetime | None = None) -> None:
     for name in ("excluded", "failed"):
         causes, sums = result[name], sum(each["count"] for each in result[name])
         once = len({each["cause"] for each in causes}) == len(causes)
-        _need(once, "A cause of {name} is given twice.", name)
+        _need(once, "{name} lists the same cause twice.", name)
         _need(not causes or totals[name] is not None, "Without receipts there are no causes of {name}.", name)
         agrees = not causes or sums == totals[name]
         _need(agrees, "The causes of {name} do not add up to {total}.", name, totals[name])
@@ -448,7 +450,7 @@ def _table(path: Path, proves: str) -> tuple[list[dict[str, Any]], dict[str, Cou
         _need(not short, "Line {line} has fewer cells than the first line.", line)
         area, outcome = record["area"].strip() or "?", record.get("outcome")
         once = outcome is not None or area not in found
-        _need(once, "Line {line}: the area {area} has a line already.", line, _shown(area))
+        _need(once, "Line {line} repeats the area {area}. Give each area one line.", line, _shown(area))
         row = found.setdefault(area, {"area": area} | dict.fromkeys(COUNTS, 0))
         if outcome is not None:
             _need(outcome in COUNTS[1:], "Line {line}: {outcome} is not an outcome.", line, _shown(outcome))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any
@@ -17,10 +17,14 @@ from app.campaigns.carrier_orders import CarrierOrder
 from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.ids import LARGEST, Exact
+from app.core.masking import one_line
 from app.core.states import RunState
 from app.database.connection import shared_ms
 from app.database.models import campaigns, directives, runs, signed_orders
+from app.notifications import outbox
+from app.notifications.outbox import Notice, NotificationChannel
 from app.operations import Transaction, operation
+from app.reports.figures import addressees
 from app.reports.forms import letterhead
 from app.reports.forms.letterhead import POLICE
 from app.security.roles import EVERYBODY
@@ -32,6 +36,7 @@ from carriers.phrases import Phrase
 TAG = keys.TAG
 
 RunId = Annotated[int, Interval(ge=1, le=LARGEST), Exact]
+MAILED = "order.signed"  # a notice's kind
 _OPEN_DAYS = 90  # how long an order without an end of sending and without a deadline is valid
 _OVER = (RunState.CANCELLING, RunState.CANCELLED, RunState.SENT, RunState.FINISHED)
 
@@ -225,16 +230,46 @@ def _sign(
     row |= {"sha256": loa_carrier.read(signed).sha256, "kid": loa_carrier.kid(private.public_key())}
     tx.connection.execute(insert(signed_orders).values(**row, content=signed, at=now, by=tx.who.name))
     tx.note(f"run/{run_id}", number=order["number"], sha256=row["sha256"], kid=row["kid"])
+    if tx.settings.mail:
+        outbox.put(tx.connection, _mails(tx.connection, run_id, order, signed))
     return _view(rows(tx.connection, run_id)[-1])
 
 
-def _content(connection: Connection, order: CarrierOrder, now: int) -> dict[str, Any]:
-    letter = connection.execute(
+def _mails(connection: Connection, run_id: int, order: dict[str, Any], signed: bytes) -> Iterator[Notice]:
+    """Write to the addresses that the carrier has under the directive, with the document as it is signed."""
+    letter = _letter(connection, run_id)
+    every = addressees.of_directive(connection, letter.id) if letter else []
+    number, what = order["number"], "lệnh gửi tin"
+    if order["kind"] == "withdrawal":
+        what = "văn bản thu hồi lệnh gửi tin"
+    text = (
+        f"{one_line(order['issuer'])} gửi kèm {what} số {number}, đã được ký số.\n"
+        + (f"Lý do: {one_line(order['reason'])}\n" if order["reason"] else "")
+        + "\nĐề nghị kiểm tra chữ ký của tệp đính kèm trước khi thực hiện. "
+        "Thư do hệ thống Loa gửi tự động; xin không trả lời.\n"
+    )
+    mail = {
+        "subject": f"Loa: {what} số {number}",
+        "text": text,
+        "files": {f"loa-order-{number}.json": signed.decode()},
+    }
+    for address in dict.fromkeys(each.email for each in every if each.carrier == order["carrier"]):
+        if address:
+            yield Notice(f"order/{number}/{address}"[:200], MAILED, NotificationChannel.EMAIL, address, mail)
+
+
+def _letter(connection: Connection, run_id: int) -> Row[Any] | None:
+    """Return the directive under which a run is, if its campaign has one."""
+    query = (
         select(directives)
         .join(campaigns, campaigns.c.directive_id == directives.c.id)
         .join(runs, runs.c.campaign_id == campaigns.c.id)
-        .where(runs.c.id == order.run_id)
-    ).first()
+    )
+    return connection.execute(query.where(runs.c.id == run_id)).first()
+
+
+def _content(connection: Connection, order: CarrierOrder, now: int) -> dict[str, Any]:
+    letter = _letter(connection, order.run_id)
     begins, ends, due = order.window_start, order.window_end, order.report_deadline
     until = ends or due or clock.moment(now) + timedelta(days=_OPEN_DAYS)
     if clock.to_ms(until) <= now:

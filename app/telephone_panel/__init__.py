@@ -1,1 +1,1 @@
-"""The panel of test telephones: our own handsets that say whether a campaign's text has come."""
+"""The panel of test telephones: our own handsets that show whether a campaign's text has arrived."""

@@ -60,7 +60,7 @@ class Judgement:
 
     @property
     def answered(self) -> int:
-        """Telephones that were on and have answered."""
+        """Return the test telephones that were on and have answered."""
         return self.received + self.not_received
 
 

@@ -114,9 +114,10 @@ def add_panel_telephone(tx: Transaction, body: TelephoneBody) -> PanelTelephone:
 @operation(
     "POST /v1/panel-telephones/import",
     roles=AUTHORS,
-    action="panel.import",
+    command="panel import",
+    table="table",
     audit="imported test telephones",
-    done="{added} telephones were added; {known} were in the panel already.",
+    done="Telephones added: {added}; in the panel already: {known}.",
     page=PAGE,
     form="/panel/import",
     hidden=("table",),

@@ -115,7 +115,7 @@ def waiting(connection: Connection, carrier: str | None) -> int:
 
 
 def planned(carrier: str | None) -> ColumnElement[bool]:
-    """Build the condition for runs of approved campaigns that nobody has started."""
+    """Build the SQL condition for runs of approved campaigns that have not been started."""
     ready = (runs.c.state == RunState.PLANNED) & (campaigns.c.state == CampaignState.APPROVED)
     return ready if carrier is None else ready & (runs.c.carrier == carrier)
 

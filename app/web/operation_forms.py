@@ -140,7 +140,7 @@ def filled_form(kind: type[Body], fields: FormData) -> Body:
 
 
 def _value(field: FieldInfo, name: str, fields: FormData) -> Any:
-    """Read a field as people of Viet Nam write it; a password keeps its blanks."""
+    """Read a field as people of Vietnam write it; a password keeps its blanks."""
     kinds = {field.annotation, get_origin(field.annotation), *get_args(field.annotation)}
     if list in kinds:
         return fields.all(name)

@@ -114,7 +114,7 @@ def hour(at: datetime | None, language: str) -> str:
 
 
 def iso(at: datetime | None) -> str:
-    """ISO 8601 with Viet Nam's offset."""
+    """ISO 8601 with Vietnam's offset."""
     return "" if at is None else clock.local(at).isoformat(timespec="seconds")
 
 

@@ -130,6 +130,13 @@ def of_campaigns(connection: Connection, ids: Collection[int], operator: str | N
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
+def of_directives(connection: Connection, ids: Collection[int], operator: str | None) -> dict[int, str]:
+    """Return how these directives stand, by id, without those that have no campaign."""
+    stage = columns(connection, operator).directive()
+    rows = connection.execute(select(directives.c.id, stage).where(directives.c.id.in_(ids)))
+    return {row[0]: row[1] for row in rows if row[1]}
+
+
 def of_runs_by_id(connection: Connection, ids: Collection[int]) -> dict[int, str]:
     """Return how these runs stand, by id."""
     query = select(runs.c.id, columns(connection).run()).join(campaigns, campaigns.c.id == runs.c.campaign_id)

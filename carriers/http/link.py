@@ -545,7 +545,7 @@ class HttpCarrier(ABC):
         except (httpx.HTTPError, TimeoutError, OSError) as error:  # OSError: TLS failing during the answer
             return self._failed(error, progress)
         if progress.is_stale:
-            self.log.error("an answer was there before the request", path=path)
+            self.log.error("the server answered before the request was sent", path=path)
             return Unknown(STALE)
         if isinstance(answer, HttpAnswer):
             self._note_status(answer)

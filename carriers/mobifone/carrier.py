@@ -74,7 +74,9 @@ class Login:
 
 
 LOGIN, PLAIN, ACCENTED = "/login.jsp", "/send.jsp", "/send_2.jsp"
-STRANGE = "MobiFone keeps rejecting messages for an unknown reason. Possible causes: no balance, sender ID."
+STRANGE = (
+    "MobiFone keeps rejecting messages for an unknown reason. Possible causes: no balance, wrong sender ID."
+)
 ENDED_TWICE = Deferred("session ended twice", retry_after_s=5.0, counts=True)
 # A text with an accent goes as UCS-2 even if GSM-7 has the letter, such as \u00e0.
 _ALL_UCS2 = Tables(gsm7=Table(70, 67))

@@ -69,7 +69,7 @@ class VnptBehaviour(WebBehaviour):
     per_day: int = flag(3, "QC requests for one number in a day: code 26 from then on")
     error_as_number: bool = flag(False, "codes are numbers in place of strings")
     success: str = flag("success", "ERROR_DESC of what was taken; Success is seen as well")
-    clock: str = flag("", "the time in Viet Nam at its start, as 2024-01-29T09:30 ('': the machine's)")
+    clock: str = flag("", "the time in Vietnam at its start, as 2024-01-29T09:30 ('': the machine's)")
     stage_s: float = flag(0.0, "seconds from one status to the next: 5, 2, then 3 for QC, then 0 or 1")
 
     def __post_init__(self) -> None:

@@ -603,7 +603,9 @@ class SmppCarrier:
         """Log once for each kind; the counters count every case."""
         if kind not in self._noticed:
             self._noticed.add(kind)
-            self._log.warning("the carrier sent something odd", link=self.name, kind=kind, detail=detail)
+            self._log.warning(
+                "the carrier sent an unexpected message", link=self.name, kind=kind, detail=detail
+            )
 
     def _sessions(self) -> list[SmppSession]:
         return [bind.session for bind in self._binds if bind.session is not None]

@@ -44,7 +44,7 @@ def _rank(message: ShortMessage) -> int:
 
 
 _GSM, _UCS2 = "gsm7", "utf-16-be"
-# SMPP v3.4, 5.2.19; others are binary, or alphabets that no phone in Viet Nam uses.
+# SMPP v3.4, 5.2.19; others are binary, or alphabets that no phone in Vietnam uses.
 _ALPHABETS = {0: _GSM, 1: "ascii", 3: "latin-1", 6: "iso8859-5", 7: "iso8859-8", 8: _UCS2}
 _CONCATENATED = {0x00: 3, 0x08: 4}  # UDH elements for concatenation, and their lengths
 

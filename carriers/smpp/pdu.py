@@ -309,7 +309,7 @@ def encode_text(settings: SmppSettings, sms: OutboundSms) -> EncodedText | Rejec
     if len(split_text.parts) > settings.max_segments:
         return Rejected("text: too many parts", Reason.WRONG_REQUEST)
     if split_text.encoding is Encoding.UCS2 and not settings.ucs2:
-        return Rejected("text: the link has no UCS-2", Reason.WRONG_REQUEST)
+        return Rejected("text: the link does not support UCS-2", Reason.WRONG_REQUEST)
     try:
         contents = _octets(settings, split_text)
     except ValueError:

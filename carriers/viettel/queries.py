@@ -151,7 +151,7 @@ class ViettelQueries:
         try:
             answer = await self._ask("getDlrStatus", *pairs, tries=1)
         except ReadError as error:
-            self._log.warning("a status was not had", why=str(error))
+            self._log.warning("a status query failed", why=str(error))
             return None
         details = [each for said in children(answer, "return") for each in children(said, "details")]
         ours = (each for each in details if child_text(each, "messageId") == question.reference)
@@ -247,7 +247,7 @@ def _phone(number: str) -> str | None:
 
 
 def _hours(first: date, last: date) -> Iterator[datetime]:
-    """Yield every hour of these days in Viet Nam, which has no daylight saving."""
+    """Yield every hour of these days in Vietnam, which has no daylight saving."""
     for day in range((last - first).days + 1):
         for hour in range(24):
             yield datetime.combine(first + timedelta(days=day), time(hour))

@@ -15,7 +15,7 @@ BLOCKED = "-800 1130-1300 1830-2000 2100-"
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """Spans of the day in Viet Nam, in minutes since midnight, end exclusive."""
+    """Spans of the day in Vietnam, in minutes since midnight, end exclusive."""
 
     spans: tuple[tuple[int, int], ...] = ()
 

@@ -123,7 +123,7 @@ def _phone(event: object, path: Path) -> str | None:
         return None
     found = _PHONE.fullmatch(text)
     if found is None:
-        raise _Wrong(".".join(path), "must be a number of Viet Nam, such as 84912345678.")
+        raise _Wrong(".".join(path), "must be a number of Vietnam, such as 84912345678.")
     return f"84{found[1] or found[2]}"
 
 

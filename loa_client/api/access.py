@@ -143,7 +143,7 @@ class AccessOperations:
     def disable_user(
         self, name: str, *, if_match: str | None = None, idempotency_key: str | None = None
     ) -> Call[Person]:
-        """Disable a user and end its sessions."""
+        """Disable a user and end their sessions."""
         return Call(
             method="POST",
             path=place("/v1/users/{}/disable", name),

@@ -246,8 +246,7 @@ class CampaignsOperations:
         day_ends: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[Dossier]:
-        """Create a draft to those whom finished campaigns did not reach, with a run at each of their
-        carriers."""
+        """Create a draft for people whom finished campaigns did not reach, with one run per carrier."""
         return Call(
             method="POST",
             path="/v1/campaigns/follow-ups",

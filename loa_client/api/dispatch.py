@@ -203,7 +203,7 @@ class DispatchOperations:
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[RejectedOrder]:
-        """Ask to send again what was refused for one reason and code."""
+        """Ask to resend the messages refused for one reason and code."""
         return Call(
             method="POST",
             path=place("/v1/runs/{}/rejected", run_id),

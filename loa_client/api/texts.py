@@ -48,7 +48,7 @@ class TextsOperations:
 
     @Operation
     def get_text(self, key: str) -> Call[TextView]:
-        """Get one text of messages/."""
+        """Get one text from messages/."""
         return Call(method="GET", path=place("/v1/texts/{}", key), answer=TextView)
 
     @Operation

@@ -27,19 +27,14 @@ from tests.bench.webhook_bench import CLIENTS, PER_ARRAY
 PAGE = Path("docs/performance.md")
 _TEXT = """# Performance
 
-Written by `python -m tests.bench --write-docs`; do not edit by hand. A rate by itself says
-little about a machine that one does not know, so each stands beside its limit, measured in the same run
-on the same machine, and the bars are ratios.
+Written by `python -m tests.bench --write-docs`; do not edit by hand. Each rate stands beside its limit,
+measured in the same run on the same machine, and the bars are ratios.
 
 `make bench` measures all but the long parts **person** and **scale**; `make bench SIZE=full` does these in
-half an hour or so; `make bench PEER=kannel` measures **against kannel**, where that is installed;
-`make bench PART="path pace"` the named parts alone, of
-{parts}.
-`make bench PART=path BASE=88bd714` sets that commit up beside this tree, by its own lock, and measures the
-path of both in turns as a user starts it (`loa up`, `loa worker`), with a message centre in C as the far end;
-with `PEER=kannel` Kannel's in the same run.
-The table has the figures that stand beside a limit; all of them are in `build/bench.json`. Each part was
-measured as a whole; the page has what each gave last, with the same sizes.
+half an hour or so; `make bench PEER=kannel` measures **against kannel**; `make bench PART="path pace"` the
+named parts alone, of {parts}. `make bench PART=path BASE=88bd714` measures the path of that commit and of
+this tree in turns, with a message centre in C as the far end; with `PEER=kannel` Kannel's in the same run.
+All figures are in `build/bench.json`; the page has what each part gave last, with the same sizes.
 
 {table}
 
@@ -51,78 +46,58 @@ measured as a whole; the page has what each gave last, with the same sizes.
 
 ## What is measured
 
-- **pump**: Loa's SMPP client by itself, no database: one bind, window {window}, {pumped:,} one-segment
-  messages to the simulator in a process of its own, from the first submit to the last receipt.
-  **smpplib** does the same with the same simulator, its window kept by hand and Nagle's algorithm off.
-  Three runs each, in turns; medians.
-- **import**: a CSV file of {lines:,} lines, 3% of them bad and 1% repeats, read, normalised, sifted and
-  stored in a process of its own, whose peak memory is shown. **bare**: the accepted rows again from
-  memory, by one COPY or executemany in one transaction, nothing read or checked. Three runs each, in
+- **pump**: Loa's SMPP client alone: one bind, window {window}, {pumped:,} one-segment messages to the
+  simulator in a process of its own, to the last receipt. **smpplib** does the same, its window kept by hand
+  and Nagle's algorithm off. Three runs each, in turns; medians.
+- **import**: a CSV file of {lines:,} lines, 3% bad and 1% repeats, read, checked and stored in a process of
+  its own. **bare**: the accepted rows again from memory, by one COPY or executemany. Three runs each, in
   turns; medians.
-- **complete**: {messages:,} one-segment messages from claim to tally: reserved, sent to the simulator
-  (one bind, window {window}), results recorded, receipts matched, committed and acknowledged; by one
-  `loa worker` on PostgreSQL, by `loa up` on SQLite, bound before; from the first claim to the last receipt
-  committed. The tallies are then recounted from the rows. **database alone**: the same statements, fed from
-  memory, without SMPP, with ids of no order as the simulator gives them.
-- **cpu_s_per_1000**: CPU seconds for 1,000 messages of the complete path: Loa's processes, the simulator, and
-  all processes of that PostgreSQL server (which is also asked whether all is done, ten times a second and
-  in large campaigns less often).
-  **wal_bytes_per_message**: by how much the server's log grew; **written_bytes_per_message** on SQLite: what
-  its process gave to the disk (`write_bytes`), log and checkpoints together, since the system does not tell
-  them apart.
-- **scale**: the same {messages:,} messages by **2 and 4 workers** on one link, each with its own bind, on
-  PostgreSQL (SQLite allows one sender, so it has no such figures); and {large} messages by one.
-  **all_cpu_s_per_1000**: of Loa and of the database server, which may be 15% above what {messages:,} take:
-  the mean of six such campaigns, three before and three after it, since so short a one varies by an eighth.
-- **pace**: how evenly a link of {rate} segments/s with a round trip of {round_trip} ms (so late the simulator
-  answers) is held, by one worker and on PostgreSQL by four that share it. Looked at for {seconds} s, after
-  all are bound and a second's worth was sent: **most and least in a second** are of all windows of one second
-  that begin with a message, as the simulator read them. The bars are 1% above and below; the pace aims half a
-  percent below the contract.
-- **webhook**: {receipts:,} signed receipts as JSON, by {clients} keep-alive clients over bare sockets in
-  a process of their own, each posting, waiting for the acknowledgement, posting the next: **single**, one
-  in a post; **array**, {per_array} in a post. The server is the API with its inbox, as `loa serve` runs
-  it. **empty**: the same posts to an endpoint of the framework that authenticates in the same way, gives
-  the same answer, reads nothing and writes nothing. **bare**: the same posts to the least application on
-  the same server in the same process, which checks the signature and answers. Bare, empty and single posts
-  take turns. **cpu_ms_above_bare**: CPU of the API's process for a single post, its database threads among
-  it, less that for a bare one. Every receipt has its delivery and is applied exactly once, counted in the
-  ledger and recounted from its rows. server_cpu is the API's.
-- **page**: the median and the best of 30 times to the first byte of the overview and of a campaign's page
-  over {reported:,} deliveries with their receipts, beside 500 campaigns, over HTTP; and of the page to sign
-  in by, which asks the database nothing. **person found**: one person, who is in 50 campaigns, among
-  {people:,} deliveries (part **person**: 5 million), beside a `SELECT 1`.
-- **year**: groups of 200 receipts, in turns on a ledger with one campaign and on one with {past} more
-  of the last year, each with receipts that never came, and {recent} that ended two days ago, whose messages
+- **complete**: {messages:,} one-segment messages from claim to tally: reserved, sent to the simulator (one
+  bind, window {window}), answered, receipts committed and acknowledged; by one `loa worker` on PostgreSQL,
+  by `loa up` on SQLite; then recounted. **database alone**: the same statements, fed from memory.
+- **cpu_s_per_1000**: CPU seconds for 1,000 messages of the complete path: Loa, the simulator, and that
+  PostgreSQL server. **wal_bytes_per_message**: by how much the server's log grew;
+  **written_bytes_per_message** on SQLite: what its process gave to the disk (`write_bytes`).
+- **scale**: the same by **2 and 4 workers** on one link, each with its own bind, on PostgreSQL; and {large}
+  messages by one. **all_cpu_s_per_1000** may be 15% above the mean of six campaigns of {messages:,}.
+- **pace**: how evenly a link of {rate} segments/s with a round trip of {round_trip} ms is held for
+  {seconds} s, by one worker and by four: **most and least in a second** are of all windows of one second
+  that begin with a message.
+- **webhook**: {receipts:,} signed receipts as JSON to `loa serve`, by {clients} keep-alive clients:
+  **single**, one in a post; **array**, {per_array} in a post. **empty**: the same posts to an endpoint of
+  the framework that authenticates and writes nothing. **bare**: to the least application on the same
+  server, which checks the signature. These take turns. **cpu_ms_above_bare**: CPU of the API's process for
+  a single post less that for a bare one.
+- **page**: the median of 30 times to the first byte over {reported:,} deliveries with their receipts,
+  beside 500 campaigns. **person found**: one person, who is in 50 campaigns, among {people:,} deliveries
+  (part **person**: 5 million).
+- **year**: groups of 200 receipts, in turns on a ledger with one campaign and on one with {past} more of
+  the last year, each with receipts that never came, and {recent} that ended two days ago, whose messages
   went to the same numbers: at most 1.3 times alone. **mixed**: two of the 200 are of no message of ours;
-  **foreign**: one such receipt by itself; each at most twice alone. Then what a worker asks
-  each second (runs) and each five (tallies, of {keys:,} keys) where nothing has come: at most 2 ms, and
-  nothing is written.
-- **report**: a finished run of {reported:,} one-segment messages in 75 communes, one submission and one
-  receipt each: the carrier's report built with its identities checked, and rendered as docx, pdf, xlsx,
-  csv, json and the document system's fields, in a process of its own whose peak memory is shown.
-  **bare reading**: every delivery, submission and receipt read once by the database.
-- **against kannel**: 50,000 one-segment messages through Kannel (Debian's package, a configuration and a
-  driver of ours, its own store) and through Loa on each engine in turns, to the same simulator, every
-  receipt followed to the end; three runs each, medians. The CPU is that of both its boxes, and of Loa with
-  the database server. **kannel_repeated_receipts**: reports that it gave twice.
+  **foreign**: one such receipt by itself; each at most twice alone. Then what a worker asks each second
+  (runs) and each five (tallies, of {keys:,} keys) where nothing has come: at most 2 ms, and nothing is
+  written.
+- **report**: a finished run of {reported:,} one-segment messages in 75 communes: the carrier's report
+  built, checked and rendered in all formats, in a process of its own.
+- **against kannel**: 50,000 one-segment messages through Kannel (Debian's package) and through Loa in
+  turns, to the same simulator, every receipt followed to the end; three runs each, medians. CPU with both
+  boxes, or the database server.
 
-All share the cores above, with whatever else the machine did (see its load before the run): on a quiet host
-of its own each part is faster. SQLite runs with synchronous=FULL,
-PostgreSQL as its server is configured.
+All share the cores above, with whatever else the machine did. SQLite runs with synchronous=FULL, PostgreSQL
+as its server is configured.
 """
 
 
 def lost(shelf: Shelf, measured: Collection[str]) -> list[str]:
     """Return the parts that stand on the page, but would not on a new one: kept nowhere and not measured."""
-    there = re.findall(r"^\| (.+): date, load before", PAGE.read_text("utf-8"), re.MULTILINE)
+    there = re.findall(r"^\| (.+) \| \d{4}-\d\d-\d\d, load ", PAGE.read_text("utf-8"), re.MULTILINE)
     return [name for name in there if name not in shelf.held and name not in measured]
 
 
 def write(shelf: Shelf, sizes: Sizes) -> None:
     """Replace the page with what is kept."""
     kept = list(shelf.in_order())
-    facts = _facts() | {f"{name}: date, load before": f"{each.date}, {each.load:.1f}" for name, each in kept}
+    facts = _facts() | {name: f"{each.date}, load {each.load:.1f}" for name, each in kept}
     run = "\n".join(f"| {name} | {value} |" for name, value in facts.items())
     text = _TEXT.format(
         table=as_markdown([figure for _, each in kept for figure in each.figures if figure.limit]),

@@ -37,7 +37,7 @@ def test_a_refused_sign_in_can_be_read_by_everybody(people: People) -> None:
 @pytest.mark.parametrize(("who", "runs"), [("admin", 4), ("viettel", 1)])
 def test_the_overview_is_live_and_each_sees_what_is_theirs(signed_in: In, who: str, runs: int) -> None:
     page = signed_in(who)
-    expect(page.get_by_text("Số liệu cập nhật trực tiếp.")).to_be_visible()
+    expect(page.get_by_text("Trực tiếp.")).to_be_visible()
     expect(page.get_by_text("Trực Viettel")).to_have_count(1 if who == "viettel" else 0)
     expect(page.locator("tr.run")).to_have_count(runs)
 
@@ -57,7 +57,7 @@ def test_what_a_page_shows_goes_from_the_screen_with_its_session(
     signed_in: In, province: tuple[str, Database]
 ) -> None:
     page, db = signed_in("auditor"), province[1]
-    expect(page.get_by_text("Số liệu cập nhật trực tiếp.")).to_be_visible()
+    expect(page.get_by_text("Trực tiếp.")).to_be_visible()
     db.write(lambda c: c.execute(delete(sessions)))
     page.wait_for_url("**/sign-in?next=*", timeout=60_000)
     expect(page.locator("tr.run")).to_have_count(0)
@@ -81,7 +81,7 @@ def test_a_page_that_has_changed_is_loaded_again_by_itself(
     signed_in: In, province: tuple[str, Database]
 ) -> None:
     page, db = signed_in("admin"), province[1]
-    expect(page.get_by_text("Số liệu cập nhật trực tiếp.")).to_be_visible()
+    expect(page.get_by_text("Trực tiếp.")).to_be_visible()
     page.set_viewport_size({"width": 390, "height": 800})
     for _ in range(2):  # to unfold the menu of a telephone and fold it is not to write
         page.locator("label[for=menu]").click()
@@ -98,7 +98,7 @@ def test_a_click_is_not_lost_to_a_page_that_is_loaded_again(
     signed_in: In, province: tuple[str, Database]
 ) -> None:
     page, db = signed_in("admin"), province[1]
-    expect(page.get_by_text("Số liệu cập nhật trực tiếp.")).to_be_visible()
+    expect(page.get_by_text("Trực tiếp.")).to_be_visible()
     slow: list[Route] = []
     page.route("**/approvals", lambda route: slow.append(route))
     page.get_by_role("link", name="Phê duyệt").first.click(no_wait_after=True)
@@ -120,7 +120,7 @@ def test_the_death_of_a_link_is_seen_on_an_open_page_within_15_s(
 ) -> None:
     page, db = signed_in("viettel"), province[1]
     page.goto(province[0] + path)
-    expect(page.get_by_text("Số liệu cập nhật trực tiếp.")).to_be_visible()
+    expect(page.get_by_text("Trực tiếp.")).to_be_visible()
     expect(page.locator(".badge.bad").get_by_text("mất kết nối")).to_have_count(0)
     now = clock.now_ms()
     lost = {"link_id": 1, "holder": "w", "seen_at": now + 60_000, "lost_since": now - 1000}

@@ -25,8 +25,10 @@ def test_a_frozen_report_is_compared_proved_and_fetched(people: People) -> None:
     page = people.enter(scene.AUTHOR, scene.PASSWORD)
     page.get_by_role("link", name="Báo cáo", exact=True).click()
     page.get_by_role("link", name="Đợt gửi số 1 · VNPT VinaPhone").first.click()
-    expect(page.get_by_role("heading", name="Báo cáo đợt gửi số 1, bản số 2")).to_be_visible()
-    expect(page.get_by_role("row", name="Biểu 3, 30/01/2024, đã gửi")).to_contain_text("+2")
+    expect(
+        page.get_by_role("heading", name="Báo cáo đợt gửi số 1 của VNPT VinaPhone, bản số 2")
+    ).to_be_visible()
+    expect(page.get_by_role("row", name="Biểu 1, đã nhận (biên nhận máy)")).to_contain_text("+1")
     page.get_by_role("button", name="Kiểm chứng ngay").click()
     expect(page.get_by_text("Tệp và số liệu đúng như khi chốt.")).to_be_visible()
     with page.expect_download() as download:

@@ -61,7 +61,7 @@ async def _held_by_a_console(db: Database) -> None:
         assert f"pg_terminate_backend({console.info.backend_pid})" in symptom.what
         await db.awrite(lambda c: None)  # what needs no such lock goes through
         console.rollback()
-    await asyncio.wait_for(patient, 1)
+    await asyncio.wait_for(patient, 30)
     while db.away:  # noqa: ASYNC110 - the other write ends in its own thread
         await asyncio.sleep(0.01)
     assert db.read(server_waits.takes_changes)

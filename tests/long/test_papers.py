@@ -273,7 +273,10 @@ def test_every_page_stands_in_the_index() -> None:
 
 def test_every_decision_has_its_number_once() -> None:
     pages = text("docs/decisions.md") + text("docs/decisions-archive.md")
-    numbers = sorted(int(each) for each in re.findall(r"^(?:### |\*\*)(\d+)\. ", pages, re.MULTILINE))
+    told = re.findall(r"^(?:### |\*\*)(\d+)\. ", pages, re.MULTILINE)
+    for line in re.findall(r"^\*\*\D+: (.+)", pages, re.MULTILINE):  # those that have no paragraph
+        told += re.findall(r"(?:^|, )(\d+) ", line)
+    numbers = sorted(map(int, told))
     assert numbers == list(range(1, len(numbers) + 1))
 
 

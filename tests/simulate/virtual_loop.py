@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from typing import Any
 
-_MIDNIGHT_S = 1_804_438_800.0  # 8 March 2027, 00:00 in Viet Nam
+_MIDNIGHT_S = 1_804_438_800.0  # 8 March 2027, 00:00 in Vietnam
 DAY_S = 86_400.0
 _RESOLUTION_S = 1e-9
 _BOOT_S = 1000.0  # the clock since boot at the start

@@ -109,7 +109,7 @@ def _end(run: RunSummary, left: int, rate: float) -> str:
     if not rate:
         return f"{left:,} to go"
     done = clock.local(clock.now() + timedelta(seconds=left / rate))
-    return f"{rate:,.0f}/s till {done:%H:%M:%S} in Viet Nam"
+    return f"{rate:,.0f}/s till {done:%H:%M:%S} in Vietnam"
 
 
 def count(run: RunSummary, *states: str) -> int:

@@ -364,7 +364,7 @@ class _Sent(NamedTuple):
 
 
 class _Flow(NamedTuple):
-    """Messages by minute in Viet Nam time (None: unknown): sent, and received by state."""
+    """Messages by minute in Vietnam time (None: unknown): sent, and received by state."""
 
     sent: dict[int | None, _Sent]
     received: Counter[tuple[int | None, int]]

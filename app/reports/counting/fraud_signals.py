@@ -99,10 +99,12 @@ def _stated(versions: Sequence[Statement], ordered: int | None) -> Iterator[Frau
         detail = "The carrier states that no message failed, but every real list contains inactive numbers."
         yield FraudSignal(Sign.NONE_FAILED, g.received or 0, g.sent, detail)
     if before is not None and carrier_statement.far(g.sent, before.figures.general.sent):
-        detail = "The carrier's statement is at least four times smaller or larger than the previous version."
+        detail = (
+            "The figures stated by the carrier differ from the previous version by a factor of four or more."
+        )
         yield FraudSignal(Sign.SIZE_CHANGED, g.sent, before.figures.general.sent, detail)
     elif ordered is not None and carrier_statement.far(g.eligible, ordered):
-        detail = "The carrier's statement is at least four times smaller or larger than the order."
+        detail = "The figures stated by the carrier differ from the order by a factor of four or more."
         yield FraudSignal(Sign.SIZE_CHANGED, g.eligible, ordered, detail)
 
 

@@ -1,4 +1,4 @@
-"""Takes snapshots: on demand, each midnight in Viet Nam of what is live or has changed, at each deadline."""
+"""Takes snapshots: on demand, each midnight in Vietnam of what is live or has changed, at each deadline."""
 
 from __future__ import annotations
 

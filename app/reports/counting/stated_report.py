@@ -49,7 +49,7 @@ def build(connection: Connection, run_id: int, cutoff_ms: int) -> StatedReport:
     statement = carrier_statement.latest(connection, run_id, cutoff_ms)
     if statement is None:
         raise Conflict(
-            "{carrier} sends run {run} itself and had stated no figures by then. Send the carrier "
+            "{carrier} sends run {run} itself and had not reported any figures by then. Send the carrier "
             "the form (`loa statement form {number} --out FILE.xlsx`), or enter the figures from "
             "its letter.",
             carrier=of.run.carrier,

@@ -284,7 +284,7 @@ class NamedArea:
 
 @dataclass(frozen=True, slots=True)
 class DayRow:
-    """One row of form 3: messages sent on a day (Viet Nam time), and those whose receipt bears it.
+    """One row of form 3: messages sent on a day (Vietnam time), and those whose receipt bears it.
 
     day: ISO date, None for an unknown time; first_ms, last_ms: first and last submission, ms since 1970.
     """

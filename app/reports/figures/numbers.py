@@ -39,7 +39,7 @@ def rate(per_second: float | None) -> str:
 
 
 def moment(ms: int | None) -> str:
-    """Format ms since 1970 as dd/mm/yyyy hh:mm:ss in Viet Nam time; a dash for None."""
+    """Format ms since 1970 as dd/mm/yyyy hh:mm:ss in Vietnam time; a dash for None."""
     return NOTHING if ms is None else clock.moment(ms).strftime("%d/%m/%Y %H:%M:%S")
 
 
@@ -57,7 +57,7 @@ def day_of(value: str | None) -> str:
 
 
 def iso(ms: int | None) -> str | None:
-    """Format ms since 1970 as ISO 8601 with Viet Nam's offset."""
+    """Format ms since 1970 as ISO 8601 with Vietnam's offset."""
     return None if ms is None else clock.moment(ms).isoformat(timespec="seconds")
 
 

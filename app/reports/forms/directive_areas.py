@@ -154,7 +154,7 @@ def _source(report: ConsolidatedReport, on: date) -> str:
 
 
 def nobody(report: ConsolidatedReport) -> list[str]:
-    """Name the areas with nobody in any list; none where no list has areas."""
+    """Name the areas without subscribers in any list; return none if no list has areas."""
     on = clock.moment(report.cutoff_ms).date()
     codes = {code for line in report.lines for code, _ in _rows(line, on)}
     return [each.name for each in by_area.empty(codes, on)]

@@ -554,8 +554,8 @@ def _parts(claim: StatementInput, around: Circumstances) -> Iterator[InputFault]
     yield fault(
         ("segments",),
         Phrase(
-            "{n} SMS parts for {sent} messages, but each message of the approved text has "
-            "{each}. If that is correct, enter {answer} in the note with the reason; otherwise "
+            "The statement has {n} SMS parts for {sent} messages, but each message of the approved text "
+            "has {each}. If that is correct, enter {answer} in the note with the reason; otherwise "
             "correct it.",
             n=n,
             sent=sent,

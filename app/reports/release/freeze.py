@@ -313,7 +313,7 @@ def _naming(report: CarrierReport, unexplained: Mapping[int, int]) -> CarrierRep
 
 
 def as_frozen(report: Built, document: Mapping[str, Any]) -> Built:
-    """Return a rebuilt report with what the ledger does not hold and the frozen one says, by run.
+    """Return a rebuilt report, completed by run from the frozen one where the ledger lacks the data.
 
     What was unexplained, the rules and the prices of its day, who had said what receipts prove, and what test
     telephones had answered: only the SMS parts charged are counted again.

@@ -35,7 +35,7 @@ from app.database.models import (
 from app.ledger import approval_digest, batch_rows, erasure, money, opt_out_seal
 from app.ledger.contract import ResultKind, TallyCount
 from app.ledger.ledger import Ledger
-from app.reports.counting import carrier_report, clock_check, unique_reach
+from app.reports.counting import carrier_report, clock_check, snapshots, unique_reach
 from app.reports.figures import carrier_statement, tally
 from app.reports.figures.carrier_statement import Statement
 from app.reports.figures.figures import OVER, Unbalanced
@@ -242,7 +242,8 @@ def campaign_differences(connection: Connection, campaign_id: int, ledger: Ledge
 
 def recount(connection: Connection, campaign_id: int, ledger: Ledger) -> Recount:
     if gone := erasure.of_campaign(connection, campaign_id):
-        return Recount(list(erased.differences(connection, gone)), [], {})
+        unexplained = {} if _are_kept(connection, campaign_id) else contradictions(connection, campaign_id)[1]
+        return Recount(list(erased.differences(connection, gone)), [], unexplained)
     figures = [
         *tallies_agree(connection, campaign_id, ledger),
         *reports_add_up(connection, campaign_id),
@@ -250,6 +251,12 @@ def recount(connection: Connection, campaign_id: int, ledger: Ledger) -> Recount
         *snapshot_recount.of_campaign(connection, campaign_id),
     ]
     return Recount(figures, *contradictions(connection, campaign_id))
+
+
+def _are_kept(connection: Connection, campaign_id: int) -> bool:
+    """Return whether the last report of each run is kept: until then its erasure removes no row."""
+    own = select(runs.c.id).where(runs.c.campaign_id == campaign_id)
+    return all(snapshots.is_erased(connection, run_id) for run_id in connection.execute(own).scalars().all())
 
 
 def contradictions(connection: Connection, campaign_id: int) -> tuple[list[str], dict[int, int]]:

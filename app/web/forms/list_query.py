@@ -141,7 +141,7 @@ def _storable(text: str) -> str:
 
 
 def _midnight(day: str, later: int) -> int:
-    """Return when a day of Viet Nam begins, some days later; 0 for what is no day."""
+    """Return when a day of Vietnam begins, some days later; 0 for what is no day."""
     try:
         found = date.fromisoformat(read_fields.iso_day(day.strip())) + timedelta(days=later)
         return clock.to_ms(clock.midnight(found))

@@ -89,7 +89,7 @@ def iso_moment(text: str) -> str:
 
 
 def moment(fields: FormData, name: str) -> datetime | None:
-    """Return a moment in Viet Nam time, None for an empty field; raises Invalid."""
+    """Return a moment in Vietnam time, None for an empty field; raises Invalid."""
     said = fields.get(name)
     if not said:
         return None

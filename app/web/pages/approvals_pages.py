@@ -365,7 +365,7 @@ def _text_differences(before: Mapping[str, str], now: Mapping[str, str]) -> dict
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[ContentDifference]:
-    """Compare all but the texts; moments become ISO strings of Viet Nam, numbers stay digits."""
+    """Compare all but the texts; moments become ISO strings of Vietnam, numbers stay digits."""
     found = [
         ContentDifference(said, None, _shown(key, before.get(key, _LACKING.get(key))), _shown(key, now[key]))
         for key, said in CONTENT.items()

@@ -21,7 +21,7 @@ from app.batches.row_parser import KEPT
 from app.core.carrier_check import check_carrier
 from app.core.errors import Forbidden, Invalid, TooLarge
 from app.core.states import FAILED, BatchState, DeliveryState
-from app.database.listing import COUNTED, ListPart
+from app.database.listing import COUNTED, ListPart, ListRequest
 from app.database.models import campaigns, run_batches, runs, subscribers, tallies
 from app.dispatch import deliveries
 from app.dispatch.deliveries import DeliveryPage, DeliveryView
@@ -32,7 +32,7 @@ from app.web.forms.list_export import ListFile, carrier_name, list_file, wants_f
 from app.web.forms.list_query import ListQuery, list_view
 from app.web.operation_forms import add_forms
 from app.web.rendering import FormData, FormState, PageRequest, Visit, redirect_with_flash, refused, render
-from app.web.translations import Said, say
+from app.web.translations import Said, Speaker, say
 from app.web.view_models import delivery_labels, traffic_light
 
 router = Routes(include_in_schema=False)
@@ -178,6 +178,37 @@ def read_batch(
     return BatchPageView(batch, without_area, bad, uses, use, _counts(connection, batch_id, use), part)
 
 
+def _state_of(row: DeliveryView, speaker: Speaker) -> str:
+    return speaker.say(delivery_labels.STATES[row.state])
+
+
+def _reason_of(row: DeliveryView, speaker: Speaker) -> str | None:
+    said = delivery_labels.REASONS.get(row.reason)
+    return None if said is None else speaker.say(said)
+
+
+# Its lines say which numbers those are, to whoever has the batch's file.
+DELIVERIES = ListFile(
+    "deliveries",
+    {
+        say("Line"): "line",
+        say("Phone number"): "phone",
+        say("State"): _state_of,
+        say("Reason"): _reason_of,
+        say("Sent at"): "submitted_at",
+        say("Final result at"): "done_at",
+    },
+)
+
+
+def _deliveries(
+    connection: Connection, request: ListRequest, limit: int, place: tuple[int, int], state: str
+) -> ListPart[DeliveryView]:
+    """Read a part of the file."""
+    found = deliveries.listed(connection, place, query_params.number(request.after), limit, FILTERS[state][1])
+    return ListPart(found.items, 0, str(found.next or ""))
+
+
 def _counts(connection: Connection, batch_id: int, use: BatchUse | None) -> dict[DeliveryState, int]:
     if use is None:
         return {}
@@ -198,12 +229,17 @@ async def page_batch(
     after: str = "",
     nth: str = "",
     again: str = "",
+    format: str = "",
 ) -> Response:
     """Show the batch; invalid query parameters are ignored."""
     asked = DeliveryFilter(
         query_params.number(campaign), state if state in FILTERS else "", query_params.number(after)
     )
     found = await visit.db.aread(read_batch, batch_id, visit.who.carrier, asked)
+    if wants_file(ListQuery(format=format)) and found.use:
+        place = found.use.campaign_id, batch_id
+        read = partial(_deliveries, place=place, state=asked.state)
+        return list_file(visit, DELIVERIES, ListRequest(), read)
     of = found.batch
     wrong = traffic_light.of_file(of.lines, of.accepted, of.rejected, of.other_range)
     words = {key: said for key, (said, _) in FILTERS.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -22,6 +22,7 @@ from app.database.models import batches, campaigns, runs
 from app.database.models import directives as letters
 from app.security.roles import may
 from app.security.tenant_scope import own_campaigns, own_directives
+from app.web import stages
 from app.web.pages import find_person_pages
 from app.web.rendering import Fields, Visit, render
 from app.web.translations import Said, say
@@ -45,6 +46,7 @@ class Kind:
     id: ColumnElement[int]
     own: Callable[[str], ColumnElement[bool]]
     columns: ListColumns | None
+    stages: Callable[[Connection, Collection[int], str | None], dict[int, str]] | None = None
 
 
 _UNSTATED = literal("", String)
@@ -57,6 +59,7 @@ KINDS = (
         campaigns.c.id,
         own_campaigns,
         queries.COLUMNS,
+        stages.of_campaigns,
     ),
     Kind(
         say("Directive"),
@@ -67,6 +70,7 @@ KINDS = (
         letters.c.id,
         own_directives,
         directives.COLUMNS,
+        stages.of_directives,
     ),
     Kind(
         say("Run"),
@@ -75,6 +79,7 @@ KINDS = (
         runs.c.id,
         lambda carrier: runs.c.carrier == carrier,
         None,
+        lambda connection, ids, _operator: stages.of_runs_by_id(connection, ids),
     ),
     Kind(
         say("Batch"),
@@ -89,7 +94,7 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What was found. state, carrier: "" where it has none."""
+    """What was found. state: how it stands; state, carrier: "" where it has none."""
 
     kind: Said
     path: str
@@ -110,22 +115,27 @@ def search(connection: Connection, words: str, operator: str | None) -> list[Res
 
 def _with_number(connection: Connection, kind: Kind, number: int, operator: str | None) -> list[Result]:
     rows = connection.execute(_visible(kind, operator).where(kind.id == number)).all()
-    return [_result(kind, row) for row in rows]
+    return _results(connection, kind, rows, operator)
 
 
 def _named(connection: Connection, kind: Kind, words: str, operator: str | None) -> list[Result]:
     if kind.columns is None:
         return []
     rows = part(connection, _visible(kind, operator), kind.columns, ListRequest(words=words), MOST).items
-    return [_result(kind, row) for row in rows]
+    return _results(connection, kind, rows, operator)
 
 
 def _visible(kind: Kind, operator: str | None) -> Select[Any]:
     return kind.query if operator is None else kind.query.where(kind.own(operator))
 
 
-def _result(kind: Kind, row: Any) -> Result:
-    return Result(kind.word, f"{kind.path}{row.id}", row.id, row.name, row.state, row.carrier)
+def _results(connection: Connection, kind: Kind, rows: Sequence[Any], operator: str | None) -> list[Result]:
+    found = [row.id for row in rows]
+    stood = kind.stages(connection, found, operator) if kind.stages and found else {}
+    return [
+        Result(kind.word, f"{kind.path}{row.id}", row.id, row.name, stood.get(row.id, row.state), row.carrier)
+        for row in rows
+    ]
 
 
 @router.post("/search")

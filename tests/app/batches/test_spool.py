@@ -194,7 +194,7 @@ def test_what_is_no_file_stays_is_told_and_stops_no_other_import(
         assert resume_imports(db, folder) == 1
     assert db.read(batch_row, other)["state"] == "ready"
     assert db.read(batch_row, batch_id)["state"] == then
-    assert {each["file"] for each in logs if each["event"] == "left in the folder of uploads"} == {
+    assert {each["file"] for each in logs if each["event"] == "a file was left in the uploads folder"} == {
         path.name,
         "a link to nothing",
     }

@@ -106,6 +106,23 @@ def test_a_bad_file_is_refused_in_the_server_s_words(server: str, tmp_path: Path
 
 
 @pytest.mark.longer
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ("", "table must have 1 or more characters."),
+        ("phone,carrier\n" * 80_000, "table must have at most 200000 characters."),
+    ],
+)
+def test_a_table_of_no_or_too_many_characters_is_refused_alike_at_either_door(
+    server: str, tmp_path: Path, table: str, sentence: str
+) -> None:
+    file = tmp_path / "panel.csv"
+    file.write_text(table, encoding="utf-8")
+    for door in ((), ("--server", server)):
+        found = CliRunner().invoke(loa, [*door, "panel", "import", str(file)])
+        assert str(found.exception) == sentence
+
+
 def test_a_command_for_the_database_alone_says_so(server: str) -> None:
     with pytest.raises(Invalid, match="without --server"):
         said(server, "retention", "run")

@@ -88,6 +88,14 @@ def test_several_servers_as_hosts_are_refused_with_the_way_to_write_them(
     assert "sesame" not in str(refused.value)
 
 
+def test_a_setting_whose_name_has_line_ends_is_told_on_one_line(file: Path) -> None:
+    file.write_text('"a\\nb" = 1\n[links."vnpt\\n1"]\ncarrier = "vnpt"\nkind = "smpp"\n')
+    with pytest.raises(config.WrongSettings) as caught:
+        config.load()
+    assert all("\n" not in line for line in caught.value.lines)
+    assert len(caught.value.detail.splitlines()) == 1 + len(caught.value.lines) > 2
+
+
 def test_everything_wrong_is_said_at_once_and_no_value_is_repeated(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -216,7 +216,7 @@ async def test_a_worker_with_nobody_to_tell_waits_for_its_end(db: Database) -> N
     running = asyncio.create_task(NotificationLoop(db, Settings()).run(stopping))
     await asyncio.sleep(0)
     stopping.set()
-    await asyncio.wait_for(running, 1)
+    await asyncio.wait_for(running, 30)
 
 
 @pytest.mark.longer

@@ -63,7 +63,9 @@ async def test_what_a_dead_holder_had_reserved_is_unknown_and_the_rest_stays_que
     over_since(world, LEASE_GRACE_MS + 1)
     with capture_logs() as logs:
         assert await look(world) == {Q: 26, U: 4}
-    assert [(each["event"], each["n"]) for each in logs] == [("deliveries of a dead holder are unknown", 4)]
+    assert [(each["event"], each["n"]) for each in logs] == [
+        ("deliveries of a process that ended became unknown", 4)
+    ]
     listed = world.db.read(lambda c: c.execute(select(unknowns.c.seq, unknowns.c.why)).all())
     assert {seq for seq, _ in listed} == {item.seq for item in lease.items[:4]}
     assert {why for _, why in listed} == {"the process that was sending it stopped"}

@@ -41,7 +41,7 @@ def test_a_long_table_comes_in_pieces_that_make_one_file() -> None:
 @pytest.mark.parametrize("end", [";", "\t", "\r", "\n", "\r\n", ';"', '\n""'])
 @pytest.mark.parametrize("start", ["=", "+", "-", "@"])
 def test_nor_is_one_that_a_program_cuts_where_its_own_separator_stands(end: str, start: str) -> None:
-    """By a semicolon, as spreadsheets in Viet Nam read CSV: no part of what we write begins as a formula."""
+    """By a semicolon, as spreadsheets in Vietnam read CSV: no part of what we write begins as a formula."""
     written = "".join(csv_pieces(["a", "b"], [["x", safe(f"a{end}{start}HYPERLINK(1)")]])).removeprefix(
         "\ufeff"
     )

@@ -237,7 +237,7 @@ def test_rows_that_are_missing_cost_nothing() -> None:
     made.save(file)
     begun = time.process_time()
     found = load(file.getvalue())
-    assert time.process_time() - begun < 0.8
+    assert time.process_time() - begun < 2
     assert [cells["A1048576"] for cells in found.values() if cells] == [(5, "n")] * 20
 
 

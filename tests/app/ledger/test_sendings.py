@@ -340,7 +340,7 @@ def test_a_reference_that_all_messages_share_costs_no_more_rows_than_others(db: 
 @pytest.mark.longer
 def test_a_reference_that_all_messages_share_takes_no_more_time_than_others(db: Database) -> None:
     """Of this process, beside receipts of ids of their own: twice as much and more before."""
-    size, groups = 150, 4
+    size, groups = 80, 12
     world = build(db, 2 * groups * size, chunk=2 * groups * size)
     world.fan_out()
     lease = world.claim()

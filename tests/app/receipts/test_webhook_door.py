@@ -319,7 +319,7 @@ async def test_a_link_whose_receipts_prove_nothing_is_named_in_the_log_once(
     async with door(db, world) as there:
         for _ in range(3):
             assert (await there.post(event(2))).content == ACKNOWLEDGED
-    assert log.getvalue().count("receipts of this link claim nothing") == 1
+    assert log.getvalue().count("receipts of this link are ignored") == 1
 
 
 @pytest.mark.longer

@@ -238,7 +238,7 @@ async def test_what_can_be_read_is_taken_and_what_can_t_is_named(db: Database) -
     async with door(db, world) as there:
         found = problem(await there.post(mixed), 422, "webhook-unreadable")
         assert [one["field"] for one in found["errors"]] == ["[1].status", "[3].msisdn"]
-        assert found["detail"].startswith("[1].status is missing. [3].msisdn must be a number of Viet Nam")
+        assert found["detail"].startswith("[1].status is missing. [3].msisdn must be a number of Vietnam")
         assert found["detail"].endswith("The other 2 are taken.")
         assert world.states() == {STATE["DELIVERED"]: 2, STATE["SUBMITTED"]: 2}
         mended = [event(seq) for seq in (2, 3, 4, 5)]

@@ -19,6 +19,7 @@ from app.security import Caller
 from app.security import approval_requests as requests
 from app.security import audit as chain
 from app.security.approval_requests import RequestKind, RequestState
+from tests.app.at_once import while_open
 from tests.engines import each_engine
 from tests.exact import exactly
 
@@ -63,6 +64,19 @@ def test_a_newer_request_takes_the_place_of_the_open_one_alone(keyed: Database) 
     }
     found = keyed.read(requests.sealed, first)
     assert (found.approved_by, found.reason, found.wanted) == ("boss", "more people", {"budget_segments": 30})
+
+
+def test_of_two_approvals_at_once_the_first_counts_alone(keyed: Database) -> None:
+    seen = keyed.read(requests.sealed, ask(keyed))
+
+    def second() -> None:
+        with pytest.raises(
+            Conflict, match=exactly("Someone else has just approved this request. Reload and review it.")
+        ):
+            keyed.write(lambda c: requests.approve(c, seen, "deputy"))
+
+    while_open(keyed, lambda c: requests.approve(c, seen, "boss"), second)
+    assert keyed.read(requests.sealed, seen.id).approved_by == "boss"
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,17 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
-from app.core.errors import Invalid
+from app.core.config import Settings
+from app.core.errors import Invalid, NotFound
 from app.database.connection import Database
 from app.database.models import audit
-from app.security import create_key
+from app.operations import Transaction
+from app.security import Caller, create_key
+from app.security.roles import Role
 from app.sender_names import register
+from tests.app.at_once import while_open
 from tests.app.client import Client
 from tests.operations import carry_out
 
@@ -115,6 +119,37 @@ def test_a_table_of_an_office_is_imported_and_the_same_table_again_changes_nothi
         ("viettel", date(2099, 11, 4), None),
         ("vnpt", date(2099, 11, 4), "800123"),
     ]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+def test_of_two_imports_at_once_the_second_replaces_what_the_first_has_added(db: Database) -> None:
+    body = register.ImportBody(table="carrier,name\nvnpt,CA SON LA\n")
+    who = Caller("lan", Role.ADMIN, person=True)
+
+    def first(connection: Connection) -> None:
+        tx = Transaction(db=db, settings=Settings(), who=who, action="x", connection=connection)
+        register.import_sender_names(tx, body)
+
+    found: list[register.Imported] = []
+    while_open(db, first, lambda: found.append(carry_out(db, "import_sender_names", body=body)))
+    assert found == [register.Imported(added=0, replaced=1)]
+    assert len(db.read(register.names)) == 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+def test_of_two_removals_at_once_the_second_finds_nothing(db: Database) -> None:
+    entry = carry_out(db, "add_sender_name", body=register.NameBody(carrier="vnpt", name="CA SON LA")).id
+    who = Caller("lan", Role.ADMIN, person=True)
+
+    def first(connection: Connection) -> None:
+        tx = Transaction(db=db, settings=Settings(), who=who, action="x", connection=connection)
+        register.remove_sender_name(tx, entry)
+
+    def second() -> None:
+        with pytest.raises(NotFound):
+            carry_out(db, "remove_sender_name", sender_name_id=entry)
+
+    while_open(db, first, second)
 
 
 @pytest.mark.parametrize(

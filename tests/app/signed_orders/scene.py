@@ -28,9 +28,11 @@ def settings() -> Settings:
     return Settings().model_copy(update={"order_key": SecretStr(pem(POLICE))})
 
 
-def act(db: Database, name: str, who: Caller | None = None, **arguments: Any) -> Any:
+def act(
+    db: Database, name: str, who: Caller | None = None, own: Settings | None = None, **arguments: Any
+) -> Any:
     by = who or Caller("chief", "admin", person=True)
-    return OPERATIONS[name].run(db, settings(), by, **arguments)
+    return OPERATIONS[name].run(db, own or settings(), by, **arguments)
 
 
 def issue(db: Database, run_id: int, reason: str = "") -> orders.SignedOrder:

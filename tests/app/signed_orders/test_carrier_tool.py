@@ -142,7 +142,7 @@ def test_a_wrong_table_is_refused_by_its_line(desk: Path) -> None:
         (COUNTS + "03646,9,0,8,8,0,0\n", "sent must be eligible minus excluded"),
         (COUNTS + "03646,9,0,9,9,0,0\n", "needs began_at"),
         (COUNTS + "0912345678,9,0,9,9,0,0\n", "not written as required"),
-        (COUNTS + "03646,9,0,9,9,0,0\n03646,9,0,9,9,0,0\n", "Line 3: the area “03646” has a line already"),
+        (COUNTS + "03646,9,0,9,9,0,0\n03646,9,0,9,9,0,0\n", "Line 3 repeats the area “03646”"),
         (COUNTS + f"03646,{'9' * 5000},0,9,9,0,0\n", "Line 2: eligible must be a whole number"),
         # What is not found must not be signed as 0.
         (COUNTS, "The table has no line"),

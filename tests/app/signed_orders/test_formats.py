@@ -199,7 +199,7 @@ RESULTS: list[tuple[Any, str]] = [
     (lambda c: c["totals"].update(no_receipt=7), "add up to sent"),
     (lambda c: c["areas"][0].update(received=189_000, no_receipt=6_000), "by area does not add up"),
     (lambda c: c["excluded"][0].update(count=1), "do not add up to 4000"),
-    (lambda c: c["excluded"].append({"cause": "barred", "count": 0}), "given twice"),
+    (lambda c: c["excluded"].append({"cause": "barred", "count": 0}), "the same cause twice"),
     (lambda c: c["areas"].append(dict(c["areas"][0])), "given twice"),
     (lambda c: c.update(version=2), "From version 2 on"),
     (lambda c: c.update(changes="sửa"), "From version 2 on"),

@@ -125,6 +125,20 @@ def test_a_rotated_key_that_ends_anyway_ends_at_the_earlier_time(
     assert ends[kid(STRANGER)] is None
 
 
+def test_the_holder_of_a_replaced_key_moves_its_end_no_later(db: Database) -> None:
+    in_force(db, CARRIER, "vnpt")
+    register(db, STRANGER, "vnpt", replaces=kid(CARRIER), overlap_days=3)
+    approve(db, STRANGER)
+    later, sooner = (keys.KeyEndBody(at=clock.now() + timedelta(days=days)) for days in (4, 1))
+    with pytest.raises(Invalid, match="was replaced by another one and ends at"):
+        as_operator(db, "end_signing_key", kid=kid(CARRIER), body=later)
+    assert as_operator(db, "end_signing_key", kid=kid(CARRIER), body=sooner).ends_at < later.at
+    as_operator(db, "end_signing_key", kid=kid(STRANGER), body=sooner)
+    assert as_operator(db, "end_signing_key", kid=kid(STRANGER), body=later).ends_at == clock.moment(
+        clock.to_ms(later.at)
+    )
+
+
 def end_sooner(db: Database, days: int) -> None:
     moved = update(signing_keys).values(ends_at=signing_keys.c.ends_at - days * clock.DAY_MS)
     db.write(lambda c: c.execute(moved))

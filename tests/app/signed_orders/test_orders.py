@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import date, timedelta
+from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
@@ -13,19 +14,26 @@ from sqlalchemy import Connection, select, update
 
 from app.api.bodies import filled
 from app.campaigns import carrier_orders, directives, lifecycle
+from app.campaigns.directives import DirectiveFields
 from app.campaigns.runs import Verb, order
 from app.core import clock
+from app.core.config import MailSettings
 from app.core.errors import AppError, Conflict, Invalid, NotFound
 from app.database.connection import Database, Joined
 from app.database.models import audit, campaigns, signed_orders, statements
+from app.notifications import outbox, sender
+from app.notifications.outbox import Notice, Sent
 from app.operations import OPERATIONS, Work
 from app.reports.figures import carrier_statement
+from app.reports.figures.addressees import Addressee, AddresseeKind
 from app.reports.figures.carrier_statement import FigureSource
+from app.reports.intake import external_activity
 from app.security.principal import Caller
 from app.signed_orders import formats, keys, loa_carrier, orders, results
 from app.signed_orders.loa_carrier import ORDER
 from tests.app.at_once import while_open
 from tests.app.campaigns.test_held_runs import approved
+from tests.app.notifications.servers import smtp_server
 from tests.app.signed_orders.documents import CARRIER, POLICE, STRANGER, row
 from tests.app.signed_orders.documents import keys as public
 from tests.app.signed_orders.scene import DESK, act, answer, at, fetched, issue, ordered, settings, take
@@ -49,6 +57,55 @@ def test_the_carrier_fetches_the_order_as_it_was_approved(db: Database) -> None:
     assert (content["sender"], content["estimated"]) == (plain.sender, 350_000)
     with pytest.raises(NotFound):
         act(db, "get_signed_order", Caller("x", "operator", "viettel"), run_id=run_id)
+
+
+def mailed(db: Database, server: MailSettings) -> list[Notice]:
+    """What the outbox sends now, and has sent then."""
+    found = []
+    while due := db.write(outbox.next_due):
+        assert sender.send(server, due.notice) == Sent()
+        db.write(outbox.record_outcome, due, Sent())
+        found.append(due.notice)
+    return found
+
+
+@pytest.mark.longer
+def test_the_order_and_its_withdrawal_are_mailed_to_the_carrier_as_they_are_signed(db: Database) -> None:
+    """To the carrier's own addresses under the directive, each once; none without a mail server."""
+    fields = DirectiveFields(
+        "303/CAT-PA05", date(2024, 2, 1), "CA SON LA", "V/v canh bao", addressees=("VNPT",)
+    )
+    letter = db.write(directives.create, fields, "author")
+    for name, carrier, email in (
+        ("VNPT", "vnpt", "vnpt@x.example"),
+        ("VNPT Son La", "vnpt", "vnpt@x.example"),
+        ("Viettel", "viettel", "viettel@x.example"),
+    ):
+        addressee = Addressee(None, letter, name, AddresseeKind.CARRIER, carrier, email)
+        db.write(external_activity.register, addressee, "author")
+    in_force(db, POLICE, None)
+    run_id = approved(db, directive_id=letter)
+    with smtp_server() as (post, port):
+        server = MailSettings(host="127.0.0.1", port=port, security="none", sender="loa@x.example")
+        own = settings().model_copy(update={"mail": server})
+        issued = orders.OrderIssueBody(reason="")
+        act(db, "issue_order", own=own, run_id=run_id, body=issued)
+        act(db, "issue_order", own=own, run_id=run_id, body=issued)
+        assert [each.target for each in mailed(db, server)] == ["vnpt@x.example"]
+        signed = [db.read(orders.rows, run_id)[-1].content]
+        act(db, "withdraw_order", own=own, run_id=run_id, body=orders.WithdrawBody(reason="Stop it."))
+        assert [each.target for each in mailed(db, server)] == ["vnpt@x.example"]
+        signed.append(db.read(orders.rows, run_id)[-1].content)
+    letters = [message_from_bytes(each.content, policy=policy.default) for each in post.messages]
+    files = [next(each.iter_attachments()) for each in letters]
+    assert [each.get_filename() for each in files] == [f"loa-order-{run_id}-{n}.json" for n in (1, 2)]
+    assert [each.get_content() for each in files] == signed
+    assert [loa_carrier.read(each).content["kind"] for each in signed] == ["order", "withdrawal"]
+    assert [each["Subject"] for each in letters] == [
+        f"Loa: lệnh gửi tin số {run_id}-1",
+        f"Loa: văn bản thu hồi lệnh gửi tin số {run_id}-2",
+    ]
+    assert "Lý do: Stop it." in letters[1].get_body().get_content()
 
 
 def test_an_order_needs_its_approval_and_a_key_and_is_signed_once(db: Database) -> None:
@@ -209,7 +266,7 @@ def test_what_is_not_the_carriers_result_of_this_order_is_refused(db: Database) 
     refused(db, run_id, answer(about, areas=[whole]), "no row for the ordered area 125")
     hidden = {"rule": "fewer-than-5", "areas": ["125"]}
     refused(db, run_id, answer(about, areas=[whole | {"area": "*"}], withheld=hidden), "the ordered area 116")
-    refused(db, run_id, answer(about, parts=692_000), "^parts: 692000 SMS parts")
+    refused(db, run_id, answer(about, parts=692_000), "^parts: The statement has 692000 SMS parts")
     other = approved(db, name="Đợt hai")
     issue(db, other)
     refused(db, run_id, answer(fetched(db, other)), f"order of run {other}")

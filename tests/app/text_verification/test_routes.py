@@ -307,4 +307,4 @@ def test_a_question_costs_little_among_many_texts(citizen: Client, db: Database)
     started = time.process_time()  # what else the machine does says nothing
     for _ in range(10):
         assert citizen.post("/v1/verify", json={"text": FORGED}).json()["verdict"] == "altered"
-    assert (time.process_time() - started) / 10 < 0.25
+    assert (time.process_time() - started) / 10 < 0.5

@@ -137,7 +137,7 @@ async def test_a_part_whose_link_goes_down_before_it_is_sent_again_leaves_the_me
     [
         (sms(text=""), "text: empty"),
         (sms(text="x" * 2000), "text: too many parts"),
-        (sms(text="Cảnh báo"), "text: the link has no UCS-2"),
+        (sms(text="Cảnh báo"), "text: the link does not support UCS-2"),
         (sms(sender="Công an"), "sender: 1 to 20 plain characters"),
         (sms(phone="84\x00123"), "phone: digits only"),
         (sms(phone="8" * 21), "phone: digits only"),

@@ -29,7 +29,7 @@ async def test_what_waits_comes_back_at_once_while_the_wire_is_full_and_the_othe
         back = asyncio.create_task(submit(carrier, under(second, many(4))))
         await until(lambda: len(late) == 1)
         second.withdraw()
-        assert await asyncio.wait_for(back, 1) == [NOT_SENT] * 4
+        assert await asyncio.wait_for(back, 30) == [NOT_SENT] * 4
         assert not kept.done()
         peer.handle[pdu.SUBMIT_SM] = take
         take(*late[0])

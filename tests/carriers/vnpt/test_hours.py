@@ -1,4 +1,4 @@
-"""The hours in which VNPT refuses traffic, and when it takes it again; times are those of Viet Nam."""
+"""The hours in which VNPT refuses traffic, and when it takes it again; times are those of Vietnam."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from carriers.contract import (
 from carriers.vnpt.codes import STATUSES
 from tests.carriers.vnpt.links import PASSWORD, URL, asked, open_link
 
-# In Viet Nam it is the 30th.
+# In Vietnam it is the 30th.
 QUESTION = Question("SLA-000001", "84912340001", "CONGAN", datetime(2024, 1, 29, 18, 0, tzinfo=UTC))
 SAYS: dict[str, ReceiptStatus | None] = {
     "-1": None,

@@ -80,7 +80,7 @@ def test_its_page_can_be_followed_as_it_stands(
     Path("viettel.csv").write_text("phone\n0981234567\n", encoding="utf-8")
     page = (ROOT / "docs/client.md").read_text("utf-8")
     examples = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    assert len(examples) == 4
+    assert len(examples) == 3
     with served(application) as address:
         for example in examples:
             exec(example.replace("https://loa.example.vn", address), {"__name__": "example"})

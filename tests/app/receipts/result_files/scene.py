@@ -32,7 +32,7 @@ LOST: SubmitResult = Unknown("the answer was lost")
 
 
 def at(minutes: float = 0) -> str:
-    """A time of Viet Nam so many minutes from now, as people write it."""
+    """A time of Vietnam so many minutes from now, as people write it."""
     return written(clock.local(clock.now()) + timedelta(minutes=minutes))
 
 

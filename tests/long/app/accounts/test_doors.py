@@ -87,9 +87,11 @@ def word(server: str, command: list[str]) -> str:
 
 @pytest.mark.timeout(120)
 def test_a_command_at_a_server_answers_each_role_as_the_api_does(
-    server: str, db: Database, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    server: str, db: Database, keys: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, expected = {}, {}
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.csv").write_text("phone\n", "utf-8")
     for each in COMMANDS:
         said = []
         for column in COLUMNS:

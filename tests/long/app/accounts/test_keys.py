@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from app.core import clock
 from app.core.errors import Conflict, Invalid, NotFound, Unauthorised
 from app.database.connection import Database
 from app.database.models import api_keys
 from app.security import create_key, find_caller, keys, list_keys, revoke_key, rotate_key
+from tests.app.at_once import while_open
 from tests.app.client import Client
 
 DAY = timedelta(hours=24)
@@ -45,6 +46,18 @@ def test_a_second_rotation_ends_the_oldest_secret_at_once(db: Database) -> None:
     second = db.write(rotate_key, "phone room", DAY)
     third = db.write(rotate_key, "phone room", timedelta(0))
     assert [good(db, key) for key in (first, second, third)] == [False, False, True]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+def test_of_two_rotations_at_once_both_new_secrets_are_good(db: Database) -> None:
+    db.write(create_key, "phone room")
+    told: list[str] = []
+
+    def rotate(connection: Connection) -> None:
+        told.append(rotate_key(connection, "phone room", DAY))
+
+    while_open(db, rotate, lambda: db.write(rotate))
+    assert [db.read(find_caller, secret).name for secret in told] == ["phone room"] * 2
 
 
 def test_secrets_of_two_keys_don_t_mix(db: Database) -> None:

@@ -26,7 +26,7 @@ from app.database.jobs import Job, new_owner
 from app.dispatch import unknown_decisions
 from app.file_import.lease import IMPORT
 from app.file_import.upload import UploadedFile
-from app.ledger.contract import Link
+from app.ledger.contract import Link, ResultKind
 from app.ledger.ledger import ledger_for
 from app.observability.faults import Faults
 from app.observability.metrics import Metrics
@@ -253,6 +253,23 @@ def test_receipts_for_a_campaign_under_erasure_move_nothing(db: Database) -> Non
     assert job
     assert db.write(certificates.begin, certificates.EraserIdentity(job, "x", TERMS)) == 1
     assert db.write(ledger.apply, [receipt(LINK, "now")]).quarantined == 1
+
+
+def test_a_report_frozen_as_the_erasure_begins_names_what_nobody_can_explain(
+    db: Database,
+) -> None:
+    over(db)
+    odd = update(m.submissions).where(m.submissions.c.seq == 3).values(result=int(ResultKind.DEFERRED))
+    db.write(lambda c: c.execute(odd))
+    freezer = Freezer(db, ledger_for(db), Letterheads(()), "an")
+    run = ReportSubject(SubjectKind.RUN, 1)
+    before = freezer.freeze(run)[0]
+    assert json.loads(db.read(archive.figures, before))["unexplained_messages"] > 0
+    db.write(lambda c: c.execute(update(m.frozen_reports).values(created_at=T0 + 4 * DAY)))
+    job = db.write(jobs.take, Job(certificates.JOB, "", new_owner()))
+    assert job
+    assert db.write(certificates.begin, certificates.EraserIdentity(job, "x", TERMS)) == 1
+    assert freezer.freeze(run)[0].version == before.version
 
 
 async def killed(db: Database) -> None:

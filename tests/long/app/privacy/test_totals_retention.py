@@ -76,7 +76,7 @@ def _act(c: Connection, at: int) -> None:
         ("2024-02-09T10:00+07:00", 24, "2026-02-09T10:00+07:00"),
         ("2024-02-29T10:00+07:00", 24, "2026-03-01T10:00+07:00"),
         ("2023-12-31T23:00+07:00", 2, "2024-03-02T23:00+07:00"),
-        ("2024-06-30T20:00+00:00", 12, "2025-07-01T03:00+07:00"),  # by the calendar of Viet Nam
+        ("2024-06-30T20:00+00:00", 12, "2025-07-01T03:00+07:00"),  # by the calendar of Vietnam
     ],
 )
 def test_months_go_by_the_calendar_and_are_never_short(start: str, months: int, end: str) -> None:

@@ -38,7 +38,7 @@ from tests.long.app.reports.scene import HOUR, Scene
 
 
 def at(day: int, hour: int = 17) -> int:
-    """An instant of November 2025 in Viet Nam, ms since 1970."""
+    """An instant of November 2025 in Vietnam, ms since 1970."""
     return to_ms(datetime(2025, 11, day, hour, tzinfo=VIETNAM))
 
 

@@ -31,7 +31,7 @@ from tests.long.app.reports.scene import DAY, HOUR, T0, Scene
 
 
 def at(day: int, month: int = 2, hour: int = 17) -> int:
-    """An instant of 2024 in Viet Nam, ms since 1970."""
+    """An instant of 2024 in Vietnam, ms since 1970."""
     return to_ms(datetime(2024, month, day, hour, tzinfo=VIETNAM))
 
 

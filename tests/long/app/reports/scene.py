@@ -17,7 +17,7 @@ from app.ledger.ledger import ledger_for
 from carriers.contract import Reason
 
 S = DeliveryState
-T0 = 1_706_493_600_000  # 29-01-2024 09:00 in Viet Nam
+T0 = 1_706_493_600_000  # 29-01-2024 09:00 in Vietnam
 HOUR = 3_600_000
 DAY = 24 * HOUR
 AREA = "03646"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, MutableMapping
 
@@ -199,6 +200,16 @@ def test_what_the_framework_refuses_has_a_remedy(client: Client) -> None:
     assert problem(odd)["detail"] == (
         "The request body cannot be read. See /docs for what this address accepts."
     )
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32-be"])
+def test_a_body_in_another_encoding_is_refused_as_a_file_with_it_is(client: Client, encoding: str) -> None:
+    letter = {"number": "9/X", "issued_on": "2024-01-29", "issuer": "So é", "subject": "T"}
+    content = json.dumps(letter, ensure_ascii=False).encode(encoding)
+    answer = client.post("/v1/directives", content=content, headers={"Content-Type": "application/json"})
+    said = "The request body must be JSON in UTF-8, without a byte order mark."
+    assert problem(answer)["errors"] == [{"field": "body", "detail": said}]
+    assert client.get("/v1/directives").json()["items"] == []
 
 
 def test_a_body_that_is_not_sent_as_json_is_refused_by_the_name_of_the_header(client: Client) -> None:

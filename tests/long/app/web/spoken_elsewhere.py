@@ -131,7 +131,7 @@ WORDS = {
         (
             "Line {}: {} is not an outcome.",
             "Line {}: {} must be a whole number.",
-            "Line {}: the area {} has a line already.",
+            "Line {} repeats the area {}. Give each area one line.",
             "Line {} has fewer cells than the first line.",
             "PEM for sign, else the signer's JWK",
             "Read its fingerprint to the police over the telephone: {}",

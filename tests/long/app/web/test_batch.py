@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Callable
+from html import unescape
 
 import pytest
 from sqlalchemy import insert, update
@@ -57,6 +59,21 @@ def test_deliveries_are_looked_for_by_state_a_page_at_a_time(sent: World, signed
     assert "tạm khóa chiều đến" in text(failed)
     assert paper.get("/batches/1?state=no&after=x&campaign=-1").status_code == 200
     assert not re.search(r"84912\d{6}", page + second + failed)
+
+
+def test_those_not_reached_are_a_file_of_lines_and_masked_numbers(sent: World, signed_in: In) -> None:
+    paper = signed_in("auditor")
+    assert "/batches/1?campaign=1&amp;state=failed" in paper.get("/runs/1").text
+    page = paper.get("/batches/1?campaign=1&state=failed").text
+    (there,) = re.findall(r'href="([^"]*format=csv)"', page)
+    answer = paper.get(unescape(there))
+    heads, *rows = csv.reader(answer.text.removeprefix("\ufeff").splitlines())
+    assert heads == ["Dòng", "Số điện thoại", "Trạng thái", "Lý do", "Gửi lúc", "Kết quả cuối lúc"]
+    assert [(row[0], row[2]) for row in rows] == [("3", "nhà mạng từ chối"), ("4", "không nhận được")]
+    assert "tạm khóa chiều đến" in rows[0][3]
+    assert not re.search(r"84912\d{6}", answer.text)
+    assert len(paper.get("/batches/1?format=csv").text.splitlines()) == 121
+    assert signed_in("operator", "vnpt").get("/batches/1?format=csv").status_code == 404
 
 
 def test_a_rare_state_is_looked_for_in_stretches(sent: World) -> None:

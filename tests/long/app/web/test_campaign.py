@@ -130,6 +130,9 @@ def test_areas_stand_worst_first(pages_db: Database, signed_in: In) -> None:
     page = paper.get("/campaigns/1").text
     assert re.findall(r'<th scope="row">([^<]+)', page)[:2] == ["Phường Tô Hiệu", "Phường Chiềng An"]
     assert len(re.findall(r'<tr class="rated', page)) == len(COMMUNES) == 75
+    tiles = re.findall(r'<li class="(\w+)">([^<]+) <b>([^<]+)</b>', page)
+    assert len(tiles) == 75
+    assert tiles[0] == ("bad", "Phường Tô Hiệu", "50,0%")
 
 
 def test_a_message_counts_as_received_when_its_receipt_came_whatever_time_that_names(

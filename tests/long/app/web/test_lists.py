@@ -33,7 +33,7 @@ from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]
 ROWS, DAY = 130, 86_400_000
-FIRST = 1_706_720_400_000  # midnight of 01/02/2024 in Viet Nam; row n came n days later
+FIRST = 1_706_720_400_000  # midnight of 01/02/2024 in Vietnam; row n came n days later
 
 
 def name(n: int) -> str:

@@ -18,7 +18,7 @@ from tests.long.app.web.conftest import Paper, text
 In = Callable[..., Paper]
 MOMENT = r"\d\d:\d\d(?: \d\d/\d\d)?"
 WAITS = "tạm dừng: chờ người cho chạy tiếp"
-ONLY_IF = f"{MOMENT} (?:nếu chạy tiếp ngay bây giờ|dự kiến, nếu chạy tiếp ngay)"
+ONLY_IF = f"{MOMENT} (?:nếu chạy tiếp ngay|dự kiến, nếu chạy tiếp ngay)"
 TOTAL = f"Dự kiến xong {MOMENT} nếu 1 đợt đang tạm dừng chạy tiếp ngay"
 
 

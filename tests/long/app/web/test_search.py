@@ -46,6 +46,21 @@ def test_a_single_thing_is_opened_and_several_are_listed(
         assert {f"/runs/{number}", f"/batches/{number}"} <= set(paths(answer.text))
 
 
+def test_what_is_found_has_its_stage_as_lists_have_it(pages_db: Database, signed_in: In) -> None:
+    scene.build(pages_db)
+    paper = signed_in("auditor")
+    listed = dict(_badges(paper.get("/campaigns").text))
+    found = dict(_badges(paper.get("/search?q=1").text))
+    assert listed["/campaigns/1"] != "đã phê duyệt"
+    assert found["/campaigns/1"] == listed["/campaigns/1"]
+    assert found["/directives/1"] == listed["/campaigns/1"]
+
+
+def _badges(page: str) -> list[tuple[str, str]]:
+    """Each row's own link with its first badge."""
+    return re.findall(r'scope="row"><a href="([^"]*)".*?class="badge[^>]*>([^<]*)<', page, re.DOTALL)
+
+
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_what_has_the_number_and_what_has_it_in_its_name_stand_there_once(
     pages_db: Database, signed_in: In, number: int

@@ -51,7 +51,7 @@ def test_who_lacks_a_demanded_factor_is_led_to_its_page_and_sets_it_up(signed_in
     assert paper.sign_in("admin person").status_code == 401
     assert paper.sign_in("admin person", code=codes[0]).status_code == 303
     again = paper.get("/second-factor")
-    assert "đã được cài đặt" in text(again.text)
+    assert "đã được thiết lập" in text(again.text)
     assert (
         paper.post("/second-factor", fields | {"password": PASSWORD}).status_code == 403
     )  # another session's

@@ -108,7 +108,9 @@ def test_a_version_far_from_the_one_before_is_asked_about(db: Database) -> None:
 def test_parts_go_with_the_approved_text(db: Database) -> None:
     held(db)
     one = {**GENERAL, "segments": 1000}
-    with pytest.raises(Invalid, match="segments: 1000 SMS parts for 1000 messages, but each message of the"):
+    with pytest.raises(
+        Invalid, match="segments: The statement has 1000 SMS parts for 1000 messages, but each message of the"
+    ):
         state(db, general=one)
     state(db, general={**GENERAL, "segments": 2000})
 
