@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select, update
 
 from app.core.errors import Conflict
 from app.core.logger import get_logger
@@ -113,19 +113,24 @@ def is_own(connection: Connection, caller: Caller, request: ApprovalRequest) -> 
 
 def approve(connection: Connection, request: ApprovalRequest, who: str) -> ApprovalRequest:
     """Store who has approved it. Raises Conflict if somebody has meanwhile: a request is approved once."""
-    own = select(table.c.approved_by).where(table.c.id == request.id).with_for_update()
-    if connection.execute(own).scalar() is not None:
-        raise Conflict("Someone else has just approved this request. Reload and review it.")
     at, state = shared_ms(connection), RequestState.APPROVED.value
-    return change(connection, replace(request, approved_by=who, approved_at=at, state=state))
+    approved = replace(request, approved_by=who, approved_at=at, state=state)
+    if not _store(connection, approved, table.c.approved_by.is_(None)):
+        raise Conflict("Someone else has just approved this request. Reload and review it.")
+    return approved
 
 
 def change(connection: Connection, request: ApprovalRequest) -> ApprovalRequest:
     """Store what has become of a request, under a new seal."""
-    stamp = row_stamps.make(connection, _content(request))
-    values = asdict(request) | {"stamp": stamp}
-    connection.execute(update(table).where(table.c.id == request.id).values(values))
+    _store(connection, request)
     return request
+
+
+def _store(connection: Connection, request: ApprovalRequest, *still: ColumnElement[bool]) -> bool:
+    values = asdict(request) | {"stamp": row_stamps.make(connection, _content(request))}
+    return bool(
+        connection.execute(update(table).where(table.c.id == request.id, *still).values(values)).rowcount
+    )
 
 
 def restamp(connection: Connection) -> int:

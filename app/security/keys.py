@@ -87,7 +87,7 @@ def rotate_key(connection: Connection, name: str, overlap: timedelta, given_by: 
         raise Invalid(
             "The overlap must be between 0 hours and {days} days.", days=LONGEST_OVERLAP.days, field="overlap"
         )
-    row, now = _named(connection, name, hold=True), clock.now_ms()
+    row, now = _named(connection, name), clock.now_ms()
     if not account_stamps.holds(connection, api_keys, row):
         raise Conflict("The key {name} was modified outside Loa. Revoke it.", name=name, field="name")
     if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
@@ -101,7 +101,9 @@ def rotate_key(connection: Connection, name: str, overlap: timedelta, given_by: 
     values = {"prefix": prefix, "secret_hash": _hash(secret), "previous_until": until}
     values |= {"previous_prefix": row.prefix, "previous_hash": row.secret_hash}
     values["behind"] = sorted(givers(connection, given_by).union(row.behind if overlap else ()))
-    connection.execute(update(api_keys).where(api_keys.c.id == row.id).values(values))
+    as_read = (api_keys.c.id == row.id, api_keys.c.prefix == row.prefix)
+    if not connection.execute(update(api_keys).where(*as_read).values(values)).rowcount:
+        return rotate_key(connection, name, overlap, given_by)  # another rotation was committed meanwhile
     account_stamps.write(connection, api_keys, api_keys.c.id == row.id)
     return f"{MARK}{prefix}_{secret}"
 
@@ -158,10 +160,8 @@ def revoke_key(connection: Connection, name: str) -> None:
         account_stamps.write(connection, api_keys, api_keys.c.name == name)
 
 
-def _named(connection: Connection, name: str, *, hold: bool = False) -> Row[Any]:
-    """Return the key's row; hold: locked until the transaction ends."""
-    query = select(api_keys).where(api_keys.c.name == name)
-    row = connection.execute(query.with_for_update() if hold else query).first()
+def _named(connection: Connection, name: str) -> Row[Any]:
+    row = connection.execute(select(api_keys).where(api_keys.c.name == name)).first()
     if row is None:
         raise no_such("key", Phrase("named {name}", name=name), field="name")
     return row
