@@ -1,4 +1,4 @@
-"""The primary is killed in mid-campaign and its synchronous standby promoted, again and again, under a running Loa.
+"""Twenty times the primary is killed in mid-campaign and its synchronous standby promoted.
 
 Nobody gets it twice and nobody is forgotten: after each failover links wait for a person, who says
 `loa database restored --nothing-lost`; what is unknown in the end is what the carrier never got.
@@ -61,7 +61,9 @@ async def test_twenty_failovers_in_mid_campaign_double_and_lose_nothing(
             worker = home.start("worker")
             for nth in range(KILLS):
                 so_far = smsc.taken()
-                await home.until(lambda: smsc.taken() > so_far, f"it sends before failover {nth}")
+                await home.until(
+                    lambda so_far=so_far: smsc.taken() > so_far, f"it sends before failover {nth}"
+                )
                 await asyncio.sleep(moments.uniform(0, 1))
                 assert smsc.taken() < COUNT, "the kill is in mid-campaign"
                 primary, standby = await asyncio.to_thread(_fail_over, primary, standby)
