@@ -62,7 +62,7 @@ def rate(number: float | None, language: str) -> str:
 
 
 def percent(ratio: float | None, language: str) -> str:
-    """0.925 -> 92,5%; never rounded to 100% or 0%, which would claim all or nothing."""
+    """0.925 -> 92,5%; never rounded up to a whole percent or down to 0%."""
     said = numbers.percent(ratio).replace("\u00a0", "")
     return said if language == "vi" else said.replace(",", ".")
 
