@@ -81,7 +81,8 @@ class LetterPanel:
     once: whether subscribers are counted, each once; else messages are, since numbers are erased. reached:
     proved by the telephone, of those `provable`; relayed: proved by the carrier's centre alone; stopped:
     cancelled, or too late. stated: what carriers that send by themselves say, never added. messages: that are
-    waiting to be sent now. rate: SMS parts per second now, None if nothing is measured; last_hour: SMS parts.
+    waiting to be sent now. rate: SMS parts per second now, None if nothing is measured; last_hour: SMS parts
+    of that hour; peak: of its busiest minute.
     ends: of all that has begun and is not over, None if any of it can't be forecast; paused: how many runs
     are taken in it to go on at once; planned: runs not begun; endless: carriers that have stated no end.
     """
@@ -104,7 +105,9 @@ class LetterPanel:
     stopped: int
     messages: int
     rate: float | None
+    hour: Ends
     last_hour: int
+    peak: int
     sparkline: str
     ends: Ends | None
     paused: int
@@ -172,7 +175,9 @@ def panel(
             run.figures.waiting for run in views if not run.held and run.state is not RunState.CANCELLED
         ),
         rate=sum(rates) if rates else None,
+        hour=(clock.from_ms(now_ms - HOUR_MS), clock.from_ms(now_ms)),
         last_hour=sum(minutes),
+        peak=max(minutes, default=0),
         sparkline=svg_charts.sparkline(minutes, *SPARKLINE),
         ends=ends,
         paused=0 if ends is None else sum(run.state is RunState.PAUSED for run in under_way),
