@@ -77,7 +77,8 @@ def day(at: date | datetime | None, language: str) -> str:
 
 @lru_cache(_KNOWN)
 def _date(on: date, language: str, *, year: bool = True) -> str:
-    return str(format_date(on, (_DATE if year else _THIS_YEAR)[language], language))
+    said = str(format_date(on, (_DATE if year else _THIS_YEAR)[language], language))
+    return said.replace(" ", "\u00a0")
 
 
 def moment(at: datetime | None, language: str) -> str:

@@ -42,8 +42,8 @@
     count: digits(0),
     rate: tenth,
     percent: (value) => {
-      const tenths = Math.round(value * 1000), up = tenths % 10 === 0 && value < tenths / 1000;  // as numbers.hundredths
-      return tenth(Math.max(tenths - up, value > 0) / 10) + "%";
+      const n = Math.round(value * 1000), up = n % 10 === 0 && value < n / 1000;
+      return tenth(Math.max(n - up, value > 0) / 10) + "%";
     },
     moment: (value) => {
       const [, day, sign, year, time] = parts(new Date(value)), [, today, , now] = parts(new Date());

@@ -40,7 +40,6 @@ from app.web.view_models.svg_charts import Span
 from app.web.view_models.traffic_light import UNDER_WAY
 from carriers.contract import ReceiptLevel
 
-SPARKLINE = (300, 48)  # units of the picture of the last hour
 HOUR_MS = 3_600_000
 # Counting subscribers of several campaigns reads every message. It takes at most this share of the time.
 _SHARE = 0.05
@@ -81,8 +80,7 @@ class LetterPanel:
     once: whether subscribers are counted, each once; else messages are, since numbers are erased. reached:
     proved by the telephone, of those `provable`; relayed: proved by the carrier's centre alone; stopped:
     cancelled, or too late. stated: what carriers that send by themselves say, never added. messages: that are
-    waiting to be sent now. rate: SMS parts per second now, None if nothing is measured; last_hour: SMS parts
-    of that hour; peak: of its busiest minute.
+    waiting to be sent now. rate: SMS parts per second now, None if nothing is measured; last_hour: SMS parts.
     ends: of all that has begun and is not over, None if any of it can't be forecast; paused: how many runs
     are taken in it to go on at once; planned: runs not begun; endless: carriers that have stated no end.
     """
@@ -105,10 +103,7 @@ class LetterPanel:
     stopped: int
     messages: int
     rate: float | None
-    hour: Ends
     last_hour: int
-    peak: int
-    sparkline: str
     ends: Ends | None
     paused: int
     planned: int
@@ -151,7 +146,6 @@ def panel(
     )
     under_way = [run for run in views if run.state in UNDER_WAY]
     lately = [row.id for row in rows if row.ended_at is None or row.ended_at >= now_ms - HOUR_MS]
-    minutes = send_rate.by_minute(connection, lately)
     rates = [run.rate for run in under_way if run.rate is not None]
     ends = last_end(under_way)
     return LetterPanel(
@@ -175,10 +169,7 @@ def panel(
             run.figures.waiting for run in views if not run.held and run.state is not RunState.CANCELLED
         ),
         rate=sum(rates) if rates else None,
-        hour=(clock.from_ms(now_ms - HOUR_MS), clock.from_ms(now_ms)),
-        last_hour=sum(minutes),
-        peak=max(minutes, default=0),
-        sparkline=svg_charts.sparkline(minutes, *SPARKLINE),
+        last_hour=sum(send_rate.by_minute(connection, lately)),
         ends=ends,
         paused=0 if ends is None else sum(run.state is RunState.PAUSED for run in under_way),
         planned=sum(row.state == RunState.PLANNED for row in rows),

@@ -282,3 +282,14 @@ def test_one_s_own_is_not_the_first_that_is_shown(pages_db: Database, signed_in:
 def _second(c: Connection) -> None:
     whole_run(c, "viettel")
     lifecycle.submit(c, 2, "author")
+
+
+def test_its_author_reads_at_the_top_why_it_came_back(pages_db: Database, signed_in: In) -> None:
+    pages_db.write(submitted)
+    pages_db.write(approval.send_back, 1, BOSS, "Sửa lại lời.")
+    paper = signed_in("admin")
+    top = paper.get("/campaigns/1").text
+    assert "đã trả lại người soạn: Sửa lại lời." in text(top[: top.index('class="figures"')])
+    pages_db.write(lifecycle.submit, 1, "author")
+    again = paper.get("/campaigns/1").text
+    assert "Sửa lại lời." not in text(again[: again.index('class="figures"')])
