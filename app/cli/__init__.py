@@ -50,8 +50,8 @@ def loa(
             envvar="LOA_SERVER",
             metavar="URL",
             help=(
-                "Use the Loa at this address instead of the local database; its key is in LOA_KEY "
-                "or LOA_KEY_FILE."
+                "Use the Loa at this address instead of the local database; "
+                "the key comes from LOA_KEY or LOA_KEY_FILE."
             ),
         ),
     ] = None,

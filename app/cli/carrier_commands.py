@@ -50,7 +50,7 @@ def check(
     name: Annotated[str, typer.Argument(help="A link, or a carrier to check all its links.")],
     as_json: Json = False,
 ) -> None:
-    """Check whether a link works and its account is in order. Sends nothing. Exit status 1 if not."""
+    """Check that a link works and its account is in order. Exit status 1 if not. Sends nothing."""
     found = asyncio.run(link_checks.check(link_checks.chosen(_settings(), name)))
     if as_json:
         typer.echo(to_json(found, indent=2).decode())
