@@ -115,7 +115,7 @@ def list_register_findings(tx: Transaction, campaign_id: CampaignId) -> list[Fin
     page="/campaigns/{campaign_id}",
 )
 def override_register(tx: Transaction, campaign_id: CampaignId, body: OverrideBody) -> None:
-    """Override, with a reason, what the register says against a campaign now; later findings count again."""
+    """Override, with a reason, the register's current objections to a campaign. Later ones count again."""
     campaign = _campaign(tx.connection, campaign_id)
     standing = [each for each in of_campaign(tx.connection, campaign) if each.stands]
     if not standing:

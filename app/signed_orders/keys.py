@@ -130,13 +130,13 @@ class KeyEndBody(StrictBody):
     ),
 )
 def list_signing_keys(tx: Transaction) -> list[SigningKey]:
-    """List the keys that sign orders and results; an operator sees the agency's and its carrier's."""
+    """List the keys that sign orders and results; an operator sees those of the agency and of its carrier."""
     return [_view(tx.connection, row) for row in _rows(tx.connection, tx.who)]
 
 
 @operation("GET /v1/signing-keys/published", roles=EVERYBODY, command="signing-key publish")
 def publish_signing_keys(tx: Transaction) -> KeySet:
-    """Publish the public keys in force as a JWK Set; an operator gets the agency's and its carrier's."""
+    """Publish the valid public keys as a JWK Set; an operator gets those of the agency and of its carrier."""
     in_force = [row for row in _rows(tx.connection, tx.who) if _state(tx.connection, row) == "active"]
     return KeySet([Jwk("OKP", "Ed25519", row.x, row.kid) for row in in_force])
 
@@ -223,7 +223,7 @@ def approve_signing_key(tx: Transaction, kid: Kid, body: FingerprintBody) -> Sig
     page="/signing-keys",
 )
 def revoke_signing_key(tx: Transaction, kid: Kid, body: RevokeBody) -> SigningKey:
-    """Revoke a key at once and for good, for example because its private part was lost or seen."""
+    """Revoke a key at once and for good, for example because its private part was lost or exposed."""
     row = _own_row(tx, kid)
     if row.revoked_at is not None:
         raise Conflict("The key is revoked already.")

@@ -54,15 +54,22 @@ class Server(Cluster):
             while asked.execute("SELECT pg_is_in_recovery()").fetchone() == (True,):
                 time.sleep(0.1)
 
-    def standby(self, name: str) -> Server:
-        """A second cluster that follows this one as `name`, started."""
+    def standby(self, name: str, instead_of: Server | None = None) -> Server:
+        """A second cluster that follows this one as `name`, started; at the place of one that is down."""
+        if instead_of:
+            shutil.rmtree(instead_of.folder)
         copy = self.base_backup()
-        other = replace(self, folder=copy, port=free_port())
+        other = instead_of or replace(self, folder=copy, port=free_port())
+        copy = copy.rename(other.folder)
         follows = f"host={self.host} port={self.port} user=loa application_name={name}"
         other._write(f"primary_conninfo = '{follows}'\n")
         (copy / "standby.signal").touch()
         other.start()
         return other
+
+    def promote(self) -> None:
+        """Let a standby take writes, from here on by itself."""
+        self.run("pg_ctl", "promote", "-w")
 
     def set(self, name: str, value: str) -> None:
         """Change a setting of the running server, as its admin does."""
