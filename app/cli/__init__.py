@@ -1,4 +1,4 @@
-"""The command line: `loa NOUN VERB`, one file per noun."""
+"""The command line: `loa NOUN VERB`, all listed in command_list.py, from files here and from operations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from app.cli.lazy import Commands
+from app.cli.command_list import Commands
 from app.core import gc_tuning
 from app.core.clock import Unreal
 from app.core.errors import AppError, Invalid

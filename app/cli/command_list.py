@@ -1,4 +1,7 @@
-"""Imports a command's module on use, so that `loa worker` does not load what other commands need."""
+"""The list of all commands, with each one's module and help: a noun has a file here, or operations alone.
+
+A module is imported on use, so that `loa worker` does not load what other commands need.
+"""
 
 from __future__ import annotations
 
