@@ -31,7 +31,7 @@ from carriers.text import nfc, template, unaccent
 
 TAG = register.TAG
 
-_RENEW = "Have it renewed, or send in other days."
+_RENEW = "Have it renewed, or send on other days."
 _OVERRIDE = (
     "Correct the campaign or the register, or give a reason for sending anyway: on the campaign's page, or "
     "with `loa sender-name override`."
@@ -337,7 +337,7 @@ def _of_template_code(
     codes = [code(entries, content, text) for text in content.texts]
     if not all(codes):
         said = Phrase(
-            "{carrier} needs the code of a registered template, and none fits the text.",
+            "{carrier} needs the code of a registered template, and no template matches the text.",
             carrier=network(carrier),
         )
         yield Finding(carrier, FindingKind.TEMPLATE_CODE, True, said)
@@ -394,7 +394,7 @@ def _of_sender_in_text(connection: Connection, carrier: str, content: Content) -
         _said(
             "{carrier} refuses texts that do not contain the sender name {sender}."
             if refused
-            else "The text does not contain the sender name {sender}. {carrier} may demand that.",
+            else "The text does not contain the sender name {sender}. {carrier} may require it.",
             content.sender,
             at,
         ),

@@ -154,7 +154,7 @@ def register_signing_key(tx: Transaction, body: SigningKeyBody) -> SigningKey:
     """Register a public key; another person approves it after comparing its fingerprint by telephone."""
     check_own(tx.settings, body.carrier)
     if tx.who.carrier not in (None, body.carrier):
-        raise Forbidden("Operators of {carrier} register keys of {carrier}.", carrier=tx.who.carrier)
+        raise Forbidden("Operators of {carrier} can only register keys of {carrier}.", carrier=tx.who.carrier)
     try:
         public = loa_carrier.read_jwk(loa_carrier.parse(body.key.encode("utf-8", "replace")))
     except Refused as refusal:
@@ -166,7 +166,7 @@ def register_signing_key(tx: Transaction, body: SigningKeyBody) -> SigningKey:
             kid=kid,
         )
     if body.replaces and _row(tx, body.replaces).carrier != body.carrier:
-        raise Invalid("A key takes the place of one of the same holder only.", field="replaces")
+        raise Invalid("A key can only replace another key of the same holder.", field="replaces")
     row = {"kid": kid, "carrier": body.carrier, "x": loa_carrier.jwk(public)["x"]}
     wanted: dict[str, Any] = row | {"replaces": body.replaces, "overlap_days": body.overlap_days}
     subject, kind = f"signing-key/{kid}", RequestKind.SIGNING_KEY
@@ -188,7 +188,7 @@ def approve_signing_key(tx: Transaction, kid: Kid, body: FingerprintBody) -> Sig
     """Approve a key that somebody else has registered, by the fingerprint that its holder reads out."""
     row = _row(tx, kid)
     if _state(tx.connection, row) != "asked":
-        raise Conflict("The key is not waiting for an approval.")
+        raise Conflict("The key is not waiting for approval.")
     request = approval_requests.sealed(tx.connection, row.request_id)
     if approval_requests.is_own(tx.connection, tx.who, request):
         raise FourEyes(

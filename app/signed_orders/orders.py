@@ -105,7 +105,7 @@ def get_signed_order(tx: Transaction, run_id: RunId) -> SignedDocument:
         raise no_such("signed order", Phrase("of run {run}", run=run_id))
     if found[-1].kind == "order" and not _is_approved(tx.connection, found[-1]):
         raise Conflict(
-            "Order {run_id}-{serial} no longer matches what is approved. Do not send it; "
+            "Order {run_id}-{serial} no longer matches what was approved. Do not send it; "
             "wait until it is replaced or withdrawn.",
             run_id=run_id,
             serial=found[-1].serial,

@@ -211,7 +211,7 @@ def _add(tx: Transaction, body: TelephoneBody) -> int | None:
     check_carrier(tx.settings, body.carrier)
     today = clock.local(clock.now()).date()
     if area is None or areas.find(area, today) is None or areas.rows_of(area, today) != (area,):
-        raise Invalid("There is no such commune today. Give its code or its full name.", field="area")
+        raise Invalid("This commune does not exist today. Enter its code or its full name.", field="area")
     if body.consent_on > today:
         raise Invalid("The day of consent is in the future.", field="consent_on")
     if tx.connection.execute(select(_T.id).where(_T.phone == phone)).first() is not None:
