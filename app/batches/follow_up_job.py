@@ -14,7 +14,7 @@ from app.database import jobs
 from app.database.connection import Database
 from app.database.jobs import Job, new_owner
 from app.database.models import batches
-from app.file_import.lease import FOLLOW_UP
+from app.file_import.leased_import import FOLLOW_UP
 from app.ledger import batch_rows, unreached
 from app.ledger.unreached import Stretch
 

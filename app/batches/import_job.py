@@ -11,7 +11,7 @@ from app.batches.row_parser import ParsedRows
 from app.core.states import BatchState
 from app.database.models import bad_lines, batches, subscribers
 from app.file_import.bulk_insert import by_column, store
-from app.file_import.lease import LeasedImport
+from app.file_import.leased_import import LeasedImport
 from app.security import audit
 
 _STORED = ("lines", "accepted", "rejected", "repeated", "other_range", "bytes_read")

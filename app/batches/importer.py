@@ -22,7 +22,7 @@ from app.database.connection import Database, one_at_a_time
 from app.database.models import batches, follow_ups
 from app.file_import import spool
 from app.file_import.isolated_reader import read_isolated
-from app.file_import.lease import leased
+from app.file_import.leased_import import leased
 from app.file_import.upload import UploadedFile
 from app.ledger import erasure
 from app.security import audit

@@ -89,7 +89,7 @@ def rename_batch(tx: Transaction, batch_id: Number, body: NewNameBody) -> Batch:
     form="/batches/{batch_id}/discard",
 )
 def discard_batch(tx: Transaction, batch_id: Number) -> None:
-    """Put a failed batch out of the way; lists leave it out. The same file later is imported anew."""
+    """Discard a failed batch; lists leave it out. Uploading the same file later imports it again."""
     importer.discard(tx.connection, batch_id, tx.who.name)
 
 

@@ -27,7 +27,7 @@ from app.database.models import (
     runs,
     tallies,
 )
-from app.file_import.lease import FOLLOW_UP
+from app.file_import.leased_import import FOLLOW_UP
 from app.ledger import approval_digest, erasure, money, unreached
 from app.ledger.contract import VALIDITY_MS
 from app.ledger.unreached import USUAL, FollowUpDefinition, Outcome

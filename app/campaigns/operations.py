@@ -86,7 +86,7 @@ def create_directive(tx: Transaction, body: DirectiveBody) -> Directive:
     columns=("id", "number", "issued_on", "issuer", "report_deadline"),
 )
 def list_directives(tx: Transaction, paging: Paging) -> ListPart[Directive]:
-    """List letters in order of creation; an operator sees those behind its carrier's runs."""
+    """List letters in order of creation; an operator sees those that its carrier's runs are based on."""
     return directives.listed(tx.connection, paging.request, paging.limit, tx.who.carrier)
 
 
@@ -186,7 +186,7 @@ def list_campaigns(
     directive_id: Annotated[Number | None, Field(description="only campaigns under this directive")] = None,
     since: Since = None,
 ) -> ListPart[Campaign]:
-    """List campaigns in order of creation; an operator sees those with a run of its carrier."""
+    """List campaigns in order of creation; an operator sees those with a run at its carrier."""
     wanted = queries.WantedCampaigns(state, carrier, tx.who.carrier, directive_id, since)
     return queries.campaigns_listed(tx.connection, paging.request, paging.limit, wanted)
 
@@ -254,7 +254,7 @@ def submit_campaign(tx: Transaction, campaign_id: Number) -> Dossier:
     page="/campaigns",
 )
 def withdraw_campaign(tx: Transaction, campaign_id: Number) -> Dossier:
-    """Give the campaign up before anything of it was sent: its runs are removed. An edit reopens it."""
+    """Withdraw a campaign before anything is sent. Its runs are removed; an edit reopens it."""
     lifecycle.withdraw(tx.connection, campaign_id, tx.who.name)
     return _dossier(tx, campaign_id)
 
@@ -272,7 +272,7 @@ def withdraw_campaign(tx: Transaction, campaign_id: Number) -> Dossier:
     page="/approvals",
 )
 def approve_campaign(tx: Transaction, campaign_id: Number, body: ApprovalBody) -> Dossier:
-    """Approve exactly what was submitted: `digest` is that of what you have read."""
+    """Approve exactly what was submitted; `digest` names the version that you have read."""
     if not approval.is_repeated(tx.connection, campaign_id, tx.who.name, body.digest):  # by a second click
         approval.approve(tx.connection, campaign_id, tx.who, body.digest, body.reason, body.acknowledged)
     return _dossier(tx, campaign_id)
@@ -291,7 +291,7 @@ def approve_campaign(tx: Transaction, campaign_id: Number, body: ApprovalBody) -
     page="/approvals",
 )
 def reject_campaign(tx: Transaction, campaign_id: Number, body: ReasonBody) -> Dossier:
-    """Reject what was submitted."""
+    """Reject the submitted campaign."""
     approval.reject(tx.connection, campaign_id, tx.who, body.reason)
     return _dossier(tx, campaign_id)
 
@@ -309,7 +309,7 @@ def reject_campaign(tx: Transaction, campaign_id: Number, body: ReasonBody) -> D
     page="/approvals",
 )
 def return_campaign(tx: Transaction, campaign_id: Number, body: ReasonBody) -> Dossier:
-    """Return what was submitted to its author, as a draft."""
+    """Return the submitted campaign to its author as a draft."""
     approval.send_back(tx.connection, campaign_id, tx.who, body.reason)
     return _dossier(tx, campaign_id)
 
@@ -357,7 +357,7 @@ def _added(tx: Transaction, run_id: int) -> RunSummary:
     page="/campaigns/{campaign_id}#budget",
 )
 def ask_budget(tx: Transaction, campaign_id: Number, body: BudgetBody) -> BudgetOrder:
-    """Request another budget for an approved campaign. Another person must approve it."""
+    """Request a new budget for an approved campaign. Another person must approve it."""
     return budget_orders.ask(tx.connection, campaign_id, body.budget_segments, body.because, tx.who.name)
 
 
@@ -374,7 +374,7 @@ def ask_budget(tx: Transaction, campaign_id: Number, body: BudgetBody) -> Budget
     page="/campaigns/{campaign_id}#budget",
 )
 def approve_budget(tx: Transaction, campaign_id: Number, order_id: Number) -> BudgetOrder:
-    """Approve somebody else's request: runs that paused because the budget was used up continue."""
+    """Approve another person's request. Runs that paused because the budget was used up continue."""
     found = budget_orders.approve(tx.connection, campaign_id, order_id, tx.who)
     tx.wake()
     return found

@@ -62,7 +62,7 @@ class RateBody(StrictBody):
     """The run's own rate; null: as fast as the carrier's links allow."""
 
     segments_per_second: int | None = Field(
-        ge=1, le=FASTEST, description="SMS parts a second at the most", examples=[40]
+        ge=1, le=FASTEST, description="the maximum number of SMS parts per second", examples=[40]
     )
 
 
@@ -71,7 +71,7 @@ class MomentBody(StrictBody):
 
     at: AwareDatetime | None = Field(
         None,
-        description="when the carrier began or ended; only where it sends by itself",
+        description="when the carrier began or ended; only if it sends by itself",
         examples=["2024-02-05T08:00:00+07:00"],
     )
 
@@ -355,7 +355,7 @@ def start_run(tx: Transaction, run_id: Number, body: MomentBody | None = None) -
     page="/runs/{run_id}",
 )
 def end_run(tx: Transaction, run_id: Number, body: MomentBody | None = None) -> RunSummary:
-    """Report that a carrier which sends to its own subscribers has ended. Repeating it changes nothing."""
+    """Report that a carrier that sends to its own subscribers has finished. Repeating it changes nothing."""
     return _ordered(tx, Verb.END, run_id, body)
 
 

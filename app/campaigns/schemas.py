@@ -158,10 +158,10 @@ class ApprovalBody(StrictBody):
         pattern=hashing.PATTERN, examples=["2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"]
     )
     reason: AnyKeptProse | None = Field(
-        None, description="needed where the sending hours reach into the night", examples=[None]
+        None, description="required if the sending hours extend into the night", examples=[None]
     )
     acknowledged: bool = Field(
-        False, description="needed where `advice` has an error, such as a link", examples=[False]
+        False, description="required if `advice` has an error, such as a link", examples=[False]
     )
 
 

@@ -1,4 +1,4 @@
-"""The command line: `loa NOUN VERB`, one file per noun."""
+"""The command line: `loa NOUN VERB`, all listed in command_list.py, from files here and from operations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from app.cli.lazy import Commands
+from app.cli.command_list import Commands
 from app.core import gc_tuning
 from app.core.clock import Unreal
 from app.core.errors import AppError, Invalid
@@ -50,8 +50,8 @@ def loa(
             envvar="LOA_SERVER",
             metavar="URL",
             help=(
-                "Use the Loa at this address instead of the local database; its key is in LOA_KEY "
-                "or LOA_KEY_FILE."
+                "Use the Loa at this address instead of the local database; "
+                "the key comes from LOA_KEY or LOA_KEY_FILE."
             ),
         ),
     ] = None,

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from loa_client import LoaClient
 
 app = typer.Typer(
-    no_args_is_help=True, help="What users did: append-only, each act chained to the previous one."
+    no_args_is_help=True,
+    help="The record of what users did: append-only, each act chained to the previous one.",
 )
 
 _PIECE = 1000
@@ -41,8 +42,8 @@ def verify(
 ) -> None:
     """Recompute the chain; exit status 1 where a row was changed, removed or inserted.
 
-    Compares with the heads that Loa keeps in audit_head_file, and with --head with one of yours: they show
-    that nothing was cut off the end.
+    Compares the chain with the heads in audit_head_file and, with --head, with one that you have kept. They
+    show that nothing was cut off the end.
     """
     earlier = None if head is None else _earlier(head)
     found = _verified(earlier)

@@ -9,12 +9,12 @@ from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import Json, Number, listing, say
 from app.core.errors import Conflict
 
-app = typer.Typer(no_args_is_help=True, help=("Budgets: what is spent, and requests for another budget."))
+app = typer.Typer(no_args_is_help=True, help=("Budgets: what has been spent, and requests for a new budget."))
 
 
 @app.command()
 def show(campaign_id: Number, as_json: Json = False) -> None:
-    """Show a campaign's budget, what has been spent, and requests for another budget."""
+    """Show a campaign's budget, what has been spent, and requests for a new budget."""
     found = carried_out(operations.get_campaign, {"campaign_id": campaign_id}).budget
     if found is None:
         raise Conflict("Campaign {campaign_id} has no budget.", campaign_id=campaign_id)

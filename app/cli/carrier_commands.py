@@ -1,4 +1,7 @@
-"""`loa carrier`: list and check links, send a test message, compare figures, read failures."""
+"""`loa carrier`: list and check links, send a test message, compare figures, read failures.
+
+The state and health of links: `loa link`, operations of app/dispatch/links.py.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ Day = Annotated[
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Show the configured links and what each can do."""
+    """Show the links of the settings and what each can do; `loa link list` shows their state and health."""
     found = link_checks.listed(config.load())
     columns = ("link", "carrier", "kind", "segments_per_second", "receipts", "poll", "test_numbers", "can")
     listing(found, columns, as_json)
@@ -47,7 +50,7 @@ def check(
     name: Annotated[str, typer.Argument(help="A link, or a carrier to check all its links.")],
     as_json: Json = False,
 ) -> None:
-    """Check whether a link works and its account is in order. Sends nothing. Exit status 1 if not."""
+    """Check that a link works and its account is in order. Exit status 1 if not. Sends nothing."""
     found = asyncio.run(link_checks.check(link_checks.chosen(_settings(), name)))
     if as_json:
         typer.echo(to_json(found, indent=2).decode())

@@ -41,8 +41,8 @@ def copy(
 ) -> None:
     """Copy everything from the SQLite file to an empty PostgreSQL database, and verify the copy.
 
-    The SQLite file is left as it is. A URL with a password is better given in LOA_COPY_TO than on the
-    command line, where other users of the host can read it.
+    The SQLite file is left as it is. Give a URL with a password in LOA_COPY_TO rather than on the command
+    line, where other users of the host can read it.
     """
     try:
         database_url(to)
@@ -70,9 +70,9 @@ def copy(
 
 @app.command()
 def backup(file: Annotated[Path, typer.Argument(help="The copy; must be a new file.")]) -> None:
-    """Copy the SQLite ledger at one moment, even while Loa is running.
+    """Copy the SQLite ledger as of one moment, even while Loa is running.
 
-    The copy is marked as one: restored, it sends nothing until you have run `loa database restored`.
+    The copy is marked as a backup: once restored, it sends nothing until you run `loa database restored`.
     """
     url = make_url(config.load().url)
     if url.get_backend_name() != "sqlite":
@@ -90,12 +90,13 @@ def restored(
         bool, typer.Option("--nothing-lost", help="The database contains everything that was sent.")
     ] = False,
 ) -> None:
-    """Continue after the database was put back to an earlier state, or a replica has taken over.
+    """Continue after the database was restored to an earlier state or a replica took over.
 
-    After a failover to a synchronous replica that was in step, use --nothing-lost: everything continues where
-    it stood. After a restore from a backup, or a failover to a replica that was behind, stop every worker and
-    leave the option out: what running runs had still to send may have been sent since, so it becomes unknown,
-    and only a person sends it again (`loa unknown`). This is refused while a worker has its links open.
+    After a failover to a synchronous replica that was up to date, use --nothing-lost: everything continues
+    where it was. After a restore from a backup, or a failover to a replica that was behind, stop every worker
+    and omit the option. Messages that runs had yet to send may have been sent since, so they become unknown,
+    and only a person can send them again (`loa unknown`). The command is refused while a worker has its links
+    open.
     """
     with open_db(alone=True, working="Checking what was lost") as (db, settings):
         ledger = ledger_for(db, settings.chunk_size)
@@ -124,10 +125,10 @@ def restored(
 
 @app.command("entered-again")
 def confirm_entered() -> None:
-    """Confirm that do-not-send lists and people's requests since the backup were entered again.
+    """Confirm that do-not-send entries and people's requests since the backup were entered again.
 
     After `loa database restored`, no run can be started or resumed and no unknown message sent again until
-    this is confirmed: the backup does not know who was erased or objected after it was made.
+    this is confirmed. The backup lacks the erasures and objections that came after it.
     """
     with open_db() as (db, _):
         awaited = db.write(restore_acknowledgement.enter, whoami())

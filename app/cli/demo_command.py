@@ -33,7 +33,7 @@ def demo(
     keep: Annotated[
         bool,
         typer.Option(
-            "--keep/--tidy", help=("Keep the sample and the SQLite ledger, or only reports and log.")
+            "--keep/--tidy", help=("Keep the sample and the SQLite ledger as well as reports and log.")
         ),
     ] = True,
     carriers: Annotated[

@@ -53,7 +53,7 @@ def deadline(
     until: Annotated[str, typer.Argument(help="The new deadline, with a time zone; or none.")],
     reason: Annotated[str, typer.Option(help="The reason, stored in the directive's history.")],
 ) -> None:
-    """Change the report deadline. The previous one stays in the history and in reports up to then."""
+    """Change the report deadline. The previous one stays in the history and in earlier reports."""
     at = None if until == "none" else instant("UNTIL", until)
     carried_out(
         operations.put_off_deadline, {"directive_id": directive_id}, report_deadline=at, reason=reason
@@ -130,7 +130,7 @@ def replay(
         str | None, typer.Option(help=("Resend all failed notices to this endpoint or e-mail address."))
     ] = None,
 ) -> None:
-    """Send a reminder or an event again with the same id, so that its receiver recognises it."""
+    """Send a reminder or an event again with the same id, so that the receiver recognises it."""
     if (notice_id is None) == (failed_to is None):
         raise Invalid("Name either one notice, by its number in `loa directive notices`, or --failed-to.")
     if notice_id is not None:

@@ -46,7 +46,7 @@ def import_(
     carrier: Carrier,
     as_json: Json = False,
 ) -> None:
-    """Add the numbers of a file to the list; `refused` names its lines."""
+    """Add the numbers of a file to the list; `refused` lists the lines that were not accepted."""
     as_file(file, None)  # names the file if it can't be read
     places: list[int] = []
 

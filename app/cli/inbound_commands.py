@@ -80,7 +80,7 @@ def export(
         bool, typer.Option(help="Do not mask numbers; the audit log records it.")
     ] = False,
 ) -> None:
-    """Write the scams reported by citizens. Over --server, administrators get whole numbers."""
+    """Write the scams reported by citizens to a file. Over --server, administrators get whole numbers."""
     if common.server is not None:
         replace_lines(out, [at_server(lambda api: api.download_scam_reports())])
         return

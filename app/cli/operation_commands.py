@@ -53,7 +53,7 @@ Table = Annotated[
     typer.Argument(
         metavar="FILE",
         callback=readable,
-        help="CSV in UTF-8, the names of the fields in its first line.",
+        help="CSV in UTF-8 with the field names in the first line.",
     ),
 ]
 Act = Callable[..., Any]

@@ -24,7 +24,7 @@ def import_(
         typer.Option(parser=whole, help="Your own batch to send to; may be repeated."),
     ] = None,
 ) -> None:
-    """At a carrier: verify the police's order, and make a campaign of it over your own batches.
+    """At a carrier: verify the police's order and create a campaign from it with your own batches.
 
     Another person approves the campaign before it starts. A withdrawal cancels the run of its order.
     """

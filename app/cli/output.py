@@ -156,7 +156,7 @@ def _ask_json(enabled: bool) -> None:
 def tells(
     _: Annotated[bool, typer.Option("--json", callback=_ask_json, help="Answer with JSON.")] = False,
 ) -> None:
-    """Have the --json that app/cli/lazy.py gives to each command that makes or changes something."""
+    """Have the --json that app/cli/command_list.py gives to each command that makes or changes something."""
 
 
 def done(sentence: str, **facts: Any) -> None:

@@ -61,7 +61,7 @@ def request_(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Record a person's request about their own data, with the day by which to answer."""
+    """Record a person's request about their own data, with the day by which it must be answered."""
     phone = (number if number is not None else sys.stdin.readline()).strip()
     said: dict[str, Any] = {
         "phone": phone,

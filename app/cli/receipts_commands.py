@@ -44,7 +44,7 @@ def import_(
         int | None, typer.Option(parser=whole, help="The campaign of the file; default: found by time.")
     ] = None,
     level: Annotated[
-        str | None, typer.Option(help=("What it proves according to the contract: operator or handset."))
+        str | None, typer.Option(help=("What the file proves under the contract: operator or handset."))
     ] = None,
     name: Annotated[str | None, typer.Option(help="A name for it; default: the file name.")] = None,
     as_json: Json = False,

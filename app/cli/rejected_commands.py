@@ -15,7 +15,7 @@ app = typer.Typer(no_args_is_help=True, help="Rejected messages: why, and how to
 def list_(run_id: Number, as_json: Json = False) -> None:
     """Show the rejected messages of a run, by reason and code, and the orders to resend them.
 
-    SENDABLE is how many an order would resend, without those that the carrier may have.
+    SENDABLE is how many messages an order would resend. Those that the carrier may have are left out.
     """
     found = carried_out(decisions.list_rejected, {"run_id": run_id})
     if as_json:

@@ -107,8 +107,10 @@ def _give(act: Act, form: Format, out: Path | None, ids: dict[str, int], **query
 
 @app.command()
 def doubts(run_id: Number, as_json: Json = False) -> None:
-    """Show signs that the run's receipts were fabricated. Exit status 1 if there are any; none is
-    proof."""
+    """Show signs that the run's receipts were fabricated.
+
+    Exit status 1 if there are any; none of them is proof.
+    """
     found = carried_out(operations.list_doubts, {"run_id": run_id})
     if found or as_json:
         say(found, as_json)
@@ -176,7 +178,7 @@ def freeze(
 def issue(
     report_id: Number,
     number: Annotated[str, typer.Option(help="The number before the slash, such as 125.")],
-    on: Annotated[str, typer.Option(help="The date of the paper, such as 2024-02-09.")],
+    on: Annotated[str, typer.Option(help="The date of the document, such as 2024-02-09.")],
     signer: Annotated[str, typer.Option(help="Rank and name of the signer.")],
     remark: Annotated[
         list[str] | None,
@@ -189,7 +191,7 @@ def issue(
     ] = None,
     folder: Annotated[Path | None, typer.Option(callback=usable, help=_PAPERS)] = None,
 ) -> None:
-    """Write the final documents of a frozen report with number, date and signer. The draft is kept."""
+    """Write the final documents of a frozen report with its number, date and signer. The draft is kept."""
     remarks = dict(map(_remark, remark or ()))
     if strange := remarks.keys() - set(REMARK_KEYS):
         raise Invalid(
@@ -287,8 +289,7 @@ def save(report_id: Number, folder: Folder = Path("reports")) -> None:
 def verify(
     report_id: Annotated[int | None, typer.Argument(parser=whole, help="The report. Default: all.")] = None,
 ) -> None:
-    """Check frozen reports: unchanged files, and the same figures from the ledger. Exit status 1 if
-    not."""
+    """Check that frozen reports' files are unchanged and match the ledger. Exit status 1 if not."""
 
     found = [] if report_id else carried_out(archived.list_reports, {}, limit=10**6)
     numbers = [report_id] if report_id else [each.id for each in found]

@@ -40,7 +40,7 @@ class _Shown:
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """Show what is stored until when, or why, and the certificates. Over --server, only the
+    """Show what is stored, until when or why, and the certificates. Over --server, only the
     certificates."""
     if common.server is not None:
         found = [_made_of(each) for each in at_server(lambda api: list(api.list_erasures(limit=1000)))]
@@ -76,8 +76,10 @@ def run(as_json: Json = False) -> None:
 
 @app.command()
 def confirm() -> None:
-    """Confirm retention terms that were shortened in the settings. What is then due is erased
-    permanently."""
+    """Confirm retention terms that were shortened in the settings.
+
+    Data that is then due is erased permanently.
+    """
     with open_db() as (db, settings):
         shortened = db.write(terms_in_force.confirm, _terms(settings), whoami())
     for name, before, after in shortened:

@@ -66,7 +66,7 @@ def watch(
     every: Annotated[float, typer.Option(min=0.1, help="Seconds between checks.")] = 2.0,
     as_json: Json = False,
 ) -> None:
-    """Show a run's progress whenever it changes, until it ends. With --json, one line each."""
+    """Show a run's progress whenever it changes, until it ends. With --json, one line per change."""
     last = None
     for look, found in enumerate(_following(run_id, every)):
         if as_json:

@@ -58,7 +58,7 @@ def export(
         bool, typer.Option(help="Do not mask numbers; the audit log records it.")
     ] = False,
 ) -> None:
-    """Write the unknown deliveries of a run, to ask the carrier which of them it accepted."""
+    """Write a run's unknown deliveries to a file, to ask the carrier which of them it accepted."""
     if common.server is not None:
         if whole_numbers:
             raise Invalid(

@@ -29,9 +29,9 @@ def verify(
 ) -> None:
     """Recount every figure from the rows. Exit status 1 if anything differs.
 
-    With --repair, tallies that differ are corrected from the rows while sending goes on, and messages that a
-    receipt has settled are recorded as taken where they were not; each batch with an audit entry. Keep the
-    output of `loa verify` and a backup before.
+    With --repair, tallies that differ are corrected from the rows while sending continues. Messages that a
+    receipt has settled are recorded as accepted where that was missing. Each batch gets an audit entry.
+    Before a repair, keep a backup and the output of `loa verify`.
     """
     with open_db(looks=True, working="Recounting every row") as (db, _):
         ledger = ledger_for(db)

@@ -1,5 +1,6 @@
 """Sending hours: when a campaign's window is open, when that changes, and when work will be finished.
 
+Everybody asks this module, but for the stages in lists: the same rule in SQL, `_closed` of app/web/stages.py.
 Default hours: `day_starts` and `day_ends` of config.py. Their limits: app/campaigns/quiet_hours.py. Enforced
 by app/dispatch/run_content.py, before a chunk is claimed, and by the chunk's permit (carriers/contract.py),
 to which app/dispatch/claims.py gives its end: send_loop.py asks it before each half is reserved, links before

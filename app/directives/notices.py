@@ -92,7 +92,7 @@ def replay_failed_notices(tx: Transaction, body: FailedNotices) -> Replayed:
     page="/notices",
 )
 def replay_notice(tx: Transaction, notice_id: Number) -> dict[str, int]:
-    """Send a notice once more, under the same webhook-id, so that its receiver recognises it."""
+    """Send a notice once more, under the same webhook-id, so that the receiver recognises it."""
     that = update(notices).where(notices.c.id == notice_id)
     row = tx.connection.execute(that.values(_again()).returning(notices.c.kind)).first()
     if row is None:

@@ -224,5 +224,5 @@ def _approved(result: Mapping[str, Any]) -> Mapping[str, Any]:
     page="/runs/{run_id}/rejected",
 )
 def approve_rejected(work: Work, run_id: Number, order_id: Number) -> RejectedOrder:
-    """Approve somebody else's order: its messages are queued again. In slices; repeat it if interrupted."""
+    """Approve another person's order: its messages are queued again, in slices. If interrupted, repeat."""
     return rejected_orders.approve(work.db, work.ledger, run_id, order_id, work.who, work.progress)

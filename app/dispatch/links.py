@@ -64,7 +64,7 @@ class LinkView:
 class HaltBody(StrictBody):
     """Why a link is halted."""
 
-    reason: KeptLine = Field(examples=["The carrier works on its centre until noon."])
+    reason: KeptLine = Field(examples=["The carrier is servicing its message centre until noon."])
 
 
 LinkId = Annotated[Number, ByName("list_links")]
@@ -119,7 +119,7 @@ def resume_link(tx: Transaction, link_id: LinkId) -> None:
 def halt_link(tx: Transaction, link_id: LinkId, body: HaltBody) -> None:
     """Halt a link: it finishes messages in progress, disconnects, and waits to be resumed.
 
-    Receipts that come over its connection wait at the carrier meanwhile.
+    Meanwhile its receipts wait at the carrier.
     """
     row = _row(tx, link_id)
     if row.state == LinkState.HALTED:

@@ -1,4 +1,4 @@
-"""Sweeps over runs: queue deliveries of started runs, move runs to their next state, close ended ones."""
+"""Sweeps over runs: queue deliveries, expire leases of dead holders, move runs on, close ended ones."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from app.core.logger import get_logger
 from app.core.states import BatchState
 from app.database.jobs import has_died
 from app.file_import.isolated_reader import ReaderEnded
-from app.file_import.lease import MOST_TRIES, came_at, is_waiting
+from app.file_import.leased_import import MOST_TRIES, came_at, is_waiting
 
 _UNKNOWN_S = 86_400
 # Parallel imports per process; each may use a CPU and some hundred megabytes.

@@ -2,8 +2,9 @@
 
 A receipt is matched to the delivery it is known to be about, else by its reference (the newest message that
 fits its time), else by its phone if only one delivery is possible (receipt_matching.py). Later tries may also
-learn its reference for an unknown delivery (late_references.py). The SQL is in engines/. What else writes a
-delivery's state: the table of that name in docs/architecture.md.
+learn its reference for an unknown delivery (late_references.py). A repeated receipt is kept and changes
+nothing: `apply_receipt` in app/core/states.py. The SQL is in engines/. What else writes a delivery's state:
+the table of that name in docs/ledger.md.
 """
 
 from __future__ import annotations

@@ -170,7 +170,7 @@ def send(settings: MailSettings, notice: Notice) -> Outcome:
     try:
         message = compose(notice, settings.sender)
     except (ValueError, IndexError, HeaderParseError):  # an address stored before addresses were checked
-        return Never("This e-mail address is not valid in a message. Correct it with `loa addressee set`.")
+        return Never("This e-mail address is not valid. Correct it with `loa addressee set`.")
     try:
         with _connected(settings) as server:
             server.send_message(message)

@@ -134,7 +134,7 @@ def answer_person_request(work: Work, request_id: Number, body: PersonAnswerBody
     columns=("id", "carrier", "phone", "added_at", "added_by"),
 )
 def list_do_not_send(tx: Transaction, paging: Paging, carrier: OfCarrier = None) -> ListPart[DoNotSendEntry]:
-    """List the numbers that are not written to, masked, in order of creation."""
+    """List the numbers that get no messages, masked, in order of creation."""
     return do_not_send.listed(tx.connection, paging.request, paging.limit, _own(tx.who, carrier))
 
 

@@ -26,7 +26,7 @@ from app.database.models import (
     run_batches,
     runs,
 )
-from app.file_import.lease import came_at, is_waiting, leased
+from app.file_import.leased_import import came_at, is_waiting, leased
 from app.ledger import unreached
 from app.privacy import erasable, totals_retention
 from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms, erased, in_pieces

@@ -10,7 +10,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 from fastapi.telemetry import TelemetryConfig
 
-from app.accounts import admin_routes, keys, people, session_routes
+from app.accounts import audit_routes, keys, people, session_routes
 from app.api import api_docs, health, problems, security_headers
 from app.api.client_address import peer_of
 from app.api.dependencies import Routes
@@ -63,7 +63,7 @@ ROUTERS: list[Routes] = [
     health.router,
     problems.router,
     api_docs.router,
-    admin_routes.audit_router,
+    audit_routes.audit_router,
     operation_routes.routes(batch_operations),
     batches.router,
     operation_routes.routes(campaign_operations),

@@ -27,7 +27,7 @@ from app.dispatch.fan_out_job import FanOutJob
 from app.dispatch.link_store import HealthSweep, OpenLink
 from app.dispatch.run_sweeps import advance_due, close_due, expire_leases
 from app.dispatch.send_loop import SendLoop
-from app.file_import.lease import FOLLOW_UP
+from app.file_import.leased_import import FOLLOW_UP
 from app.inbound.inbound_writer import InboundWriter
 from app.ledger import late_references
 from app.ledger.ledger import Ledger

@@ -31,7 +31,7 @@ from carriers.text import nfc, template, unaccent
 
 TAG = register.TAG
 
-_RENEW = "Have it renewed, or send in other days."
+_RENEW = "Have it renewed, or send on other days."
 _OVERRIDE = (
     "Correct the campaign or the register, or give a reason for sending anyway: on the campaign's page, or "
     "with `loa sender-name override`."
@@ -115,7 +115,7 @@ def list_register_findings(tx: Transaction, campaign_id: CampaignId) -> list[Fin
     page="/campaigns/{campaign_id}",
 )
 def override_register(tx: Transaction, campaign_id: CampaignId, body: OverrideBody) -> None:
-    """Override, with a reason, what the register says against a campaign now; later findings count again."""
+    """Override, with a reason, the register's current objections to a campaign. Later ones count again."""
     campaign = _campaign(tx.connection, campaign_id)
     standing = [each for each in of_campaign(tx.connection, campaign) if each.stands]
     if not standing:
@@ -335,7 +335,7 @@ def _of_template_code(
     codes = [code(entries, content, text) for text in content.texts]
     if not all(codes):
         said = Phrase(
-            "{carrier} needs the code of a registered template, and none fits the text.",
+            "{carrier} needs the code of a registered template, and no template matches the text.",
             carrier=network(carrier),
         )
         yield Finding(carrier, FindingKind.TEMPLATE_CODE, True, said)

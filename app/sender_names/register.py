@@ -121,7 +121,7 @@ class RulesBody(StrictBody):
         ge=0, le=365, description="days from the request to the registration", examples=[35]
     )
     needs_template: bool = Field(
-        False, description="whether it refuses texts that fit no registered template", examples=[True]
+        False, description="whether it refuses texts that match no registered template", examples=[True]
     )
     forbidden_words: list[KeptLine] = Field(default=[], max_length=500, examples=[["trung thuong"]])
 
@@ -260,7 +260,7 @@ def add_sender_name(tx: Transaction, body: NameBody) -> SenderName:
     form="/sender-names/import",
 )
 def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
-    """Import a table: all of it, or none if a line is wrong. A known name or template code is replaced."""
+    """Import a table; one wrong line rejects the whole table. A known name or template code is replaced."""
     bodies = read_table(body.table, NameBody)
     one_at_a_time(tx.connection, AdvisoryLock.SENDER_NAMES)
     known = {_key(each): each.id for each in names(tx.connection)}
@@ -349,7 +349,7 @@ def set_sender_name_paper(tx: Transaction, sender_name_id: NameId, body: PaperBo
     form="/sender-names/{sender_name_id}/remove",
 )
 def remove_sender_name(tx: Transaction, sender_name_id: NameId) -> None:
-    """Remove an entry from the register; the audit keeps what it said."""
+    """Remove an entry from the register; the audit keeps its contents."""
     before = get(tx.connection, sender_name_id)
     if not tx.connection.execute(delete(sender_names).where(sender_names.c.id == sender_name_id)).rowcount:
         get(tx.connection, sender_name_id)  # removed by another meanwhile, which it says
@@ -363,7 +363,7 @@ def remove_sender_name(tx: Transaction, sender_name_id: NameId) -> None:
     columns=("carrier", "lead_days", "needs_template", "forbidden_words", "known"),
 )
 def list_registration_rules(tx: Transaction) -> list[Rules]:
-    """List each carrier's rules: how long registering takes, and what it refuses."""
+    """List each carrier's rules: how long registration takes, and what it refuses."""
     return all_rules(tx)
 
 
@@ -377,7 +377,7 @@ def list_registration_rules(tx: Transaction) -> list[Rules]:
     form="/registration-rules/{carrier}",
 )
 def set_registration_rules(tx: Transaction, carrier: Carrier, body: RulesBody) -> Rules:
-    """Set how long registering takes at a carrier, whether it needs templates, and its forbidden words."""
+    """Set how long a carrier takes to register names, whether it needs templates, and its forbidden words."""
     _check_carrier(tx, carrier)
     c, values = registration_rules.c, dict(body) | _changed(tx)
     if not tx.connection.execute(

@@ -141,5 +141,5 @@ def check(signed: Signed, now: datetime) -> None:
     remarks = (signed.content["remarks"], signed.content["changes"]) if signed.format == RESULT else ()
     if any(map(holds_person, remarks)):
         raise Invalid(
-            "The remarks have a phone number. A document must have none: take it out.", field="file"
+            "The remarks contain a phone number. Documents must not contain any. Remove it.", field="file"
         )

@@ -130,13 +130,13 @@ class KeyEndBody(StrictBody):
     ),
 )
 def list_signing_keys(tx: Transaction) -> list[SigningKey]:
-    """List the keys that sign orders and results; an operator sees the agency's and its carrier's."""
+    """List the keys that sign orders and results; an operator sees those of the agency and of its carrier."""
     return [_view(tx.connection, row) for row in _rows(tx.connection, tx.who)]
 
 
 @operation("GET /v1/signing-keys/published", roles=EVERYBODY, command="signing-key publish")
 def publish_signing_keys(tx: Transaction) -> KeySet:
-    """Publish the public keys in force as a JWK Set; an operator gets the agency's and its carrier's."""
+    """Publish the valid public keys as a JWK Set; an operator gets those of the agency and of its carrier."""
     in_force = [row for row in _rows(tx.connection, tx.who) if _state(tx.connection, row) == "active"]
     return KeySet([Jwk("OKP", "Ed25519", row.x, row.kid) for row in in_force])
 
@@ -154,7 +154,7 @@ def register_signing_key(tx: Transaction, body: SigningKeyBody) -> SigningKey:
     """Register a public key; another person approves it after comparing its fingerprint by telephone."""
     check_own(tx.settings, body.carrier)
     if tx.who.carrier not in (None, body.carrier):
-        raise Forbidden("Operators of {carrier} register keys of {carrier}.", carrier=tx.who.carrier)
+        raise Forbidden("Operators of {carrier} can only register keys of {carrier}.", carrier=tx.who.carrier)
     try:
         public = loa_carrier.read_jwk(loa_carrier.parse(body.key.encode("utf-8", "replace")))
     except Refused as refusal:
@@ -166,7 +166,7 @@ def register_signing_key(tx: Transaction, body: SigningKeyBody) -> SigningKey:
             kid=kid,
         )
     if body.replaces and _row(tx, body.replaces).carrier != body.carrier:
-        raise Invalid("A key takes the place of one of the same holder only.", field="replaces")
+        raise Invalid("A key can only replace another key of the same holder.", field="replaces")
     row = {"kid": kid, "carrier": body.carrier, "x": loa_carrier.jwk(public)["x"]}
     wanted: dict[str, Any] = row | {"replaces": body.replaces, "overlap_days": body.overlap_days}
     subject, kind = f"signing-key/{kid}", RequestKind.SIGNING_KEY
@@ -188,7 +188,7 @@ def approve_signing_key(tx: Transaction, kid: Kid, body: FingerprintBody) -> Sig
     """Approve a key that somebody else has registered, by the fingerprint that its holder reads out."""
     row = _row(tx, kid)
     if _state(tx.connection, row) != "asked":
-        raise Conflict("The key is not waiting for an approval.")
+        raise Conflict("The key is not waiting for approval.")
     request = approval_requests.sealed(tx.connection, row.request_id)
     if approval_requests.is_own(tx.connection, tx.who, request):
         raise FourEyes(
@@ -223,7 +223,7 @@ def approve_signing_key(tx: Transaction, kid: Kid, body: FingerprintBody) -> Sig
     page="/signing-keys",
 )
 def revoke_signing_key(tx: Transaction, kid: Kid, body: RevokeBody) -> SigningKey:
-    """Revoke a key at once and for good, for example because its private part was lost or seen."""
+    """Revoke a key at once and for good, for example because its private part was lost or exposed."""
     row = _own_row(tx, kid)
     if row.revoked_at is not None:
         raise Conflict("The key is revoked already.")

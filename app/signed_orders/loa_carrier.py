@@ -190,7 +190,7 @@ def _check_text(value: str, schema: Rule, place: str) -> None:
         control = any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t" for char in value)
         _need(not control, "{place} has a control character.", place)
         allowed = "$comment" in schema or not has_phone(value)
-        _need(allowed, "{place} has a phone number. A document must have none: take it out.", place)
+        _need(allowed, "{place} contains a phone number. Documents must not contain any. Remove it.", place)
 
 
 def moment(text: str) -> datetime:
@@ -204,7 +204,9 @@ def check_result(result: Any, now: datetime | None = None) -> None:
     """Refuse what is not a result by the format, or does not add up; `now`: its time is checked as well."""
     check(result, SCHEMA, "result")
     later = result["changes"].strip() if result["version"] > 1 else not result["changes"]
-    _need(later, "From version 2 on, and only then, the field changes says what changed and why.")
+    _need(
+        later, "The field changes must be empty in version 1, and from version 2 on say what changed and why."
+    )
     times = [result[name] for name in ("began_at", "ended_at", "made_at") if result[name]]
     ordered = (result["began_at"] or "") <= result["cutoff_at"] <= result["made_at"] and times == sorted(
         times
@@ -223,7 +225,11 @@ def check_result(result: Any, now: datetime | None = None) -> None:
         causes, sums = result[name], sum(each["count"] for each in result[name])
         once = len({each["cause"] for each in causes}) == len(causes)
         _need(once, "{name} lists the same cause twice.", name)
-        _need(not causes or totals[name] is not None, "Without receipts there are no causes of {name}.", name)
+        _need(
+            not causes or totals[name] is not None,
+            "Without receipts, the causes of {name} must be empty.",
+            name,
+        )
         agrees = not causes or sums == totals[name]
         _need(agrees, "The causes of {name} do not add up to {total}.", name, totals[name])
     sent, parts = totals["sent"], result["parts"]
@@ -233,7 +239,7 @@ def check_result(result: Any, now: datetime | None = None) -> None:
     _need(len({*every, *names}) == len(every) + (WITHHELD in names), "An area is given twice.")
     _need(
         (WITHHELD in names) is bool(hidden),
-        "If areas are withheld, the result must have a row * with their sum, and only then.",
+        "If areas are withheld, the result must have a row * with their sum; otherwise it must have none.",
     )
     for row in rows:
         _check_row(f"area {row['area']}", row, result["proves"])
@@ -303,13 +309,13 @@ def read_jwk(content: Any) -> Ed25519PublicKey:
     """Read a public key; a private one (`d`) is refused, since nobody else may ever have it."""
     named = isinstance(content, dict) and (content.get("kty"), content.get("crv")) == ("OKP", "Ed25519")
     _need(named, "The key must be an Ed25519 JWK: kty OKP, crv Ed25519, x.")
-    _need("d" not in content, "This is a private key (d). Never hand it on: make a new one.")
+    _need("d" not in content, "This is a private key (d). Never pass it on. Create a new key.")
     raw = unb64(content.get("x"), "The key")
     _need(len(raw) == 32, "An Ed25519 key has 32 bytes.")
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     key = Ed25519PublicKey.from_public_bytes(raw)
-    _need(content.get("kid") in (None, kid(key)), "The key's kid is not its thumbprint by RFC 7638.")
+    _need(content.get("kid") in (None, kid(key)), "The key's kid must be its RFC 7638 thumbprint.")
     return key
 
 
@@ -415,7 +421,9 @@ def match(result: Mapping[str, Any], order: Signed) -> None:
     early = result["began_at"] and moment(result["began_at"]) + CLOCKS < moment(asked["issued_at"])
     _need(not early, "The result says that sending began before the order was issued.")
     lacks = missing([row["area"] for row in result["areas"]] + result["withheld"]["areas"], asked)
-    no_row = "The result has no row for the ordered area {area}. Add one, with zeros if nobody is there."
+    no_row = (
+        "The result has no row for the ordered area {area}. Add one, with zeros if it has no subscribers."
+    )
     _need(not lacks, no_row, *lacks[:1] or [""])
 
 

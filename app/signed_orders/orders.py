@@ -90,7 +90,7 @@ class WithdrawBody(StrictBody):
     columns=("number", "kind", "issued_at", "issued_by", "valid_until", "replaces", "sha256"),
 )
 def list_orders(tx: Transaction, run_id: RunId) -> list[SignedOrder]:
-    """List what was signed for the carrier of a run, oldest first."""
+    """List the documents signed for a run's carrier, oldest first."""
     optimistic_lock.run(tx.connection, run_id)
     return issued(tx.connection, run_id)
 
@@ -105,7 +105,7 @@ def get_signed_order(tx: Transaction, run_id: RunId) -> SignedDocument:
         raise no_such("signed order", Phrase("of run {run}", run=run_id))
     if found[-1].kind == "order" and not _is_approved(tx.connection, found[-1]):
         raise Conflict(
-            "Order {run_id}-{serial} no longer matches what is approved. Do not send it; "
+            "Order {run_id}-{serial} no longer matches what was approved. Do not send it; "
             "wait until it is replaced or withdrawn.",
             run_id=run_id,
             serial=found[-1].serial,
@@ -123,7 +123,7 @@ def get_signed_order(tx: Transaction, run_id: RunId) -> SignedDocument:
     page="/runs/{run_id}",
 )
 def issue_order(tx: Transaction, run_id: RunId, body: OrderIssueBody) -> SignedOrder:
-    """Sign the approved order of a run whose carrier sends itself; repeated, the same order is returned."""
+    """Sign the approved order of a run whose carrier sends itself. Repeating it returns the same order."""
     run = optimistic_lock.run(tx.connection, run_id)
     order = carrier_orders.order(tx.connection, run_id)
     private = keys.own_key(tx.connection, tx.settings)

@@ -178,7 +178,7 @@ def _run(tx: Transaction, signed: Signed, batch_ids: list[int]) -> int:
     """Make campaign and run, submitted for approval, and return the run."""
     order, asked = signed.content, signed.content["content"]
     if not batch_ids:
-        raise Invalid("Name the batches that the order is to be sent to.", field="batch_ids")
+        raise Invalid("Choose the batches to which the order is to be sent.", field="batch_ids")
     (text, *others) = asked["texts"]
     if others or text["language"]:
         raise Invalid(
@@ -202,7 +202,9 @@ def _run(tx: Transaction, signed: Signed, batch_ids: list[int]) -> int:
     hours = DayHours(tx.settings.day_starts, tx.settings.day_ends)
     campaign_id = lifecycle.create(tx.connection, draft, hours, tx.who.name)
     if optimistic_lock.campaign(tx.connection, campaign_id).texts != {"": text["text"]}:
-        raise Invalid("Loa would send the text with other characters, so the order is refused.", field="file")
+        raise Invalid(
+            "Loa would send the text with different characters, so the order is refused.", field="file"
+        )
     run_id = lifecycle.add_run(tx.connection, campaign_id, order["carrier"], batch_ids, tx.who.name)
     lifecycle.submit(tx.connection, campaign_id, tx.who.name)
     return run_id

@@ -170,8 +170,8 @@ def _order(connection: Connection, signed: Signed, run_id: int) -> Row[Any]:
     row = connection.execute(select(signed_orders).where(signed_orders.c.sha256 == said["sha256"])).first()
     if row is None:
         raise Conflict(
-            "The result is about an order {number} that was not issued here: no order has this SHA-256. It "
-            "is that of the order's decoded payload.",
+            "The result names an order {number} that was not issued here: no order has this SHA-256. "
+            "Use the SHA-256 of the order's decoded payload.",
             field="file",
             number=said["number"],
         )

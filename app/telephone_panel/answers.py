@@ -137,7 +137,7 @@ class PanelRow(NamedTuple):
     columns=("telephone_id", "phone", "carrier", "area", "answer", "way", "at", "asked_at", "link"),
 )
 def list_run_panel(tx: Transaction, run_id: Number) -> list[PanelMember]:
-    """List the test telephones that take part in a run, their answers, and each one's personal link."""
+    """List the test telephones that take part in a run, with their answers and personal links."""
     return members(tx.connection, run_of(tx.connection, run_id))
 
 
@@ -150,7 +150,7 @@ def list_run_panel(tx: Transaction, run_id: Number) -> list[PanelMember]:
     page="/runs/{run_id}/panel",
 )
 def ask_run_panel(tx: Transaction, run_id: Number) -> PanelAsked:
-    """Note that the telephones that are silent a day after the end are asked, once. Sends nothing."""
+    """Record that holders who are silent a day after the end are being asked, once. Sends nothing."""
     run, now = run_of(tx.connection, run_id), shared_ms(tx.connection)
     if not run.over(now):
         raise Conflict(

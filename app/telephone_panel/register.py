@@ -36,7 +36,7 @@ Area = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 class TelephoneBody(NumberBody):
     """A telephone whose holder has agreed to say whether texts arrive."""
 
-    carrier: Carrier = Field(description="that serves the number today", examples=["viettel"])
+    carrier: Carrier = Field(description="the carrier that serves the number today", examples=["viettel"])
     area: Area = Field(description="code or name of the commune", examples=["03646"])
     consent_on: Day = Field(description="day of the holder's written consent", examples=["2026-11-02"])
 
@@ -124,7 +124,7 @@ def add_panel_telephone(tx: Transaction, body: TelephoneBody) -> PanelTelephone:
     keyed=False,
 )
 def import_panel_telephones(tx: Transaction, body: PanelImportBody) -> ImportedTelephones:
-    """Import a table of telephones: all of it, or none if a line is wrong. Known numbers stay as they are."""
+    """Import a table of telephones; one wrong line rejects the whole table. Known numbers are unchanged."""
     rows = read_table(body.table, TelephoneBody)
     added = 0
     for line, telephone in rows:
@@ -160,7 +160,7 @@ def remove_panel_telephone(tx: Transaction, telephone_id: Number) -> None:
     keyed=False,
 )
 def read_panel_gateway(tx: Transaction, telephone_id: Number) -> GatewaySecret:
-    """Read what an SMS gateway app on the telephone needs to report received texts by itself."""
+    """Get the settings with which an SMS gateway app on the telephone reports received texts."""
     row = row_of(tx.connection, telephone_id)
     key = row_stamps.make(tx.connection, gateway_content(row))
     if key is None:
@@ -211,7 +211,7 @@ def _add(tx: Transaction, body: TelephoneBody) -> int | None:
     check_carrier(tx.settings, body.carrier)
     today = clock.local(clock.now()).date()
     if area is None or areas.find(area, today) is None or areas.rows_of(area, today) != (area,):
-        raise Invalid("There is no such commune today. Give its code or its full name.", field="area")
+        raise Invalid("This commune does not exist today. Enter its code or its full name.", field="area")
     if body.consent_on > today:
         raise Invalid("The day of consent is in the future.", field="consent_on")
     if tx.connection.execute(select(_T.id).where(_T.phone == phone)).first() is not None:

@@ -110,7 +110,7 @@ class StageColumns:
         return case({nth: str(stage) for nth, stage in enumerate(FILTERS)}, value=least)
 
     def _closed(self) -> ColumnElement[bool]:
-        """Match campaigns outside their window or the hours of their day."""
+        """Match campaigns outside their window or hours: `open_at` of app/core/sending_window.py in SQL."""
         c, hour = campaigns.c, f"{clock.local(self.now):%H:%M}"
         at = clock.to_ms(self.now)
         ended = c.window_end.is_not(None) & (c.window_end <= at)

@@ -26,10 +26,10 @@ class MobifoneBehaviour(WebBehaviour):
     """The common behaviour, and MobiFone's own."""
 
     session_age_s: float = flag(300.0, "seconds after which a session has expired")
-    forget_sessions: bool = flag(False, "every session is forgotten as soon as it was given")
-    status_as_number: bool = flag(False, "status is a number in place of a string")
-    senders: str = flag("", "the only sender IDs taken, as CONGAN,LOA ('': any)")
-    template: str = flag("", "words that a text must have, else it fits no template")
+    forget_sessions: bool = flag(False, "forget every session as soon as it is given out")
+    status_as_number: bool = flag(False, "status is a number instead of a string")
+    senders: str = flag("", "the only sender IDs accepted, such as CONGAN,LOA ('': any)")
+    template: str = flag("", "words that a text must contain to match a template")
 
 
 class Mobifone(WebSimulator):

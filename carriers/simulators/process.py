@@ -128,7 +128,7 @@ def _parser(simulator: type[Simulator]) -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1")
-    given = "0: one that the system gives; the first line printed names it"
+    given = "0: chosen by the system; the first line printed names the port"
     add("--port", type=_port, default=simulator.port_by_default, help=given)
     add("--for", type=float, dest="for_s", metavar="SECONDS", help="stop after this many seconds")
     idle = "stop after this many seconds without a request"

@@ -90,12 +90,14 @@ class Behaviour:
     one among ways of reporting.
     """
 
-    seed: int = flag(1, "same seed and same submits: same ids and same outcomes")
+    seed: int = flag(1, "the same seed and submits give the same ids and outcomes")
     answer_delay_s: float = flag(0.0, "seconds before each answer")
     throttle: float = flag(0.0, "share of submits throttled in the carrier's own words")
-    outcomes: str = flag("", "shares of receipts that fail, as UNDELIV/001=0.02,EXPIRED/027=0.01")
+    outcomes: str = flag(
+        "", "shares of receipts that report a failure, such as UNDELIV/001=0.02,EXPIRED/027=0.01"
+    )
     receipt_delay_s: float = flag(0.0, "seconds from the answer to the receipt")
-    receipt_spread_s: float = flag(0.0, "up to this many seconds more, at random")
+    receipt_spread_s: float = flag(0.0, "additional random delay, up to this many seconds")
     unreported: float = flag(0.0, "share of messages answered and never reported")
     early: float = flag(0.0, "share of messages reported before they are answered")
     twice: float = flag(0.0, "share of messages reported twice")

@@ -55,19 +55,25 @@ _BALANCE = {"xmlns:ns3": "http://smsbrand.viettel.com/"}
 class ViettelBehaviour(WebBehaviour):
     """The common behaviour and Viettel's own; all operations share one path, so troubles hit any."""
 
-    cp_code: str = flag("", "the only CPCode that is known ('': any)")
+    cp_code: str = flag("", "the only CPCode accepted ('': any)")
     seen_ip: str = flag("127.0.0.1", "the caller's address, as getIp shows it")
-    balance: int = flag(1_000_000_000, "what checkBalance says at the start; each segment takes 1")
-    senders: str = flag("", "sender IDs of each network, as VT=CONGAN|CA SONLA,VN=CONGAN ('': any, in all)")
-    registered: str = flag("", "the only text taken, as CONGAN: {D,160} ('': any)")
-    blacklist: str = flag("", "a word that no text may have")
-    ported: str = flag("", "endings of numbers with the network that serves them, as 07=VN,13=MB")
+    balance: int = flag(1_000_000_000, "balance at the start, for checkBalance; each segment costs 1")
+    senders: str = flag(
+        "", "sender IDs of each network, such as VT=CONGAN|CA SONLA,VN=CONGAN ('': any, in all)"
+    )
+    registered: str = flag("", "the only text accepted, such as CONGAN: {D,160} ('': any)")
+    blacklist: str = flag("", "a forbidden word")
+    ported: str = flag("", "endings of numbers with the network that serves them, such as 07=VN,13=MB")
     duplicate_min: float = flag(5.0, "minutes in which the same text to the same number is a duplicate")
-    too_fast: str = flag("", "words of a throttled submit ('': HTTP 429; the real ones are not evidenced)")
+    too_fast: str = flag(
+        "", "words that refuse a throttled submit ('': HTTP 429; Viettel's own words are unknown)"
+    )
     fault: float = flag(0.0, "share of submits answered with S:Fault")
-    fault_code: str = flag("S:Server", "its faultcode; S:Client takes none, S:Server all the same")
-    dlr_id_in: str = flag("result", "where wsCpMtRegDlr has its id: result or message")
-    details_missing: float = flag(0.0, "share of messages of a list that its answer leaves out")
+    fault_code: str = flag(
+        "S:Server", "the fault's faultcode; S:Client refuses the messages, S:Server accepts them anyway"
+    )
+    dlr_id_in: str = flag("result", "where wsCpMtRegDlr gives its id: result or message")
+    details_missing: float = flag(0.0, "share of a list's messages that the answer omits")
 
     def __post_init__(self) -> None:
         WebBehaviour.__post_init__(self)

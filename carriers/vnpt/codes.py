@@ -108,8 +108,8 @@ TABLE: Sequence[ReplyCode] = (
         _halt("34", "The contract requires encrypted lists, which this link does not send."),
         "V1* V2 V5",
     ),
-    ReplyCode("35", _halt("35", "VNPT takes the list for an encrypted one. Ask VNPT."), "V1* V2 V5"),
-    ReplyCode("36", _halt("36", "VNPT takes the list for an encrypted one. Ask VNPT."), "V1* V2 V5"),
+    ReplyCode("35", _halt("35", "VNPT treats the list as encrypted. Ask VNPT."), "V1* V2 V5"),
+    ReplyCode("36", _halt("36", "VNPT treats the list as encrypted. Ask VNPT."), "V1* V2 V5"),
     ReplyCode("101", _halt("101", "VNPT cannot read the request. Check format and xml_name."), "V4"),
 )
 _ROWS = {row.code: row for row in TABLE}

@@ -81,7 +81,7 @@ class BatchesOperations:
 
     @Operation
     def discard_batch(self, batch_id: int) -> Call[None]:
-        """Put a failed batch out of the way."""
+        """Discard a failed batch."""
         return Call(method="DELETE", path=place("/v1/batches/{}", batch_id), answer=None)
 
     @Operation

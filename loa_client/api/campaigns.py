@@ -331,7 +331,7 @@ class CampaignsOperations:
     def withdraw_campaign(
         self, campaign_id: int, *, if_match: str | None = None, idempotency_key: str | None = None
     ) -> Call[Dossier]:
-        """Give the campaign up before anything of it was sent."""
+        """Withdraw a campaign before anything is sent."""
         return Call(
             method="POST",
             path=place("/v1/campaigns/{}/withdraw", campaign_id),
@@ -370,7 +370,7 @@ class CampaignsOperations:
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[Dossier]:
-        """Reject what was submitted."""
+        """Reject the submitted campaign."""
         return Call(
             method="POST",
             path=place("/v1/campaigns/{}/reject", campaign_id),
@@ -389,7 +389,7 @@ class CampaignsOperations:
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[Dossier]:
-        """Return what was submitted to its author, as a draft."""
+        """Return the submitted campaign to its author as a draft."""
         return Call(
             method="POST",
             path=place("/v1/campaigns/{}/return", campaign_id),
@@ -452,7 +452,7 @@ class CampaignsOperations:
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[BudgetOrder]:
-        """Request another budget for an approved campaign."""
+        """Request a new budget for an approved campaign."""
         return Call(
             method="POST",
             path=place("/v1/campaigns/{}/budget", campaign_id),
@@ -471,7 +471,7 @@ class CampaignsOperations:
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[BudgetOrder]:
-        """Approve somebody else's request."""
+        """Approve another person's request."""
         return Call(
             method="POST",
             path=place("/v1/campaigns/{}/budget/{}/approve", campaign_id, order_id),

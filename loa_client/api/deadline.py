@@ -57,7 +57,7 @@ class DeadlineOperations:
 
     @Operation
     def replay_notice(self, notice_id: int, *, idempotency_key: str | None = None) -> Call[dict[str, int]]:
-        """Send a notice once more, under the same webhook-id, so that its receiver recognises it."""
+        """Send a notice once more, under the same webhook-id, so that the receiver recognises it."""
         return Call(
             method="POST",
             path=place("/v1/notices/{}/replay", notice_id),

@@ -222,7 +222,7 @@ class DispatchOperations:
     def approve_rejected(
         self, run_id: int, order_id: int, *, if_match: str | None = None, idempotency_key: str | None = None
     ) -> Call[RejectedOrder]:
-        """Approve somebody else's order."""
+        """Approve another person's order."""
         return Call(
             method="POST",
             path=place("/v1/runs/{}/rejected/{}/approve", run_id, order_id),

@@ -184,7 +184,7 @@ class PrivacyOperations:
     def list_do_not_send(
         self, *, carrier: str | None = None, after: int | None = None, limit: int | None = None
     ) -> Call[DoNotSendEntry]:
-        """List the numbers that are not written to, masked, in order of creation."""
+        """List the numbers that get no messages, masked, in order of creation."""
         return Call(
             method="GET",
             path="/v1/do-not-send",

@@ -168,7 +168,7 @@ class RunsOperations:
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[RunSummary]:
-        """Report that a carrier which sends to its own subscribers has ended."""
+        """Report that a carrier that sends to its own subscribers has finished."""
         return Call(
             method="POST",
             path=place("/v1/runs/{}/end", run_id),

@@ -210,7 +210,7 @@ class SenderNamesOperations:
         needs_template: bool | None = None,
         forbidden_words: list[str] | None = None,
     ) -> Call[Rules]:
-        """Set how long registering takes at a carrier, whether it needs templates, and its forbidden
+        """Set how long a carrier takes to register names, whether it needs templates, and its forbidden
         words."""
         return Call(
             method="PUT",
@@ -235,7 +235,7 @@ class SenderNamesOperations:
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[None]:
-        """Override, with a reason, what the register says against a campaign now."""
+        """Override, with a reason, the register's current objections to a campaign."""
         return Call(
             method="POST",
             path=place("/v1/campaigns/{}/register-override", campaign_id),

@@ -116,7 +116,7 @@ class SignaturesOperations:
 
     @Operation
     def publish_signing_keys(self) -> Call[KeySet]:
-        """Publish the public keys in force as a JWK Set."""
+        """Publish the valid public keys as a JWK Set."""
         return Call(method="GET", path="/v1/signing-keys/published", answer=KeySet)
 
     @Operation
@@ -136,7 +136,7 @@ class SignaturesOperations:
     def revoke_signing_key(
         self, kid: str, *, reason: str, idempotency_key: str | None = None
     ) -> Call[SigningKey]:
-        """Revoke a key at once and for good, for example because its private part was lost or seen."""
+        """Revoke a key at once and for good, for example because its private part was lost or exposed."""
         return Call(
             method="POST",
             path=place("/v1/signing-keys/{}/revoke", kid),
@@ -160,7 +160,7 @@ class SignaturesOperations:
 
     @Operation
     def list_orders(self, run_id: int) -> Call[list[SignedOrder]]:
-        """List what was signed for the carrier of a run, oldest first."""
+        """List the documents signed for a run's carrier, oldest first."""
         return Call(method="GET", path=place("/v1/runs/{}/orders", run_id), answer=list[SignedOrder])
 
     @Operation

@@ -116,21 +116,21 @@ class TelephonePanelOperations:
 
     @Operation
     def read_panel_gateway(self, telephone_id: int) -> Call[GatewaySecret]:
-        """Read what an SMS gateway app on the telephone needs to report received texts by itself."""
+        """Get the settings with which an SMS gateway app on the telephone reports received texts."""
         return Call(
             method="POST", path=place("/v1/panel-telephones/{}/gateway", telephone_id), answer=GatewaySecret
         )
 
     @Operation
     def list_run_panel(self, run_id: int) -> Call[list[PanelMember]]:
-        """List the test telephones that take part in a run, their answers, and each one's personal link."""
+        """List the test telephones that take part in a run, with their answers and personal links."""
         return Call(method="GET", path=place("/v1/runs/{}/panel", run_id), answer=list[PanelMember])
 
     @Operation
     def ask_run_panel(
         self, run_id: int, *, if_match: str | None = None, idempotency_key: str | None = None
     ) -> Call[PanelAsked]:
-        """Note that the telephones that are silent a day after the end are asked, once."""
+        """Record that holders who are silent a day after the end are being asked, once."""
         return Call(
             method="POST",
             path=place("/v1/runs/{}/panel/ask", run_id),
@@ -141,7 +141,7 @@ class TelephonePanelOperations:
 
     @Operation
     def list_panel_judgements(self, campaign_id: int) -> Call[list[Judgement]]:
-        """Judge by the test telephones what the campaign's carriers claim."""
+        """Test the carriers' delivery claims against the test telephones."""
         return Call(
             method="GET", path=place("/v1/campaigns/{}/panel-judgements", campaign_id), answer=list[Judgement]
         )

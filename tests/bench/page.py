@@ -27,14 +27,15 @@ from tests.bench.webhook_bench import CLIENTS, PER_ARRAY
 PAGE = Path("docs/performance.md")
 _TEXT = """# Performance
 
-Written by `python -m tests.bench --write-docs`; do not edit by hand. Each rate stands beside its limit,
-measured in the same run on the same machine, and the bars are ratios.
+Written by `python -m tests.bench --write-docs`; do not edit by hand. Each rate is shown with its limit,
+measured in the same run on the same machine. The bars apply to the ratio of the two.
 
-`make bench` measures all but the long parts **person** and **scale**; `make bench SIZE=full` does these in
-half an hour or so; `make bench PEER=kannel` measures **against kannel**; `make bench PART="path pace"` the
-named parts alone, of {parts}. `make bench PART=path BASE=88bd714` measures the path of that commit and of
-this tree in turns, with a message centre in C as the far end; with `PEER=kannel` Kannel's in the same run.
-All figures are in `build/bench.json`; the page has what each part gave last, with the same sizes.
+`make bench` measures everything except the long parts **person** and **scale**, which `make bench SIZE=full`
+measures in about half an hour. `make bench PEER=kannel` measures **against kannel**, and
+`make bench PART="path pace"` only the named parts: any of {parts}. `make bench PART=path BASE=88bd714`
+compares that commit with this tree in alternating runs, with a message centre in C at the far end; add
+`PEER=kannel` to include Kannel. `build/bench.json` has all figures; this page shows the latest result of
+each part.
 
 {table}
 
@@ -46,45 +47,46 @@ All figures are in `build/bench.json`; the page has what each part gave last, wi
 
 ## What is measured
 
-- **pump**: Loa's SMPP client alone: one bind, window {window}, {pumped:,} one-segment messages to the
-  simulator in a process of its own, to the last receipt. **smpplib** does the same, its window kept by hand
-  and Nagle's algorithm off. Three runs each, in turns; medians.
-- **import**: a CSV file of {lines:,} lines, 3% bad and 1% repeats, read, checked and stored in a process of
-  its own. **bare**: the accepted rows again from memory, by one COPY or executemany. Three runs each, in
-  turns; medians.
+- **pump**: Loa's SMPP client alone sends {pumped:,} one-segment messages over one bind (window {window}) to
+  the simulator in a process of its own, until the last receipt. **smpplib** does the same, with a window kept
+  by hand and Nagle's algorithm off. Medians of three alternating runs.
+- **import**: a process of its own reads, checks and stores a CSV file of {lines:,} lines, 3% of them bad and
+  1% repeats. **bare**: the accepted rows are written again from memory by one COPY or executemany. Medians of
+  three alternating runs.
 - **complete**: {messages:,} one-segment messages from claim to tally: reserved, sent to the simulator (one
-  bind, window {window}), answered, receipts committed and acknowledged; by one `loa worker` on PostgreSQL,
-  by `loa up` on SQLite; then recounted. **database alone**: the same statements, fed from memory.
-- **cpu_s_per_1000**: CPU seconds for 1,000 messages of the complete path: Loa, the simulator, and that
-  PostgreSQL server. **wal_bytes_per_message**: by how much the server's log grew;
-  **written_bytes_per_message** on SQLite: what its process gave to the disk (`write_bytes`).
-- **scale**: the same by **2 and 4 workers** on one link, each with its own bind, on PostgreSQL; and {large}
-  messages by one. **all_cpu_s_per_1000** may be 15% above the mean of six campaigns of {messages:,}.
-- **pace**: how evenly a link of {rate} segments/s with a round trip of {round_trip} ms is held for
-  {seconds} s, by one worker and by four: **most and least in a second** are of all windows of one second
-  that begin with a message.
-- **webhook**: {receipts:,} signed receipts as JSON to `loa serve`, by {clients} keep-alive clients:
-  **single**, one in a post; **array**, {per_array} in a post. **empty**: the same posts to an endpoint of
-  the framework that authenticates and writes nothing. **bare**: to the least application on the same
-  server, which checks the signature. These take turns. **cpu_ms_above_bare**: CPU of the API's process for
-  a single post less that for a bare one.
-- **page**: the median of 30 times to the first byte over {reported:,} deliveries with their receipts,
-  beside 500 campaigns. **person found**: one person, who is in 50 campaigns, among {people:,} deliveries
-  (part **person**: 5 million).
-- **year**: groups of 200 receipts, in turns on a ledger with one campaign and on one with {past} more of
-  the last year, each with receipts that never came, and {recent} that ended two days ago, whose messages
-  went to the same numbers: at most 1.3 times alone. **mixed**: two of the 200 are of no message of ours;
-  **foreign**: one such receipt by itself; each at most twice alone. Then what a worker asks each second
-  (runs) and each five (tallies, of {keys:,} keys) where nothing has come: at most 2 ms, and nothing is
-  written.
-- **report**: a finished run of {reported:,} one-segment messages in 75 communes: the carrier's report
-  built, checked and rendered in all formats, in a process of its own.
-- **against kannel**: 50,000 one-segment messages through Kannel (Debian's package) and through Loa in
-  turns, to the same simulator, every receipt followed to the end; three runs each, medians. CPU with both
-  boxes, or the database server.
+  bind, window {window}), answered, receipts committed and acknowledged. One `loa worker` does this on
+  PostgreSQL, `loa up` on SQLite; then the ledger is recounted. **database alone**: the same statements, fed
+  from memory.
+- **cpu_s_per_1000**: CPU seconds of Loa, the simulator and the PostgreSQL server for 1,000 messages of the
+  complete path. **wal_bytes_per_message**: growth of the server's log; **written_bytes_per_message** on
+  SQLite: what its process wrote to the disk (`write_bytes`).
+- **scale**: the complete path with **2 and 4 workers** on one link of PostgreSQL, each with its own bind; and
+  {large} messages with one worker. **all_cpu_s_per_1000** may be 15% above the mean of six campaigns of
+  {messages:,}.
+- **pace**: how evenly one worker, and four, keep a link at {rate} segments/s for {seconds} s, with a round
+  trip of {round_trip} ms. **most and least in a second** cover every one-second window that begins with a
+  message.
+- **webhook**: {clients} keep-alive clients post {receipts:,} signed receipts as JSON to `loa serve`:
+  **single**, one per post; **array**, {per_array} per post. **empty**: the same posts to an endpoint of
+  the framework that authenticates and writes nothing. **bare**: posts to a minimal application on the same
+  server, which checks the signature. The runs alternate. **cpu_ms_above_bare**: CPU time of the API's process
+  for a single post, minus that for a bare one.
+- **page**: the median of 30 times to first byte, with {reported:,} deliveries, their receipts, and 500 other
+  campaigns. **person found**: one person, who is in 50 campaigns, among {people:,} deliveries (part
+  **person**: 5 million).
+- **year**: groups of 200 receipts, alternating between a ledger with one campaign and a ledger with {past}
+  more from the last year, each missing some receipts, and {recent} that ended two days ago and went to
+  the same numbers: at most 1.3 times the first. **mixed**: two of the 200 belong to no message of Loa;
+  **foreign**: one such receipt by itself; each at most twice. Then what a worker asks every second (runs) and
+  every five (tallies, of {keys:,} keys) when nothing has come: at most 2 ms, and nothing is written.
+- **report**: a process of its own builds, checks and renders the carrier's report in all formats, for a
+  finished run of {reported:,} one-segment messages in 75 communes.
+- **against kannel**: 50,000 one-segment messages go through Kannel (Debian's package) and Loa in turn to the
+  same simulator, and every receipt is followed to the end. Medians of three runs; CPU includes both of
+  Kannel's boxes, or the database server.
 
-All share the cores above, with whatever else the machine did. SQLite runs with synchronous=FULL, PostgreSQL
-as its server is configured.
+All share the cores above with whatever else the machine was doing. SQLite runs with synchronous=FULL;
+PostgreSQL runs as its server is configured.
 """
 
 

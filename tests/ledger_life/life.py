@@ -43,7 +43,7 @@ from app.dispatch import (
     unknown_decisions,
 )
 from app.dispatch.unknown_decisions import UnknownOrder
-from app.file_import.lease import FOLLOW_UP
+from app.file_import.leased_import import FOLLOW_UP
 from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Link, Reservation, SubmitOutcome
 from app.ledger.ledger import ledger_for
 from app.ledger.transfer import copy_ledger

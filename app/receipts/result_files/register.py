@@ -11,7 +11,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState
 from app.database.connection import one_at_a_time, shared_ms
 from app.database.models import receipt_files, runs
-from app.file_import.lease import leased
+from app.file_import.leased_import import leased
 from app.file_import.upload import UploadedFile
 from app.ledger import erasure
 from app.receipts.result_files.result_import_job import ResultFileImport

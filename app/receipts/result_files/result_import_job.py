@@ -15,7 +15,7 @@ from app.core.phone import mask
 from app.core.states import RECEIVED, BatchState, DeliveryState, DeliveryStatus, apply_receipt
 from app.database.models import links, receipt_files, receipt_lines
 from app.file_import.bulk_insert import by_column, store
-from app.file_import.lease import LeasedImport
+from app.file_import.leased_import import LeasedImport
 from app.ledger.contract import Applied, Arrival, DeliveryKey, Link
 from app.ledger.ledger import Ledger
 from app.receipts.result_files.line_parser import COLUMNS, REASONS, ParsedLines

@@ -17,7 +17,7 @@ from app.database.connection import Database
 from app.database.models import receipt_files
 from app.file_import import spool
 from app.file_import.isolated_reader import read_isolated
-from app.file_import.lease import leased
+from app.file_import.leased_import import leased
 from app.ledger.ledger import Ledger
 from app.receipts.result_files import missing, queries
 from app.receipts.result_files.line_parser import parsed_lines

@@ -27,7 +27,7 @@ TAG = register.TAG
     columns=("run_id", "carrier", "verdict", "received", "not_received", "off", "silent", "claimed", "limit"),
 )
 def list_panel_judgements(tx: Transaction, campaign_id: Number) -> list[Judgement]:
-    """Judge by the test telephones what the campaign's carriers claim: refuted or not, never confirmed."""
+    """Test the carriers' delivery claims against the test telephones: refuted or not, never confirmed."""
     return of_campaign(tx.connection, campaign_id)
 
 

@@ -309,7 +309,7 @@ def _day(n: int, row: DayCounts, repeated: bool, claim: StatementInput) -> Itera
     if row.hours and not _good_hours(row.hours):
         yield fault(
             ("days", n, "hours"),
-            "Enter hours as 08:00-11:30, the earlier first.",
+            "Enter hours as 08:00-11:30, with the earlier time first.",
             "Khung giờ ghi dạng 08:00-11:30, giờ đầu trước giờ cuối.",
         )
     if row.received is not None and claim.level is ReceiptLevel.NONE:

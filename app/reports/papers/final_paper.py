@@ -47,7 +47,7 @@ def require(issue: Issue) -> None:
     """Raise Invalid for what can't stand on a signed paper."""
     if not _NUMBER.fullmatch(issue.number):
         raise Invalid(
-            "The number must be digits and letters before the slash, for example 125.", field="number"
+            "The number must be the digits and letters before the slash, for example 125.", field="number"
         )
     if not words.is_plain(issue.signer):
         raise Invalid("The signer must be a single line of text without control characters.", field="signer")

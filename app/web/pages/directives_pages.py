@@ -190,7 +190,7 @@ def report_form(connection: Connection, directive_id: int, name: str) -> ReportF
     of = next((each for each in asked if each.name == name), None)
     if of is None or of.kind is AddresseeKind.CARRIER:
         raise NotFound(
-            "The directive has no such addressee that reports here. Carriers report through their runs."
+            "No such addressee of this directive reports here. Carriers report through their runs."
         )
     versions = addressees.reports(connection, directive_id).get(of.id or 0, [])
     return ReportForm(found, of, versions[-1] if versions else None)

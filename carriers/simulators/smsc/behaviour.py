@@ -41,39 +41,41 @@ class SmscBehaviour(Behaviour):
 
     by_number: bool = flag(False, "numbers that end in 99xx choose their own outcome (see the table)")
     # Answers
-    answer_spread_s: float = flag(0.0, "up to this many seconds more, at random")
+    answer_spread_s: float = flag(0.0, "additional random delay, up to this many seconds")
     queue_full: float = flag(0.0, "share of submits answered 0x14, message queue full")
-    refusals: str = flag("", "shares refused by status, as 0x0B=0.01,0x45=0.02")
-    senders: str = flag("", "the only sender IDs taken, as CONGAN,LOA ('': any): 0x0A")
-    registered: str = flag("", "the only text taken, as CONGAN: {D,160} ('': any): 0x45")
-    needs_tlv: int = flag(0, "tag without which a submit is refused by 0xC3, as 0x1401 (0: none)")
-    unanswered: float = flag(0.0, "share of submits taken and never answered")
-    drop: float = flag(0.0, "share of submits taken, whose connection then breaks before the answer")
-    garbage: float = flag(0.0, "share of submits whose answer garbage comes before")
-    garbage_kind: str = flag("frame", "garbage is a bad frame, or body: a deliver_sm of noise")
+    refusals: str = flag("", "shares refused with each status, such as 0x0B=0.01,0x45=0.02")
+    senders: str = flag("", "the only sender IDs accepted, such as CONGAN,LOA ('': any); others get 0x0A")
+    registered: str = flag("", "the only text accepted, such as CONGAN: {D,160} ('': any); others get 0x45")
+    needs_tlv: int = flag(0, "tag without which a submit is refused with 0xC3, such as 0x1401 (0: none)")
+    unanswered: float = flag(0.0, "share of submits accepted but never answered")
+    drop: float = flag(0.0, "share of submits accepted, after which the connection breaks before the answer")
+    garbage: float = flag(0.0, "share of submits whose answer is preceded by garbage")
+    garbage_kind: str = flag("frame", "garbage: a bad frame, or (body) a deliver_sm of noise")
     drop_after_submits: int = flag(0, "break each connection at its Nth submit (0: never)")
-    rate_limit: int = flag(0, "segments taken in one second; more are answered 0x58 (0: no limit)")
-    refuse_binds: int = flag(0, "status that every bind request gets, as 0x0D (0: none)")
-    max_binds: int = flag(0, "binds of one account at once; one more is refused with 0x0D (0: no limit)")
+    rate_limit: int = flag(0, "segments accepted per second; more are answered 0x58 (0: no limit)")
+    refuse_binds: int = flag(0, "status with which every bind request is refused, such as 0x0D (0: none)")
+    max_binds: int = flag(
+        0, "simultaneous binds of one account; further ones are refused with 0x0D (0: no limit)"
+    )
     # The link
-    silent: bool = flag(False, "read and take, but write nothing until this ends")
+    silent: bool = flag(False, "read and accept everything, but write nothing while this is set")
     deaf: bool = flag(False, "hold the connection without reading from it")
-    cut_writes: bool = flag(False, "write in pieces that end inside a PDU")
-    enquire_link_s: float = flag(0.0, "seconds between two enquire_link on each bind (0: never)")
+    cut_writes: bool = flag(False, "write in pieces that end in the middle of a PDU")
+    enquire_link_s: float = flag(0.0, "seconds between enquire_link requests on each bind (0: never)")
     # Receipts
     other_base: float = flag(0.0, "share of receipts whose id is in the other base")
     foreign: float = flag(0.0, "share of receipts followed by one with an id never given out")
-    out_of_order: bool = flag(False, "receipts overtake each other (within 0.2 s, or the spread if longer)")
+    out_of_order: bool = flag(False, "receipts arrive out of order (within 0.2 s, or the spread if longer)")
     receipts_on: str = flag(
-        "own", "receipts go to the bind that sent, to another of its account, or any in turn"
+        "own", "which bind gets receipts: the one that sent, another of its account, or each in turn"
     )
-    receipt_window: int = flag(50, "receipts unacknowledged at once on one bind")
+    receipt_window: int = flag(50, "maximum unacknowledged receipts on one bind")
     receipt_pause_s: float = flag(1.0, "seconds before a receipt refused for now (0x14) is sent again")
     receipt_timeout_s: float = flag(60.0, "seconds before an unacknowledged receipt is sent again")
     id_form: str = flag("dec", "message ids in answers: dec or hex")
     receipt_id_form: str = flag("same", "message ids in receipts, likewise")
-    utc_offset_h: float = flag(7.0, "hours from UTC of the dates in receipts")
-    inbound: float = flag(0.0, "messages a second that subscribers send to us, each account in turn")
+    utc_offset_h: float = flag(7.0, "UTC offset, in hours, of the dates in receipts")
+    inbound: float = flag(0.0, "messages per second from subscribers, to each account in turn")
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -118,19 +120,19 @@ def _reported(**how: Any) -> SubmitOutcome:
 
 # Ending of the number: what happens in words, what happens, to how many submits of the number (0: to all).
 BY_NUMBER: dict[bytes, tuple[str, SubmitOutcome, int]] = {
-    b"9901": ("throttled (0x58) twice, then taken", _refused(0x58), 2),
+    b"9901": ("throttled (0x58) twice, then accepted", _refused(0x58), 2),
     b"9902": ("refused 0x0B: no such number", _refused(0x0B), 0),
-    b"9903": ("taken, never answered, reported", SubmitOutcome(SILENT), 0),
+    b"9903": ("accepted, never answered, reported", SubmitOutcome(SILENT), 0),
     b"9904": ("answered, never reported", SubmitOutcome(reporting=NEVER), 0),
     b"9905": ("reported before it is answered", _reported(early=True), 0),
     b"9906": ("reported twice", _reported(times=2), 0),
     b"9907": ("reported UNDELIV, err 001", SubmitOutcome(outcome=Outcome("UNDELIV", "001")), 0),
     b"9908": ("reported EXPIRED, err 027", SubmitOutcome(outcome=Outcome("EXPIRED", "027")), 0),
-    b"9909": ("receipt's id in the other base", _reported(other_base=True), 0),
-    b"9910": ("queue full (0x14) once, then taken", _refused(0x14), 1),
+    b"9909": ("receipt has its id in the other base", _reported(other_base=True), 0),
+    b"9910": ("queue full (0x14) once, then accepted", _refused(0x14), 1),
     b"9911": ("reported REJECTD, err 051", SubmitOutcome(outcome=Outcome("REJECTD", "051")), 0),
-    b"9912": ("reported, and a receipt with an unknown id besides", _reported(foreign=True), 0),
-    b"9915": ("taken, never answered, never reported", SubmitOutcome(SILENT, reporting=NEVER), 0),
+    b"9912": ("reported, followed by a receipt with an unknown id", _reported(foreign=True), 0),
+    b"9915": ("accepted, never answered, never reported", SubmitOutcome(SILENT, reporting=NEVER), 0),
 }
 
 

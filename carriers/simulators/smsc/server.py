@@ -267,7 +267,9 @@ class Smsc(Simulator):
     @classmethod
     def add_flags(cls, parser: argparse.ArgumentParser) -> None:
         more: dict[str, Any] = {"action": "append", "default": [], "metavar": "SYSTEM_ID:PASSWORD"}
-        parser.add_argument("--account", help="who may bind; without any, all may", **more)
+        parser.add_argument(
+            "--account", help="an account that may bind; without this option, everybody may", **more
+        )
 
     @classmethod
     def from_flags(cls, behaviour: SmscBehaviour, options: argparse.Namespace) -> Self:

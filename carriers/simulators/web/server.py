@@ -43,10 +43,10 @@ class WebSimulator(Simulator):
     @classmethod
     def add_flags(cls, parser: argparse.ArgumentParser) -> None:
         add = parser.add_argument
-        add("--webhook", metavar="URL", help="post receipts there; the URL may hold a login (Basic)")
-        signed = "sign them: X-Loa-Timestamp and X-Loa-Signature"
+        add("--webhook", metavar="URL", help="post receipts to this URL, which may contain a login (Basic)")
+        signed = "sign the receipts: X-Loa-Timestamp and X-Loa-Signature"
         add("--webhook-secret", metavar="SECRET", default="", help=signed)
-        results = "write what became of every message there in the end (CSV)"
+        results = "write the final outcome of every message to this file (CSV)"
         add("--result-file", type=Path, metavar="FILE", help=results)
 
     @classmethod

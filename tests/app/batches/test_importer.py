@@ -18,7 +18,7 @@ from app.batches.row_parser import LONG_SLICE, RowParser, open_rows
 from app.core.errors import Conflict, Invalid, NotFound
 from app.database.connection import Database
 from app.database.models import audit, batches
-from app.file_import.lease import IMPORT
+from app.file_import.leased_import import IMPORT
 from app.file_import.upload import UploadedFile
 from tests.app.batches.files import MESSY, MESSY_BAD, MESSY_GOOD, batch_row, kept, many, put, registered
 from tests.app.held import expire, held_by

@@ -22,7 +22,7 @@ from app.core import clock
 from app.database import schema
 from app.database.connection import Database
 from app.database.models import batches
-from app.file_import.lease import IMPORT
+from app.file_import.leased_import import IMPORT
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import PART
 from tests.app.batches.files import MESSY, batch_row, kept, many, put, registered

@@ -14,7 +14,7 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import BatchState
 from app.database.connection import Database
 from app.database.models import batches
-from app.file_import.lease import IMPORT, is_waiting, leased
+from app.file_import.leased_import import IMPORT, is_waiting, leased
 from tests.app.batches.files import MESSY, put, registered
 from tests.app.held import expire, held_by
 from tests.exact import exactly

@@ -27,7 +27,7 @@ from app.database.models import (
     tallies,
 )
 from app.dispatch.fan_out_job import FanOutJob
-from app.file_import.lease import FOLLOW_UP
+from app.file_import.leased_import import FOLLOW_UP
 from app.ledger.contract import Link
 from app.ledger.ledger import ledger_for
 from app.security import Caller

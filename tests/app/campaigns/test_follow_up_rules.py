@@ -26,7 +26,7 @@ from app.database.models import (
     subscribers,
 )
 from app.database.models import follow_ups as follow_up_batches
-from app.file_import.lease import FOLLOW_UP
+from app.file_import.leased_import import FOLLOW_UP
 from app.ledger.ledger import ledger_for
 from app.ledger.unreached import Outcome
 from app.security import Caller

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 
 import pytest
 from sqlalchemy import func, insert, select, update
@@ -176,6 +176,12 @@ async def test_each_day_of_a_run_is_read_until_three_days_after(db: Database) ->
         await asyncio.sleep(0.2)
     assert set(oracle.read) == {(SENDER, today() - timedelta(days=n)) for n in (2, 3)}
     assert set(oracle.read.values()) == {1}  # again in an hour only
+    third = datetime.combine(today() - timedelta(days=3), time(), clock.VIETNAM)
+    for apart_ms, days in ((1, [3]), (-1, [])):  # its day is read to the end, whatever the hour
+        ended = {"ended_at": clock.to_ms(third) + apart_ms}
+        db.write(lambda c, ended=ended: c.execute(update(runs).values(ended)))
+        found = db.read(failure_list.due, world.link)
+        assert found == [(SENDER, today() - timedelta(days=n)) for n in days]
 
 
 @pytest.mark.longer

@@ -169,7 +169,7 @@ def test_an_operator_sees_and_changes_its_own_carriers_keys_alone(db: Database) 
     assert as_operator(db, "register_signing_key", body=body).state == "asked"
     assert {each.kid for each in as_operator(db, "list_signing_keys")} == {kid(POLICE), kid(CARRIER)}
     assert [each.kid for each in as_operator(db, "publish_signing_keys").keys] == [kid(POLICE)]
-    with pytest.raises(Forbidden, match="register keys of vnpt"):
+    with pytest.raises(Forbidden, match="only register keys of vnpt"):
         as_operator(db, "register_signing_key", body=body.model_copy(update={"carrier": None}))
     for key in (STRANGER, POLICE):
         with pytest.raises(NotFound):

@@ -126,7 +126,7 @@ def test_what_is_no_longer_approved_is_not_handed_out_and_is_replaced_or_withdra
     run_id = ordered(db)
     first = loa_carrier.read(fetched(db, run_id))
     db.write(lambda c: c.execute(update(campaigns).values(sender="LOA")))
-    with pytest.raises(Conflict, match="no longer matches what is approved"):
+    with pytest.raises(Conflict, match="no longer matches what was approved"):
         fetched(db, run_id)
     withdrawn = act(db, "withdraw_order", run_id=run_id, body=orders.WithdrawBody(reason="Sai tên định danh"))
     said = loa_carrier.read(fetched(db, run_id))

@@ -37,7 +37,7 @@ REFUSED = {
     "stranger": "not trusted here",
     "order": "was not issued here",
     "sums": "must add up to sent",
-    "phone": "has a phone number",
+    "phone": "contains a phone number",
     "small": "Area 125 has a cell of 1 to 4 persons",
     "area": "no row for the ordered area 116",
     "future": "in the future",

@@ -132,7 +132,7 @@ def test_an_order_goes_to_a_carriers_loa_and_its_ledger_comes_back_signed(
     assert (general.eligible, general.sent, general.received, general.no_receipt) == (60, 60, 40, 20)
     assert (said.level.name, taken.final, said.paper.note) == ("HANDSET", False, NOTE)
     assert {each.code: each.counts.sent for each in said.figures.areas} == {"116": 40, "125": 20}
-    with pytest.raises(Invalid, match="From version 2 on"):
+    with pytest.raises(Invalid, match="from version 2 on"):
         export(carrier, there.run_id)
     later = export(carrier, there.run_id, changes="Biên nhận đến muộn", remarks=NOTE)
     assert take(db, run_id, later).version == 2
@@ -161,7 +161,7 @@ def test_what_is_no_order_of_the_police_makes_nothing(db: Database, carrier: Dat
     for file, batches, sentence in (
         (forged, [batch], "not trusted here"),
         (good[:-40], [batch], "damaged"),
-        (good, [], "Name the batches"),
+        (good, [], "Choose the batches"),
     ):
         with pytest.raises(Invalid, match=sentence):
             receive(carrier, file, *batches)

@@ -156,13 +156,17 @@ def test_the_same_file_from_many_at_once_is_one_file_and_refused_to_none(
             assert [each.created for each in found].count(True) == 1
 
 
-def test_a_months_file_speaks_also_of_runs_that_ended_at_its_beginning(db: Database, tmp_path: Path) -> None:
+def test_a_months_file_speaks_also_of_runs_that_ended_at_its_beginning_or_began_on_its_last_day(
+    db: Database, tmp_path: Path
+) -> None:
     old = sent(db, [TAKEN] * 2)
     happened(old, 19)
     ago = {"started_at": clock.now_ms() - 20 * clock.DAY_MS, "ended_at": clock.now_ms() - 18 * clock.DAY_MS}
     db.write(lambda c: c.execute(update(runs).where(runs.c.id == old.run).values(ago)))
-    another(old, [TAKEN])
-    rows = [(phone(1), "DELIVRD", at(-19 * DAY), ""), (phone(0), "DELIVRD", at(), "")]
+    new, began = another(old, [TAKEN]), {"started_at": clock.now_ms()}
+    db.write(lambda c: c.execute(update(runs).where(runs.c.id == new.run).values(began)))
+    day = at()[:10]  # without an hour, it is the midnight before
+    rows = [(phone(1), "DELIVRD", at(-19 * DAY), ""), (phone(0), "DELIVRD", day, "")]
     assert load(old, csv_file(tmp_path / "f.csv", rows)).verdicts == ["settled", "settled"]
 
 

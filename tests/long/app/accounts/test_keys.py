@@ -14,7 +14,7 @@ from app.core import clock
 from app.core.errors import Conflict, Invalid, NotFound, Unauthorised
 from app.database.connection import Database
 from app.database.models import api_keys
-from app.security import create_key, find_caller, keys, list_keys, revoke_key, rotate_key
+from app.security import audit, create_key, find_caller, keys, list_keys, revoke_key, rotate_key
 from tests.app.at_once import while_open
 from tests.app.client import Client
 
@@ -158,6 +158,12 @@ def test_keys_over_http_from_the_first_secret_to_the_end(
     listed = client.get("/v1/keys").json()
     assert [(each["name"], each["made_by"]) for each in listed] == [("tester", ""), ("vnpt desk", "tester")]
     assert rotated["key"].split("_", 2)[2] not in str(listed)
+    acts = db.read(audit.listed, 0, 100).items
+    assert [(act.action, act.subject, act.detail) for act in acts] == [
+        ("key.add", "key/vnpt desk", {"role": "operator", "carrier": "vnpt"}),
+        ("key.rotate", "key/vnpt desk", {"overlap_hours": 0}),
+        ("key.revoke", "key/vnpt desk", {}),
+    ]
     assert client.post("/v1/keys", json=wanted).status_code == 409
     assert client.post("/v1/keys", json=wanted | {"role": "boss"}).status_code == 422
     strange = client.post("/v1/keys", json={"name": "desk", "role": "operator", "carrier": "viettle"})

@@ -85,12 +85,16 @@ def test_a_key_needs_no_csrf_token(client: Client) -> None:
     ("column", "minutes", "status"),
     [("seen_at", 29, 200), ("seen_at", 31, 401), ("created_at", 11 * 60, 200), ("created_at", 13 * 60, 401)],
 )
-def test_a_session_ends_by_idling_and_by_age(
-    browser: Browser, add: Add, db: Database, column: str, minutes: int, status: int
+def test_a_session_ends_by_idling_and_by_age_and_is_not_listed_any_more(
+    browser: Browser, elsewhere: Browser, add: Add, db: Database, column: str, minutes: int, status: int
 ) -> None:
     browser.sign_in(add("lan"))
+    elsewhere.sign_in("lan")
+    other, own = (each["id"] for each in elsewhere.ask("GET", "/v1/me/sessions").json())
     earlier = sessions.c[column] - minutes * 60_000
-    db.write(lambda c: c.execute(update(sessions).values({column: earlier})))
+    db.write(lambda c: c.execute(update(sessions).where(sessions.c.id == own).values({column: earlier})))
+    listed = [each["id"] for each in elsewhere.ask("GET", "/v1/me/sessions").json()]
+    assert listed == ([other, own] if status == 200 else [other])
     assert browser.ask("GET", "/v1/me").status_code == status
 
 

@@ -21,7 +21,7 @@ from app.api.dependencies import Cursor
 from app.api.idempotency_store import PositionUnderKey
 from app.api.openapi import sample
 from app.cli import app as commands
-from app.cli import lazy
+from app.cli import command_list
 from app.cli.output import whole
 from app.core import ids
 from app.core.config import Settings
@@ -157,8 +157,8 @@ KINDS = {"kind": "bank", "channel": "other"}
 def numbered() -> list[tuple[list[str], list[str]]]:
     """Every command that takes the number of a thing, and the options that it needs besides."""
     found = []
-    for noun in lazy._NOUNS:
-        for verb, command in lazy._noun(noun).commands.items():
+    for noun in command_list._NOUNS:
+        for verb, command in command_list._noun(noun).commands.items():
             options = [each for each in command.params if each.opts[0].startswith("-")]
             needed = [
                 word

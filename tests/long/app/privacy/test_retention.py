@@ -24,7 +24,7 @@ from app.database import models as m
 from app.database.connection import Database
 from app.database.jobs import Job, new_owner
 from app.dispatch import unknown_decisions
-from app.file_import.lease import IMPORT
+from app.file_import.leased_import import IMPORT
 from app.file_import.upload import UploadedFile
 from app.ledger.contract import Link, ResultKind
 from app.ledger.ledger import ledger_for

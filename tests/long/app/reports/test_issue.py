@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, datetime, time, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -51,9 +51,11 @@ def text_of(freezer: Freezer, report: Frozen, form: str) -> str:
 
 
 def test_final_papers_have_no_blank_and_no_mark_and_the_draft_stays(
-    frozen: Two,
+    frozen: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     freezer, (first, _) = frozen
+    first_hour = datetime.combine(TODAY, time(0, 30), clock.VIETNAM).astimezone(UTC)  # there it is yesterday
+    monkeypatch.setattr(clock, "now", lambda: first_hour)
     drafts = {file.format: file.sha256 for file in first.files}
     issued = issue(freezer, first.id, None, SIGNED)
     assert issued.issued is not None
@@ -133,7 +135,7 @@ def test_a_mistyped_number_is_written_anew_and_both_are_in_the_audit(
         ({"signer": "A" * 101}, "Rank and name must have at most 100 characters"),
         ({"remarks": {"proposals": "x\x00"}}, "Remarks must be plain text without control characters"),
         ({"remarks": {"proposals": "x" * 5001}}, "A remark must have at most 5000 characters"),
-        ({"dated_on": date(2999, 1, 1)}, "The date of a document cannot be in the future"),
+        ({"dated_on": TODAY + timedelta(days=2)}, "The date of a document cannot be in the future"),
         ({"dated_on": TODAY - timedelta(days=1)}, "so the document cannot have an earlier date"),
         (
             {"remarks": {"difficulties": "x"}},

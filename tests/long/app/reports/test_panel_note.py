@@ -10,6 +10,8 @@ from sqlalchemy import delete, insert, update
 from app.core import clock
 from app.database.connection import Database
 from app.database.models import campaigns, directives, frozen_reports, panel_answers, panel_telephones
+from app.reports.counting.snapshot_taking import take
+from app.reports.counting.snapshots import SnapshotCause
 from app.reports.forms import letterhead
 from app.reports.frozen import archive
 from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
@@ -23,6 +25,7 @@ from tests.long.app.reports.reading import words
 
 database_url = by_default
 HEADS = letterhead.load(None)
+LETTER = ReportSubject(SubjectKind.DIRECTIVE, 1)
 NOTE = "Kiểm chứng bằng máy thử, Viettel (mã đợt 1 trong Loa): "
 
 
@@ -41,9 +44,8 @@ def ordered(db: Database) -> World:
     return world
 
 
-def frozen(world: World) -> tuple[Frozen, bool]:
-    freezer = Freezer(world.db, world.ledger, HEADS, "tester")
-    return freezer.freeze(ReportSubject(SubjectKind.DIRECTIVE, 1))
+def frozen(world: World, cutoff_ms: int | None = None) -> tuple[Frozen, bool]:
+    return Freezer(world.db, world.ledger, HEADS, "tester").freeze(LETTER, cutoff_ms)
 
 
 def document(db: Database, report: Frozen) -> dict[str, Any]:
@@ -100,15 +102,20 @@ def test_the_note_stands_on_paper_changes_no_figure_and_outlives_the_panel(db: D
 
 def test_a_later_answer_makes_a_version_and_the_frozen_one_stays(db: Database) -> None:
     world = ordered(db)
-    one, two = panel(db, 2)
+    one, two, three = panel(db, 3)
     answer(db, world.run, one, Answer.RECEIVED)
     first, _ = frozen(world)
     assert f"{NOTE}chưa bác bỏ (1 máy)." in read(db, first, "docx")
     answer(db, world.run, two, Answer.RECEIVED)
-    second, new = frozen(world)
+    cutoff = take(db, [LETTER], SnapshotCause.MIDNIGHT)
+    answer(db, world.run, three, Answer.RECEIVED)
+    second, new = frozen(world, cutoff)
     assert (second.version, new) == (2, True)
     assert f"{NOTE}chưa bác bỏ (2 máy)." in read(db, second, "docx")
-    assert document(db, first)["runs"][0]["panel"]["received"] == 1
+    third, new = frozen(world)
+    assert (third.version, new) == (3, True)
+    said = [document(db, each)["runs"][0]["panel"]["received"] for each in (first, second, third)]
+    assert said == [1, 2, 3]
     assert sound(db, first)
 
 

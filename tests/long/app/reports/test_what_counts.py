@@ -138,7 +138,6 @@ def test_a_report_of_before_is_proved_by_the_rules_of_before(db: Database) -> No
 # ---- one cut-off, and none before the beginning ---------------------------------------------------------
 
 
-@pytest.mark.prove
 def test_reports_of_a_campaign_that_are_frozen_together_have_one_cut_off(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

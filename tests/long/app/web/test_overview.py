@@ -360,7 +360,7 @@ def test_without_a_deadline_nothing_is_said_to_be_in_time(pages_db: Database, si
 
 
 def test_a_letter_whose_work_ended_long_ago_is_judged_by_it(
-    pages_db: Database, statements: list[str]
+    pages_db: Database, statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.build(pages_db)
     done_runs(pages_db, 8 * scene.DAY)
@@ -385,6 +385,12 @@ def test_a_letter_whose_work_ended_long_ago_is_judged_by_it(
     found = pages_db.read(overview_page.read_overview, None)
     assert len(statements) > again  # nobody had looked at these since; polls in between ask nothing of them
     assert {each.judged for each in found.letters} == {traffic_light.IN_TIME, traffic_light.PASSED}
+    late = {"state": int(State.UNDELIVERED)}  # receipts that change no run's end: looked for once a minute
+    pages_db.write(lambda c: c.execute(update(tallies).values(late)))
+    in_a_minute = clock.monotonic() + 61
+    monkeypatch.setattr(clock, "monotonic", lambda: in_a_minute)
+    found = pages_db.read(overview_page.read_overview, None)
+    assert {each.judged for each in found.letters} == {traffic_light.MISSED, traffic_light.PASSED}
 
 
 def test_the_total_moves_with_its_hour_and_has_no_forecast_that_a_run_has_not(pages_db: Database) -> None:

@@ -9,9 +9,11 @@ from html import unescape
 from sqlalchemy import select, update
 
 from app.accounts.service import NewPerson, add_person
+from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.database.models import batches, campaigns, directives, links, runs
+from app.database.models import batches, campaigns, deliveries, directives, links, runs
 from app.dispatch import rejected_orders
+from app.receipts import delivery_history
 from app.security.principal import at_keyboard
 from carriers.contract import Reason, Rejected
 from tests.app.campaigns.rows import new_batch, new_run
@@ -81,6 +83,16 @@ def test_an_order_about_refused_messages_needs_two_persons(pages_db: Database, s
     paper.sign_in("chief")
     assert paper.send(here, f"{here}/{number}/approve").status_code == 303
     assert "Đã đưa lại vào hàng đợi 10 tin từng bị từ chối." in text(paper.get(here).text)
+    d = deliveries.c
+    again = select(d.campaign_id, d.batch_id, d.seq).where(d.state == int(DeliveryState.QUEUED)).limit(1)
+    place = pages_db.read(lambda c: c.execute(again).one())
+    events = pages_db.read(delivery_history.read_history, *place).events
+    assert [(each.kind, each.what, each.reason) for each in events] == [
+        ("submission", "rejected", 0),
+        ("state_change", "requeued", Reason.FILTERED),  # which the row itself has no more
+    ]
+    history = text(paper.get(f"/deliveries/{'/'.join(map(str, place))}").text)
+    assert "bị bộ lọc hoặc khai báo tên định danh từ chối" in history
     assert paper.send(f"/runs/{world.run}", f"{here}/999/approve").status_code == 422
 
 
@@ -101,6 +113,7 @@ def test_many_causes_and_many_orders_go_on_below(pages_db: Database, signed_in: 
     assert re.findall(r"<td [^>]*><code>[^<]*(c\d{3})", page) == [f"c{n:03}" for n in range(30, 40)]
     assert "Dòng 31–40 trong 40 dòng." in text(page)
     assert "Dòng 31–33 trong 33 dòng." in text(paper.get(later).text)
+    assert 'rel="next"' not in paper.get(f"{here}?after=10&orders_after=3").text, "a page ends with the last"
     chief = signed_in("approver")
     seen = [
         int(n) for each in (here, later) for n in re.findall(r"rejected/(\d+)/approve", chief.get(each).text)

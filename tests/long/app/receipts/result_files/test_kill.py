@@ -17,7 +17,7 @@ from app.core.states import BatchState
 from app.database import jobs
 from app.database.connection import Database
 from app.database.models import receipt_files, receipt_lines
-from app.file_import.lease import IMPORT
+from app.file_import.leased_import import IMPORT
 from app.file_import.reader import Reader
 from app.ledger.contract import Applied, Arrival
 from app.ledger.ledger import Ledger

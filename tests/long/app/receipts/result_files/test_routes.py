@@ -18,7 +18,7 @@ from sqlalchemy import update
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import receipt_files
-from app.file_import.lease import IMPORT
+from app.file_import.leased_import import IMPORT
 from app.file_import.spool import spool_path
 from app.ledger.ledger import ledger_for
 from app.receipts.result_files.result_importer import folder_of, resume_imports

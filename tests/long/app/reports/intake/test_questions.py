@@ -232,4 +232,10 @@ def test_four_times_fewer_than_before_waits_for_a_word(db: Database) -> None:
     with pytest.raises(Invalid, match=r"general\.eligible: 250 is far from the order's estimate, 1000"):
         state(db, general=fewer, reason="Đính chính.")
     state(db, general=fewer, reason="Chỉ gửi 250 thuê bao.")
-    assert [each.sign for each in db.read(doubts, 2)] == [Sign.SIZE_CHANGED]
+    assert [(each.sign, each.messages, each.of) for each in db.read(doubts, 2)] == [
+        (Sign.SIZE_CHANGED, 250, 1000)
+    ]
+    state(db, general=GENERAL, reason="Đúng là 1000 thuê bao.")  # as the first one, far from the one before
+    assert [(each.sign, each.messages, each.of) for each in db.read(doubts, 2)] == [
+        (Sign.SIZE_CHANGED, GENERAL["sent"], 250)
+    ]

@@ -13,7 +13,7 @@ import typer
 
 from app import cli
 from app.cli import serve_command
-from app.cli.lazy import _help
+from app.cli.command_list import _help
 from app.core.config import Settings
 from app.core.errors import SetupError
 from app.database.connection import Database
@@ -46,7 +46,7 @@ def test_every_file_that_has_commands_is_one_of_them() -> None:
         for file in Path(cli.__file__).parent.glob("*.py")
         if "typer.Typer(" in file.read_text("utf-8")
     }
-    assert having - {"--init--", "lazy"} <= set(typer.main.get_command(cli.app).commands)
+    assert having - {"--init--", "command-list"} <= set(typer.main.get_command(cli.app).commands)
     assert len(having) > 15
 
 

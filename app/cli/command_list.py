@@ -1,4 +1,7 @@
-"""Imports a command's module on use, so that `loa worker` does not load what other commands need."""
+"""The list of all commands, with each one's module and help: a noun has a file here, or operations alone.
+
+A module is imported on use, so that `loa worker` does not load what other commands need.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +41,10 @@ _VERBS = {
     "demo": ("demo", "Send one campaign through simulated carriers, from file to verified report."),
 }
 _NOUNS = {
-    "audit": "What users did: append-only, each act chained to the previous one.",
+    "audit": "The record of what users did: append-only, each act chained to the previous one.",
     "addressee": "Addressees of a directive and their reports.",
     "batch": "Batches: subscribers of one carrier, from one file.",
-    "budget": "Budgets: what is spent, and requests for another budget.",
+    "budget": "Budgets: what has been spent, and requests for a new budget.",
     "campaign": "Campaigns: one text, one sender, one window.",
     "carrier": "Links to carriers: check and test them.",
     "database": "The database: backup, restore, move.",
