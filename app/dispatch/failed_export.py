@@ -50,13 +50,13 @@ def _rows(db: Database, run: Row[Any]) -> Iterator[Sequence[object]]:
             yield from db.read(_slice, run, batch, after)
 
 
-def _batches(connection: Connection, run: Row[Any]) -> Sequence[Row[Any]]:
+def _batches(connection: Connection, run: Row[Any]) -> list[tuple[int, int]]:
     """Return the run's batches, each with its last line that is a delivery."""
     r, d = run_batches.c, deliveries.c
-    last = select(func.max(d.seq)).where(d.campaign_id == r.campaign_id, d.batch_id == r.batch_id)
-    query = select(r.batch_id, func.coalesce(last.scalar_subquery(), 0))
+    end = select(func.max(d.seq)).where(d.campaign_id == r.campaign_id, d.batch_id == r.batch_id)
+    query = select(r.batch_id, func.coalesce(end.scalar_subquery(), 0))
     own = (r.campaign_id == run.campaign_id, r.run_id == run.id)
-    return connection.execute(query.where(*own).order_by(r.batch_id)).all()
+    return [(batch, last) for batch, last in connection.execute(query.where(*own).order_by(r.batch_id))]
 
 
 def _slice(connection: Connection, run: Row[Any], batch: int, after: int) -> list[Sequence[object]]:

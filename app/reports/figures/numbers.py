@@ -25,7 +25,7 @@ def hundredths(ratio: float, digits: int = 1) -> float:
 
     Targets and limits are whole percents: 91.96 % shown as 92.0 % would contradict "below 92 %".
     """
-    scale = 10**digits
+    scale: int = 10**digits
     units = round(ratio * 100 * scale)
     if rounds_up_to_whole(ratio, digits):
         units -= 1
@@ -33,7 +33,7 @@ def hundredths(ratio: float, digits: int = 1) -> float:
 
 
 def rounds_up_to_whole(ratio: float, digits: int) -> bool:
-    scale = 10**digits
+    scale: int = 10**digits
     units = round(ratio * 100 * scale)
     return units % scale == 0 and ratio < units / (100 * scale)
 
