@@ -17,7 +17,16 @@ from app.campaigns import forecast, queries
 from app.campaigns.forecast import LinkUse
 from app.core import clock
 from app.core.states import CampaignState, LinkState, RunState
-from app.database.models import audiences, batches, campaigns, quarantine, run_batches, runs, unknowns
+from app.database.models import (
+    approvals,
+    audiences,
+    batches,
+    campaigns,
+    quarantine,
+    run_batches,
+    runs,
+    unknowns,
+)
 from app.database.models import links as links_table
 from app.database.server_waits import takes_changes
 from app.observability import faults
@@ -82,6 +91,16 @@ def awaiting(connection: Connection, carrier: str | None) -> tuple[int, list[Awa
     return (rows[0][3] if rows else 0), [Awaiting(*row[:3]) for row in rows]
 
 
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """A draft that came back from its approver, with the reason; author: who submitted it."""
+
+    id: int
+    name: str
+    author: str
+    reason: str
+
+
 # Each poll of an open page asks these, and to build one costs as much as to ask it: they are built once.
 
 
@@ -92,6 +111,16 @@ def _awaiting(carrier: str | None) -> Select[Any]:
     query = select(c.id, c.name, by, all_of_them).where(c.state == CampaignState.SUBMITTED)
     query = query if carrier is None else query.where(own_campaigns(carrier))
     return query.order_by(c.id).limit(3)
+
+
+@cache
+def _returned() -> Select[Any]:
+    c, a, later = campaigns.c, approvals.c, approvals.alias()
+    author = func.coalesce(c.submitted_by, c.created_by)
+    query = select(c.id, c.name, author, a.reason).join(approvals, a.campaign_id == c.id)
+    query = query.where(c.state == CampaignState.DRAFT, a.decision == "returned")
+    query = query.where(~exists().where(later.c.campaign_id == c.id, later.c.id > a.id))
+    return query.order_by(a.id.desc()).limit(MANY_RETURNED)
 
 
 def suspended(connection: Connection, carrier: str | None) -> list[SuspendedRun]:
@@ -142,6 +171,7 @@ def _to_start(carrier: str | None) -> Select[Any]:
 MOST = 10  # campaigns shown
 MOST_PANELS = 5  # letters with their figures, those under way first
 MANY = 10_000  # counting stops here
+MANY_RETURNED = 20
 _TAG = 16
 _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
 
@@ -239,6 +269,7 @@ class OverviewView:
     quarantine: int
     waiting: int  # campaigns waiting for approval
     awaiting: list[Awaiting]  # the oldest of them
+    returned: list[Returned]  # the newest; the page shows each to its author
     to_start: list[ToStart]
     suspended: list[SuspendedRun]
     ending: list[Ending]  # registered sender names that end within 90 days, or have ended
@@ -313,6 +344,7 @@ def read_overview(connection: Connection, carrier: str | None) -> OverviewView:
         quarantine=int(connection.scalar(_quarantined_of(carrier)) or 0),
         waiting=waiting,
         awaiting=oldest,
+        returned=[] if carrier else [Returned(*row) for row in connection.execute(_returned())],
         to_start=to_start(connection, carrier),
         suspended=suspended(connection, carrier),
         ending=reminders.ending(connection, clock.now(), carrier),
@@ -469,6 +501,7 @@ def shape(overview: OverviewView) -> str:
     parts += [(each.id, each.judged.said) for each in overview.away]
     parts += [(each.id, each.since) for each in overview.remarked]  # repeated failures alone change nothing
     parts += [each.run_id for each in overview.unknown] + [each.run_id for each in overview.to_start]
+    parts += [(each.id, each.reason) for each in overview.returned]
     parts += [(each.id, each.overdue) for each in overview.requests]
     parts += [(each.entry.id, each.days) for each in overview.ending]
     parts += [overview.waiting, overview.more, bool(overview.quarantine)]

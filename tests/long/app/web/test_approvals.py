@@ -293,3 +293,16 @@ def test_its_author_reads_at_the_top_why_it_came_back(pages_db: Database, signed
     pages_db.write(lifecycle.submit, 1, "author")
     again = paper.get("/campaigns/1").text
     assert "Sửa lại lời." not in text(again[: again.index('class="figures"')])
+
+
+@pytest.mark.parametrize(("author", "told"), [("admin person", True), ("author", False)])
+def test_the_overview_tells_its_author_that_it_came_back(
+    pages_db: Database, signed_in: In, author: str, told: bool
+) -> None:
+    pages_db.write(submitted)
+    pages_db.write(lambda c: c.execute(update(campaigns).values(created_by=author, submitted_by=author)))
+    pages_db.write(approval.send_back, 1, BOSS, "Sửa lại lời.")
+    paper = signed_in("admin")
+    assert ("đã bị trả lại cho bạn: Sửa lại lời." in text(paper.get("/").text)) is told
+    pages_db.write(lifecycle.submit, 1, author)
+    assert "đã bị trả lại cho bạn" not in text(paper.get("/").text)
