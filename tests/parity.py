@@ -103,6 +103,7 @@ NO_COMMAND = {
     "verify_report": "for whoever holds a printed report: the page `/verify/reports`",
     "get_signed_paper": "a signed PDF is opened from its report's page; `loa report signed` has its hash",
     "get_attachment": "a scan is looked at, not printed; its hash stands in statements and papers",
+    "download_failed": "whole numbers for a carrier's own operator, who opens them from the run's page",
     "list_outreach": "`loa addressee list` counts them, form B prints them",
     "list_receipt_lines": "`loa receipts lines` writes all of them as CSV",
 }

@@ -63,12 +63,16 @@ class RunDeadlineStatus:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Something still to come: from whom, and what, in Vietnamese; late: the deadline has passed."""
+    """Something still to come: from whom, and what, in Vietnamese; late: the deadline has passed.
+
+    run_id: of which run, None where it is of no run.
+    """
 
     who: str
     what: str
     late: bool
     email: str | None
+    run_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +293,5 @@ def _missing(
 
 def _of_run(run: RunDeadlineStatus, addressee: Addressee | None, late: bool) -> Missing:
     what = f"{run.campaign} (đợt {run.run_id}): {run.missing}"
-    return Missing(
-        addressee.name if addressee else run.carrier, what, late, addressee.email if addressee else None
-    )
+    who, email = (addressee.name, addressee.email) if addressee else (run.carrier, None)
+    return Missing(who, what, late, email, run.run_id)

@@ -48,7 +48,7 @@ def _slice(
 ) -> tuple[list[Sequence[object]], _Place | None]:
     listed: list[Any] = list(unknown_decisions.listed(connection, run_id, after, SLICE))
     open_ = [row for row in listed if row.written_off_by is None]
-    references = _references(connection, open_)
+    found = references(connection, open_)
     names = {row.id: row.name for row in connection.execute(select(links.c.id, links.c.name))}
     own = select(campaigns.c.sender).join(runs, runs.c.campaign_id == campaigns.c.id)
     sender = safe(connection.execute(own.where(runs.c.id == run_id)).scalar_one())
@@ -58,7 +58,7 @@ def _slice(
             sender,
             safe(names.get(row.link_id, "")),
             f"{clock.local(clock.from_ms(row.since)):%d/%m/%Y %H:%M:%S}",
-            references.get((row.batch_id, row.seq), ""),
+            found.get((row.batch_id, row.seq), ""),
             *(row.batch_id, row.seq, ""),
         )
         for row in open_
@@ -66,7 +66,7 @@ def _slice(
     return rows, (listed[-1].batch_id, listed[-1].seq) if len(listed) == SLICE else None
 
 
-def _references(connection: Connection, rows: Sequence[Any]) -> dict[_Place, str]:
+def references(connection: Connection, rows: Sequence[Any]) -> dict[_Place, str]:
     """Return the carrier's references of parts that it answered for."""
     s, keys = submissions.c, [(row.campaign_id, row.batch_id, row.seq) for row in rows]
     query = select(s.batch_id, s.seq, s.reference).where(

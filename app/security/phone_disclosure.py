@@ -17,6 +17,7 @@ class DisclosurePlace(StrEnum):
     RECEIPT_LINES = "receipt-lines"  # lines.csv of a result file, for the operator of the same carrier
     RECEIPT_LINES_COMMAND = "receipt-lines-command"  # the same by `loa receipts lines --whole-numbers`
     UNKNOWN_LIST = "unknown-list"  # unknown.csv of a run, for the operator of the same carrier
+    FAILED_LIST = "failed-list"  # failed.csv of a run, for the operator of the same carrier
     SCAM_REPORTS = "scam-reports"  # what citizens have reported, for an administrator
     SCAM_REPORTS_COMMAND = "scam-reports-command"  # the same by `loa inbound export --whole-numbers`
     UNKNOWN_LIST_COMMAND = "unknown-list-command"  # `loa unknown export --whole-numbers`

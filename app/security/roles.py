@@ -43,6 +43,8 @@ _MAY: tuple[tuple[frozenset[Role], str], ...] = (
     # Who looks for a person is in the audit: app/dispatch/find_person.py.
     (SENDERS, "page_find_person"),
     (ADMINS, "download_scam_reports"),
+    # Whole numbers, which are the carrier's own subscribers.
+    (frozenset({Role.OPERATOR}), "download_failed"),
     (frozenset({Role.ADMIN, Role.AUDITOR}), "list_acts verify_audit"),
     # Pages that read. page_do_<operation> is for the roles of that operation.
     (EVERYBODY, "page_overview page_overview_events page_second_factor page_search page_search_words"),

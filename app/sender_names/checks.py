@@ -180,15 +180,13 @@ def look(connection: Connection, content: Content, carriers: Sequence[str]) -> l
 
 
 def _empty(carrier: str, sender: str) -> Finding:
-    at = network(carrier)
     return Finding(
         carrier,
         FindingKind.EMPTY,
         False,
         Phrase(
-            "The register has no sender name at {carrier}, so it is not known whether {sender} is accepted. "
-            "Enter its names under Sender names.",
-            carrier=at,
+            "The register has no sender name, so it is not known whether {sender} is accepted. "
+            "Enter the names under Sender names.",
             sender=sender,
         ),
     )
@@ -394,7 +392,7 @@ def _of_sender_in_text(connection: Connection, carrier: str, content: Content) -
         _said(
             "{carrier} refuses texts that do not contain the sender name {sender}."
             if refused
-            else "The text does not contain the sender name {sender}. {carrier} may require it.",
+            else "The text does not contain the sender name {sender}. The carrier may require it.",
             content.sender,
             at,
         ),

@@ -45,6 +45,7 @@ class Need:
 
     begins_on: when it is to begin, or must have at the latest; ask_by: the last day to ask for it, None once
     asked for; expected_on: when it should be there, counted from asked_on. late: it can't be there in time.
+    kind: of what the register says against it; sender: the sender name of the campaign.
     """
 
     campaign_id: int
@@ -57,6 +58,8 @@ class Need:
     expected_on: date | None
     begins_on: date | None
     late: bool
+    kind: FindingKind
+    sender: str
 
 
 def outlook(
@@ -127,6 +130,8 @@ def _need(connection: Connection, campaign: Row[Any], finding: Finding, begins_o
         expected,
         begins_on,
         late,
+        finding.kind,
+        campaign.sender,
     )
 
 

@@ -62,7 +62,7 @@ def rate(number: float | None, language: str) -> str:
 
 
 def percent(ratio: float | None, language: str) -> str:
-    """0.925 -> 92,5%; never rounded to 100% or 0%, which would claim all or nothing."""
+    """0.925 -> 92,5%; never rounded up to a whole percent or down to 0%."""
     said = numbers.percent(ratio).replace("\u00a0", "")
     return said if language == "vi" else said.replace(",", ".")
 
@@ -77,7 +77,8 @@ def day(at: date | datetime | None, language: str) -> str:
 
 @lru_cache(_KNOWN)
 def _date(on: date, language: str, *, year: bool = True) -> str:
-    return str(format_date(on, (_DATE if year else _THIS_YEAR)[language], language))
+    said = str(format_date(on, (_DATE if year else _THIS_YEAR)[language], language))
+    return said.replace(" ", "\u00a0")
 
 
 def moment(at: datetime | None, language: str) -> str:

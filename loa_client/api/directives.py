@@ -195,6 +195,10 @@ class Missing:
     what: str
     late: bool
     email: str | None
+    run_id: int | None = None
+
+
+FindingKind = Literal["empty", "name", "period", "template", "template_code", "word", "sender_in_text"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +213,8 @@ class Need:
     expected_on: date | None
     begins_on: date | None
     late: bool
+    kind: FindingKind
+    sender: str
 
 
 Ready = Literal["yes", "missing", "unknown", "no"]

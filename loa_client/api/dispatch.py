@@ -120,6 +120,11 @@ class DispatchOperations:
         return Call(method="GET", path=place("/v1/runs/{}/unknown.csv", run_id), answer=str)
 
     @Operation
+    def download_failed(self, run_id: int) -> Call[str]:
+        """Download the run's failed messages as CSV with full numbers, as the carrier's operator."""
+        return Call(method="GET", path=place("/v1/runs/{}/failed.csv", run_id), answer=str)
+
+    @Operation
     def find_person(self, *, phone: str) -> Call[FoundPerson]:
         """Find every campaign's delivery to one exact number, masked in the answer."""
         return Call(method="POST", path="/v1/deliveries/find", answer=FoundPerson, json=given(phone=phone))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
+from loa_client.api.directives import FindingKind
 from loa_client.api.verify import TextPart
 from loa_client.operation import Call, Operation, new_key, place
 from loa_client.values import given
@@ -60,9 +61,6 @@ class Rules:
     needs_template: bool
     forbidden_words: list[str]
     known: bool
-
-
-FindingKind = Literal["empty", "name", "period", "template", "template_code", "word", "sender_in_text"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

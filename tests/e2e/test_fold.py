@@ -82,3 +82,15 @@ def test_a_thumb_pauses_a_run_without_scrolling(windows: Windows) -> None:
     pause = above(page.get_by_text("Tạm dừng", exact=True), THUMB["height"])
     pause.click()
     above(page.get_by_role("button", name="Đồng ý, tạm dừng"), THUMB["height"])
+
+
+def test_what_is_decided_on_and_the_decision_are_one_or_two_screens(windows: Windows) -> None:
+    page = windows("approver")
+    for size, most in (({"width": WIDTH, "height": HEIGHT}, 650), (THUMB, 1_050)):
+        page.set_viewport_size(size)  # type: ignore[arg-type]
+        page.goto("/approvals?campaign=2")
+        case, button = (page.locator(each).bounding_box() for each in ("article.card", "summary.danger"))
+        assert case is not None
+        assert button is not None
+        high = button["y"] + button["height"] - case["y"]
+        assert high <= most, (size, high)

@@ -78,12 +78,17 @@ def _deferred(scope: Scope) -> Any:
 
 
 def networks(connection: Connection, scope: Scope) -> tuple[Cause, ...]:
-    """Count messages rejected because another network serves the number, by the network the carrier names."""
-    d, s = deliveries.c, submissions.c
+    """Count messages rejected because another network serves the number, by the network the carrier names.
+
+    What a person has had sent again was refused more than once: the last refusal tells.
+    """
+    d, s, e = deliveries.c, submissions.c, submissions.alias("e").c
     own = and_(s.campaign_id == d.campaign_id, s.batch_id == d.batch_id, s.seq == d.seq)
+    every = (e.campaign_id == scope.run.campaign_id, e.batch_id == s.batch_id, e.seq == s.seq)
+    last = select(func.max(e.attempt)).where(*every).correlate(submissions).scalar_subquery()
     ported = (d.state == DeliveryState.REJECTED, d.reason == Reason.OTHER_NETWORK)
     query = select(s.network, func.count()).select_from(deliveries).join(submissions, own)
-    query = query.where(*scope.within(deliveries), *ported, s.network.is_not(None))
+    query = query.where(*scope.within(deliveries), *ported, s.network.is_not(None), s.attempt == last)
     found = connection.execute(query.group_by(s.network).order_by(s.network)).all()
     return tuple(Cause(network, labels.network(network), n) for network, n in found)
 

@@ -12,10 +12,11 @@ from xlsxwriter.worksheet import Worksheet
 
 from app.core import clock
 from app.file_import.cells import printable
+from app.reports.figures.numbers import rounds_up_to_whole
 from app.reports.figures.table_model import CellKind, Formula, ReportTable, TableChart, value
 from app.reports.forms import check_sheet
 
-_FORMATS = {CellKind.TEXT: "@", CellKind.COUNT: "#,##0", CellKind.RATIO: "0.0%", CellKind.RATE: "#,##0.0"}
+_FORMATS = {CellKind.TEXT: "@", CellKind.COUNT: "#,##0", CellKind.RATE: "#,##0.0"}
 _FIRST_ROW = 3  # 0-based: title, source, column names
 _FONT = "Times New Roman"
 _COLOURS = ("#8FA8C8", "#2E7D4F", "#D9A441")
@@ -58,7 +59,7 @@ def _fill(looks: _Looks, sheet: Worksheet, form: ReportTable) -> None:
             look = looks.of(
                 border=1,
                 bold=row.strong,
-                num_format=_FORMATS[kind],
+                num_format=_format(kind, value(row.cells[nth])),
                 valign="top",
                 text_wrap=kind is CellKind.TEXT,
             )
@@ -66,6 +67,14 @@ def _fill(looks: _Looks, sheet: Worksheet, form: ReportTable) -> None:
     sheet.freeze_panes(_FIRST_ROW, 0)
     _page(sheet, form)
     _plot(looks, sheet, form)
+
+
+def _format(kind: CellKind, found: float | str | None) -> str:
+    """Return a number format; a share just below a whole percent gets the digits that show it is below."""
+    if kind is not CellKind.RATIO or not isinstance(found, int | float):
+        return _FORMATS.get(kind, "0.0%")
+    digits = next((n for n in range(1, 6) if not rounds_up_to_whole(found, n)), 6)
+    return f"0.{'0' * digits}%"
 
 
 def _write(sheet: Worksheet, form: ReportTable, place: tuple[int, int], look: Any) -> None:

@@ -16,18 +16,26 @@ def count(number: int) -> str:
 
 
 def percent(ratio: float | None) -> str:
-    """0.925 -> 92,5 %; a dash for None.
+    """0.925 -> 92,5 %; a dash for None."""
+    return NOTHING if ratio is None else f"{hundredths(ratio):.1f}\u00a0%".replace(".", ",")
 
-    Never rounded up to 100 % or down to 0 %, which would claim all or nothing.
+
+def hundredths(ratio: float, digits: int = 1) -> float:
+    """0.925 -> 92.5, never rounded up to a whole percent or down to 0.
+
+    Targets and limits are whole percents: 91.96 % shown as 92.0 % would contradict "below 92 %".
     """
-    if ratio is None:
-        return NOTHING
-    tenths = round(ratio * 1000)
-    if ratio < 1:
-        tenths = min(tenths, 999)
-    if ratio > 0:
-        tenths = max(tenths, 1)
-    return f"{tenths / 10:.1f}\u00a0%".replace(".", ",")
+    scale: int = 10**digits
+    units = round(ratio * 100 * scale)
+    if rounds_up_to_whole(ratio, digits):
+        units -= 1
+    return max(units, ratio > 0) / scale
+
+
+def rounds_up_to_whole(ratio: float, digits: int) -> bool:
+    scale: int = 10**digits
+    units = round(ratio * 100 * scale)
+    return units % scale == 0 and ratio < units / (100 * scale)
 
 
 def rate(per_second: float | None) -> str:

@@ -29,6 +29,7 @@ from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import addressee_operations, external_activity
 from app.security.roles import may
 from app.security.tenant_scope import own_campaigns
+from app.sender_names.checks import FindingKind
 from app.web import stages
 from app.web.forms import outreach_fields, purposes, read_fields
 from app.web.forms.list_export import Column, ListFile, list_file, stage_name, wants_file
@@ -49,6 +50,17 @@ from app.web.view_models.deadlines import DirectiveDeadline
 from app.web.view_models.letter_panel import LetterPanel
 
 ON_A_PAGE, NEWEST = 30, 5
+
+
+# What a campaign still needs of a carrier, by what the register says against it.
+NEEDS: Mapping[FindingKind, Said] = {
+    FindingKind.EMPTY: say("ask the carrier about {sender}, then enter it in the register"),
+    FindingKind.NAME: say("register {sender}"),
+    FindingKind.PERIOD: say("renew {sender}"),
+    FindingKind.TEMPLATE: say("register the text as a template of {sender}"),
+    FindingKind.TEMPLATE_CODE: say("get the template's code for {sender}"),
+}
+CHANGE_TEXT = say("change the text, which the carrier refuses")
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +312,7 @@ async def _one(visit: PageRequest, directive_id: int, entered: FormState) -> Res
     found = await visit.db.aread(directive_page, directive_id, office, visit.who.carrier)
     kinds = {key: visit.speaker.say(each) for key, each in purposes.KINDS.items()}
     values = {"found": found, "writes": writes, "kinds": kinds, "channels": purposes.CHANNELS}
+    values |= {"needs": NEEDS, "change_text": CHANGE_TEXT}
     return render(visit, "directive.html", entered.status, entered=entered, **values)
 
 

@@ -42,8 +42,8 @@
     count: digits(0),
     rate: tenth,
     percent: (value) => {
-      const tenths = Math.min(Math.round(value * 1000), value < 1 ? 999 : Infinity);
-      return tenth(Math.max(tenths, value > 0) / 10) + "%";
+      const n = Math.round(value * 1000), up = n % 10 === 0 && value < n / 1000;
+      return tenth(Math.max(n - up, value > 0) / 10) + "%";
     },
     moment: (value) => {
       const [, day, sign, year, time] = parts(new Date(value)), [, today, , now] = parts(new Date());

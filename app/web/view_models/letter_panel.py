@@ -40,7 +40,6 @@ from app.web.view_models.svg_charts import Span
 from app.web.view_models.traffic_light import UNDER_WAY
 from carriers.contract import ReceiptLevel
 
-SPARKLINE = (300, 48)  # units of the picture of the last hour
 HOUR_MS = 3_600_000
 # Counting subscribers of several campaigns reads every message. It takes at most this share of the time.
 _SHARE = 0.05
@@ -105,7 +104,6 @@ class LetterPanel:
     messages: int
     rate: float | None
     last_hour: int
-    sparkline: str
     ends: Ends | None
     paused: int
     planned: int
@@ -148,7 +146,6 @@ def panel(
     )
     under_way = [run for run in views if run.state in UNDER_WAY]
     lately = [row.id for row in rows if row.ended_at is None or row.ended_at >= now_ms - HOUR_MS]
-    minutes = send_rate.by_minute(connection, lately)
     rates = [run.rate for run in under_way if run.rate is not None]
     ends = last_end(under_way)
     return LetterPanel(
@@ -172,8 +169,7 @@ def panel(
             run.figures.waiting for run in views if not run.held and run.state is not RunState.CANCELLED
         ),
         rate=sum(rates) if rates else None,
-        last_hour=sum(minutes),
-        sparkline=svg_charts.sparkline(minutes, *SPARKLINE),
+        last_hour=sum(send_rate.by_minute(connection, lately)),
         ends=ends,
         paused=0 if ends is None else sum(run.state is RunState.PAUSED for run in under_way),
         planned=sum(row.state == RunState.PLANNED for row in rows),

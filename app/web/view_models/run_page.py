@@ -19,7 +19,7 @@ from app.core.config import Settings
 from app.core.states import FAILED, CampaignState, DeliveryState, LinkState, RunState
 from app.database.models import batches, directives, unknowns
 from app.dispatch import link_store
-from app.ledger import money
+from app.ledger import erasure, money
 from app.reports.figures import carrier_statement, tally
 from app.reports.figures.carrier_statement import Statement
 from app.security.principal import Caller
@@ -91,6 +91,7 @@ class RunPageView:
     batches: list[BatchRow]
     more_batches: int
     failed: list[ReasonCount]
+    numbers_erased: bool
     left_out: list[ReasonCount]
     open_unknown: int
     statement: Statement | None
@@ -106,7 +107,9 @@ class RunPageView:
     def follows(self) -> int:
         """How many of those who were not reached a follow-up may reach, once the run is finished."""
         over = self.run.state in (RunState.FINISHED, RunState.CANCELLED) and not self.run.audience
-        return sum(each.n for each in self.failed if each.remedy and each.remedy.next) if over else 0
+        if not over or self.numbers_erased:
+            return 0
+        return sum(each.n for each in self.failed if each.remedy and each.remedy.next)
 
     @property
     def refused(self) -> int:
@@ -177,6 +180,7 @@ def read_run(connection: Connection, run_id: int, who: Caller, settings: Setting
         batches=_batches(connection, ids),
         more_batches=len(run.batch_ids) - len(ids),
         failed=whys((c.reason, c.n) for c in counts if c.state in FAILED),
+        numbers_erased=erasure.of_campaign(connection, run.campaign_id) is not None,
         left_out=whys(
             (c.reason, c.n) for c in counts if c.state in (DeliveryState.NOT_SENT, DeliveryState.EXCLUDED)
         ),

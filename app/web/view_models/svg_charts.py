@@ -68,12 +68,6 @@ def _line(name: str, values: Sequence[float], top: float, size: tuple[int, int])
     return ChartLine(name, " ".join(places), f"M0,{height} L{' L'.join(places)} L{last:.1f},{height} Z")
 
 
-def sparkline(values: Sequence[float], width: int, height: int) -> str:
-    """Return the points of one line over equal time steps, from 0 to the largest value."""
-    top, step = max(values, default=0) or 1, width / max(len(values) - 1, 1)
-    return " ".join(f"{n * step:.0f},{height - height * value / top:.0f}" for n, value in enumerate(values))
-
-
 def _round(value: float) -> float:
     """Round up to 1, 2, 5, 10, 20, 50 ...; 1 for 0."""
     unit = 1.0

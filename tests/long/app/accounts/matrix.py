@@ -28,6 +28,7 @@ download_bad_lines      401  in   in   in   in   404
 watch_run               401  in   in   in   in   404
 watch_campaign          401  in   in   in   in   404
 download_unknown        401  in   in   in   in   404
+download_failed         401  403  403  403  in   404
 freeze_report           401  in   in   403  in   in
 keep_signed_paper       401  in   in   403  in   404
 get_attachment          401  in   in   in   in   404

@@ -41,6 +41,7 @@ ALLOWED = {
         "who has the database at hand",
     ),
     DisclosurePlace.UNKNOWN_LIST: ("GET /v1/runs/{run_id}/unknown.csv", "the operator of that carrier"),
+    DisclosurePlace.FAILED_LIST: ("GET /v1/runs/{run_id}/failed.csv", "the operator of that carrier"),
     DisclosurePlace.SCAM_REPORTS: ("GET /v1/inbound-messages/scam-reports.csv", "administrators"),
     DisclosurePlace.SCAM_REPORTS_COMMAND: (
         "loa inbound export --whole-numbers",

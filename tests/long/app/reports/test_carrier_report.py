@@ -49,13 +49,16 @@ def test_the_networks_that_refusals_name_stand_beside_their_reason(db: Database)
         message = scene.message(S.REJECTED, reason=int(Reason.OTHER_NETWORK))
         scene.rows[m.submissions][-1]["network"] = network
         assert message["reason"] == Reason.OTHER_NETWORK
+    again = {"attempt": 2, "result": int(ResultKind.REJECTED), "network": "mobifone"}
+    scene.submission(message, **again)  # a person had it sent again, and it was refused twice more
+    scene.submission(message, **again | {"attempt": 3, "network": "vnpt"})
     scene.save(db)
     report = db.read(build, 1, CUTOFF)
-    assert {cause.key: cause.n for cause in report.networks} == {"vnpt": 2, "mobifone": 1}
+    assert {cause.key: cause.n for cause in report.networks} == {"vnpt": 3, "mobifone": 1}
     assert {cause.key: cause.n for cause in report.reasons}["other_network"] == 4
     form = next(form for form in carrier_tables.of_run(report) if form.name == "Biểu 4")
     row = next(row for row in form.rows if row.key == "other_network")
-    assert row.cells[-1] == "Thuộc mạng MobiFone: 1; VNPT VinaPhone: 2"
+    assert row.cells[-1] == "Thuộc mạng MobiFone: 1; VNPT VinaPhone: 3"
 
 
 def test_form_1_counts_every_line_of_the_run_once(sound: Database) -> None:

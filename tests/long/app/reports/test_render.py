@@ -241,6 +241,10 @@ def test_a_batch_says_that_resends_are_counted_by_run(sound: Database) -> None:
         (CellKind.RATIO, 0.925, "92,5\u00a0%"),
         (CellKind.RATIO, 1.0, "100,0\u00a0%"),
         (CellKind.RATIO, 0.99999, "99,9\u00a0%"),
+        (CellKind.RATIO, 0.9196, "91,9\u00a0%"),  # below 92 %, and shown so
+        (CellKind.RATIO, 0.92, "92,0\u00a0%"),
+        (CellKind.RATIO, 0.9204, "92,0\u00a0%"),
+        (CellKind.RATIO, 0.9188, "91,9\u00a0%"),
         (CellKind.RATIO, 0.00001, "0,1\u00a0%"),
         (CellKind.RATIO, 0.0, "0,0\u00a0%"),
         (CellKind.RATIO, None, "–"),

@@ -136,12 +136,20 @@ def test_who_had_a_hand_in_it_is_told_why_somebody_else_decides(pages_db: Databa
     paper = signed_in("approver")
     page = paper.get("/approvals").text
     assert "Cần người khác quyết định." in text(page)
-    assert "của bạn: người khác phải quyết định" in text(page)
     assert "/campaigns/1/approve" not in page
     found = pages_db.read(queries.dossier, 1).digest
     refused = paper.send("/approvals", "/campaigns/1/approve", digest=found)
     assert refused.status_code == 403
     assert state(pages_db) == "submitted"
+
+
+def test_what_the_register_says_of_two_carriers_alike_is_said_once(pages_db: Database, signed_in: In) -> None:
+    pages_db.write(submitted)
+    pages_db.write(approval.send_back, 1, BOSS, "Sửa lại lời.")
+    pages_db.write(_edited)
+    said = text(signed_in("approver").get("/approvals").text)
+    assert re.search(r"(Viettel, VNPT VinaPhone|VNPT VinaPhone, Viettel): Sổ chưa có tên định danh nào", said)
+    assert said.count("Sổ chưa có tên định danh nào") == 1
 
 
 def test_an_auditor_reads_and_is_offered_nothing(pages_db: Database, signed_in: In) -> None:
@@ -240,7 +248,7 @@ def test_the_night_and_the_finish_are_said_before_anything_is_pressed(
     pages_db.write(new_link, "vnpt-1", 1.0)
     pages_db.write(do_not_send.add, "vnpt", ["0912000001", "0912999999"], "lan")
     page = signed_in("approver").get("/approvals").text
-    before = text(page[: page.index("<details")])
+    before = text(page[: page.index('class="confirm"')])
     assert "Có gửi ban đêm: 00:00–24:00. Phê duyệt phải nêu lý do." in before
     assert re.search(r"\d\d:\d\d(?: \d\d/\d\d)? – \d\d:\d\d(?: \d\d/\d\d)? 2 số trong danh sách", before)
 
@@ -274,3 +282,14 @@ def test_one_s_own_is_not_the_first_that_is_shown(pages_db: Database, signed_in:
 def _second(c: Connection) -> None:
     whole_run(c, "viettel")
     lifecycle.submit(c, 2, "author")
+
+
+def test_its_author_reads_at_the_top_why_it_came_back(pages_db: Database, signed_in: In) -> None:
+    pages_db.write(submitted)
+    pages_db.write(approval.send_back, 1, BOSS, "Sửa lại lời.")
+    paper = signed_in("admin")
+    top = paper.get("/campaigns/1").text
+    assert "đã trả lại người soạn: Sửa lại lời." in text(top[: top.index('class="figures"')])
+    pages_db.write(lifecycle.submit, 1, "author")
+    again = paper.get("/campaigns/1").text
+    assert "Sửa lại lời." not in text(again[: again.index('class="figures"')])

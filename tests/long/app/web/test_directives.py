@@ -200,3 +200,14 @@ def test_the_end_of_a_run_is_called_expected_until_it_has_ended(pages_db: Databa
     runs = page[page.index("Các đợt gửi so với hạn") :]
     assert re.search(r"Viettel [^–]+? \d\d:\d\d[^–]{0,12} dự kiến dự kiến (kịp|trễ) hạn", runs), runs[:400]
     assert re.search(r"VNPT VinaPhone [^–]+ \d\d:\d\d[^–]{0,12}? kịp hạn", runs), runs[:400]
+
+
+def test_what_is_missing_is_said_in_the_reader_s_language(pages_db: Database, signed_in: In) -> None:
+    scene.build(pages_db)
+    paper = signed_in("admin")
+    paper.post("/language", {"language": "en", "next": "/"})
+    page = paper.get("/directives/1").text
+    missing = text(page[page.index('id="missing"') : page.index('id="addressees"')])
+    assert "not reported yet" in missing
+    for vietnamese in ("đang gửi", "chưa", "đợt"):
+        assert vietnamese not in missing

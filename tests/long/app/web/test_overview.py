@@ -400,7 +400,7 @@ def test_the_total_moves_with_its_hour_and_has_no_forecast_that_a_run_has_not(pa
     pages_db.write(lambda c: c.execute(insert(run_counts), rows))
     pages_db.write(lambda c: c.execute(update(runs).values(started_at=now - 2 * HOUR)))
     found = pages_db.read(overview_page.read_overview, None).panels[0]
-    assert (found.last_hour, len(found.sparkline.split())) == (525_940 - 5100, 60)  # since the first count
+    assert found.last_hour == 525_940 - 5100  # since the first count
     pages_db.write(lambda c: c.execute(update(links).values(state="halted")))
     halted = pages_db.read(overview_page.read_overview, None).panels[0]
     assert (halted.ends, [each.stage for each in halted.carriers]) == (None, ["planned", "link_down", "sent"])
