@@ -45,10 +45,10 @@ def inbound() -> None:
 
 @app.command("list")
 def list_(
-    carrier: Annotated[str | None, typer.Option(help="Only of this carrier.")] = None,
+    carrier: Annotated[str | None, typer.Option(help="Only messages from this carrier.")] = None,
     after: After = 0,
     limit: Most = 1000,
-    kind: Annotated[ReplyKind | None, typer.Option(help="Only of this kind.")] = None,
+    kind: Annotated[ReplyKind | None, typer.Option(help="Only messages of this kind.")] = None,
     as_json: Json = False,
 ) -> None:
     """Show messages in order of arrival, with masked numbers."""

@@ -90,7 +90,7 @@ class SigningKeyBody(StrictBody):
         description="the public key as a JWK", examples=['{"kty":"OKP","crv":"Ed25519","x":"11qYAY..."}']
     )
     carrier: Carrier | None = Field(None, description="the carrier whose key it is; default: the agency")
-    replaces: Kid | None = Field(None, description="kid of the key that it replaces")
+    replaces: Kid | None = Field(None, description="key id (kid) of the key that this one replaces")
     overlap_days: int = Field(7, ge=0, le=90, description="days that the replaced key stays in force")
 
 
@@ -244,7 +244,7 @@ def end_signing_key(tx: Transaction, kid: Kid, body: KeyEndBody) -> SigningKey:
     """Set the time at which a key expires, such as the end of its holder's contract."""
     row, at = _own_row(tx, kid), clock.to_ms(body.at)
     if _state(tx.connection, row) not in ("active", "asked"):
-        raise Conflict("The key has ended or is revoked.")
+        raise Conflict("The key has expired or been revoked.")
     if at <= shared_ms(tx.connection):
         raise Invalid("Enter a time in the future, or revoke the key to end it at once.", field="at")
     if row.ends_at is not None and at > row.ends_at and _is_replaced(tx.connection, kid):

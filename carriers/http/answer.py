@@ -87,7 +87,7 @@ def _by_settings(answer: HttpAnswer) -> Failure:
             throttled=answer.status == 429,
         )
     if answer.own == "halted":
-        return Halted(code, "The link's setting http_statuses halts the link on this status.")
+        return Halted(code, "The link halted on this status, as its setting http_statuses requires.")
     throttled = answer.own == "throttled"
     return Deferred(code, pause(answer), counts=not throttled, throttled=throttled)
 

@@ -146,7 +146,7 @@ class MobifoneCarrier(HttpCarrier):
         if self.segments(text) > self.settings.max_segments:
             return Rejected("text: too many parts", Reason.WRONG_REQUEST)
         if not _is_plain(text) and not self.settings.ucs2:
-            return Rejected("text: accents, which this link does not take", Reason.WRONG_REQUEST)
+            return Rejected("text: this link does not support accents", Reason.WRONG_REQUEST)
         return None
 
     async def _log_in(self) -> Outcome:

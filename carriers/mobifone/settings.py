@@ -31,7 +31,9 @@ def _refusal(status: str, word: str) -> Refusal:
     if reason is not None:
         return Rejected(status, reason)
     if word == "halted":
-        return Halted(status, "The link's setting `statuses` halts the link on this status of the carrier.")
+        return Halted(
+            status, "The link halted on this status from the carrier, as its setting `statuses` requires."
+        )
     return Deferred(status, retry_after_s=1.0, counts=word == "deferred", throttled=word == "throttled")
 
 

@@ -153,7 +153,7 @@ class ViettelCarrier(HttpCarrier):
         if self.segments(text) > self.settings.max_segments:
             return Rejected("text: too many parts", Reason.WRONG_REQUEST)
         if not text.isascii() and not self.settings.accented:
-            return Rejected("text: accents, which this link does not take", Reason.WRONG_REQUEST)
+            return Rejected("text: this link does not support accents", Reason.WRONG_REQUEST)
         return None
 
     async def _send_list(self, batch: Sequence[OutboundSms]) -> Sequence[SubmitResult]:

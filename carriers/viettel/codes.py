@@ -47,7 +47,7 @@ TABLE: Sequence[MessageCode] = (
     ),
     MessageCode(
         "WRONG_INFORMATION_AUTHENTICATE",
-        Halted("WRONG_INFORMATION_AUTHENTICATE", "User or password is wrong. Correct them."),
+        Halted("WRONG_INFORMATION_AUTHENTICATE", "The user name or password is wrong. Correct the settings."),
         "T5 T6 T7",
     ),
     MessageCode(

@@ -72,7 +72,9 @@ def _refusal(text: str, word: str, reason: Reason | None) -> Refusal:
     if reason is not None:
         return Rejected(code, reason)
     if word == "halted":
-        return Halted(code, "The link's setting `messages` halts the link on this message of the carrier.")
+        return Halted(
+            code, "The link halted on this message from the carrier, as its setting `messages` requires."
+        )
     return Deferred(code, retry_after_s=1.0, counts=word == "deferred", throttled=word == "throttled")
 
 

@@ -78,7 +78,11 @@ TABLE: Sequence[ReplyCode] = (
         "V1* V2 V4 V5",
     ),
     ReplyCode("8", Wait.HOURS, "V1 V2 V5"),
-    ReplyCode("9", _halt("9", "The template is for another kind of traffic. Correct traffic."), "V1* V2 V5"),
+    ReplyCode(
+        "9",
+        _halt("9", "The template is for another kind of traffic. Correct the setting `traffic`."),
+        "V1* V2 V5",
+    ),
     ReplyCode("10", _halt("10", "VNPT does not know the portal user. Correct portal_user."), "V1* V2 V4 V5"),
     ReplyCode("11", Rejected("11", Reason.FILTERED), "V1* V2 V4 V5"),
     ReplyCode("12", Wait.POLICY, "V2 V4 V5"),

@@ -62,7 +62,7 @@ class OutcomeWords(NamedTuple):
 OUTCOMES: dict[str, OutcomeWords] = {
     Outcome.UNDELIVERED: OutcomeWords(say("not delivered, by a receipt")),
     Outcome.EXPIRED: OutcomeWords(say("expired: the phone was off too long")),
-    Outcome.NO_RECEIPT: OutcomeWords(say("no receipt arrived until the run ended")),
+    Outcome.NO_RECEIPT: OutcomeWords(say("no receipt arrived before the run ended")),
     Outcome.REJECTED: OutcomeWords(say("rejected immediately by the carrier")),
     Outcome.NOT_SENT: OutcomeWords(say("not sent: cancelled, or the window ended")),
     Outcome.ACCEPTED: OutcomeWords(

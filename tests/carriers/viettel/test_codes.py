@@ -39,7 +39,7 @@ MESSAGES: list[tuple[str, SubmitResult]] = [
     ),
     (
         "Authenticate: WRONG_INFORMATION_AUTHENTICATE",
-        Halted("WRONG_INFORMATION_AUTHENTICATE", "User or password is wrong. Correct them."),
+        Halted("WRONG_INFORMATION_AUTHENTICATE", "The user name or password is wrong. Correct the settings."),
     ),
     (
         "Authenticate: IP_INVALID (YOUR IP: 203.0.113.9)",

@@ -92,7 +92,7 @@ def test_an_order_about_refused_messages_needs_two_persons(pages_db: Database, s
         ("state_change", "requeued", Reason.FILTERED),  # which the row itself has no more
     ]
     history = text(paper.get(f"/deliveries/{'/'.join(map(str, place))}").text)
-    assert "bị bộ lọc hoặc khai báo tên định danh từ chối" in history
+    assert "bị từ chối do bộ lọc hoặc khai báo tên định danh" in history
     assert paper.send(f"/runs/{world.run}", f"{here}/999/approve").status_code == 422
 
 
