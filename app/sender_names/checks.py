@@ -185,8 +185,8 @@ def _empty(carrier: str, sender: str) -> Finding:
         FindingKind.EMPTY,
         False,
         Phrase(
-            "The register has no sender name, so it is not known whether {sender} is accepted. "
-            "Enter the names under Sender names.",
+            "The register has no sender name of this carrier, so it is not known whether {sender} is "
+            "accepted. Enter its names under Sender names.",
             sender=sender,
         ),
     )
@@ -233,12 +233,17 @@ def _of_name(carrier: str, entries: Sequence[SenderName], content: Content) -> I
                 sender,
                 at,
                 day=_day(entry.valid_to),
+                bound="end",
             )
         else:
             entry = min(fitting, key=lambda item: item.valid_from or date.min)
             day = _day(entry.valid_from)
             said = _said(
-                "The registration of {sender} at {carrier} starts only on {day}.", sender, at, day=day
+                "The registration of {sender} at {carrier} starts only on {day}.",
+                sender,
+                at,
+                day=day,
+                bound="start",
             )
         yield Finding(carrier, FindingKind.PERIOD, True, join((said, _RENEW)), entry.id)
     elif registered:
@@ -266,7 +271,7 @@ def _not_yet(entry: SenderName, at: str) -> Phrase:
             said = "{carrier} has refused to register {sender}."
         case _:
             said = "The registration of {sender} at {carrier} has expired."
-    return _said(said, entry.name, at)
+    return _said(said, entry.name, at, state=entry.state.value)
 
 
 def _first_day_without(entries: Sequence[SenderName], content: Content) -> date | None:
@@ -416,8 +421,18 @@ def content(
 
 
 def _hash(finding: Finding, content: Content) -> str:
-    about = (finding.carrier, finding.kind.value, finding.sentence, content.sender, content.purpose)
-    return hashlib.sha256(repr((*about, content.texts)).encode()).hexdigest()
+    """Return the hash of what is found, without the words that tell it: a release may reword them."""
+    found = (finding.carrier, finding.kind.value, finding.entry is None, *_values(finding.sentence))
+    return hashlib.sha256(repr((*found, content.sender, content.purpose, content.texts)).encode()).hexdigest()
+
+
+def _values(sentence: str) -> Iterator[tuple[str, str]]:
+    """Yield the values of a sentence, and of the sentences in it; some tell findings apart, in no place."""
+    for name, value in getattr(sentence, "values", {}).items():
+        if isinstance(sentence, Phrase) and sentence.is_row:
+            yield from _values(value)
+        else:
+            yield name, str(value)
 
 
 def _campaign(connection: Connection, campaign_id: int) -> Row[Any]:

@@ -222,6 +222,25 @@ def test_a_reason_overrides_what_is_said_now_and_nothing_that_is_said_later(db: 
     assert "not yet granted" in rows[0].detail["findings"][0]
 
 
+def test_a_release_that_rewords_a_sentence_leaves_the_reason_in_force(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is bound to what is found: a registration that begins where this one ended needs its own."""
+    campaign_id, _ = db.write(whole_run)
+    last_day(db, campaign_id, 9)
+    entry = enter(db, valid_to=day(5))
+    body = filled(checks.OverrideBody, {"reason": "Granted by telephone."})
+    carry_out(db, "override_register", campaign_id=campaign_id, body=body)
+    monkeypatch.setattr(checks, "_RENEW", "Renew it in time.")
+    (finding,) = [each for each in found(db, campaign_id) if each.refused]
+    assert finding.sentence.endswith("before the sending window does. Renew it in time.")
+    assert finding.override == "Granted by telephone."
+    name = {"carrier": "vnpt", "name": "CA SON LA", "state": "registered", "valid_from": day(5)}
+    carry_out(db, "change_sender_name", sender_name_id=entry, body=filled(NameBody, name))
+    (finding,) = [each for each in found(db, campaign_id) if each.refused]
+    assert ("starts only on" in finding.sentence, finding.override) == (True, None)
+
+
 def test_an_edited_text_or_sender_needs_a_reason_again(db: Database) -> None:
     campaign_id, _ = db.write(whole_run)
     enter(db, state="asked")
