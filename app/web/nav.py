@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from app.core.states import CampaignState, RunState
 from app.database.models import campaigns, runs
@@ -109,9 +110,9 @@ def groups(who: Caller | None) -> list[NavGroup]:
     return [of for of in own if of.entries]
 
 
-def waiting(connection: Connection, carrier: str | None) -> int:
+def _waiting(carrier: str | None) -> Select[Any]:
     query = select(func.count()).select_from(campaigns).where(campaigns.c.state == CampaignState.SUBMITTED)
-    return int(connection.scalar(query if carrier is None else query.where(own_campaigns(carrier))) or 0)
+    return query if carrier is None else query.where(own_campaigns(carrier))
 
 
 def planned(carrier: str | None) -> ColumnElement[bool]:
@@ -120,17 +121,19 @@ def planned(carrier: str | None) -> ColumnElement[bool]:
     return ready if carrier is None else ready & (runs.c.carrier == carrier)
 
 
-def to_start(connection: Connection, carrier: str | None) -> int:
+def _to_start(carrier: str | None) -> Select[Any]:
     joined = runs.join(campaigns, campaigns.c.id == runs.c.campaign_id)
-    query = select(func.count()).select_from(joined).where(planned(carrier))
-    return int(connection.scalar(query) or 0)
+    return select(func.count()).select_from(joined).where(planned(carrier))
 
 
 def counts(connection: Connection, who: Caller) -> dict[str, int]:
     """Count by path what waits for this caller; zeros are left out."""
-    found = {}
+    asked = {}
     if may(who.role, "approve_campaign"):
-        found["/approvals"] = waiting(connection, who.carrier)
+        asked["/approvals"] = _waiting(who.carrier)
     if may(who.role, "start_run"):
-        found["/"] = to_start(connection, who.carrier)
-    return {path: n for path, n in found.items() if n}
+        asked["/"] = _to_start(who.carrier)
+    if not asked:
+        return {}
+    found = connection.execute(select(*(query.scalar_subquery() for query in asked.values()))).one()
+    return {path: n for path, n in zip(asked, found, strict=True) if n}

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from unicodedata import combining
 
 from app.file_import.cells import safe
-from app.reports.figures.numbers import hundredths, shown
+from app.reports.figures.numbers import in_percent, shown
 from app.reports.figures.table_model import Cell, CellKind, ReportTable, value
 
 
@@ -44,7 +44,7 @@ def _plain(kind: CellKind, cell: Cell) -> str:
         return safe(found)  # may come from users, so formulas are defused
     if kind is CellKind.COUNT:
         return str(found)
-    return f"{hundredths(found, 2):.2f}" if kind is CellKind.RATIO else f"{found:.2f}"
+    return f"{in_percent(found, 2):.2f}" if kind is CellKind.RATIO else f"{found:.2f}"
 
 
 def text(forms: Iterable[ReportTable]) -> str:

@@ -17,10 +17,10 @@ def count(number: int) -> str:
 
 def percent(ratio: float | None) -> str:
     """0.925 -> 92,5 %; a dash for None."""
-    return NOTHING if ratio is None else f"{hundredths(ratio):.1f}\u00a0%".replace(".", ",")
+    return NOTHING if ratio is None else f"{in_percent(ratio):.1f}\u00a0%".replace(".", ",")
 
 
-def hundredths(ratio: float, digits: int = 1) -> float:
+def in_percent(ratio: float, digits: int = 1) -> float:
     """0.925 -> 92.5, never rounded up to a whole percent or down to 0.
 
     Targets and limits are whole percents: 91.96 % shown as 92.0 % would contradict "below 92 %".

@@ -171,7 +171,7 @@ def _to_start(carrier: str | None) -> Select[Any]:
 MOST = 10  # campaigns shown
 MOST_PANELS = 5  # letters with their figures, those under way first
 MANY = 10_000  # counting stops here
-MANY_RETURNED = 20
+MANY_RETURNED = 1_000  # of all authors; the page shows a reader the newest three of its own
 _TAG = 16
 _OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.reports.export.xlsx_file import _format
-from app.reports.figures.numbers import hundredths, percent
+from app.reports.figures.numbers import in_percent, percent
 from app.reports.figures.table_model import CellKind
 from app.web import rendering
 from app.web.view_models.norm import NormVerdict, judge
@@ -15,7 +15,7 @@ SENT = 9_973  # a prime number: few of its shares are round
 def test_a_share_reaches_a_whole_percent_only_where_its_messages_do() -> None:
     for received in range(SENT + 1):
         for digits in (1, 2):
-            shown = hundredths(received / SENT, digits)
+            shown = in_percent(received / SENT, digits)
             assert int(shown) == received * 100 // SENT, (received, digits, shown)
 
 

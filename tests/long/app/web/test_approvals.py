@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, insert, select, update
 
 from app.campaigns import approval, lifecycle, queries
 from app.campaigns.drafts import Draft
 from app.core.config import MoneySettings, PriceSettings, Settings
 from app.database.connection import Database
-from app.database.models import batches, campaigns, subscribers
+from app.database.models import approvals, batches, campaigns, subscribers
 from app.privacy import do_not_send
 from app.security.principal import Caller
 from app.web.pages import approvals_pages
@@ -306,3 +306,23 @@ def test_the_overview_tells_its_author_that_it_came_back(
     assert ("đã bị trả lại cho bạn: Sửa lại lời." in text(paper.get("/").text)) is told
     pages_db.write(lifecycle.submit, 1, author)
     assert "đã bị trả lại cho bạn" not in text(paper.get("/").text)
+
+
+def test_the_oldest_that_came_back_is_told_beside_many_of_others(pages_db: Database, signed_in: In) -> None:
+    pages_db.write(submitted)
+    pages_db.write(approval.send_back, 1, BOSS, "Lời 0.")
+
+    def more(c: Connection) -> None:
+        c.execute(update(campaigns).values(submitted_by="admin person"))
+        campaign, decision = (dict(c.execute(select(of)).one()._mapping) for of in (campaigns, approvals))
+        del campaign["id"], decision["id"]
+        for nth in range(1, 25):
+            campaign["submitted_by"] = "admin person" if nth < 5 else "author"
+            copy = c.execute(insert(campaigns).values(campaign)).inserted_primary_key
+            decision |= {"campaign_id": copy[0] if copy else None, "reason": f"Lời {nth}."}
+            c.execute(insert(approvals).values(decision))
+
+    pages_db.write(more)
+    page = text(signed_in("admin").get("/").text)
+    assert re.findall(r"trả lại cho bạn: (Lời \d+\.)", page) == ["Lời 4.", "Lời 3.", "Lời 2."]
+    assert "và 2 mục nữa" in page
