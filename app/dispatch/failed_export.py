@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from app.core import clock
+from app.core.errors import Conflict
 from app.core.states import FAILED, DeliveryState
 from app.database.connection import Database
-from app.database.models import campaigns, deliveries, links, run_batches
+from app.database.models import audiences, campaigns, deliveries, links, run_batches
 from app.dispatch.unknown_export import references
 from app.file_import.cells import csv_pieces, safe
 from app.ledger import erasure
@@ -28,7 +29,16 @@ _RESULTS = {
 
 
 def count(connection: Connection, run: Row[Any]) -> int:
-    """Return how many numbers the list has. Raises Conflict once the campaign's numbers are erased."""
+    """Return how many numbers the list has.
+
+    Raises Conflict once the campaign's numbers are erased, and where the carrier sends to its own base.
+    """
+    if connection.execute(select(audiences.c.run_id).where(audiences.c.run_id == run.id)).first():
+        raise Conflict(
+            "The carrier of run {run_id} sends to its own subscribers, so Loa has none of their numbers. "
+            "Take them from the carrier's own system.",
+            run_id=run.id,
+        )
     erasure.require_rows(connection, run.campaign_id)
     query = select(func.count()).select_from(deliveries).where(*_of(run))
     return connection.execute(query).scalar_one()

@@ -84,6 +84,11 @@ def test_a_thumb_pauses_a_run_without_scrolling(windows: Windows) -> None:
     above(page.get_by_role("button", name="Đồng ý, tạm dừng"), THUMB["height"])
 
 
+def case_cell(page: Page, column: str) -> Locator:
+    """The first carrier's figure in this column of the table of recipients."""
+    return page.locator(f'.judge td[data-label="{column}"]').first
+
+
 def test_what_is_decided_on_and_the_decision_are_one_or_two_screens(windows: Windows) -> None:
     page = windows("approver")
     for size, most in (({"width": WIDTH, "height": HEIGHT}, 650), (THUMB, 1_050)):
@@ -94,3 +99,5 @@ def test_what_is_decided_on_and_the_decision_are_one_or_two_screens(windows: Win
         assert button is not None
         high = button["y"] + button["height"] - case["y"]
         assert high <= most, (size, high)
+        for column in ("Thuê bao", "Bản tin quy đổi"):
+            assert case_cell(page, column).is_visible(), (size, column)

@@ -93,11 +93,12 @@ def awaiting(connection: Connection, carrier: str | None) -> tuple[int, list[Awa
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """A draft that came back from its approver, with the reason; author: who submitted it."""
+    """A draft that came back from its approver, with the reason; author: who wrote it."""
 
     id: int
     name: str
     author: str
+    submitted_by: str | None
     reason: str
 
 
@@ -116,8 +117,8 @@ def _awaiting(carrier: str | None) -> Select[Any]:
 @cache
 def _returned() -> Select[Any]:
     c, a, later = campaigns.c, approvals.c, approvals.alias()
-    author = func.coalesce(c.submitted_by, c.created_by)
-    query = select(c.id, c.name, author, a.reason).join(approvals, a.campaign_id == c.id)
+    query = select(c.id, c.name, c.created_by, c.submitted_by, a.reason)
+    query = query.join(approvals, a.campaign_id == c.id)
     query = query.where(c.state == CampaignState.DRAFT, a.decision == "returned")
     query = query.where(~exists().where(later.c.campaign_id == c.id, later.c.id > a.id))
     return query.order_by(a.id.desc()).limit(MANY_RETURNED)
@@ -277,6 +278,10 @@ class OverviewView:
     more: int
     any: bool  # whether any campaign exists, drafts included
     links: str  # hash of all links' states
+
+    def returned_to(self, name: str) -> list[Returned]:
+        """Return those that this person wrote or submitted."""
+        return [each for each in self.returned if name in (each.author, each.submitted_by)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,7 @@ IN_TIME = Judged(Light.GOOD, say("on time"))
 NORM_UNPROVED = Judged(Light.WAIT, say("no handset receipts, so the target cannot be checked"))
 NORM_MET = Judged(Light.GOOD, say("above the 92% target"))
 SOME_GOOD: Said = say("good: {n} of {total} runs")
+SOME_MISSED: Said = say("below the 92% target: {n} of {total} runs")
 NO_DEADLINE = Judged(Light.OFF, say("no report deadline"))
 EXPECTED_MET = Judged(Light.GOOD, say("expected on time, above the 92% target so far"))
 EXPECTED = Judged(Light.GOOD, say("expected on time"))
@@ -192,6 +193,8 @@ def worst(lights: Iterable[Judged]) -> Judged:
     """Return the worst of several, green only if all are; NOT_BEGUN for none."""
     every = list(lights)
     found = max(every, key=lambda item: _ORDER.index(item.light), default=NOT_BEGUN)
+    if found == MISSED and set(every) != {MISSED}:  # their figures together may stand above it
+        return Judged(Light.BAD, SOME_MISSED, (every.count(MISSED), len(every)))
     if found.light is not Light.GOOD:
         return found
     good = [each for each in every if each.light is Light.GOOD]

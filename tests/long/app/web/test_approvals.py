@@ -11,6 +11,7 @@ from decimal import Decimal
 import pytest
 from sqlalchemy import Connection, insert, select, update
 
+from app.api.bodies import filled
 from app.campaigns import approval, lifecycle, queries
 from app.campaigns.drafts import Draft
 from app.core.config import MoneySettings, PriceSettings, Settings
@@ -18,9 +19,12 @@ from app.database.connection import Database
 from app.database.models import approvals, batches, campaigns, subscribers
 from app.privacy import do_not_send
 from app.security.principal import Caller
+from app.sender_names.checks import OverrideBody
+from app.sender_names.register import NameBody
 from app.web.pages import approvals_pages
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch, new_link, whole_run
 from tests.long.app.web.conftest import Paper, text
+from tests.operations import carry_out
 
 In = Callable[..., Paper]
 NIGHT = replace(DRAFT, purpose="canh_bao_khan", day_starts="00:00", day_ends="24:00")
@@ -148,8 +152,22 @@ def test_what_the_register_says_of_two_carriers_alike_is_said_once(pages_db: Dat
     pages_db.write(approval.send_back, 1, BOSS, "Sửa lại lời.")
     pages_db.write(_edited)
     said = text(signed_in("approver").get("/approvals").text)
-    assert re.search(r"(Viettel, VNPT VinaPhone|VNPT VinaPhone, Viettel): Sổ chưa có tên định danh nào", said)
+    assert re.search(
+        r"(Viettel, VNPT VinaPhone|VNPT VinaPhone, Viettel): Sổ chưa có tên định danh nào của", said
+    )
     assert said.count("Sổ chưa có tên định danh nào") == 1
+
+
+def test_a_word_to_send_all_the_same_is_never_folded_away(pages_db: Database, signed_in: In) -> None:
+    campaign_id, _ = pages_db.write(whole_run)
+    name = filled(NameBody, {"carrier": "vnpt", "name": "CA SON LA", "state": "asked"})
+    carry_out(pages_db, "add_sender_name", body=name)
+    reason = filled(OverrideBody, {"reason": "Đã gọi điện xác nhận."})
+    carry_out(pages_db, "override_register", "boss", campaign_id=campaign_id, body=reason)
+    pages_db.write(lifecycle.submit, campaign_id, "author")
+    page = signed_in("approver").get("/approvals").text
+    before = page[: page.index("Đã gọi điện xác nhận.")]
+    assert before.count("<details") == before.count("</details")
 
 
 def test_an_auditor_reads_and_is_offered_nothing(pages_db: Database, signed_in: In) -> None:
@@ -295,12 +313,20 @@ def test_its_author_reads_at_the_top_why_it_came_back(pages_db: Database, signed
     assert "Sửa lại lời." not in text(again[: again.index('class="figures"')])
 
 
-@pytest.mark.parametrize(("author", "told"), [("admin person", True), ("author", False)])
-def test_the_overview_tells_its_author_that_it_came_back(
-    pages_db: Database, signed_in: In, author: str, told: bool
+@pytest.mark.parametrize(
+    ("author", "submits", "told"),
+    [
+        ("admin person", "admin person", True),
+        ("admin person", "author", True),
+        ("author", "admin person", True),
+        ("author", "author", False),
+    ],
+)
+def test_the_overview_tells_who_wrote_or_submitted_it_that_it_came_back(
+    pages_db: Database, signed_in: In, author: str, submits: str, told: bool
 ) -> None:
     pages_db.write(submitted)
-    pages_db.write(lambda c: c.execute(update(campaigns).values(created_by=author, submitted_by=author)))
+    pages_db.write(lambda c: c.execute(update(campaigns).values(created_by=author, submitted_by=submits)))
     pages_db.write(approval.send_back, 1, BOSS, "Sửa lại lời.")
     paper = signed_in("admin")
     assert ("đã bị trả lại cho bạn: Sửa lại lời." in text(paper.get("/").text)) is told

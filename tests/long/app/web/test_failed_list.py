@@ -7,8 +7,10 @@ import re
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import insert
 
 from app.database.connection import Database
+from app.database.models import audiences
 from app.dispatch import failed_export, unknown_decisions
 from app.security import audit as acts
 from tests.long.app.privacy.past import erase, over
@@ -50,6 +52,20 @@ def test_a_run_is_read_slice_by_slice(past: Database, monkeypatch: pytest.Monkey
     monkeypatch.setattr(failed_export, "SLICE", 2)
     run = past.read(unknown_decisions.find_run, 1)
     assert len(list("".join(failed_export.carrier_list(past, run)).splitlines())) == 4
+
+
+def test_of_subscribers_that_the_carrier_holds_there_is_no_list(past: Database, signed_in: In) -> None:
+    held = {"run_id": 1, "areas": [], "area_basis": "tram_phuc_vu", "estimated": 9}
+    past.write(lambda c: c.execute(insert(audiences).values(held)))
+    paper = signed_in("operator", "vnpt")
+    assert "failed.csv" not in paper.get("/runs/1").text
+    answer = paper.get(WAY)
+    assert (answer.status_code, answer.json()["detail"]) == (
+        409,
+        "The carrier of run 1 sends to its own subscribers, so Loa has none of their numbers. "
+        "Take them from the carrier's own system.",
+    )
+    assert shown(past) == []
 
 
 @pytest.mark.parametrize("role", ["admin", "approver", "auditor"])
