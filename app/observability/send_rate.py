@@ -98,13 +98,13 @@ _RUNS = (
 )
 
 
-def by_minute(connection: Connection, run_ids: Collection[int], now: int | None = None) -> list[int]:
-    """Return the SMS parts that these runs have sent in each of the last MINUTES, oldest first.
+def last_hour(connection: Connection, run_ids: Collection[int]) -> int:
+    """Return the SMS parts that these runs have sent in the last MINUTES.
 
     From a run's start, where nothing is sent, over its counts to what it has sent by its end, or by now.
     """
-    now = now or shared_ms(connection)
-    begin, found = now - _KEPT_MS, [0] * MINUTES
+    now, found = shared_ms(connection), 0
+    begin = now - _KEPT_MS
     given = {"runs": list(run_ids), "since": begin, "until": now}
     looks: dict[int, list[tuple[int, int]]] = {}
     for run_id, at, segments in connection.execute(_COUNTS, given).all():
@@ -119,9 +119,8 @@ def by_minute(connection: Connection, run_ids: Collection[int], now: int | None 
         elif not known:
             continue
         before = known[0][1]
-        for at, segments in [*known[1:], (max(end, known[-1][0]), int(sent))]:
-            minute = min((at - begin) * MINUTES // _KEPT_MS, MINUTES - 1)
-            found[minute] += max(segments - before, 0)
+        for segments in (*(each[1] for each in known[1:]), int(sent)):
+            found += max(segments - before, 0)
             before = segments
     return found
 

@@ -169,7 +169,7 @@ def panel(
             run.figures.waiting for run in views if not run.held and run.state is not RunState.CANCELLED
         ),
         rate=sum(rates) if rates else None,
-        last_hour=sum(send_rate.by_minute(connection, lately)),
+        last_hour=send_rate.last_hour(connection, lately),
         ends=ends,
         paused=0 if ends is None else sum(run.state is RunState.PAUSED for run in under_way),
         planned=sum(row.state == RunState.PLANNED for row in rows),
