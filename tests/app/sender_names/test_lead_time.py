@@ -18,17 +18,15 @@ from app.sender_names.register import NameBody, RulesBody
 from tests.app.campaigns.rows import DRAFT, HOURS, new_batch
 from tests.operations import carry_out
 
-TODAY = clock.local(clock.now()).date()
-
 
 def on(days: int) -> date:
-    return TODAY + timedelta(days)
+    return clock.local(clock.now()).date() + timedelta(days)
 
 
 @pytest.fixture
 def letter(db: Database) -> int:
     """A letter with a campaign at VNPT that begins in twelve days."""
-    fields = directives.DirectiveFields("303/CAT-PA05", TODAY, "CAT", "Phối hợp tuyên truyền")
+    fields = directives.DirectiveFields("303/CAT-PA05", on(0), "CAT", "Phối hợp tuyên truyền")
     number = db.write(directives.create, fields, "author")
     begins: datetime = clock.midnight(on(12)) + timedelta(hours=8)
     draft = replace(DRAFT, directive_id=number, window_start=begins, window_end=begins + timedelta(days=3))
@@ -78,7 +76,7 @@ def test_what_was_asked_for_is_expected_after_the_carrier_s_lead(
     enter(db, state="asked", asked_on=on(asked).isoformat())
     answer, (need,) = needed(db, letter)
     assert (answer, need.late, need.ask_by) == (Ready.NO if late else Ready.MISSING, late, None)
-    assert need.expected_on == max(on(asked + 20), TODAY)
+    assert need.expected_on == max(on(asked + 20), on(0))
 
 
 def test_a_renewal_or_template_that_was_asked_for_in_an_entry_of_its_own_is_waited_for(
@@ -111,7 +109,7 @@ def test_a_text_that_is_refused_is_the_author_s_to_mend_and_takes_no_time(db: Da
 
 
 def test_a_letter_without_a_run_to_start_has_no_answer(db: Database) -> None:
-    fields = directives.DirectiveFields("304/CAT-PA05", TODAY, "CAT", "Phối hợp tuyên truyền")
+    fields = directives.DirectiveFields("304/CAT-PA05", on(0), "CAT", "Phối hợp tuyên truyền")
     assert needed(db, int(db.write(directives.create, fields, "author"))) == (None, [])
 
 

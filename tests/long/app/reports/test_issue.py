@@ -36,8 +36,17 @@ from tests.long.app.reports.kept import freeze_at
 
 TODAY = clock.local(clock.now()).date()  # no paper is dated before its figures were frozen
 SIGNED = Issue("125", TODAY, "Đại tá Nguyễn Văn A", {"strengths": "Phối hợp tốt.\nĐúng hạn."})
-MONTH = f"{TODAY.month:02}" if TODAY.month < 3 else TODAY.month
-DATED = f"ngày {TODAY.day:02} tháng {MONTH} năm {TODAY.year}"
+DATED = ""
+
+
+@pytest.fixture(autouse=True)
+def dated_today() -> None:
+    """Midnight in Vietnam may have come since this module was imported, and the figures frozen after it."""
+    global TODAY, SIGNED, DATED
+    TODAY = clock.local(clock.now()).date()
+    SIGNED = replace(SIGNED, dated_on=TODAY)
+    month = f"{TODAY.month:02}" if TODAY.month < 3 else TODAY.month
+    DATED = f"ngày {TODAY.day:02} tháng {month} năm {TODAY.year}"
 
 
 def text_of(freezer: Freezer, report: Frozen, form: str) -> str:

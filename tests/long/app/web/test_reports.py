@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import date
 
 import pytest
 from httpx import Response
@@ -31,9 +32,11 @@ from tests.long.app.reports.scene import varied
 from tests.long.app.reports.signing import Authority, sign
 from tests.long.app.web.conftest import Paper, text, token
 
-TODAY = clock.local(clock.now()).date()
-
 In = Callable[..., Paper]
+
+
+def today() -> date:
+    return clock.local(clock.now()).date()
 
 
 @pytest.fixture
@@ -124,7 +127,7 @@ def test_a_version_is_issued_on_its_page_and_a_mistake_keeps_what_was_written(si
     page = freeze(paper)
     said = {
         "number": "0/BC",
-        "dated_on": TODAY.isoformat(),
+        "dated_on": today().isoformat(),
         "signer": "Ông A",
         "proposals": "Nhắn thêm một đợt.",
     }
@@ -134,7 +137,7 @@ def test_a_version_is_issued_on_its_page_and_a_mistake_keeps_what_was_written(si
     assert "Nhắn thêm một đợt." in refused.text
     assert paper.send(page, f"{page}/issue", **said | {"number": "17"}).status_code == 303
     shown = paper.get(page)
-    assert f"Số 17 ngày {TODAY:%d/%m/%Y}, người ký: Ông A" in text(shown.text)
+    assert f"Số 17 ngày {today():%d/%m/%Y}, người ký: Ông A" in text(shown.text)
     (link,) = re.findall(r'href="(/v1/reports/\d+/files/issued-pdf)"', shown.text)
     assert paper.get(link).headers["content-type"] == "application/pdf"
     foreign = signed_in("operator", "viettel")
@@ -212,7 +215,7 @@ def test_signs_that_receipts_were_made_up_are_shown_to_the_office(pages_db: Data
 def test_a_signed_pdf_is_handed_in_on_the_page_and_told_in_words(signed_in: In) -> None:
     paper = signed_in("admin")
     page = freeze(paper)
-    issued = {"number": "17", "dated_on": f"{TODAY:%d/%m/%Y}", "signer": "Đại tá Nguyễn Văn A"}
+    issued = {"number": "17", "dated_on": f"{today():%d/%m/%Y}", "signer": "Đại tá Nguyễn Văn A"}
     assert paper.send(page, f"{page}/issue", **issued).status_code == 303
     (link,) = re.findall(r'href="(/v1/reports/\d+/files/issued-pdf)"', paper.get(page).text)
     pdf = sign(paper.get(link).content, Authority().signer("Nguyễn Văn A"))
