@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from app.database import schema
+from app.database.connection import Database
 from tests.engines import each_engine
 from tests.faults.processes import Home
+from tests.faults.server import Server, own_server
 
 database_url = each_engine
 
@@ -31,3 +34,13 @@ def sqlite_home(sqlite_url: str, tmp_path: Path) -> Iterator[Home]:
         yield found
     finally:
         found.end()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A PostgreSQL server of the test's own with a migrated, empty database, to stop, restart and cut off."""
+    with own_server() as found:
+        db = Database(found.url)
+        schema.upgrade(db)
+        db.close()
+        yield found

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
@@ -14,14 +14,12 @@ import httpx
 import pytest
 
 from app.core.states import DeliveryState
-from app.database import schema
-from app.database.connection import Database
 from app.observability.metrics import KEPT_S
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.engines import other_by_hand
 from tests.faults.ending import all_delivered, sent_again, settled
 from tests.faults.processes import Home, smpp_link
-from tests.faults.server import Server, own_server
+from tests.faults.server import Server
 from tests.faults.view import View, queue
 
 AWAY_S = float(os.environ.get("LOA_AWAY_SECONDS", "8"))
@@ -31,15 +29,6 @@ BEHAVIOUR = SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=0.5, receipt_wind
 
 
 # ---- the database -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with own_server() as found:
-        db = Database(found.url)
-        schema.upgrade(db)
-        db.close()
-        yield found
 
 
 @pytest.mark.prove

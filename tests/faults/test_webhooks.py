@@ -14,7 +14,6 @@ import pytest
 from sqlalchemy import select
 
 from app.core.states import DeliveryState
-from app.database import schema
 from app.database.connection import Database
 from app.database.models import receipts
 from tests.app.receipts.hooks import (
@@ -29,7 +28,7 @@ from tests.app.receipts.hooks import (
 )
 from tests.engines import other_by_hand
 from tests.faults.processes import Home, free_port, smpp_link
-from tests.faults.server import Server, own_server
+from tests.faults.server import Server
 from tests.faults.view import View
 
 pytestmark = pytest.mark.prove
@@ -116,15 +115,6 @@ async def test_sigterm_answers_what_it_has_taken(home: Home) -> None:
     await asyncio.gather(*callers)
     assert View(home.url).states()[DELIVERED] >= len(taken)
     assert TOKEN not in home.programs[-1].log.read_text()
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with own_server() as found:
-        db = Database(found.url)
-        schema.upgrade(db)
-        db.close()
-        yield found
 
 
 async def test_while_postgresql_is_away_carriers_are_asked_to_repeat(server: Server, tmp_path: Path) -> None:

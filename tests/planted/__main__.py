@@ -68,7 +68,7 @@ def main() -> int:
         folder = Path(place)
         status, output = _test(sorted({test for patch in patches for test in _tests(patch)}), folder)
         if status:
-            print(f"The tests fail without any bug:\n{output[-1000:]}")
+            print("The tests fail without any bug:", *_FAILED.findall(output), output[-1000:], sep="\n")
             return 2
         for patch in patches:
             began = time.monotonic()

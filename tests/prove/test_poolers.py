@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,26 +12,16 @@ import pytest
 from sqlalchemy import Connection
 
 from app.core.errors import DatabaseUnavailable
-from app.database import schema
 from app.database.connection import Database
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.faults.ending import all_delivered
 from tests.faults.pooler import IGNORED, pooled
 from tests.faults.processes import Home, smpp_link
-from tests.faults.server import Server, own_server
+from tests.faults.server import Server
 from tests.faults.view import queue
 
 COUNT = 5000
 BEHAVIOUR = SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=0.5, receipt_window=500)
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with own_server() as found:
-        db = Database(found.url)
-        schema.upgrade(db)
-        db.close()
-        yield found
 
 
 @pytest.mark.parametrize("mode", ["session", "transaction"])

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
-from app.database import schema, server_waits
+from app.database import server_waits
 from app.database.connection import Database
 from app.database.write_watch import NOT_DONE
 from app.diagnostics.doctor import _writes
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.faults.ending import all_delivered, settled
 from tests.faults.processes import Home, Program, smpp_link
-from tests.faults.server import Server, own_server
+from tests.faults.server import Server
 from tests.faults.view import queue
 
 COUNT = 2000
@@ -26,23 +26,14 @@ BEHAVIOUR = SmscBehaviour(answer_delay_s=0.02, receipt_delay_s=0.5, receipt_wind
 NAMES = "synchronous_standby_names"
 
 
-@pytest.fixture
-def primary() -> Iterator[Server]:
-    with own_server() as found:
-        db = Database(found.url)
-        schema.upgrade(db)
-        db.close()
-        yield found
-
-
 @pytest.mark.parametrize("way", ["the standby comes back", "it is taken off the list"])
 async def test_a_stopped_synchronous_standby_is_said_and_costs_time_only(
-    primary: Server, tmp_path: Path, way: str
+    server: Server, tmp_path: Path, way: str
 ) -> None:
-    standby = primary.standby("second")
-    home = Home(tmp_path, primary.url)
+    standby = server.standby("second")
+    home = Home(tmp_path, server.url)
     queue(home.url, COUNT)
-    primary.set(NAMES, "second")
+    server.set(NAMES, "second")
     try:
         async with Smsc(BEHAVIOUR) as smsc:
             link = smpp_link("viettel", smsc.port, segments_per_second=300)
@@ -73,7 +64,7 @@ async def test_a_stopped_synchronous_standby_is_said_and_costs_time_only(
                 assert (await http.get("/healthz")).status_code == 200
                 began = time.monotonic()
                 if way == "it is taken off the list":
-                    primary.set(NAMES, "")
+                    server.set(NAMES, "")
                 else:
                     standby.start()
                     began = time.monotonic()
@@ -90,10 +81,10 @@ async def test_a_stopped_synchronous_standby_is_said_and_costs_time_only(
 
 
 async def test_a_worker_told_to_stop_while_commits_wait_for_a_standby_ends_in_time(
-    primary: Server, tmp_path: Path
+    server: Server, tmp_path: Path
 ) -> None:
     """SIGTERM: it waits as long as it may, says what it could not record, and leaves no process behind."""
-    home = Home(tmp_path, primary.url)
+    home = Home(tmp_path, server.url)
     queue(home.url, COUNT)
     try:
         async with Smsc(BEHAVIOUR) as smsc:
@@ -101,30 +92,30 @@ async def test_a_worker_told_to_stop_while_commits_wait_for_a_standby_ends_in_ti
             home.configure({"viettel-1": link}, lease_seconds=2, stop_patience_s=8)
             worker = home.start("worker")
             await home.until(lambda: smsc.taken() >= COUNT // 4, "a quarter is sent")
-            primary.set(NAMES, "nobody")
+            server.set(NAMES, "nobody")
             await home.until(lambda: _lines(worker, "the database is away") == 1, "it is said")
             began = time.monotonic()
             assert await worker.stop() == 1
             assert time.monotonic() - began < 15
-            primary.set(NAMES, "")
+            server.set(NAMES, "")
             home.start("worker")
             await settled(home, smsc, COUNT)
     finally:
         home.end()
 
 
-def test_a_standby_that_answers_in_place_of_the_primary_is_not_ready(primary: Server) -> None:
-    standby = primary.standby("second")
+def test_a_standby_that_answers_in_place_of_the_primary_is_not_ready(server: Server) -> None:
+    standby = server.standby("second")
     try:
         with closing(Database(standby.url)) as db:
             assert not db.read(server_waits.takes_changes)
             (symptom,) = db.read(_writes)
         assert not symptom.good
         assert symptom.what.startswith("PostgreSQL is a standby here")
-        with closing(Database(primary.url)) as db:
+        with closing(Database(server.url)) as db:
             assert db.read(server_waits.takes_changes)
             assert [each.good for each in db.read(_writes)] == [True]
-            primary.set(NAMES, "third")
+            server.set(NAMES, "third")
             (symptom,) = db.read(_writes)
             assert "synchronous_standby_names is “third”; standbys connected: second" in symptom.what
     finally:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import event
 
 from app.accounts.service import NewPerson, add_person
 from app.core.config import Settings
@@ -102,3 +103,16 @@ def signed_in(pages_db: Database, paper: Paper) -> Callable[..., Paper]:
         return paper
 
     return work
+
+
+@pytest.fixture
+def statements(pages_db: Database) -> Iterator[list[str]]:
+    """What the database is asked from now on."""
+    found: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
+        found.append(statement)
+
+    event.listen(pages_db.engine, "before_cursor_execute", note)
+    yield found
+    event.remove(pages_db.engine, "before_cursor_execute", note)

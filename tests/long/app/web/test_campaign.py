@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
-from sqlalchemy import delete, event, insert, update
+from sqlalchemy import delete, insert, update
 
 from app.core.states import DeliveryState as State
 from app.database.connection import Database
@@ -28,19 +28,6 @@ from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]
 SENT = 1_707_000_000_000
-
-
-@pytest.fixture
-def statements(pages_db: Database) -> Iterator[list[str]]:
-    """What the database is asked from now on."""
-    found: list[str] = []
-
-    def note(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
-        found.append(statement)
-
-    event.listen(pages_db.engine, "before_cursor_execute", note)
-    yield found
-    event.remove(pages_db.engine, "before_cursor_execute", note)
 
 
 def _rows(db: Database, run: int, batch: int, count: int) -> None:

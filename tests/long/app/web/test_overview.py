@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Connection, delete, event, insert, update
+from sqlalchemy import Connection, delete, insert, update
 
 from app.campaigns import lifecycle
 from app.campaigns.carrier_audience import Audience, Basis
@@ -31,19 +31,6 @@ from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]
 HOUR = 3_600_000
-
-
-@pytest.fixture
-def statements(pages_db: Database) -> Iterator[list[str]]:
-    """What the database is asked from now on."""
-    found: list[str] = []
-
-    def note(_c: object, _cursor: object, statement: str, *_rest: object) -> None:
-        found.append(statement)
-
-    event.listen(pages_db.engine, "before_cursor_execute", note)
-    yield found
-    event.remove(pages_db.engine, "before_cursor_execute", note)
 
 
 def test_an_empty_overview_says_what_to_do_next(signed_in: In) -> None:
