@@ -24,19 +24,19 @@ _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+::\S+)", re.MULTILINE)
 
 def run(patch: Path, folder: Path) -> tuple[str, str]:
     """Apply the patch, run its tests, and reverse it; return the outcome and the first test that failed."""
-    if not _apply(patch, folder):
+    if not apply(patch, folder):
         return "gone", "the patch does not apply"
     try:
         status, output = _test(_tests(patch), folder)
     finally:
-        _apply(patch, folder, "--reverse")
+        apply(patch, folder, "--reverse")
     first = _FAILED.search(output)
     if status in (1, 2) and first:  # 2: pytest-xdist stopped at the first failure
         return "found", first[1]
     return ("lives", "") if status == 0 else ("broken", output[-500:])
 
 
-def _apply(patch: Path, folder: Path, *options: str) -> bool:
+def apply(patch: Path, folder: Path, *options: str) -> bool:
     command = ["git", "apply", "-C1", "--recount", *options, str(patch)]
     return subprocess.run(command, cwd=folder, capture_output=True).returncode == 0
 
