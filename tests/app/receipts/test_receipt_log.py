@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert
 
+from app.database import listing
 from app.database.connection import Database
 from app.database.models import quarantine, receipts
 from app.ledger.ledger import ledger_for
@@ -67,6 +68,24 @@ def test_every_receipt_is_there_once_the_newest_first_however_it_is_paged(links:
     assert len(read(links, size, "viettel")) == 12
 
 
+def test_a_page_that_ends_with_the_last_receipt_leads_nowhere(links: Database) -> None:
+    links.write(lambda c: [receipt(c, 1000, line) for line in (1, 2, 3, 4)])
+    names = links.read(receipt_log.links_of, None)
+    _, second = links.read(receipt_log.matched, names, Before(), 2)
+    assert second is not None
+    assert links.read(receipt_log.matched, names, second, 2)[1] is None
+
+
+def test_so_many_are_counted_and_of_more_only_that_there_are_more(
+    links: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "COUNTED", 2)
+    links.write(lambda c: [receipt(c, 1000, line, link=1 + line % 2) for line in range(1, 5)])
+    names = links.read(receipt_log.links_of, None)
+    assert links.read(receipt_log.how_many, names, 0, 2000) == 3  # two of each link
+    assert links.read(receipt_log.how_many, names, 1001, 2000) == 0
+
+
 @pytest.mark.longer
 def test_what_is_in_quarantine_says_why(links: Database) -> None:
     def work(c: Connection) -> None:
@@ -85,6 +104,7 @@ def test_what_is_in_quarantine_says_why(links: Database) -> None:
         QuarantineReason.NO_SUCH_REFERENCE,
     ]
     assert end is None
+    assert links.read(receipt_log.waiting, of, receipt_log.LATEST, 3)[1] is None
     assert rest[0].receipt.phone == "8491*****78"
     assert links.read(receipt_log.how_many_wait, of) == 3
     assert links.read(receipt_log.how_many_wait, links.read(receipt_log.links_of, "viettel")) == 0
