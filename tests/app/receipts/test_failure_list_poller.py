@@ -136,6 +136,16 @@ async def test_a_message_of_a_later_day_is_not_meant(db: Database) -> None:
 
 
 @pytest.mark.longer
+@pytest.mark.parametrize(("days", "meant"), [(3, True), (4, False)])
+async def test_a_message_of_three_days_before_is_meant_and_no_earlier_one(
+    db: Database, days: int, meant: bool
+) -> None:
+    world = sent(db, [taken("a")])
+    db.write(lambda c: c.execute(update(deliveries).values(submitted_at=clock.now_ms() - days * DAY_MS)))
+    assert (await tell(world, entry(0))).new == meant
+
+
+@pytest.mark.longer
 async def test_of_two_campaigns_the_one_of_that_day_is_meant_and_a_doubt_is_left_open(db: Database) -> None:
     world = sent(db, [taken("a")])
     _second_campaign(db, world)

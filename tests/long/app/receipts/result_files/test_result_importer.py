@@ -283,6 +283,14 @@ def test_a_file_that_is_no_use_is_failed_and_empty_and_has_done_nothing(
     assert scene.journal(db) == []
 
 
+def test_a_number_may_be_on_five_hundred_lines(db: Database, tmp_path: Path) -> None:
+    world = sent(db, [TAKEN])
+    path = tmp_path / "f.csv"
+    path.write_text("phone;status;time\n" + "0912000001;SENT;\n" * 500, encoding="utf-8")
+    load(world, path)
+    assert look(db, scene.registered(db, path).id).row.lines == 500
+
+
 def test_a_failed_file_may_be_tried_again_when_its_words_are_known(db: Database, tmp_path: Path) -> None:
     world = sent(db, [TAKEN])
     path = csv_file(tmp_path / "f.csv", [(phone(0), "mã 7", at(), "")])
