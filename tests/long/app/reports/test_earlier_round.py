@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,9 +19,9 @@ from app.reports.release.freeze import Freezer
 from app.reports.release.issue import issue
 from tests.long.app.reports import five_carriers
 from tests.long.app.reports.conftest import Two
-from tests.long.app.reports.kept import freeze_at
+from tests.long.app.reports.kept import freeze_at, issue_today
 from tests.long.app.reports.scene import DAY
-from tests.long.app.reports.test_issue import SIGNED, text_of
+from tests.long.app.reports.test_issue import text_of
 
 
 def earlier(freezer: Freezer, of: Frozen, *, days: int = 300, subject_id: int = 2, **sent: int) -> int:
@@ -54,13 +53,13 @@ def rounds(frozen: Two) -> tuple[Freezer, Frozen, int]:
 @pytest.mark.prove
 def test_final_papers_have_the_annex_that_was_asked_for(rounds: tuple[Freezer, Frozen, int]) -> None:
     freezer, report, other = rounds
-    issued = issue(freezer, report.id, None, replace(SIGNED, compare_with=other))
+    issued = issue(freezer, report.id, None, issue_today(compare_with=other))
     for form in ("issued-pdf", "issued-docx"):
         said = text_of(freezer, issued, form)
         assert "SO SÁNH VỚI ĐỢT TRƯỚC" in said
         assert "Đợt trước: báo cáo theo văn bản 18/KH-UBND (bản số 1, số liệu chốt đến" in said
         assert "so sánh với đợt trước: Phụ lục" in said
-    again = issue(freezer, report.id, None, SIGNED)
+    again = issue(freezer, report.id, None, issue_today())
     assert "SO SÁNH VỚI ĐỢT TRƯỚC" not in text_of(freezer, again, "issued-pdf")
 
 
@@ -90,11 +89,11 @@ def test_what_is_no_earlier_round_is_refused(rounds: tuple[Freezer, Frozen, int]
         (later, "Report 4 does not have an earlier cut-off, so it is not an earlier"),
     ):
         with pytest.raises(Invalid, match=why):
-            issue(freezer, report.id, None, replace(SIGNED, compare_with=wrong))
+            issue(freezer, report.id, None, issue_today(compare_with=wrong))
     with pytest.raises(NotFound):
-        issue(freezer, report.id, None, replace(SIGNED, compare_with=99))
+        issue(freezer, report.id, None, issue_today(compare_with=99))
     with pytest.raises(Invalid, match="Compare a directive's report with one of another directive"):
-        issue(freezer, run.id, None, replace(SIGNED, remarks={}, compare_with=other))
+        issue(freezer, run.id, None, issue_today(remarks={}, compare_with=other))
 
 
 def test_an_earlier_round_that_was_altered_is_not_compared_with(rounds: tuple[Freezer, Frozen, int]) -> None:
@@ -102,4 +101,4 @@ def test_an_earlier_round_that_was_altered_is_not_compared_with(rounds: tuple[Fr
     own = frozen_reports.c.id == other
     freezer.db.write(lambda c: c.execute(update(frozen_reports).where(own).values(figures="{}")))
     with pytest.raises(Spoilt):
-        issue(freezer, report.id, None, replace(SIGNED, compare_with=other))
+        issue(freezer, report.id, None, issue_today(compare_with=other))

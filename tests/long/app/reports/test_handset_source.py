@@ -26,9 +26,9 @@ from app.reports.release.verify_archive import Proof, prove
 from app.runtime.api_app import create_app
 from carriers.contract import ReceiptLevel
 from tests.app.client import Client
+from tests.long.app.reports.kept import issue_today
 from tests.long.app.reports.reading import words
 from tests.long.app.reports.scene import T0, S, Scene
-from tests.long.app.reports.test_issue import SIGNED
 
 RUN, OTHER, THIRD = (ReportSubject(SubjectKind.RUN, id) for id in (1, 2, 3))
 DIRECTIVE = ReportSubject(SubjectKind.DIRECTIVE, 1)
@@ -84,7 +84,7 @@ def test_what_was_said_later_changes_no_frozen_report(freezer: Freezer) -> None:
     for more in ({}, {"receipt_level": int(ReceiptLevel.OPERATOR)}):
         said(freezer, "vnpt", "Công văn 99/VT", **more)
         assert prove(freezer.db, report) == Proof(report.id, ())
-    assert NAMED in text(freezer, issue(freezer, report.id, None, replace(SIGNED, remarks={})), "issued-docx")
+    assert NAMED in text(freezer, issue(freezer, report.id, None, issue_today(remarks={})), "issued-docx")
 
 
 def test_a_report_of_before_has_no_word_of_it(freezer: Freezer) -> None:
@@ -97,7 +97,7 @@ def test_a_report_of_before_has_no_word_of_it(freezer: Freezer) -> None:
     old = freezer._keep(prepare(replace(built, lines=tuple(lines))), DIRECTIVE, Version(1))
     assert "handset_proved_by" not in freezer.db.read(archive.figures, old)
     assert prove(freezer.db, old) == Proof(old.id, ())
-    assert "Mức máy" not in text(freezer, issue(freezer, old.id, None, SIGNED), "issued-pdf")
+    assert "Mức máy" not in text(freezer, issue(freezer, old.id, None, issue_today()), "issued-pdf")
 
 
 def test_a_file_of_the_carrier_that_proves_telephones_is_the_source(freezer: Freezer) -> None:

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -26,27 +26,19 @@ from app.database.models import directives, frozen_reports, issued_reports, repo
 from app.reports.forms import letterhead
 from app.reports.frozen import archive, freeze_record
 from app.reports.frozen.archive import Frozen, ReportSubject, Spoilt, SubjectKind
-from app.reports.papers.final_paper import Issue
 from app.reports.release import verify_archive
 from app.reports.release.freeze import Freezer
 from app.reports.release.issue import issue
 from tests.long.app.reports import five_carriers
 from tests.long.app.reports.conftest import Two, two_versions
-from tests.long.app.reports.kept import freeze_at
-
-TODAY = clock.local(clock.now()).date()  # no paper is dated before its figures were frozen
-SIGNED = Issue("125", TODAY, "Đại tá Nguyễn Văn A", {"strengths": "Phối hợp tốt.\nĐúng hạn."})
-DATED = ""
+from tests.long.app.reports.kept import freeze_at, issue_today, today
 
 
-@pytest.fixture(autouse=True)
-def dated_today() -> None:
-    """Midnight in Vietnam may have come since this module was imported, and the figures frozen after it."""
-    global TODAY, SIGNED, DATED
-    TODAY = clock.local(clock.now()).date()
-    SIGNED = replace(SIGNED, dated_on=TODAY)
-    month = f"{TODAY.month:02}" if TODAY.month < 3 else TODAY.month
-    DATED = f"ngày {TODAY.day:02} tháng {month} năm {TODAY.year}"
+def dated() -> str:
+    """Return today as papers write it: a zero before days below 10 and months below 3 (NĐ 30/2020)."""
+    day = today()
+    month = f"{day.month:02}" if day.month < 3 else day.month
+    return f"ngày {day.day:02} tháng {month} năm {day.year}"
 
 
 def text_of(freezer: Freezer, report: Frozen, form: str) -> str:
@@ -63,28 +55,28 @@ def test_final_papers_have_no_blank_and_no_mark_and_the_draft_stays(
     frozen: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     freezer, (first, _) = frozen
-    first_hour = datetime.combine(TODAY, time(0, 30), clock.VIETNAM).astimezone(UTC)  # there it is yesterday
+    first_hour = clock.midnight(today()) + timedelta(minutes=30)  # in UTC it is yesterday
     monkeypatch.setattr(clock, "now", lambda: first_hour)
     drafts = {file.format: file.sha256 for file in first.files}
-    issued = issue(freezer, first.id, None, SIGNED)
+    issued = issue(freezer, first.id, None, issue_today())
     assert issued.issued is not None
-    assert (issued.issued.number, issued.issued.dated_on) == ("125", TODAY)
+    assert (issued.issued.number, issued.issued.dated_on) == ("125", today())
     assert {file.format: file.sha256 for file in issued.files if file.format in drafts} == drafts
     for form in ("issued-docx", "issued-pdf", "issued-summary"):
         said = text_of(freezer, issued, form)
         assert "Số: 125/BC-CAT-PA05" in said
-        assert f"Sơn La, {DATED}" in said
+        assert f"Sơn La, {dated()}" in said
         assert "……" not in said
         assert "DỰ THẢO" not in said
     for form in ("issued-docx", "issued-pdf"):
         said = text_of(freezer, issued, form)
-        assert f"(Kèm theo Báo cáo số 125/BC-CAT-PA05 {DATED} của Công an tỉnh Sơn La)" in said
+        assert f"(Kèm theo Báo cáo số 125/BC-CAT-PA05 {dated()} của Công an tỉnh Sơn La)" in said
         judged = r"1\. Ưu điểm (\d )?Phối hợp tốt\. (\d )?Đúng hạn\. (\d )?2\. Hạn chế, nguyên nhân"
         assert re.search(rf"{judged} (\d )?Không có\.", said)
         assert "Đại tá Nguyễn Văn A" in said
         assert said.count("./.") == 1
     fields = json.loads(freezer.db.read(archive.content, issued, "issued-meta")[1])
-    assert (fields["CodeNumber"], fields["IssuedDate"]) == ("125", f"{TODAY:%d/%m/%Y}")
+    assert (fields["CodeNumber"], fields["IssuedDate"]) == ("125", f"{today():%d/%m/%Y}")
     assert fields["InforSign"]["FullName"] == "Đại tá Nguyễn Văn A"
     assert fields["Loa"]["draft"] is False
     assert verify_archive.prove(freezer.db, issued).sound
@@ -93,21 +85,21 @@ def test_final_papers_have_no_blank_and_no_mark_and_the_draft_stays(
 @pytest.mark.prove
 def test_a_version_names_the_signed_one_that_it_replaces(frozen: Two) -> None:
     freezer, (first, second) = frozen
-    later = replace(SIGNED, number="140", remarks={})
+    later = issue_today(number="140", remarks={})
     third = freeze_at(freezer, ReportSubject(SubjectKind.DIRECTIVE, 1), five_carriers.THIRD)[0]
-    issue(freezer, first.id, None, SIGNED)
+    issue(freezer, first.id, None, issue_today())
     skipped = text_of(freezer, issue(freezer, third.id, None, later), "issued-pdf")
-    assert f"thay thế Báo cáo số 125/BC-CAT-PA05 {DATED} của Công an tỉnh Sơn La" in skipped
+    assert f"thay thế Báo cáo số 125/BC-CAT-PA05 {dated()} của Công an tỉnh Sơn La" in skipped
     assert "THAY ĐỔI SO VỚI BÁO CÁO TRƯỚC" in skipped
     for earlier in (first, second):  # what the third says would be true no more
         with pytest.raises(Conflict, match="Version 3 was already issued as number 140, so version"):
-            issue(freezer, earlier.id, None, replace(SIGNED, number="126"))
+            issue(freezer, earlier.id, None, issue_today(number="126"))
 
 
 @pytest.mark.prove
 def test_a_version_of_which_no_earlier_one_was_issued_replaces_none(frozen: Two) -> None:
     freezer, (_, second) = frozen
-    alone = text_of(freezer, issue(freezer, second.id, None, replace(SIGNED, remarks={})), "issued-pdf")
+    alone = text_of(freezer, issue(freezer, second.id, None, issue_today(remarks={})), "issued-pdf")
     assert "thay thế" not in alone  # nobody outside has seen a draft
     assert "THAY ĐỔI SO VỚI" not in alone
 
@@ -119,8 +111,8 @@ def test_a_mistyped_number_is_written_anew_and_both_are_in_the_audit(
     from app.database.models import audit
 
     freezer, (first, _) = frozen
-    issue(freezer, first.id, None, SIGNED)
-    again = issue(freezer, first.id, None, replace(SIGNED, number="126"))
+    issue(freezer, first.id, None, issue_today())
+    again = issue(freezer, first.id, None, issue_today(number="126"))
     assert again.issued is not None
     assert again.issued.number == "126"
     assert len(again.files) == len({file.format for file in again.files})
@@ -144,8 +136,8 @@ def test_a_mistyped_number_is_written_anew_and_both_are_in_the_audit(
         ({"signer": "A" * 101}, "Rank and name must have at most 100 characters"),
         ({"remarks": {"proposals": "x\x00"}}, "Remarks must be plain text without control characters"),
         ({"remarks": {"proposals": "x" * 5001}}, "A remark must have at most 5000 characters"),
-        ({"dated_on": TODAY + timedelta(days=2)}, "The date of a document cannot be in the future"),
-        ({"dated_on": TODAY - timedelta(days=1)}, "so the document cannot have an earlier date"),
+        ({"dated_on": today() + timedelta(days=2)}, "The date of a document cannot be in the future"),
+        ({"dated_on": today() - timedelta(days=1)}, "so the document cannot have an earlier date"),
         (
             {"remarks": {"difficulties": "x"}},
             "This report has no section difficulties",
@@ -157,7 +149,7 @@ def test_what_can_not_stand_on_a_paper_is_refused_and_nothing_is_kept(
 ) -> None:
     freezer, (first, _) = frozen
     with pytest.raises(AppError, match=said):
-        issue(freezer, first.id, None, replace(SIGNED, **wrong))  # type: ignore[arg-type]
+        issue(freezer, first.id, None, issue_today(**wrong))
     assert freezer.db.read(archive.get, first.id).issued is None
 
 
@@ -167,7 +159,7 @@ def test_words_of_others_may_have_dots_and_those_of_the_letterhead_may_not(
 ) -> None:
     freezer, (first, _) = frozen
     db = freezer.db
-    said = replace(SIGNED, remarks={"proposals": "Còn …… việc; xem mục ...... kèm theo"})
+    said = issue_today(remarks={"proposals": "Còn …… việc; xem mục ...... kèm theo"})
     dotted = "[[letterhead]]\ncarrier = ''\nsince = 2025-03-01\n"
     lines = (files("app") / "data" / "letterheads.toml").read_text("utf-8").split("[[letterhead]]")
     (tmp_path / "heads.toml").write_text(f"[[letterhead]]{lines[1]}{dotted}bases = ['Luật số ……']\n", "utf-8")
@@ -180,7 +172,7 @@ def test_words_of_others_may_have_dots_and_those_of_the_letterhead_may_not(
     db.write(lambda c: c.execute(update(directives).values(subject="Về việc tuyên truyền …… và ...... khác")))
     again = freeze_at(freezer, ReportSubject(SubjectKind.DIRECTIVE, 1), five_carriers.THIRD)[0]
     assert "tuyên truyền …… và ...... khác" in text_of(
-        freezer, issue(freezer, again.id, None, SIGNED), "issued-pdf"
+        freezer, issue(freezer, again.id, None, issue_today()), "issued-pdf"
     )
 
 
@@ -218,7 +210,7 @@ def test_what_was_altered_in_the_database_is_not_issued(frozen: Two, what: str) 
     freezer, (first, _) = frozen
     freezer.db.write(altered, what)
     with pytest.raises(AppError, match=r"The database was altered|was .* and is now"):
-        issue(freezer, first.id, None, SIGNED)
+        issue(freezer, first.id, None, issue_today())
     assert not freezer.db.read(lambda c: c.execute(select(issued_reports)).all())
 
 
@@ -230,7 +222,7 @@ def test_of_four_who_issue_at_once_one_does_and_the_others_are_told(db: Database
 
     def one(nth: int) -> None:
         try:
-            issue(freezer, first.id, None, replace(SIGNED, number=str(nth)))
+            issue(freezer, first.id, None, issue_today(number=str(nth)))
             said.append("issued")
         except AppError as error:
             said.append(error.detail)
@@ -246,7 +238,7 @@ def test_of_four_who_issue_at_once_one_does_and_the_others_are_told(db: Database
 
 def test_a_final_paper_that_was_altered_together_with_its_hash_is_not_given_out(frozen: Two) -> None:
     freezer, (first, _) = frozen
-    report, db = issue(freezer, first.id, None, SIGNED), freezer.db
+    report, db = issue(freezer, first.id, None, issue_today()), freezer.db
     assert db.read(freeze_record.all_spoilt) == []
     f, forged = report_files.c, b"%PDF forged"
     values = {"content": forged, "sha256": hashlib.sha256(forged).hexdigest(), "size": len(forged)}
@@ -282,7 +274,7 @@ def test_what_is_replaced_is_named_as_it_was_issued_though_the_letterhead_was_co
     frozen: Two, tmp_path: Path
 ) -> None:
     freezer, (first, second) = frozen
-    issued = issue(coded(freezer, tmp_path), first.id, None, SIGNED)
+    issued = issue(coded(freezer, tmp_path), first.id, None, issue_today())
     beside = json.loads(freezer.db.read(archive.content, issued, "issued-meta")[1])
     assert beside["OrganId"] == "000.00.12.G01"
     assert beside["To"] == [{"OrganId": "000.00.00.H52", "OrganName": "Chủ tịch UBND tỉnh <Sơn La>"}]
@@ -290,8 +282,8 @@ def test_what_is_replaced_is_named_as_it_was_issued_though_the_letterhead_was_co
     for was, now in (("BC-CAT-PA05", "BC-CAT-PX03"), ("tỉnh Sơn", "Sơn")):
         heads.write_text(heads.read_text("utf-8").replace(was, now), "utf-8")
     now = Freezer(freezer.db, freezer.ledger, letterhead.load(heads), "officer")
-    later = issue(now, second.id, None, replace(SIGNED, number="130", remarks={}))
+    later = issue(now, second.id, None, issue_today(number="130", remarks={}))
     for form in ("issued-docx", "issued-pdf"):
         paper = text_of(now, later, form)
-        assert f"thay thế Báo cáo số 125/BC-CAT-PA05 {DATED} của Công an tỉnh Sơn La (số liệu" in paper
+        assert f"thay thế Báo cáo số 125/BC-CAT-PA05 {dated()} của Công an tỉnh Sơn La (số liệu" in paper
         assert "Số: 130/BC-CAT-PX03" in paper

@@ -12,7 +12,7 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -36,8 +36,8 @@ from app.reports.release.issue import issue
 from app.runtime.api_app import create_app
 from app.security import create_key
 from tests.app.client import Client
+from tests.long.app.reports.kept import issue_today
 from tests.long.app.reports.signing import Authority, scribble, sign
-from tests.long.app.reports.test_issue import SIGNED
 
 
 @dataclass
@@ -73,7 +73,7 @@ def issued_once(frozen_twice: Path, tmp_path_factory: pytest.TempPathFactory) ->
     file = tmp_path_factory.mktemp("issued") / "loa.sqlite3"
     shutil.copy(frozen_twice, file)
     with closing(Database(f"sqlite:///{file}")) as db:
-        issue(Freezer(db, ledger_for(db), letterhead.load(None), "officer"), 1, None, SIGNED)
+        issue(Freezer(db, ledger_for(db), letterhead.load(None), "officer"), 1, None, issue_today())
     return file
 
 
@@ -283,7 +283,7 @@ def test_two_who_sign_are_both_told_and_the_first_was_not_changed(desk: Desk) ->
 @pytest.mark.prove
 def test_a_paper_that_was_issued_anew_after_it_was_signed_is_told(desk: Desk) -> None:
     assert desk.keep(sign(desk.paper, desk.authority.signer("Nguyễn Văn A"))).good
-    issue(desk.freezer, desk.report.id, None, replace(SIGNED, number="126"))
+    issue(desk.freezer, desk.report.id, None, issue_today(number="126"))
     (kept,) = desk.freezer.db.read(of_report, desk.report.id)
     assert not kept.good
     assert "The document has been issued again since" in said(kept)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date
 
 import pytest
 from httpx import Response
@@ -27,16 +26,13 @@ from app.reports.counting.snapshots import SnapshotCause
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 from app.web import rendering
 from app.web.view_models import report_list
+from tests.long.app.reports.kept import today
 from tests.long.app.reports.receiving import receive
 from tests.long.app.reports.scene import varied
 from tests.long.app.reports.signing import Authority, sign
 from tests.long.app.web.conftest import Paper, text, token
 
 In = Callable[..., Paper]
-
-
-def today() -> date:
-    return clock.local(clock.now()).date()
 
 
 @pytest.fixture
@@ -103,7 +99,6 @@ def test_a_report_is_of_now_or_of_a_snapshot_and_another_moment_is_refused(
         ("today", ""),
     ):
         answer = paper.get(f"/reports/runs/1?at={wrong}")
-        print("ZZZ", wrong, answer.text[answer.text.index("<main") :][:2500])
         assert answer.status_code == 422
         assert told in text(answer.text)
 
