@@ -8,7 +8,9 @@ from time import monotonic
 import pytest
 from fastapi import FastAPI
 
+from app.api.rate_limit import RETRY, Buckets
 from app.api.uploads import BODY_LIMIT
+from app.core import clock
 from app.core.config import Settings
 from app.database.connection import Database
 from app.runtime.api_app import create_app
@@ -30,6 +32,12 @@ def application(settings: Settings, db: Database) -> FastAPI:
 def client(application: FastAPI, db: Database) -> Iterator[Client]:
     with Client(application, db.write(create_key, "tester")) as client:
         yield client
+
+
+def test_the_last_request_of_a_share_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "monotonic", lambda: 5.0)
+    buckets = Buckets(2)
+    assert [RETRY in buckets.take("one") for _ in range(3)] == [False, False, True]
 
 
 @pytest.mark.longer

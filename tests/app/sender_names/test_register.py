@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import Connection, select
 
+from app.api.pasted_table import read_table
 from app.core.config import Settings
 from app.core.errors import Invalid, NotFound
 from app.database.connection import Database
@@ -157,7 +158,6 @@ def test_of_two_removals_at_once_the_second_finds_nothing(db: Database) -> None:
     [
         ("carrier,name\nvnpt,CA SON LA\nvnpt,12345", "Line 3: The sender must be"),
         ("carrier,name\nvnpt,CA SON LA,x", "Line 2 has more cells"),
-        ("carrier,nom\nvnpt,CA SON LA", "Line 2: "),
         ("carrier,name\nvntp,CA SON LA", "Line 2: Carrier “vntp” does not exist"),
         ('carrier,name\nvnpt,"CA', "The table is not CSV"),
         ('"carrier,name\nvnpt,CA', "The table is not CSV"),
@@ -173,6 +173,13 @@ def test_a_wrong_line_is_named_and_nothing_is_imported(db: Database, table: str,
     with pytest.raises(Invalid, match=sentence):
         carry_out(db, "import_sender_names", body=register.ImportBody(table=table))
     assert db.read(register.names) == []
+
+
+def test_a_table_has_at_most_two_thousand_lines() -> None:
+    head, line = "carrier,name\n", "vnpt,CA SON LA\n"
+    assert len(read_table(head + line * 2000, register.NameBody)) == 2000
+    with pytest.raises(Invalid, match="1 to 2000 lines"):
+        read_table(head + line * 2001, register.NameBody)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])

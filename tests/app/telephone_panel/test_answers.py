@@ -25,7 +25,7 @@ from app.privacy import person_data
 from app.reports.counting import panel_judgements
 from app.reports.counting.fraud_signals import Sign, doubts
 from app.telephone_panel import answers
-from app.telephone_panel.answers import Answer
+from app.telephone_panel.answers import PATIENCE_MS, Answer, PanelRow
 from app.telephone_panel.judgement import Verdict
 from carriers.inbound import InboundMessage
 from tests.app.telephone_panel.scene import add, answer, ended, held, members, panel, sent, started
@@ -33,6 +33,12 @@ from tests.app.world import FIRST_PHONE, World, build
 from tests.operations import carry_out
 
 R, N, OFF = Answer.RECEIVED, Answer.NOT_RECEIVED, Answer.OFF
+
+
+@pytest.mark.parametrize(("after", "over"), [(-1, False), (0, True)])
+def test_a_text_is_waited_for_a_day_after_the_end(after: int, over: bool) -> None:
+    row = PanelRow(1, 1, "vnpt", RunState.FINISHED.value, 1, 1, None)
+    assert row.over(1 + PATIENCE_MS + after) is over
 
 
 def given(db: Database, run_id: int) -> list[Answer | None]:

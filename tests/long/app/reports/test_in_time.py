@@ -63,6 +63,16 @@ def test_the_status_and_the_consolidated_report_agree_on_what_is_in_time(
         assert both(db, DUE + HOUR) == (False, False)  # its deadline is over, and it is not sent
 
 
+@pytest.mark.parametrize(("last", "in_time"), [(DUE, True), (DUE + 1, False)])
+def test_what_was_sent_at_the_deadline_is_in_time(db: Database, last: int, in_time: bool) -> None:
+    scene = Scene("sent")
+    scene.message(S.DELIVERED, submitted_at=last, done_at=last)
+    scene.save(db)
+    db.write(lambda c: c.execute(update(m.runs).values(ended_at=last)))
+    due(db, DUE)
+    assert both(db, DUE + HOUR) == (in_time, in_time)
+
+
 def both(db: Database, at: int) -> tuple[bool | None, bool | None]:
     """What status and report say of the last run at that time: whether it is in time."""
     line = db.read(consolidated.build, 1, at).lines[-1]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -14,6 +16,7 @@ from app.cli import app
 from app.core import clock
 from app.core.errors import Conflict
 from app.core.states import DeliveryState as S
+from app.core.states import RunState
 from app.database import models as m
 from app.database.connection import Database
 from app.directives.status import status
@@ -21,6 +24,7 @@ from app.ledger.ledger import ledger_for
 from app.reports.counting import consolidated
 from app.reports.counting.consolidated import ConsolidationTerms
 from app.reports.counting.differences import differences
+from app.reports.counting.scope import Scope
 from app.reports.export.formats import Format, document, prepare, render
 from app.reports.figures.version import Version
 from app.reports.forms import letterhead
@@ -177,3 +181,10 @@ def test_a_letter_of_which_nothing_has_come_yet_has_no_final_report(db: Database
     scene.save(db)
     with pytest.raises(Conflict, match="No messages or reports exist under directive 1 yet"):
         freezer(db).freeze(DIRECTIVE)
+
+
+@pytest.mark.parametrize(("at", "counts"), [(T0, True), (T0 + 1, False)])
+def test_what_began_or_ended_at_the_cut_off_counts(at: int, counts: bool) -> None:
+    run: Any = SimpleNamespace(state=RunState.FINISHED.value, started_at=at, ended_at=at, closing="ended")
+    assert Scope(run, ()).begun(T0) is counts
+    assert Scope(run, ()).closed(T0) is counts

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from html import unescape
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, select, update
 
 from app.core import clock
+from app.core.sending_window import Window, open_at
 from app.database.connection import Database
 from app.database.models import (
     audit,
@@ -28,7 +30,8 @@ from app.database.models import (
     unknowns,
 )
 from app.ledger.ledger import ledger_for
-from tests.app.campaigns.rows import new_link
+from app.web.stages import StageColumns
+from tests.app.campaigns.rows import new_campaign, new_link
 from tests.long.app.web.conftest import Paper, text
 
 In = Callable[..., Paper]
@@ -317,3 +320,31 @@ def test_more_rows_than_are_counted_are_said_to_be_more(many: Database, signed_i
     assert "Dòng 101–200 trong hơn 10.000 dòng." in text(paper.get(further(first) or "").text)
     paper.cookies["loa_lang"] = "en"
     assert "Rows 1–100 of more than 10,000." in text(paper.get("/do-not-send").text)
+
+
+def test_lists_call_a_campaign_closed_when_its_window_is(db: Database) -> None:
+    """The same rule in SQL as in `open_at`, at the first and last moments of windows and of days."""
+    starts = datetime(2027, 1, 4, 8, tzinfo=clock.VIETNAM)
+    ends = starts + timedelta(days=2, hours=9)
+    windows = [
+        Window(start, end, *hours)
+        for start in (None, starts)
+        for end in (None, ends)
+        for hours in (("08:00", "20:00"), ("00:00", "24:00"))
+    ]
+
+    def work(c: Connection) -> dict[int, Window]:
+        made = {new_campaign(c): window for window in windows}
+        for n, each in made.items():
+            values: dict[str, Any] = {"day_starts": each.day_starts, "day_ends": each.day_ends}
+            values |= {"window_start": clock.to_ms_or_none(each.start)}
+            values |= {"window_end": clock.to_ms_or_none(each.end)}
+            c.execute(update(campaigns).where(campaigns.c.id == n).values(values))
+        return made
+
+    made = db.write(work)
+    bounds = (starts, starts.replace(hour=20), ends, starts + timedelta(days=1), starts.replace(hour=0))
+    for now in (bound + timedelta(milliseconds=ms) for bound in bounds for ms in (-1, 0, 1)):
+        query = select(campaigns.c.id).where(StageColumns(frozenset(), now)._closed())
+        closed = set(db.read(lambda c, query=query: c.execute(query).scalars().all()))
+        assert closed == {n for n, window in made.items() if not open_at(window, now)}, now

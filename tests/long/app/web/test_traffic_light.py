@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import Connection, delete, insert, update
 
+from app.core import clock
+from app.core.sending_window import Window
 from app.core.states import DeliveryState as State
 from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import batches, tallies
 from app.web.view_models import svg_charts, traffic_light
+from app.web.view_models.course_marks import closed_hours
 from app.web.view_models.norm import NormVerdict
 from app.web.view_models.traffic_light import Due, Judged, Light
 from tests.e2e import scene
@@ -77,6 +80,13 @@ def test_a_course_of_time_has_a_round_scale() -> None:
     assert found.ticks[-1] == (0, 10)
     assert found.lines[0].points == "0.0,50.0 50.0,35.0 100.0,15.0"
     assert svg_charts.course({"sent": []}).lines == []
+
+
+@pytest.mark.parametrize(("seconds", "spans"), [(59, 0), (60, 1)])
+def test_a_closed_minute_is_drawn(seconds: int, spans: int) -> None:
+    closes = datetime(2027, 1, 4, 20, tzinfo=clock.VIETNAM)
+    window = Window(None, None, "08:00", "20:00")
+    assert len(closed_hours(window, closes, closes + timedelta(seconds=seconds))) == spans
 
 
 @pytest.mark.parametrize(("unknown", "is_amber"), [(2, False), (3, True)])  # 8 and 12 %

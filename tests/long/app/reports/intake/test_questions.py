@@ -13,7 +13,8 @@ from app.core.errors import Invalid
 from app.database import models as m
 from app.database.connection import Database
 from app.reports.counting.fraud_signals import Sign, doubts
-from app.reports.figures.carrier_statement import FigureSource
+from app.reports.figures import carrier_statement
+from app.reports.figures.carrier_statement import FigureSource, StatedCounts, StatedFigures
 from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import statement_rules, statement_service, statement_workbook
 from app.reports.intake.schemas import StatementBody
@@ -223,6 +224,18 @@ def test_that_nothing_failed_waits_for_a_word(db: Database) -> None:
     state(db, general=perfect, note="Đã đối soát với nhà mạng: 0 tin không nhận được.")
     state(db, general=perfect, reason="Bổ sung số văn bản.")
     assert [each.sign for each in db.read(doubts, 2)] == [Sign.NONE_FAILED]
+
+
+@pytest.mark.parametrize(("sent", "asked"), [(99, False), (100, True)])
+def test_of_a_hundred_messages_it_is_asked_why_none_failed(sent: int, asked: bool) -> None:
+    figures = StatedFigures(StatedCounts(sent, 0, sent, sent, 0, 0))
+    assert carrier_statement.nothing_failed(figures) is asked
+
+
+@pytest.mark.parametrize(("more", "refused"), [(0, False), (1, True)])
+def test_a_note_may_have_as_many_characters_as_is_said(more: int, refused: bool) -> None:
+    words = "a" * (statement_rules.NOTE_LENGTH + more)
+    assert bool([*statement_rules.word_faults(("note",), words)]) is refused
 
 
 def test_four_times_fewer_than_before_waits_for_a_word(db: Database) -> None:
