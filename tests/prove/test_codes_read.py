@@ -12,7 +12,7 @@ import pytest
 from app.reports.frozen import archive
 from app.reports.release.issue import issue
 from tests.long.app.reports.conftest import Two, frozen, frozen_twice
-from tests.long.app.reports.test_issue import SIGNED
+from tests.long.app.reports.kept import issue_today
 from tests.long.app.reports.test_printed_code import PLACE
 
 __all__ = ["frozen", "frozen_twice"]
@@ -35,7 +35,7 @@ def read_codes(pdf: Path, folder: Path) -> list[str]:
 def test_the_code_of_a_report_leads_to_its_figures(frozen: Two, tmp_path: Path) -> None:
     freezer, (first, _) = frozen
     freezer = replace(freezer, place=PLACE)
-    issued = issue(freezer, first.id, None, SIGNED)
+    issued = issue(freezer, first.id, None, issue_today())
     file = tmp_path / "issued.pdf"
     file.write_bytes(freezer.db.read(archive.content, issued, "issued-pdf")[1])
     assert read_codes(file, tmp_path) == [f"{PLACE}?code={first.code}"]

@@ -29,8 +29,8 @@ from app.security import audit as acts
 from tests.app.client import Client
 from tests.long.app.reports import five_carriers
 from tests.long.app.reports.conftest import Two
-from tests.long.app.reports.kept import freeze_at
-from tests.long.app.reports.test_issue import SIGNED, text_of
+from tests.long.app.reports.kept import freeze_at, issue_today
+from tests.long.app.reports.test_issue import text_of
 
 RUN = ReportSubject(SubjectKind.RUN, 4)
 PLACE = "https://loa.example.vn/verify/reports"
@@ -57,7 +57,7 @@ def last_page(freezer: Freezer, report: Frozen, form: str) -> str:
 def test_the_last_page_bears_code_address_and_hash_and_the_final_paper_the_same(frozen: Two) -> None:
     freezer, (first, _) = frozen
     freezer = replace(freezer, place=PLACE)
-    issued = issue(freezer, first.id, None, SIGNED)
+    issued = issue(freezer, first.id, None, issue_today())
     assert first.code
     for form in ("pdf", "issued-pdf"):
         said = last_page(freezer, issued, form)
@@ -72,7 +72,7 @@ def test_the_last_page_bears_code_address_and_hash_and_the_final_paper_the_same(
 @pytest.mark.prove
 def test_the_chairman_s_page_bears_it_in_one_line_and_stays_one_page(frozen: Two) -> None:
     freezer, (first, _) = frozen
-    issued = issue(replace(freezer, place=PLACE), first.id, None, SIGNED)
+    issued = issue(replace(freezer, place=PLACE), first.id, None, issue_today())
     for form in ("summary", "issued-summary"):
         assert f"Mã đối chiếu: {grouped(first.code or '')}" in last_page(freezer, issued, form)
         content = freezer.db.read(archive.content, issued, form)[1]
@@ -114,7 +114,7 @@ def test_an_earlier_version_names_the_newer_one_and_whether_it_is_issued(frozen:
     newer = freezer.db.read(look, first.code or "").newer
     assert newer is not None
     assert (newer.version, newer.number) == (2, None)
-    issue(freezer, second.id, None, replace(SIGNED, remarks={}))
+    issue(freezer, second.id, None, issue_today(remarks={}))
     newer = freezer.db.read(look, first.code or "").newer
     assert newer is not None
     assert newer.number == "125"
@@ -222,7 +222,7 @@ def test_a_report_of_before_has_no_code_and_its_final_paper_neither(frozen: Two)
     freezer, (first, _) = frozen
     before = {"code": None, "code_salt": None}
     freezer.db.write(lambda c: c.execute(update(frozen_reports).values(**before)))
-    assert "Mã đối chiếu" not in text_of(freezer, issue(freezer, first.id, None, SIGNED), "issued-pdf")
+    assert "Mã đối chiếu" not in text_of(freezer, issue(freezer, first.id, None, issue_today()), "issued-pdf")
 
 
 def test_codes_are_drawn_anew_and_never_told_by_the_figures(newest: tuple[Freezer, Frozen]) -> None:
@@ -235,7 +235,7 @@ def test_codes_are_drawn_anew_and_never_told_by_the_figures(newest: tuple[Freeze
 @pytest.mark.prove
 def test_everybody_may_ask_and_learns_no_person(citizen: Client, newest: tuple[Freezer, Frozen]) -> None:
     freezer, report = newest
-    issue(freezer, report.id, None, replace(SIGNED, remarks={}))
+    issue(freezer, report.id, None, issue_today(remarks={}))
     answer = citizen.get("/v1/verify/reports", params={"code": report.code or ""})
     page = citizen.get("/verify/reports", params={"code": report.code or ""})
     assert (answer.status_code, page.status_code) == (200, 200)
