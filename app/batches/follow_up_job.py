@@ -16,7 +16,7 @@ from app.database.jobs import Job, new_owner
 from app.database.models import batches
 from app.file_import.leased_import import FOLLOW_UP
 from app.ledger import batch_rows, unreached
-from app.ledger.unreached import Stretch
+from app.ledger.unreached import LineRange
 
 LINES = 50_000  # of an earlier campaign that one transaction looks through, most of which were reached
 
@@ -46,8 +46,8 @@ class _FollowUpImport(BatchImport):
     def fill(self, batch: Row[Any]) -> None:
         self.clear()
         counts = ImportCounts()
-        for stretch in self.db.read(unreached.stretches, self.id, batch.carrier, LINES):
-            found = self._write(self._add, stretch, counts)
+        for lines in self.db.read(unreached.line_ranges, self.id, batch.carrier, LINES):
+            found = self._write(self._add, lines, counts)
             counts = replace(counts, lines=counts.lines + found, accepted=counts.accepted + found)
         if not counts.accepted:
             raise Invalid(
@@ -59,16 +59,16 @@ class _FollowUpImport(BatchImport):
         _, rows_sha256 = self.db.read(batch_rows.hash_rows, self.id)
         self.finish(counts, rows_sha256)
 
-    def _add(self, connection: Connection, stretch: Stretch, before: ImportCounts) -> int:
-        """Add one stretch, unless only the answer to its commit was lost: the counter shows that."""
+    def _add(self, connection: Connection, lines: LineRange, before: ImportCounts) -> int:
+        """Add one range of lines, unless only the answer to its commit was lost: the counter shows that."""
         row = self.row(connection)
         if row.lines > before.lines and jobs.renew(connection, self.job):
             return int(row.lines - before.lines)
         try:
-            unreached.require_rounds(connection, [stretch.campaign_id])
+            unreached.require_rounds(connection, [lines.campaign_id])
         except Conflict as error:  # for good: not as where another process makes the batch
             raise Invalid(error.detail) from error
-        found = unreached.add_unreached(connection, self.id, stretch, before.lines)
+        found = unreached.add_unreached(connection, self.id, lines, before.lines)
         after = before.lines + found
         self._keep(connection, batches.c.lines == before.lines, lines=after, accepted=after)
         return found

@@ -20,11 +20,10 @@ from app.batches import queries
 from app.batches.importer import RegisteredBatch, folder_of, import_spooled, register
 from app.batches.queries import bad_lines_csv
 from app.core.carrier_check import check_carrier
-from app.core.errors import Forbidden, Invalid
 from app.database.connection import Database
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import Upload
-from app.security import Caller
+from app.security.tenant_scope import named_carrier
 
 router = Routes(prefix="/v1/batches", tags=["batches"])
 
@@ -61,7 +60,8 @@ async def upload_batch(request: Request, db: Db, settings: Config, who: Who, tak
     folder = await run_in_threadpool(folder_of, settings.data)
     limit = settings.upload_limit_mb * 1_048_576
     async with uploads.taken(request, settings, folder, limit) as upload:
-        carrier = await run_in_threadpool(check_carrier, settings, carrier_of(who, upload))
+        carrier = named_carrier(who, upload.fields.get("carrier"))
+        await run_in_threadpool(check_carrier, settings, carrier)
         registered, answered = await db.awrite(_take, carrier, upload, who.name, taking)
         begin(db, registered, upload, spool_path(folder, carrier, upload.file.sha256))
     return sent(answered)
@@ -86,18 +86,6 @@ def begin(db: Database, registered: RegisteredBatch, upload: Upload, waiting_roo
     if registered.waiting:
         path = upload.path.replace(waiting_room)
         in_turn(partial(import_spooled, db, registered.id, path))
-
-
-def carrier_of(who: Caller, upload: Upload) -> str:
-    """Return the named carrier, or the operator's own. Raises Forbidden for another's."""
-    carrier = upload.fields.get("carrier") or who.carrier or ""
-    if not carrier:
-        raise Invalid("Choose a carrier in the field “carrier”.", field="carrier")
-    if who.carrier not in (None, carrier):
-        raise Forbidden(
-            "Your account can only use batches of {carrier}.", carrier=who.carrier, field="carrier"
-        )
-    return carrier
 
 
 @router.get("/{batch_id}/bad-lines.csv", response_class=StreamingResponse, responses=_CSV)

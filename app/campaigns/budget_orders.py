@@ -20,13 +20,13 @@ from app.security import Caller, approval_requests, audit
 from app.security.approval_requests import ApprovalRequest, RequestKind
 
 
-def ask(connection: Connection, campaign_id: int, segments: int, because: str, who: str) -> BudgetOrder:
+def ask(connection: Connection, campaign_id: int, segments: int, reason: str, who: str) -> BudgetOrder:
     """Ask for another budget of an approved campaign, in SMS parts."""
     campaign = _own(connection, campaign_id)
     _check(connection, campaign, segments)
-    if not because.strip():
-        raise Invalid("Enter a reason. The approver will see it.", field="because")
-    subject, why = f"campaign/{campaign_id}", because.strip()
+    if not reason.strip():
+        raise Invalid("Enter a reason. The approver will see it.", field="reason")
+    subject, why = f"campaign/{campaign_id}", reason.strip()
     audit.note(connection, who, "budget.ask", subject, budget_segments=segments, because=why)
     wanted = {"budget_segments": segments}
     asked = approval_requests.ask(connection, RequestKind.BUDGET, subject, who, why, wanted)
@@ -56,7 +56,7 @@ def approve(connection: Connection, campaign_id: int, number: int, caller: Calle
     optimistic_lock.change_campaign(connection, campaign, **wanted, budget_dong=None, budget_signed=None)
     fresh = optimistic_lock.campaign(connection, campaign_id)
     digest = approval_digest.digest(connection, fresh)
-    details = {"digest": digest, "decision": "approved", "reason": order.because, "links": before.links}
+    details = {"digest": digest, "decision": "approved", "reason": order.reason, "links": before.links}
     approval.write(connection, campaign_id, caller.name, **details)
     approval_requests.approve(connection, request, caller.name)
     audit.note(connection, caller.name, "budget.raise", f"campaign/{campaign_id}", order=number, **wanted)

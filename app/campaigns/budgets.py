@@ -30,7 +30,7 @@ class BudgetOrder:
     number: int
     campaign_id: int
     budget_segments: int | None
-    because: str
+    reason: str
     asked_by: str
     asked_at: datetime
     approved_by: str | None = None
@@ -75,7 +75,7 @@ def orders(connection: Connection, campaign_id: int) -> list[BudgetOrder]:
             number=each.id,
             campaign_id=campaign_id,
             budget_segments=each.wanted["budget_segments"],
-            because=each.reason,
+            reason=each.reason,
             asked_by=each.asked_by,
             asked_at=clock.moment(each.asked_at),
             approved_by=each.approved_by,

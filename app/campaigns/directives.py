@@ -17,7 +17,7 @@ from app.database.models import directives
 from app.database.records import from_row
 from app.ledger import directive_deadline
 from app.ledger.directive_deadline import DeadlineChange
-from app.security import audit
+from app.security import audit, kept_rows
 from app.security.tenant_scope import own_directives
 
 
@@ -65,7 +65,9 @@ def create(connection: Connection, letter: DirectiveFields, who: str) -> int:
     if connection.execute(select(directives.c.id).where(directives.c.number == letter.number)).first():
         raise Conflict("Directive {number} already exists.", number=letter.number, field="number")
     directive_id = _insert(connection, letter, who)
-    audit.note(connection, who, "directive.create", f"directive/{directive_id}", number=letter.number)
+    said = {"number": letter.number}
+    kept = kept_rows.kept(connection, directives, directives.c.id == directive_id)
+    audit.note(connection, who, "directive.create", f"directive/{directive_id}", **said, kept=kept)
     return directive_id
 
 

@@ -158,9 +158,7 @@ def _check_window(start: datetime | None, end: datetime | None) -> None:
         if at is not None and at.tzinfo is None:
             raise Invalid("{field} needs a time zone, for example 2024-02-09T07:00:00+07:00.", field=name)
     if start is not None and end is not None and end <= start:
-        raise Invalid(
-            "The sending window must end after it starts. Choose a later window_end.", field="window_end"
-        )
+        raise Invalid("The sending window must end after it starts. Choose a later end.", field="window_end")
 
 
 def _original(draft: Draft) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -14,9 +14,9 @@ from app.campaigns.quiet_hours import DayHours
 from app.core import clock
 from app.core.areas import normalise_area
 from app.core.errors import Conflict, Invalid
-from app.core.states import BatchState, DeliveryState, RunState
+from app.core.states import BatchState, CampaignState
 from app.database import jobs
-from app.database.connection import Database, shared_ms
+from app.database.connection import Database
 from app.database.models import (
     audiences,
     batches,
@@ -25,26 +25,50 @@ from app.database.models import (
     follow_ups,
     run_batches,
     runs,
-    tallies,
 )
 from app.file_import.leased_import import FOLLOW_UP
-from app.ledger import approval_digest, erasure, money, unreached
-from app.ledger.contract import VALIDITY_MS
-from app.ledger.unreached import USUAL, FollowUpDefinition, Outcome
+from app.ledger import approval_digest, erasure, money, restore_acknowledgement, unreached
+from app.ledger.unreached import (
+    MAY_BE_COPIES,
+    USUAL,
+    Cause,
+    FollowUpDefinition,
+    Outcome,
+    usual_causes,
+)
 from app.security import audit, row_stamps
-from carriers.phrases import Phrase
 
 MOST_SOURCES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class FollowUpRequest:
-    """changes: fields of the draft that differ from the newest source; without a text it says the same."""
+    """changes: fields of the draft that differ from the newest source; without a text it says the same.
+
+    causes: of the outcomes; one without any has its usual ones. carriers: none for all. second_copies: how
+    many people may get the text twice, as whoever asks has confirmed.
+    """
 
     sources: tuple[int, ...]
     outcomes: tuple[Outcome, ...] = USUAL
     areas: tuple[str, ...] = ()
     changes: Mapping[str, Any] = field(default_factory=dict)
+    causes: tuple[Cause, ...] = ()
+    carriers: tuple[str, ...] = ()
+    second_copies: int | None = None
+
+    def definition(self, campaign_id: int, areas: tuple[str, ...]) -> FollowUpDefinition:
+        """Return whom it means, for the follow-up of this number."""
+        outcomes = {*self.outcomes, *(cause.outcome for cause in self.causes)}
+        causes = [
+            cause
+            for outcome in Outcome
+            if outcome in outcomes
+            for cause in [one for one in self.causes if one.outcome is outcome] or usual_causes([outcome])
+        ]
+        ordered = tuple(sorted(outcomes, key=list(Outcome).index))
+        sources = tuple(sorted(set(self.sources)))
+        return FollowUpDefinition(campaign_id, sources, ordered, areas, tuple(dict.fromkeys(causes)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,43 +85,53 @@ class FollowUpBatch:
 
 @dataclass(frozen=True, slots=True)
 class FollowUp:
-    """Whom a campaign follows up. ready: its audience is made, and does not change any more, except that
-    who is reached meanwhile is left out when it is queued and sent.
+    """Whom a campaign follows up. ready: its audience is made, and no longer changes, except that people who
+    are reached meanwhile are left out when it is queued and sent.
+
+    causes: `outcome:reason:code`, without a code for all of them; empty for all causes of the outcomes.
+    same_as: an approved campaign among the sources with the same text, sender and purpose, or None.
     """
 
     sources: list[int]
     outcomes: list[Outcome]
+    causes: list[str]
     areas: list[str]
     ready: bool
     subscribers: int
     batches: list[FollowUpBatch]
+    same_as: int | None = None
 
 
 def create(connection: Connection, request: FollowUpRequest, default: DayHours, who: str) -> int:
-    """Make the draft with its runs, whose batches a worker makes then; return its ID."""
-    sources = [optimistic_lock.campaign(connection, each) for each in sorted(set(request.sources))]
+    """Make the draft with its runs, whose batches a worker makes then; return its ID.
+
+    Raises Conflict while nobody has confirmed how many people may get a second copy.
+    """
+    sources = [optimistic_lock.campaign(connection, source) for source in sorted(set(request.sources))]
     if not 1 <= len(sources) <= MOST_SOURCES:
         raise Invalid(
             "Choose between 1 and {most} campaigns to follow up.", most=MOST_SOURCES, field="campaign_ids"
         )
-    if not request.outcomes:
+    if not request.outcomes and not request.causes:
         raise Invalid("Choose at least one outcome, for example undelivered.", field="outcomes")
     areas = _areas(request.areas)
     ids = tuple(row.id for row in sources)
     unreached.require_rounds(connection, ids, field="campaign_ids")
     for row in sources:
         approval_digest.refuse_answers(row, field="campaign_ids")
-        _require_finished(connection, row)
-    carriers = _carriers(connection, ids, request.outcomes, areas)
+        _require_lists(connection, row)
+    chosen = request.definition(unreached.NOT_YET, areas)
+    carriers = _carriers(connection, chosen, request)
+    copies = _require_confirmed(connection, chosen, request, carriers)
     campaign_id = _draft(connection, sources, request.changes, default, who)
-    chosen = FollowUpDefinition(
-        campaign_id, ids, tuple(sorted(set(request.outcomes), key=list(Outcome).index)), areas
-    )
+    chosen = replace(chosen, campaign_id=campaign_id)
     suppliers = _suppliers(connection, ids, who)
     _share_budget(connection, campaign_id, sources, request.changes)
     made = [_add_run(connection, chosen, carrier, suppliers, who) for carrier in carriers]
-    said = {"sources": list(ids), "outcomes": list(chosen.outcomes), "areas": list(areas), "batches": made}
-    audit.note(connection, who, "campaign.follow_up", f"campaign/{campaign_id}", **said)
+    detail: dict[str, Any] = {"sources": list(ids), "outcomes": list(chosen.outcomes), "batches": made}
+    detail |= {"areas": list(areas), "causes": [cause.spelt() for cause in chosen.causes]}
+    detail |= {"second_copies": copies} if copies else {}
+    audit.note(connection, who, "campaign.follow_up", f"campaign/{campaign_id}", **detail)
     return campaign_id
 
 
@@ -122,76 +156,60 @@ def _areas(area_codes: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted({code for code in codes.values() if code is not None}))
 
 
-def _require_finished(connection: Connection, source: Row[Any]) -> None:
-    """Raise Conflict unless what became of each message is known, as far as it ever will be.
-
-    While a run sends or waits for receipts, "no receipt" says nothing: most of those will still be reached.
-    """
+def _require_lists(connection: Connection, source: Row[Any]) -> None:
+    """Raise Invalid unless the campaign has a run with a list of numbers, and its totals."""
     erasure.require_totals(connection, source.id)
     held = select(audiences.c.run_id)
-    own = select(runs).where(runs.c.campaign_id == source.id, runs.c.id.not_in(held)).order_by(runs.c.id)
-    rows = connection.execute(own).all()
-    if not rows:
+    own = select(runs.c.id).where(runs.c.campaign_id == source.id, runs.c.id.not_in(held)).limit(1)
+    if connection.execute(own).first() is None:
         raise Invalid(
             "Campaign {id} has no run with a list of numbers, so Loa does not know who was not reached.",
             id=source.id,
             field="campaign_ids",
         )
-    over = shared_ms(connection) - VALIDITY_MS
-    for run in rows:
-        settled = run.state == RunState.CANCELLED and not _waits(connection, run.id)
-        if not (settled or unreached.is_over(run.state, run.ended_at, over)):
-            raise Conflict(_unfinished(run), field="campaign_ids")
 
 
-def _unfinished(run: Row[Any]) -> str:
-    if run.state == RunState.CANCELLED:
-        until = clock.moment((run.ended_at or run.created_at) + VALIDITY_MS)
-        return Phrase(
-            "Run {id} ({carrier}) was cancelled, but receipts for what it sent may still arrive. "
-            "Follow it up after {time}.",
-            id=run.id,
-            carrier=run.carrier,
-            time=until.isoformat(timespec="minutes"),
-        )
-    return Phrase(
-        "Run {id} ({carrier}) is {state}. A campaign can be followed up once all its runs are "
-        "finished or cancelled, because receipts may arrive until then.",
-        id=run.id,
-        carrier=run.carrier,
-        state=run.state,
-    )
-
-
-def _waits(connection: Connection, run_id: int) -> bool:
-    t, open_ = tallies.c, (DeliveryState.QUEUED, DeliveryState.SUBMITTED)
-    query = select(func.coalesce(func.sum(t.n), 0)).where(t.run_id == run_id, t.state.in_(open_))
-    return bool(connection.execute(query).scalar_one())
-
-
-def _carriers(
-    connection: Connection, ids: Sequence[int], outcomes: Sequence[Outcome], areas: Sequence[str]
-) -> list[str]:
-    """Return the carriers that may have somebody, by their counts. Raises Invalid if there is none."""
-    t, states = tallies.c, {state for each in outcomes for state in unreached.STATES[each]}
-    query = (
-        select(runs.c.carrier)
-        .join(tallies, t.run_id == runs.c.id)
-        .where(runs.c.campaign_id.in_(ids), t.state.in_(states))
-        .group_by(runs.c.carrier)
-        .having(func.sum(t.n) > 0)
-        .order_by(runs.c.carrier)
-    )
-    if areas:
-        query = query.where(t.area.in_(sorted(unreached.covered(areas))))
-    found = list(connection.execute(query).scalars())
+def _carriers(connection: Connection, chosen: FollowUpDefinition, request: FollowUpRequest) -> list[str]:
+    """Return the carriers at which there is somebody to follow up. Raises Invalid if there is none."""
+    found = [
+        carrier
+        for carrier in unreached.carriers_with_anybody(connection, chosen)
+        if carrier in (request.carriers or [carrier])
+    ]
     if not found:
         raise Invalid(
-            "There is no one to follow up: these campaigns have no messages with the chosen "
-            "outcomes in the chosen areas.",
-            field="areas" if areas else "outcomes",
+            "There is no one to follow up with the chosen outcomes in the chosen areas: they have been "
+            "reached, another follow-up is writing to them, receipts for them may still arrive, or they "
+            "are on the do-not-send list.",
+            field="areas" if chosen.areas else "causes" if request.causes else "outcomes",
         )
     return found
+
+
+def _require_confirmed(
+    connection: Connection, chosen: FollowUpDefinition, request: FollowUpRequest, carriers: Sequence[str]
+) -> int:
+    """Return how many people may get the text twice. Raises Conflict unless exactly that was confirmed."""
+    if not set(chosen.outcomes) & set(MAY_BE_COPIES):
+        return 0
+    if Outcome.UNKNOWN in chosen.outcomes:
+        restore_acknowledgement.require_entered(connection)
+    copies = sum(
+        count.subscribers
+        for count in unreached.counts(connection, chosen.sources, chosen.areas, chosen.outcomes)
+        if count.cause.outcome in chosen.outcomes
+        and count.cause.outcome in MAY_BE_COPIES
+        and count.carrier in carriers
+    )
+    if request.second_copies != copies:
+        raise Conflict(
+            "Nobody knows whether the carrier has the messages to {n} of these people, so they may get the "
+            "text twice. To confirm, enter the number {again}.",
+            n=copies,
+            again=copies,
+            field="second_copies",
+        )
+    return copies
 
 
 def _draft(
@@ -244,10 +262,10 @@ def _add_run(
     connection: Connection, chosen: FollowUpDefinition, carrier: str, suppliers: Sequence[str], who: str
 ) -> int:
     """Add a carrier's run over a batch that waits to be made; return the batch's ID."""
-    said = ", ".join(map(str, chosen.sources))
+    sources = ", ".join(map(str, chosen.sources))
     row = {
         "carrier": carrier,
-        "name": f"Người chưa nhận được của chiến dịch {said}"[:200],
+        "name": f"Người chưa nhận được của chiến dịch {sources}"[:200],
         "sha256": chosen.sha256(carrier),
         "state": BatchState.IMPORTING,
         "created_at": clock.now_ms(),
@@ -255,11 +273,12 @@ def _add_run(
         "again_by": list(suppliers),
     }
     batch_id = int(connection.execute(insert(batches).values(row).returning(batches.c.id)).scalar_one())
-    outcomes = [str(each) for each in chosen.outcomes]
-    own = {"batch_id": batch_id, "campaign_id": chosen.campaign_id}
-    connection.execute(insert(follow_ups).values(**own, outcomes=outcomes, areas=list(chosen.areas)))
-    sources = [{"batch_id": batch_id, "campaign_id": each} for each in chosen.sources]
-    connection.execute(insert(follow_up_sources), sources)
+    outcomes = [str(outcome) for outcome in chosen.outcomes]
+    values = {"batch_id": batch_id, "campaign_id": chosen.campaign_id, "outcomes": outcomes}
+    values |= {"areas": list(chosen.areas), "causes": [cause.spelt() for cause in chosen.causes]}
+    connection.execute(insert(follow_ups).values(values))
+    followed = [{"batch_id": batch_id, "campaign_id": source} for source in chosen.sources]
+    connection.execute(insert(follow_up_sources), followed)
     jobs.add(connection, FOLLOW_UP, f"batch {batch_id}")
     lifecycle.insert_run(connection, chosen.campaign_id, carrier, [batch_id], who)
     return batch_id
@@ -287,11 +306,26 @@ def of_campaign(connection: Connection, campaign_id: int, operator: str | None =
     return FollowUp(
         sources=_seen(connection, {each for one in found for each in one.sources}, operator),
         outcomes=[each for each in Outcome if any(each in one.outcomes for one in found)],
+        causes=sorted({cause.spelt() for one in found for cause in one.causes}),
         areas=sorted({each for one in found for each in one.areas}),
         ready=all(each.state == BatchState.READY for each in shares),
         subscribers=sum(each.subscribers for each in shares),
         batches=shares,
+        same_as=_same_as(connection, campaign_id, {source for one in found for source in one.sources}),
     )
+
+
+def _same_as(connection: Connection, campaign_id: int, sources: Collection[int]) -> int | None:
+    """Return the newest approved source with the same text, sender and purpose: nothing new to read."""
+    c = campaigns.c
+    query = select(c.id, c.state, c.texts, c.sender, c.purpose)
+    rows = {row.id: row for row in connection.execute(query.where(c.id.in_([campaign_id, *sources])))}
+    same = [
+        source
+        for source in sources
+        if rows[source][2:] == rows[campaign_id][2:] and rows[source].state == CampaignState.APPROVED
+    ]
+    return max(same, default=None)
 
 
 def _seen(connection: Connection, sources: set[int], operator: str | None) -> list[int]:

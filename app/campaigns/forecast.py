@@ -13,7 +13,7 @@ from app.campaigns.carrier_audience import Audience, of_run
 from app.campaigns.optimistic_lock import Record
 from app.campaigns.queries import RunSummary
 from app.core import clock, sending_window
-from app.core.states import DeliveryState, LinkState, RunState
+from app.core.states import SENDS_NO_MORE, DeliveryState, LinkState, RunState
 from app.database.models import batches, campaigns, directives, run_batches, runs, tallies
 from app.ledger.contract import SLOWEST
 from app.observability import link_status
@@ -21,7 +21,6 @@ from app.observability.link_status import LinksNow
 from app.observability.send_rate import NOTHING, Measured, measured
 from carriers import text as sms
 
-_OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELLED)
 _SURE_MS = 15_000  # a rate measured over less is not reliable
 _NEWEST = 2**63
 _NEVER_SENT = (DeliveryState.NOT_SENT, DeliveryState.EXCLUDED)
@@ -198,7 +197,7 @@ def conclude(run_id: int, load: Load, rate: Rate, deadlines: Deadlines, now: dat
 
 def _of_carrier(run: Record, held: Audience, campaign: Record, deadlines: Deadlines) -> Forecast:
     """Forecast a run whose carrier sends: only its size and its window are known."""
-    left = 0 if run.state in _OVER else held.estimated
+    left = 0 if run.state in SENDS_NO_MORE else held.estimated
     parts = sms.segments(campaign.texts[""])
     end = deadlines.window.end
     warnings = ["The carrier holds the audience and sends by itself: its pace is not known here."]
@@ -264,7 +263,7 @@ def _load(connection: Connection, run: Record, campaign: Record) -> Load:
     accepted = select(func.coalesce(func.sum(batches.c.accepted), 0)).where(batches.c.id.in_(batch_ids))
     total = int(connection.scalar(accepted) or 0)
     counted = _counted(connection, run.id)
-    if run.state in _OVER:
+    if run.state in SENDS_NO_MORE:
         return load_of(total, 0, counted, 0.0)
     to_come = max(total - sum(n for n, _ in counted.values()), 0)
     average = parts_each(counted) or sms.segments(campaign.texts[""])

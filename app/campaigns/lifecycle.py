@@ -221,7 +221,7 @@ def _is_wrong(batch: Record, confirmed: Collection[int]) -> bool:
         raise Invalid(
             "Batch {batch} may be the wrong file: {rejected} of {lines} lines are bad, and "
             "{other_range} of {accepted} numbers are in another carrier's range. Check it, then "
-            "confirm that it is right (acknowledged, --known).",
+            "confirm that it is right (acknowledged, --acknowledge).",
             batch=batch.id,
             rejected=batch.rejected,
             lines=batch.lines,
@@ -240,6 +240,12 @@ def _check_batch(batch: Record, carrier: str) -> None:
             carrier=batch.carrier,
             other=carrier,
             field="batch_ids",
+        )
+    if batch.state == BatchState.FAILED and batch.error:
+        raise Conflict(
+            "Batch {batch} could not be imported: {why} Import a corrected file, and use its batch.",
+            batch=batch.id,
+            why=batch.error,
         )
     if batch.state != BatchState.READY:
         raise Conflict(

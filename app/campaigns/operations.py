@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from app.api.bodies import Walled
 from app.api.if_match import versions_of
 from app.campaigns import (
     approval,
@@ -15,6 +16,7 @@ from app.campaigns import (
     directives,
     follow_ups,
     lifecycle,
+    optimistic_lock,
     queries,
     text_cost,
     texts,
@@ -41,6 +43,8 @@ from app.core.errors import Invalid, VersionWanted
 from app.core.ids import Number
 from app.core.states import CampaignState
 from app.database.listing import ListPart
+from app.ledger import unreached
+from app.ledger.unreached import Outcome
 from app.operations import Paging, Since, Transaction, operation
 from app.security import Caller
 from app.security.roles import AUTHORS, EVERYBODY, WORKERS
@@ -155,14 +159,62 @@ def create_campaign(tx: Transaction, body: CampaignBody) -> Campaign:
     audit="created {subject} for those not reached before",
 )
 def follow_up(tx: Transaction, body: FollowUpBody) -> Dossier:
-    """Create a draft for people whom finished campaigns did not reach, with one run per carrier.
+    """Create a draft for people whom these campaigns did not reach, with one run per carrier.
 
-    Its audience is made after this answer: `follow_up.ready` says when it can be submitted.
+    This is the only way to write to a person again. Its audience is made after this answer: `follow_up.ready`
+    says when it can be submitted.
     """
     campaign_id = follow_ups.create(tx.connection, body.request(), _hours(tx), tx.who.name)
     tx.wake()
     tx.headers["Location"] = f"/v1/campaigns/{campaign_id}"
     return _dossier(tx, campaign_id)
+
+
+@dataclass(frozen=True, slots=True)
+class UnreachedView:
+    """Messages of a campaign with one outcome, reason and code of the carrier, at one carrier.
+
+    subscribers: whom a follow-up can write to now. usual: included unless somebody chooses; cause: as a
+    follow-up names it.
+    """
+
+    carrier: str
+    outcome: Outcome
+    reason: str | None
+    code: str | None
+    messages: int
+    subscribers: int
+    usual: bool
+    cause: str
+
+
+@operation(
+    "GET /v1/campaigns/{campaign_id}/unreached",
+    roles=EVERYBODY,
+    command="campaign unreached",
+    columns=("carrier", "cause", "messages", "subscribers", "usual"),
+)
+def list_unreached(tx: Transaction, campaign_id: Number) -> list[UnreachedView]:
+    """Count whom the campaign is not proved to have reached, by carrier, outcome, reason and code.
+
+    `subscribers` are those whom a follow-up could write to now: no other follow-up has reached them, may
+    have, or is about to, and no receipt for them is expected.
+    """
+    optimistic_lock.campaign(tx.connection, campaign_id)
+    return [
+        UnreachedView(
+            count.carrier,
+            count.cause.outcome,
+            None if count.cause.reason is None else count.cause.reason.name.lower(),
+            count.cause.code,
+            count.messages,
+            count.subscribers,
+            count.usual,
+            count.cause.spelt(),
+        )
+        for count in unreached.counts(tx.connection, [campaign_id])
+        if tx.who.carrier in (None, count.carrier)
+    ]
 
 
 def _hours(tx: Transaction) -> DayHours:
@@ -181,7 +233,9 @@ def list_campaigns(
     paging: Paging,
     state: Annotated[CampaignState | None, Field(description="only in this state")] = None,
     carrier: Annotated[
-        str | None, Field(description="only campaigns with a run at this carrier", examples=["viettel"])
+        str | None,
+        Walled,
+        Field(description="only campaigns with a run at this carrier", examples=["viettel"]),
     ] = None,
     directive_id: Annotated[Number | None, Field(description="only campaigns under this directive")] = None,
     since: Since = None,
@@ -358,7 +412,7 @@ def _added(tx: Transaction, run_id: int) -> RunSummary:
 )
 def ask_budget(tx: Transaction, campaign_id: Number, body: BudgetBody) -> BudgetOrder:
     """Request a new budget for an approved campaign. Another person must approve it."""
-    return budget_orders.ask(tx.connection, campaign_id, body.budget_segments, body.because, tx.who.name)
+    return budget_orders.ask(tx.connection, campaign_id, body.budget_segments, body.reason, tx.who.name)
 
 
 @operation(

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, false, func, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select
 
 from app.campaigns import budgets, carrier_audience, follow_ups, optimistic_lock
 from app.campaigns.budgets import BudgetStatus
@@ -136,11 +136,10 @@ class Dossier:
 
 @dataclass(frozen=True, slots=True)
 class RunFilter:
-    """Which runs to return; `operator`: the only carrier whose runs the caller may see."""
+    """Which runs to return."""
 
     state: RunState | None = None
     carrier: str | None = None
-    operator: str | None = None
     campaign_id: int | None = None
     since: datetime | None = None
 
@@ -148,7 +147,6 @@ class RunFilter:
         values = (
             ("state", self.state),
             ("carrier", self.carrier),
-            ("carrier", self.operator),
             ("campaign_id", self.campaign_id),
         )
         query = query.where(*(runs.c[column] == value for column, value in values if value is not None))
@@ -223,7 +221,7 @@ _DECISIONS = (
 @cache
 def _members(operator: str | None) -> Select[Any]:
     members = select(runs).where(runs.c.campaign_id == bindparam("campaign")).order_by(runs.c.id)
-    return RunFilter(operator=operator).of(members)
+    return RunFilter(carrier=operator).of(members)
 
 
 def _digest(connection: Connection, row: Record) -> str:
@@ -236,8 +234,7 @@ def _digest(connection: Connection, row: Record) -> str:
 class WantedCampaigns:
     """Which campaigns to return; carrier: with a run there; since: created then or later.
 
-    operator: the only carrier whose campaigns the caller may see. Combined with another `carrier` it finds
-    none: who else has a run of a campaign is not the operator's to know.
+    operator: the only carrier whose campaigns the caller may see.
     """
 
     state: CampaignState | None = None
@@ -252,8 +249,6 @@ class WantedCampaigns:
         query = query if self.also is None else query.where(self.also)
         for column, value in ((c.state, self.state), (c.directive_id, self.directive_id)):
             query = query if value is None else query.where(column == value)
-        if self.operator is not None and self.carrier not in (None, self.operator):
-            query = query.where(false())
         if wanted := self.operator or self.carrier:
             query = query.where(own_campaigns(wanted))
         return query if self.since is None else query.where(c.created_at >= clock.to_ms(self.since))
@@ -283,7 +278,7 @@ def campaigns_listed(
 
 def run(connection: Connection, run_id: int, operator: str | None = None) -> RunSummary:
     """Return one run with its progress. Raises NotFound, also for a run that is not of `operator`."""
-    query = RunFilter(operator=operator).of(select(runs).where(runs.c.id == run_id))
+    query = RunFilter(carrier=operator).of(select(runs).where(runs.c.id == run_id))
     found = _with_costs(connection, runs_of(connection, query))
     if not found:
         raise no_such("run", run_id)

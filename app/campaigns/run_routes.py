@@ -17,11 +17,10 @@ from app.api.dependencies import Id, Routes, Who
 from app.api.event_streams import Hub, StateSnapshot
 from app.campaigns import queries
 from app.core.errors import no_such
-from app.core.states import CampaignState, RunState
+from app.core.states import OVER, CampaignState
 from app.database.models import campaigns, runs
 
 _TAG = 16
-_OVER = (RunState.FINISHED, RunState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +63,7 @@ def _picture(
         own = next((run for run in runs if run.id == watched.run_id), None)
         if own is None or watched.operator not in (None, own.carrier):
             return None
-        return _made(own.state, _RUN.dump_json(own), own.state in _OVER)
+        return _made(own.state, _RUN.dump_json(own), own.state in OVER)
     if watched.campaign_id not in states:
         return None
     state = states[watched.campaign_id]
@@ -72,7 +71,7 @@ def _picture(
     members = [run for run in members if watched.operator in (None, run.carrier)]
     if watched.operator is not None and not members:
         return None
-    over = bool(members) and all(run.state in _OVER for run in members)
+    over = bool(members) and all(run.state in OVER for run in members)
     return _made(state, _CAMPAIGN.dump_json(CampaignProgress(watched.campaign_id, state, members)), over)
 
 

@@ -246,7 +246,7 @@ def list_runs(
     since: Since = None,
 ) -> ListPart[RunSummary]:
     """List runs in order of creation, with their progress; an operator sees its own carrier's."""
-    wanted = queries.RunFilter(state, carrier, tx.who.carrier, campaign_id, since)
+    wanted = queries.RunFilter(state, carrier, campaign_id, since)
     return queries.runs_page(tx.connection, paging.request, paging.limit, wanted)
 
 

@@ -25,13 +25,15 @@ from app.campaigns.follow_ups import FollowUpRequest
 from app.campaigns.texts import PURPOSES
 from app.core import hashing
 from app.core.areas import Basis
+from app.core.errors import Invalid
 from app.core.ids import Number
-from app.ledger.unreached import USUAL, Outcome
+from app.ledger.unreached import USUAL, Cause, Outcome
 from app.sender_names import SENDER
 
 Contact = Annotated[AnyLine, StringConstraints(max_length=300)]
 Time = Annotated[str, StringConstraints(pattern=CLOCK)]
 Wording = Annotated[str, StringConstraints(max_length=2000)]
+CauseText = Annotated[AnyLine, StringConstraints(max_length=120)]
 BudgetSegments = Annotated[int, Field(ge=1, le=10_000_000_000)]
 
 
@@ -95,17 +97,28 @@ class CampaignBody(StrictBody):
 
 
 class FollowUpBody(StrictBody):
-    """Which finished campaigns to follow up, whom, and when. What is left out is that of the newest."""
+    """Which campaigns to follow up, whom, and when. What is left out is that of the newest."""
 
     campaign_ids: list[Number] = Field(
-        min_length=1, max_length=100, description="finished campaigns", examples=[[1, 2]]
+        min_length=1, max_length=100, description="campaigns that have sent", examples=[[1, 2]]
     )
     outcomes: list[Outcome] = Field(
         default=list(USUAL),
         min_length=1,
         max_length=len(Outcome),
-        description="of their messages; never unknown ones, written_off only if said here",
+        description="of their messages; without `causes`, those by which sending again can help",
         examples=[["undelivered", "expired", "no_receipt"]],
+    )
+    causes: list[CauseText] = Field(
+        default=[],
+        max_length=300,
+        description="`outcome:reason` or `outcome:reason:code`, as the list of unreached people has them; "
+        "for an outcome with any, only these",
+        examples=[[]],
+    )
+    carriers: list[Carrier] = Field(default=[], max_length=20, description="empty: all", examples=[[]])
+    second_copies: int | None = Field(
+        None, ge=0, description="confirms how many people may get the text twice", examples=[None]
     )
     areas: list[Line] = Field(
         default=[], max_length=300, description="codes; empty: everywhere", examples=[["116", "125"]]
@@ -121,9 +134,33 @@ class FollowUpBody(StrictBody):
     day_ends: Time | None = Field(None, examples=[None])
 
     def request(self) -> FollowUpRequest:
-        own = ("campaign_ids", "outcomes", "areas")
-        changes = {name: value for name, value in dict(self).items() if name not in own and value is not None}
-        return FollowUpRequest(tuple(self.campaign_ids), tuple(self.outcomes), tuple(self.areas), changes)
+        whom = ("campaign_ids", "outcomes", "areas", "causes", "carriers", "second_copies")
+        changes = {
+            name: value for name, value in dict(self).items() if name not in whom and value is not None
+        }
+        causes = tuple(map(_cause, self.causes))
+        is_chosen = "outcomes" in self.model_fields_set or not causes
+        return FollowUpRequest(
+            tuple(self.campaign_ids),
+            tuple(self.outcomes) if is_chosen else (),
+            tuple(self.areas),
+            changes,
+            causes,
+            tuple(self.carriers),
+            self.second_copies,
+        )
+
+
+def _cause(text: str) -> Cause:
+    try:
+        return Cause.read(text)
+    except ValueError as error:
+        raise Invalid(
+            "{text} is not a valid cause. Use outcome:reason or outcome:reason:code, for example "
+            "rejected:filtered.",
+            text=text,
+            field="causes",
+        ) from error
 
 
 class RunBody(StrictBody):
@@ -169,7 +206,7 @@ class BudgetBody(StrictBody):
     """The budget that is asked for, in place of the one of now."""
 
     budget_segments: BudgetSegments = Field(description="the maximum number of SMS parts", examples=[800_000])
-    because: KeptProse = Field(examples=["Two districts were added to the list."])
+    reason: KeptProse = Field(examples=["Two districts were added to the list."])
 
 
 class ReasonBody(StrictBody):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from datetime import date
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -26,7 +27,16 @@ from app.core import areas
 from app.core import setting_values as values
 from app.core.errors import SetupError
 from app.core.masking import CONTROL, one_line
-from app.core.setting_sources import SettingsFile, Variables, absent, file, sentence, strangers
+from app.core.setting_sources import (
+    SecretFiles,
+    SettingsFile,
+    Variables,
+    absent,
+    file,
+    sentence,
+    strangers,
+    unreadable,
+)
 from app.core.setting_values import (
     Address,
     DatabaseUrl,
@@ -355,7 +365,8 @@ class Settings(BaseSettings):
         if _ONLY_GIVEN.get():
             return (init_settings,)
         toml = SettingsFile(settings_cls, file() or None)
-        return init_settings, Variables(settings_cls), file_secret_settings, toml
+        folder = getattr(file_secret_settings, "secrets_dir", None)
+        return init_settings, Variables(settings_cls), SecretFiles(settings_cls, folder), toml
 
     @model_validator(mode="before")
     @classmethod
@@ -456,20 +467,61 @@ _READ: ContextVar[dict[str, Any]] = ContextVar("read")
 
 def load(**overrides: Any) -> Settings:
     """Return the settings, or raise WrongSettings with a sentence per fault, none repeating a value."""
-    faults = [*absent(), *strangers(Settings)]
+    faults = [*absent(), *unreadable(Settings), *strangers(Settings)]
     secrets = os.environ.get("LOA_SECRETS_DIR")
-    folder = secrets if secrets and Path(secrets).is_dir() else None
+    folder = secrets if secrets and Path(secrets).is_dir() and os.access(secrets, os.R_OK) else None
     try:
         settings = Settings(_secrets_dir=folder, **overrides)
     except ValidationError as error:
         wrong = error.errors()
-        faults += [sentence(item, _sibling_names(item["loc"]), LinkSettings.model_fields) for item in wrong]
-        raise WrongSettings(faults, _valid_part(_READ.get({}), [item["loc"] for item in wrong])) from None
+        faults += [sentence(item, _sibling_names(item["loc"]), _tables()) for item in wrong]
+        rest, others = _valid_part(_READ.get({}), [item["loc"] for item in wrong])
+        raise WrongSettings([*faults, *others, *(unopened(rest) if rest else ())], rest) from None
     except SettingsError as error:  # names the field, not its value
         raise WrongSettings([*faults, f"{error}: a list or a table in a secret file is JSON"]) from None
+    faults += unopened(settings)
     if faults:
         raise WrongSettings(faults, settings)
     return settings
+
+
+# Read while Loa works: a file that is missing would be noticed by whoever asks for the first report.
+_READ_LATER = ("letterheads", "signature_roots", "crest", "log_ca_file")
+
+
+def unopened(settings: Settings) -> Iterator[str]:
+    """Yield a sentence for each named file that this account can't read now."""
+    for name in _READ_LATER:
+        path = getattr(settings, name)
+        try:
+            if path is not None:
+                path.open("rb").close()
+        except OSError as error:
+            yield (
+                f"{name}: {path} cannot be read ({error.strerror}). Put the file there, or correct the "
+                "setting; a path in loa.toml counts from the folder of loa.toml."
+            )
+
+
+@cache
+def _tables() -> Mapping[str, Sequence[str]]:
+    """Return the tables that have a setting of each name, as loa.toml writes them; "" above all tables."""
+    models: tuple[tuple[str, type[BaseModel]], ...] = (
+        ("", Settings),
+        ("[suspend]", SuspendSettings),
+        ("[money.prices.NAME]", PriceSettings),
+        ("[money]", MoneySettings),
+        ("[replies]", ReplySettings),
+        ("[mail]", MailSettings),
+        ("[endpoints.NAME]", EndpointSettings),
+        ("[links.NAME]", LinkSettings),
+        ("[links.NAME.webhook]", WebhookSettings),
+    )
+    found: dict[str, list[str]] = {}
+    for table, model in models:
+        for name in model.model_fields:
+            found.setdefault(name, []).append(table)
+    return found
 
 
 def _sibling_names(place: Sequence[int | str]) -> Iterable[str]:
@@ -490,8 +542,14 @@ def _models(annotation: Any) -> Iterator[Any]:
         yield from _models(part)
 
 
-def _valid_part(read: Mapping[str, Any], places: Iterable[Sequence[int | str]]) -> Settings | None:
-    """Return settings from the valid values, if those suffice."""
+# Settings that are judged together: without one of them the other says nothing.
+_TOGETHER = (("day_starts", "day_ends"), ("tls_certificate", "tls_key"))
+
+
+def _valid_part(
+    read: Mapping[str, Any], places: Iterable[Sequence[int | str]]
+) -> tuple[Settings | None, Sequence[str]]:
+    """Return settings from the valid values, if those suffice; else what is wrong with them together."""
     left: dict[str, Any] = {
         name: dict(value) if isinstance(value, dict) else value for name, value in read.items()
     }
@@ -501,10 +559,15 @@ def _valid_part(read: Mapping[str, Any], places: Iterable[Sequence[int | str]]) 
             table.pop(place[1], None)
         elif place:
             left.pop(str(place[0]), None)
+    for pair in _TOGETHER:
+        if any(place and place[0] in pair for place in places):
+            for name in pair:
+                left.pop(name, None)
     token = _ONLY_GIVEN.set(True)
     try:
-        return Settings(**left)
-    except ValidationError:
-        return None
+        return Settings(**left), ()
+    except ValidationError as error:
+        judged_before = {tuple(place) for place in places}
+        return None, [sentence(item, (), {}) for item in error.errors() if item["loc"] not in judged_before]
     finally:
         _ONLY_GIVEN.reset(token)

@@ -92,6 +92,7 @@ _SHOWN = {
     "person": "See GET /v1/users or `loa user list`",
     "receipt file": "See GET /v1/receipt-files or `loa receipts list`",
     "request": "See GET /v1/person-requests or `loa privacy requests`",
+    "received order": "See GET /v1/received-orders or `loa order received`",
     "report": "See GET /v1/reports or `loa report list`",
     "signing key": "See GET /v1/signing-keys or `loa signing-key list`",
     "signed order": "See GET /v1/runs/1/orders or `loa order list 1` for those of run 1",

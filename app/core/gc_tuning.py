@@ -14,8 +14,9 @@ _SWITCH_S = 0.0005
 _YOUNGEST = 10_000
 # No process of Loa needs more, and some systems allow a thousand million.
 _DESCRIPTORS = 65_536
-# Loading modules creates hardly any garbage.
-_LOADING = 50_000
+# Loading modules creates hardly any garbage, and each collection looks at all that was loaded: the least
+# command makes 300,000 objects.
+_LOADING = 500_000
 
 
 def load() -> None:

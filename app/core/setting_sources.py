@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic_settings import BaseSettings, EnvSettingsSource, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, EnvSettingsSource, SecretsSettingsSource, TomlConfigSettingsSource
 
 from app.core.errors import SetupError, meant
 
@@ -58,8 +59,40 @@ class Variables(EnvSettingsSource):
         return found
 
 
+class SecretFiles(SecretsSettingsSource):
+    """Secret files. What can't be read is left out, and told by `unreadable` with all other faults."""
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        try:
+            return super().get_field_value(field, field_name)
+        except (OSError, UnicodeDecodeError):
+            return None, field_name, False
+
+    def decode_complex_value(self, field_name: str, field: Any, value: Any) -> Any:
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return None
+
+
+# Files that loa.toml may name by a path that counts from its own folder.
+_NAMED = ("letterheads", "signature_roots", "crest", "tls_certificate", "tls_key", "log_ca_file")
+_NAMED_BY_LINKS = ("ca_file", "client_cert", "client_key")
+
+
+def _from_folder(read: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return what loa.toml says, with the files that it names relative to its own folder found from here."""
+    links = read.get("links")
+    tables = [link for link in links.values() if isinstance(link, dict)] if isinstance(links, dict) else []
+    for table, names in ((read, _NAMED), *((table, _NAMED_BY_LINKS) for table in tables)):
+        for name in names:
+            if isinstance(table.get(name), str) and table[name]:
+                table[name] = str(folder / table[name])
+    return read
+
+
 class SettingsFile(TomlConfigSettingsSource):
-    """loa.toml in UTF-8, with or without a byte order mark."""
+    """loa.toml in UTF-8, with or without a byte order mark; files named in it count from its folder."""
 
     def _read_file(self, file_path: Any) -> dict[str, Any]:
         try:
@@ -77,7 +110,7 @@ class SettingsFile(TomlConfigSettingsSource):
                 "Cannot read the settings file {file_path} ({why}).", file_path=file_path, why=why
             ) from None
         try:
-            return tomllib.loads(text)
+            return _from_folder(tomllib.loads(text), Path(file_path).parent)
         except tomllib.TOMLDecodeError as error:
             raise SetupError(
                 "The settings file {file_path} is not valid TOML: {error}.", file_path=file_path, error=error
@@ -99,6 +132,47 @@ def absent() -> Iterator[str]:
         yield f"LOA_SECRETS_DIR: the folder {secrets} does not exist. Create it, or unset LOA_SECRETS_DIR."
 
 
+def unreadable(settings: type[BaseSettings]) -> Iterator[str]:
+    """Yield secret files that this account can't read, or whose content is not what their setting needs."""
+    folder = Path(os.environ.get("LOA_SECRETS_DIR") or "none")
+    if not folder.is_dir():
+        return
+    try:
+        files = sorted(folder.iterdir())
+    except OSError as error:
+        yield f"LOA_SECRETS_DIR: this account cannot list the folder ({error.strerror}). {_OWNER}"
+        return
+    tables = {f"{_PREFIX}{name.upper()}" for name, field in settings.model_fields.items() if _is_table(field)}
+    for file in files:
+        if not file.name.upper().startswith(_PREFIX):
+            continue
+        try:
+            text = file.read_text("utf-8")
+        except OSError as error:
+            yield f"{file.name}: this account cannot read the secret file ({error.strerror}). {_OWNER}"
+        except UnicodeDecodeError:
+            yield f"{file.name}: the secret file is not UTF-8 text. Write it again, as text."
+        else:
+            if file.name.upper() in tables and not _is_json(text):
+                yield f"{file.name}: the secret file is not JSON, as a list or a table must be."
+
+
+_OWNER = "Make Loa's account its owner, and the file's mode 0600."
+
+
+def _is_table(field: Any) -> bool:
+    kind = str(field.annotation).lower()
+    return "dict[" in kind or "tuple[" in kind or "settings" in kind
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
 def strangers(settings: type[BaseSettings]) -> Iterator[str]:
     """Yield LOA_ variables and secret files that are not settings."""
     fields = [f"{_PREFIX}{name.upper()}" for name in settings.model_fields]
@@ -107,7 +181,8 @@ def strangers(settings: type[BaseSettings]) -> Iterator[str]:
         if name.upper().startswith(_PREFIX) and not _REHEARSED.fullmatch(name.upper()):
             yield from _stranger(name, known, "the variable")
     secrets = Path(os.environ.get("LOA_SECRETS_DIR") or "none")
-    for name in sorted(each.name for each in secrets.iterdir()) if secrets.is_dir() else ():
+    listed = secrets.is_dir() and os.access(secrets, os.R_OK)
+    for name in sorted(each.name for each in secrets.iterdir()) if listed else ():
         if name.upper().startswith(_PREFIX):
             yield from _stranger(name, fields, "the secret file")
 
@@ -121,16 +196,27 @@ def _stranger(name: str, settings: Iterable[str], what: str) -> Iterator[str]:
     yield f"{name}: is not a setting of Loa. {remedy}"
 
 
-def sentence(item: Mapping[str, Any], names: Iterable[str], of_links: Iterable[str]) -> str:
+def sentence(item: Mapping[str, Any], names: Iterable[str], tables: Mapping[str, Sequence[str]]) -> str:
     """Convert a pydantic error to a sentence without the value.
 
-    names: candidates for a misspelt setting; of_links: those that belong to a link.
+    names: candidates for a misspelt setting; tables: where else a setting of each name belongs, "" for above
+    all tables.
     """
     place = ".".join(str(step) for step in item["loc"] if step != "[key]") or "settings"
     if item["type"] == "extra_forbidden":
-        if place in of_links:
-            return f"{place}: belongs to a link. Move it to the table of that link, [links.NAME]."
-        near = meant(str(item["loc"][-1]), names)
-        return f"{place}: is not a known setting. " + (f"Did you mean {near}?" if near else "Remove it.")
+        return f"{place}: {_unknown(str(item['loc'][-1]), names, tables)}"
     said = _KINDS.get(item["type"]) or _PATTERNS.get(item.get("ctx", {}).get("pattern", ""))
     return f"{place}: {said or _SHOULD.sub('must ', item['msg'].removeprefix('Value error, '))}"
+
+
+def _unknown(name: str, names: Iterable[str], tables: Mapping[str, Sequence[str]]) -> str:
+    """Return what an unknown name may have been meant for: one beside it, or one of another table."""
+    if name in tables:
+        where = " or ".join(table or "the top of the file, above all tables" for table in tables[name])
+        return f"belongs elsewhere. Move it to {where}."
+    if near := meant(name, names):
+        return f"is not a known setting. Did you mean {near}?"
+    if near := meant(name, tables):
+        where = " or ".join(table or "the top of the file" for table in tables[near])
+        return f"is not a known setting. Did you mean {near}, which belongs to {where}?"
+    return "is not a known setting. Remove it; docs/reference/settings.md has them all."

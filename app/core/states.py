@@ -131,6 +131,14 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
 
 
+# Nothing of it changes any more by sending or waiting: for good, since no run leaves these.
+OVER = (RunState.FINISHED, RunState.CANCELLED)
+# Every message has been handed over, refused or closed.
+ENDED = (RunState.SENT, *OVER)
+# Nothing more will be sent, though what is queued may still be being closed.
+SENDS_NO_MORE = (RunState.CANCELLING, *ENDED)
+
+
 class LinkState(StrEnum):
     RUNNING = "running"
     HALTED = "halted"  # the carrier refuses everything; a person must resume
@@ -151,9 +159,9 @@ _RUN_MOVES = {
     RunState.RUNNING: {RunState.PAUSED, RunState.CANCELLING, RunState.SENT},
     RunState.PAUSED: {RunState.RUNNING, RunState.CANCELLING},
     RunState.CANCELLING: {RunState.CANCELLED, RunState.SENT},  # sent: closed at the end of its window
-    # Running again: an operator resends unknown deliveries.
+    # Running again: a lease holder that was thought dead reports what it has certainly not sent.
     RunState.SENT: {RunState.FINISHED, RunState.RUNNING},
-    RunState.FINISHED: {RunState.RUNNING},
+    RunState.FINISHED: set[RunState](),  # what is over stays over
     RunState.CANCELLED: set[RunState](),
 }
 
@@ -225,7 +233,7 @@ def conclude(
 ) -> DeliveryStatus:
     """Derive the state from masks and reason only, so that the order of receipts does not matter.
 
-    What was refused at once stays so until all of its parts have arrived, by an earlier sending.
+    What was refused at once stays so until receipts say that all of its parts have arrived.
     """
     everything = (1 << standing.parts) - 1
     state = standing.state
@@ -239,23 +247,16 @@ def conclude(
     return DeliveryStatus(state, reason, standing.parts, delivered, relayed, failed, standing.on_way)
 
 
-def apply_answer(earlier: DeliveryStatus, answer: DeliveryStatus, resent: bool) -> DeliveryStatus:
-    """Return the status after a carrier's answer for a message that receipts may have spoken of before.
+def apply_late_answer(unknown: DeliveryStatus, answer: DeliveryStatus) -> DeliveryStatus:
+    """Return the status after a carrier's answer for a message that was called unknown before it came.
 
-    That is a message sent again by a person's order, or one whose answer came after it was called unknown.
-    Parts that arrived stay so; failures count only of the sending that the answer is about. A resent message
-    never has fewer parts than before, nor one that is refused after it was called unknown or a part arrived:
-    the receipt of one part would pass for all.
+    Receipts may have spoken of its parts meanwhile, and stay true. A message that is refused keeps its number
+    of parts: the receipt of one part would pass for all.
     """
-    failed, reason = answer.failed, answer.reason
-    perhaps_taken = earlier.state == DeliveryState.UNKNOWN or earlier.delivered | earlier.relayed
-    if earlier.state == DeliveryState.UNKNOWN:
-        failed, reason = failed | earlier.failed, max(reason, kept_reason(earlier.reason))
-    if answer.state == DeliveryState.QUEUED:  # put off: nothing is sent yet
-        answer = answer._replace(parts=earlier.parts)
-    elif resent or (answer.state == DeliveryState.REJECTED and perhaps_taken):
-        answer = answer._replace(parts=max(earlier.parts, answer.parts))
-    return conclude(answer, earlier.delivered, earlier.relayed, failed, reason)
+    failed, reason = answer.failed | unknown.failed, max(answer.reason, kept_reason(unknown.reason))
+    if answer.state == DeliveryState.REJECTED:
+        answer = answer._replace(parts=max(unknown.parts, answer.parts))
+    return conclude(answer, unknown.delivered, unknown.relayed, failed, reason)
 
 
 def kept_reason(reason: int, otherwise: int = Reason.NONE) -> int:

@@ -17,9 +17,9 @@ class AdvisoryLock(IntEnum):
     INBOUND_ORDER = 4922  # keeps IDs in commit order: a reader that continues by ID would miss a late commit
     REPORT_NUMBER = 4923  # issuing a report
     SENDER_NAMES = 4924  # importing the register, which replaces what it knows
+    RECEIVED_ORDER = 4925  # receiving one: what it stops depends on those that came before
     TALLY_FOLD = 4931
     PERSON_REQUEST = 4932  # recording one and answering one
-    FOLLOW_UP = 4951  # queueing one, so that two of them never both take a number
-    REQUEUE = 4952  # an order that queues messages again; claims share it, see app/ledger/unreached.py
+    FOLLOW_UP = 4951  # queueing messages of rounds; claims share it, see app/ledger/unreached.py
     CLOCK_STEP = 4974  # moving what waits after a clock was set
     RETENTION_TERMS = 4975  # noting the terms

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import copy_context
 from decimal import Decimal
 from functools import partial
@@ -400,6 +400,11 @@ def price_of(connection: Connection, carrier: str, purpose: str) -> Decimal | No
     """Return đồng for an SMS part by this process's settings; None where no price is set."""
     ask: Callable[[str, str], Decimal | None] | None = connection.get_execution_options().get("loa_price")
     return None if ask is None else ask(carrier, purpose)
+
+
+def savepoint(connection: Connection) -> AbstractContextManager[object]:
+    """Undo what is done inside if it raises, and let the transaction go on."""
+    return connection.begin_nested()
 
 
 def one_at_a_time(connection: Connection, key: int) -> None:

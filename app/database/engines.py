@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import select
 import sqlite3
 import sys
@@ -30,17 +31,13 @@ STOPPED = {"57014", "40P01", "55P03", "40001"}  # query cancelled, deadlock, no 
 # This process was suspended in the middle of a transaction, and the server has ended that and the connection.
 _SUSPENDED = "25P03"
 READ_ONLY = "25006"  # to a writer: a standby answers, or a server on its way to become one
-_SQLITE_PASSING = tuple(
-    getattr(sqlite3, f"SQLITE_{name}") for name in ("BUSY", "LOCKED", "IOERR", "FULL", "CANTOPEN")
-)
 
 
 @contextmanager
 def translated(*, writing: bool = False) -> Iterator[None]:
-    """Turn a lost connection, lock, full disk or deadlock into DatabaseUnavailable: nothing was changed.
+    """Turn a lost connection, lock, full disk or deadlock into DatabaseUnavailable, told by its cause.
 
-    writing: also a server that takes no writes. An unreadable page of the SQLite file becomes Damaged, which
-    is permanent.
+    writing: also a server that takes no writes. A page that can't be read becomes Damaged, for good.
     """
     try:
         yield
@@ -79,9 +76,9 @@ def _driver_errors() -> tuple[type[Exception], ...]:
 
 
 def _passing(error: BaseException | None, writing: bool) -> bool:
-    """Return whether this is temporary trouble rather than a programming error."""
+    """Return whether this is trouble of the database rather than a programming error."""
     if isinstance(error, sqlite3.OperationalError):
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_PASSING
+        return _sqlite_code(error) in _SQLITE_PASSING
     psycopg = sys.modules.get("psycopg")
     if psycopg is None:
         return False
@@ -90,10 +87,64 @@ def _passing(error: BaseException | None, writing: bool) -> bool:
     return passing or state == _SUSPENDED or (writing and state == READ_ONLY)
 
 
+def _sqlite_code(error: BaseException | None) -> int:
+    """Return SQLite's primary result code; 0 for any other error."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+_AWAY = "The database cannot be reached. Nothing was changed. Try again."
+_FULL = (
+    "The database's disk is full, so this step was not stored; what was stored before it stays. Free "
+    "space there, then try again."
+)
+_FORBIDDEN = (
+    "The database cannot be opened or written by this account, so nothing was stored by this step. Check "
+    "who owns its folder and files, and that the folder exists."
+)
+_READ_ONLY = (
+    "The database can only be read: a standby, a read-only file or a read-only disk. This step was not "
+    "stored. Use the server or disk that takes writes, then try again."
+)
+_DISK = (
+    "The database's disk reports an error, so this step was not stored. Check the disk and the system's "
+    "log, then try again."
+)
+_BUSY = "Another process holds the database, so nothing was changed. Try again."
+_REFUSED = (
+    "The database server refuses this account or does not know this database. Check the user, the "
+    "password and the name in database_url."
+)
+_BY_SQLITE_CODE = {
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_CANTOPEN: _FORBIDDEN,
+    sqlite3.SQLITE_PERM: _FORBIDDEN,
+    sqlite3.SQLITE_AUTH: _FORBIDDEN,
+    sqlite3.SQLITE_READONLY: _READ_ONLY,
+    sqlite3.SQLITE_IOERR: _DISK,
+    sqlite3.SQLITE_BUSY: _BUSY,
+    sqlite3.SQLITE_LOCKED: _BUSY,
+}
+_BY_SQLSTATE = {"53100": _FULL, READ_ONLY: _READ_ONLY, "58030": _DISK, "28000": _REFUSED, "28P01": _REFUSED}
+_BY_SQLSTATE |= {"3D000": _REFUSED}
+# libpq gives a connection that was refused no code, but the server's own line.
+_REFUSES = re.compile(
+    r'FATAL: +(\w+ authentication failed|no pg_hba\.conf entry|(role|database) "[^"]*" does)'
+)
+_SQLITE_PASSING = _BY_SQLITE_CODE.keys()
+
+
 def unavailable(error: BaseException | None) -> DatabaseUnavailable:
-    """Build the one error for all callers, who must not learn internal addresses, ports and accounts."""
+    """Build the one error for all callers, by its cause.
+
+    They must not learn internal addresses, ports and accounts.
+    """
     first = str(error).strip().partition("\n")[0] or "no reason given"
-    return DatabaseUnavailable("The database cannot be reached. Nothing was changed. Try again.", cause=first)
+    sentence = _BY_SQLITE_CODE.get(_sqlite_code(error)) or _BY_SQLSTATE.get(
+        getattr(error, "sqlstate", None) or ""
+    )
+    if sentence is None:
+        sentence = _REFUSED if _REFUSES.search(str(error)) else _AWAY
+    return DatabaseUnavailable(sentence, cause=first)
 
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """Background work: one row per job, held under a lease by the process that does it.
 
 A job is claimed, renewed while it is done, and then finished, or released until it is due again. A process
-that dies loses its jobs when their leases end, or at once where another process of its host sees that it is
-gone. Its owner's token fences it: a job that was lost is neither renewed nor finished.
+that dies loses its jobs when their leases end. Its owner's token fences it: a job that was lost is neither
+renewed nor finished.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import socket
 from collections.abc import Awaitable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, select, update
@@ -37,46 +36,16 @@ _ERROR_LENGTH = 300
 
 
 def new_owner() -> str:
-    """Return a token for one job of this process: host, process number, process, job."""
-    return f"{_host()}:{os.getpid()}:{_process()}:{secrets.token_hex(4)}"
+    """Return a token for one job of this process: host and process number for people, and what is unique."""
+    return f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(8)}"
 
 
 def is_free(owner: str | None, lease_until: int | None, now: int) -> bool:
-    """Return whether no living process holds this lease."""
-    return owner is None or (lease_until or 0) <= now or has_died(owner)
+    """Return whether nobody holds this lease, which its time alone decides.
 
-
-def has_died(owner: str | None) -> bool:
-    """Return whether the owner was a process of this host that is gone, so that nobody must wait for it.
-
-    False where its number is another process's by now, or where it was on another host: nobody knows then.
+    Host names and process numbers repeat among containers, so neither tells whether an owner lives.
     """
-    if owner is None:
-        return False
-    host, number, process, _ = owner.rsplit(":", 3)
-    if host != _host() or process == _process():
-        return False
-    return int(number) == os.getpid() or not _is_running(int(number))
-
-
-def _is_running(number: int) -> bool:
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
-
-
-@cache
-def _process() -> str:
-    """Identify this process, as another one may get the same pid after a restart, e.g. in a container."""
-    return secrets.token_hex(4)
-
-
-def _host() -> str:
-    return socket.gethostname()[:40]
+    return owner is None or (lease_until or 0) <= now
 
 
 # ---- Jobs

@@ -405,6 +405,7 @@ follow_ups = Table(
     Column("batch_id", Integer, ForeignKey("batches.id"), primary_key=True, autoincrement=False),
     Column("campaign_id", Integer, ForeignKey("campaigns.id"), nullable=False, index=True),  # made for it
     Column("outcomes", JSON, nullable=False),  # app/ledger/unreached.py: Outcome
+    Column("causes", JSON, nullable=False, server_default="[]"),  # Cause; empty: all of the outcomes
     Column("areas", JSON, nullable=False),  # codes; empty: everywhere
 )
 
@@ -413,6 +414,14 @@ follow_up_sources = Table(
     metadata,
     Column("batch_id", Integer, ForeignKey("follow_ups.batch_id"), primary_key=True),
     Column("campaign_id", Integer, ForeignKey("campaigns.id"), primary_key=True, index=True),
+)
+
+# A campaign whose order replaces that of an earlier one: a round of it, over lists of its own.
+replacements = Table(
+    "replacements",
+    metadata,
+    Column("campaign_id", Integer, ForeignKey("campaigns.id"), primary_key=True, autoincrement=False),
+    Column("replaced_id", Integer, ForeignKey("campaigns.id"), primary_key=True, index=True),
 )
 
 bad_lines = Table(
@@ -503,7 +512,11 @@ snapshots = Table(
     Column("kind", String(9), primary_key=True),  # run | directive
     Column("subject_id", Integer, primary_key=True, autoincrement=False),
     Column("cutoff_at", Ms, primary_key=True, autoincrement=False),  # when it was really taken
-    Column("settled_at", Ms, nullable=False),  # up to when nothing was missing
+    # The time of the last change that it had certainly seen, and how many changes have this time or an
+    # earlier one: more of them later, and the clock was set back. NULL: taken before changes were counted.
+    Column("settled_at", Ms, nullable=False),
+    Column("changes_seen", BigInteger),
+    Column("set_aside_at", Ms),  # by a repair: the clock was ahead when it was taken
     Column("due_at", Ms),  # the midnight or deadline that it is for
     Column("cause", String(8), nullable=False),  # midnight | deadline | freeze | erasure
     Column("mark", String(64), nullable=False),  # hash of the run's state and tallies; empty of a directive
@@ -567,6 +580,17 @@ person_requests = Table(
     Column("seal", String(64)),  # over the paper by the secret_key; NULL without one
     Index("ix_person_requests_outcome_due_on", "outcome", "due_on"),
 )
+# One row: how far the shared clock is trusted (app/database/clock_leaps.py).
+trusted_clock = Table(
+    "trusted_clock",
+    metadata,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("trusted_at", Ms, nullable=False),  # the last time that was recorded and trusted
+    Column("noted_at", Ms, nullable=False),  # when a process last looked, by the shared clock
+    Column("leapt_at", Ms),  # the time to which it has leapt; NULL while it is trusted
+    Column("lasted_ms", BigInteger, nullable=False, server_default="0"),  # of running since the leap
+)
+
 # The longest terms since the last confirmation; shorter ones wait for it (app/privacy/terms_in_force.py).
 retention_terms = Table(
     "retention_terms",
@@ -740,7 +764,7 @@ deliveries = Table(
     Column("faults", SmallInteger, nullable=False, server_default="0"),
     Column("link_id", SmallInteger),
     Column("area", String(5)),
-    # How often a person had it sent again while unknown: the maximum number of extra copies.
+    # In ledgers from before rounds: how often a person had it sent again while unknown.
     Column("resends", SmallInteger, nullable=False, server_default="0"),
     UniqueConstraint("campaign_id", "phone"),
     sqlite_with_rowid=False,
@@ -1126,7 +1150,7 @@ signed_orders = Table(
     new_id(),
     Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
     Column("serial", Integer, nullable=False),
-    Column("kind", String(12), nullable=False),  # order | withdrawal
+    Column("kind", String(12), nullable=False),  # order | change | repeat | withdrawal
     Column("digest", String(64), nullable=False),  # of the approval that it is under
     Column("sha256", String(64), nullable=False, unique=True),  # of its payload
     Column("kid", String(43), nullable=False),
@@ -1152,19 +1176,22 @@ signed_results = Table(
     Column("by", String(80), nullable=False),
 )
 
-# Orders and withdrawals that a Loa at a carrier has received, with the run made of each; never changed.
+# Signed documents that a Loa at a carrier has received; those of one order (chain) are numbered (serial).
 received_orders = Table(
     "received_orders",
     metadata,
     new_id(),
     Column("number", String(12), nullable=False),
-    Column("kind", String(12), nullable=False),  # order | withdrawal
-    Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
+    Column("chain", Integer, nullable=False),  # the number up to the hyphen
+    Column("serial", Integer, nullable=False),  # the number after it
+    Column("kind", String(12), nullable=False),  # order | change | repeat | withdrawal
+    Column("run_id", Integer, ForeignKey("runs.id")),  # that it made or changed; NULL: none, such as too old
     Column("sha256", String(64), nullable=False, unique=True),  # of its payload
     Column("kid", String(43), nullable=False),
     Column("content", LargeBinary, nullable=False),
     Column("at", Ms, nullable=False),
     Column("by", String(80), nullable=False),
+    UniqueConstraint("chain", "serial"),
 )
 
 # Results that a Loa at a carrier has signed for the police; never changed.

@@ -23,8 +23,19 @@ _WORDS = (
 )
 
 
+# PostgreSQL's codes for a page and an index that it can't read.
+_SERVER_CODES = ("XX001", "XX002")
+_SERVER_WORDS = (
+    "PostgreSQL cannot read part of its data ({why}). Loa has stopped sending and receiving. Stop Loa, "
+    "check the server's disk and log, restore the newest backup and run `loa database restored` "
+    "(docs/operations.md)."
+)
+
+
 def damage(error: BaseException | None) -> Damaged | None:
-    """Return the error as Damaged if SQLite met a page that it can't read."""
+    """Return the error as Damaged if the database met a page that it can't read."""
+    if getattr(error, "sqlstate", None) in _SERVER_CODES:
+        return Damaged(_SERVER_WORDS, why=str(error).partition("\n")[0])
     is_it = (
         isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in _CODES
     )

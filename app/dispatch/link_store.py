@@ -41,7 +41,7 @@ from app.database.models import (
 )
 from app.ledger.contract import Link
 from app.ledger.ledger import Ledger
-from app.security import audit
+from app.security import audit, kept_rows
 from carriers.contract import Carrier, Halted, LinkHealth, ReceiptLevel, ReportsHealth
 
 RESTORED = Halted(
@@ -101,8 +101,8 @@ def register(connection: Connection, link: LinkRecord) -> Link:
     connection.execute(insert_new(connection, link_pace).values(link_id=known))
     if before is not None and before != link.segments_per_second:
         _rescale(connection, known, before / link.segments_per_second)
-    _note_level(connection, known, int(link.receipt_level))
-    _audit_level(connection, row, values, link)
+    since = _note_level(connection, known, int(link.receipt_level))
+    _audit_level(connection, row, values, link, since)
     group = _regroup(connection, link.carrier)[known]
     alike = c.account == link.account if link.account else c.id == known
     pace = connection.execute(select(func.min(c.id)).where(c.carrier == link.carrier, alike)).scalar()
@@ -116,26 +116,34 @@ def _rescale(connection: Connection, link_id: int, by: float) -> None:
     connection.execute(ahead.values(next_free_us=now + cast((p.next_free_us - now) * by, BigInteger)))
 
 
-def _note_level(connection: Connection, link_id: int, level: int) -> None:
-    """Record since when its receipts prove so much, if they did not before."""
+def _note_level(connection: Connection, link_id: int, level: int) -> dict[str, str | None]:
+    """Record since when its receipts prove so much, if they did not before; return what the act keeps."""
     c = link_levels.c
     newest = select(c.level).where(c.link_id == link_id).order_by(c.since.desc()).limit(1)
-    if connection.execute(newest).scalar() != level:
-        row = {"link_id": link_id, "since": shared_ms(connection), "level": level}
-        connection.execute(insert_new(connection, link_levels).values(row))
+    if connection.execute(newest).scalar() == level:
+        return {}
+    row = {"link_id": link_id, "since": shared_ms(connection), "level": level}
+    connection.execute(insert_new(connection, link_levels).values(row))
+    return kept_rows.kept(connection, link_levels, c.link_id == link_id, c.since == row["since"])
 
 
 def _audit_level(
-    connection: Connection, row: Row[Any] | None, values: Mapping[str, Any], link: LinkRecord
+    connection: Connection,
+    row: Row[Any] | None,
+    values: Mapping[str, Any],
+    link: LinkRecord,
+    since: Mapping[str, str | None],
 ) -> None:
     """Write into the audit what its receipts prove and who said so, if the settings say otherwise now."""
     names = ("receipt_level", "level_source", "level_source_on")
     before = None if row is None else [getattr(row, name) for name in names]
-    if before == [values[name] for name in names] or (row is None and link.level_source is None):
+    same = before == [values[name] for name in names] or (row is None and link.level_source is None)
+    if same and not since:
         return
     said = {"source": link.level_source, "on": values["level_source_on"]}
     level = link.receipt_level.name.lower()
-    audit.note(connection, "settings", "link.receipt_level", f"link/{link.name}", level=level, **said)
+    kept = {"kept": dict(since)} if since else {}
+    audit.note(connection, "settings", "link.receipt_level", f"link/{link.name}", level=level, **said, **kept)
 
 
 def mark_removed(connection: Connection, named: Collection[str], host: str) -> None:

@@ -15,7 +15,6 @@ from app.core.errors import Conflict
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database, shared_ms
 from app.database.models import LINK_GONE_AFTER_MS as GONE_AFTER_MS
-from app.database.models import audit as acts
 from app.database.models import campaigns, link_health, links, runs, tallies
 from app.dispatch import link_store
 from app.dispatch.run_sweeps import fan_out, next_due
@@ -23,18 +22,6 @@ from app.ledger import batch_rows
 from app.ledger.ledger import Ledger
 from app.ledger.restore_acknowledgement import LISTS, RESTORED
 from app.security import audit
-
-
-def restored_at(connection: Connection) -> int:
-    """Return when the database was last put back, losing what came after; 0 for never. Ms since 1970.
-
-    What an order sent again meanwhile, this database takes for rejected still.
-    """
-    a = acts.c
-    query = select(a.detail, a.at).where(a.subject == "database", a.action == RESTORED)
-    act = connection.execute(query.order_by(a.id.desc()).limit(1)).first()
-    return int(act.detail.get("at", act.at)) if act else 0  # older acts have the host's clock alone
-
 
 _LIVE_STATES = (RunState.RUNNING, RunState.PAUSED)
 _CHUNKS_AT_ONCE = 2  # a thousand deliveries each: short, so that webhooks can be stored in between

@@ -225,8 +225,8 @@ def messages(
     sender, validity, text = content.sender, content.validity_s(now), content.text
     before, after, code = f"{content.mark}-{lease.batch_id}", lease.pass_no, content.template_code
     return [
-        OutboundSms(str(phone), text, sender, validity, f"{before}-{seq}-{after}", resends > 0, permit, code)
-        for seq, phone, _, _, _, resends in items
+        OutboundSms(str(phone), text, sender, validity, f"{before}-{seq}-{after}", permit, code)
+        for seq, phone, *_ in items
     ]
 
 

@@ -27,9 +27,19 @@ from sqlalchemy import (
 )
 
 from app.core import clock
-from app.core.states import ChunkState, DeliveryState, NotSent, RunState, move_run
+from app.core.states import SENT, ChunkState, DeliveryState, NotSent, RunState, move_run
 from app.database.connection import Database
-from app.database.models import audiences, campaigns, chunks, run_batches, runs, statements, tallies
+from app.database.models import (
+    audiences,
+    campaigns,
+    chunks,
+    deliveries,
+    replacements,
+    run_batches,
+    runs,
+    statements,
+    tallies,
+)
 from app.ledger import batch_rows
 from app.ledger.contract import Closed
 from app.ledger.ledger import Ledger
@@ -38,6 +48,8 @@ from app.observability.faults import Aside
 from carriers.text import segments
 
 log = structlog.get_logger(__name__)
+
+_GOING = (RunState.RUNNING, RunState.PAUSED, RunState.CANCELLING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +110,20 @@ def next_due(
 
 @cache
 def _waiting_batches() -> Select[Any]:
-    """Select the batch to be queued next, with its run's state and its campaign's texts."""
-    b, r, c = run_batches.c, runs.c, campaigns.c
+    """Select the batch to be queued next, with its run's state and its campaign's texts.
+
+    What replaces a run waits until that run is stopped: only then is it known to whom it has written.
+    """
+    b, r, c, p, s = run_batches.c, runs.c, campaigns.c, replacements.c, runs.alias("stopping").c
+    stopping = exists().where(p.campaign_id == b.campaign_id, s.campaign_id == p.replaced_id)
+    stopping = stopping.where(s.state.in_(_GOING))
     among: BindParameter[list[str]] = bindparam("states", expanding=True)
     but: BindParameter[list[int]] = bindparam("but", expanding=True)
     return (
         select(r.id, r.state, r.carrier, b.campaign_id, b.batch_id, b.fanned_upto, c.texts)
         .join(runs, r.id == b.run_id)
         .join(campaigns, c.id == b.campaign_id)
-        .where(b.fanned_all.is_(False), r.state.in_(among), r.id.not_in(but))
+        .where(b.fanned_all.is_(False), r.state.in_(among), r.id.not_in(but), ~stopping)
         .order_by(r.priority.desc(), b.fanned_upto, b.batch_id)
         .limit(1)
     )
@@ -149,7 +166,7 @@ def advance(connection: Connection, ledger: Ledger, patience_ms: int) -> int:
     moved = 0
     while steps := due_steps(connection, ledger, patience_ms):
         for step in steps:
-            _take(connection, ledger, step)
+            _take(connection, ledger, step, last_message_ms(connection, step.run_id))
         moved += len(steps)
     return moved
 
@@ -162,7 +179,10 @@ async def advance_due(db: Database, ledger: Ledger, aside: Aside, patience_ms: i
     taken = False
     for step in await db.read_with_retry(due_steps, ledger, patience_ms):
         if step.run_id not in aside.resting():
-            work = db.write_with_retry(take_step, ledger, step, patience_ms)
+            # A look at each of its messages: no writer waits for it.
+            ended = step.new is RunState.SENT
+            last_ms = await db.read_with_retry(last_message_ms, step.run_id) if ended else None
+            work = db.write_with_retry(take_step, ledger, step, patience_ms, last_ms)
             taken |= bool(await aside.result(step.run_id, f"run {step.run_id}", work))
     return taken
 
@@ -195,21 +215,34 @@ def _died() -> Select[Any]:
     return select(runs.c.id).where(open_, _any(chunks, *dead))
 
 
-def take_step(connection: Connection, ledger: Ledger, step: RunMove, patience_ms: int) -> bool:
-    """Move the run, where that is still its next step once nobody else moves it; whether it was."""
+def take_step(
+    connection: Connection, ledger: Ledger, step: RunMove, patience_ms: int, last_ms: int | None = None
+) -> bool:
+    """Move the run, where that is still its next step once nobody else moves it; whether it was.
+
+    last_ms: when its last message was sent, by which it ended however late that is noticed.
+    """
     lock_runs(connection, [step.run_id])
-    return step in due_steps(connection, ledger, patience_ms) and _take(connection, ledger, step)
+    return step in due_steps(connection, ledger, patience_ms) and _take(connection, ledger, step, last_ms)
 
 
-def _take(connection: Connection, ledger: Ledger, step: RunMove) -> bool:
-    return move(connection, step.run_id, step.old, step.new, **_times(connection, ledger, step.new))
-
-
-def _times(connection: Connection, ledger: Ledger, new: RunState) -> dict[str, Any]:
+def _take(connection: Connection, ledger: Ledger, step: RunMove, last_ms: int | None) -> bool:
     now = ledger.now_ms(connection)
-    if new is RunState.FINISHED:
-        return {"finished_at": func.coalesce(runs.c.finished_at, now)}
-    return {"ended_at": now if new is RunState.SENT else None}
+    times: dict[str, Any] = {"ended_at": None}
+    if step.new is RunState.FINISHED:
+        times = {"finished_at": now}
+    elif step.new is RunState.SENT:
+        times = {"ended_at": min(now, last_ms or now)}
+    return move(connection, step.run_id, step.old, step.new, **times)
+
+
+def last_message_ms(connection: Connection, run_id: int) -> int | None:
+    """Return when the run's last message was sent, as its report has it; None if none was."""
+    d, campaign = deliveries.c, select(runs.c.campaign_id).where(runs.c.id == run_id).scalar_subquery()
+    query = select(func.max(d.submitted_at)).where(
+        d.campaign_id == campaign, d.run_id == run_id, d.state.in_(SENT)
+    )
+    return connection.execute(query).scalar()
 
 
 # Deliveries in these states still wait for a final one.

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, or_, select, updat
 from app.core import clock
 from app.core.config import SuspendSettings
 from app.core.cusum import first_rise
-from app.core.states import FAILED, OF_BUDGET, SENT, ChunkState, DeliveryState, RunState, SuspendCause
+from app.core.states import FAILED, OF_BUDGET, OVER, SENT, ChunkState, DeliveryState, RunState, SuspendCause
 from app.database.connection import Database, shared_ms
 from app.database.engines import insert_new
 from app.database.models import (
@@ -47,7 +47,6 @@ _JUST_STARTED_MS = 60_000
 _UNKNOWN_AT_ONCE, _AROUND = 5, 2
 _BY_US = -1  # beside the states of deliveries
 _REASONS = 3
-_OVER = (RunState.FINISHED.value, RunState.CANCELLED.value)
 
 log = structlog.get_logger(__name__)
 
@@ -153,7 +152,7 @@ def forget(connection: Connection, now: int) -> None:
     """Delete what is too old to be judged by, and former days of runs that are over."""
     for at in (outcome_counts.c.at, late_failures.c.sent_at):
         connection.execute(delete(at.table).where(at < now - 2 * KEPT_MS))
-    d, over = daily_counts.c, select(runs.c.id).where(runs.c.state.in_(_OVER))
+    d, over = daily_counts.c, select(runs.c.id).where(runs.c.state.in_(OVER))
     connection.execute(delete(daily_counts).where(d.day < _day(now), d.run_id.in_(over)))
 
 

@@ -1,4 +1,4 @@
-"""Unknown deliveries for their operator: the list, and two audited decisions, send again or write off."""
+"""Unknown deliveries for their operator: the list, and one audited decision, to write them off."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select, tuple_
 
 from app.core import clock
-from app.core.errors import AppError, Conflict, Invalid, no_such
-from app.core.states import RunState
+from app.core.errors import AppError, Invalid, no_such
 from app.database import listing
 from app.database.connection import Database
 from app.database.models import runs, unknowns
-from app.dispatch.run_sweeps import move
-from app.ledger import erasure, restore_acknowledgement, unreached
+from app.ledger import erasure
 from app.ledger.contract import DeliveryKey
 from app.ledger.ledger import Ledger
 from app.security import audit
@@ -87,31 +85,13 @@ Progress = Callable[[int, int], None]
 _Step = Callable[[Connection, Sequence[DeliveryKey]], int]
 
 
-def resend(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress = lambda *_: None) -> int:
-    """Send unknown deliveries of the run again, which may make second copies; return how many.
+def write_off(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress = lambda *_: None) -> int:
+    """Leave unknown deliveries of the run unknown for good; return how many.
 
     Works in slices of one transaction each, so that nobody else waits long, and calls `say(done, total)`
     after each. After an interruption what is done stays done; repeat the order for the rest. Where its
-    position is kept, that is what it has not decided yet, else all that is unknown by then. Raises Conflict
-    after a restore, until lists and requests are entered again.
+    position is kept, that is what it has not decided yet, else all that is unknown by then.
     """
-
-    def step(connection: Connection, keys: Sequence[DeliveryKey]) -> int:
-        restore_acknowledgement.require_entered(connection)
-        campaign_id = find_run(connection, order.run_id).campaign_id
-        erasure.require_rows(connection, campaign_id)
-        unreached.require_rounds(connection, [campaign_id])
-        done = ledger.resend(connection, keys)
-        set_going(connection, order.run_id, done)
-        audit.note(connection, order.who, "unknown.resend", f"run/{order.run_id}", n=done)
-        db.wake(connection)
-        return done
-
-    return _in_slices(db, ledger, order, step, say)
-
-
-def write_off(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress = lambda *_: None) -> int:
-    """Leave unknown deliveries of the run unknown for good; return how many. In slices, as `resend`."""
 
     def step(connection: Connection, keys: Sequence[DeliveryKey]) -> int:
         erasure.require_rows(connection, find_run(connection, order.run_id).campaign_id)
@@ -121,20 +101,6 @@ def write_off(db: Database, ledger: Ledger, order: UnknownOrder, say: Progress =
         return done
 
     return _in_slices(db, ledger, order, step, say)
-
-
-def set_going(connection: Connection, run_id: int, queued: int) -> None:
-    """Set the run sending again; locked after its chunks, as everywhere, so that no sweep ends it."""
-    held = update(runs).where(runs.c.id == run_id).values(state=runs.c.state).returning(runs.c.state)
-    state = connection.execute(held).scalar_one()
-    require_live(state)
-    if queued and state in (RunState.SENT, RunState.FINISHED):
-        move(connection, run_id, state, RunState.RUNNING, ended_at=None)
-
-
-def require_live(state: str) -> None:
-    if state not in (RunState.RUNNING, RunState.PAUSED, RunState.SENT, RunState.FINISHED):
-        raise Conflict("The run is {state}. Messages can be sent again only until the run ends.", state=state)
 
 
 def broken_off(error: AppError, done: int) -> AppError:

@@ -25,6 +25,7 @@ from app.database.models import (
     chunks,
     deliveries,
     links,
+    replacements,
     run_batches,
     runs,
     subscribers,
@@ -316,6 +317,11 @@ _BATCHES = (
     .where(or_(runs.c.campaign_id == bindparam("of"), run_batches.c.campaign_id == bindparam("of")))
     .order_by(runs.c.carrier, batches.c.sha256)
 )
+_REPLACED = (  # whom these wrote to is left out
+    select(replacements.c.replaced_id)
+    .where(replacements.c.campaign_id == bindparam("of"))
+    .order_by(replacements.c.replaced_id)
+)
 _HELD = ("areas", "area_basis", "estimated", "spoken")
 _AUDIENCES = (
     select(
@@ -334,7 +340,8 @@ def _by_run(connection: Connection, campaign_id: int) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {f"{run} {carrier}": [] for run, carrier in own}
     for run, carrier, mark in _marks(connection, campaign_id):
         found.setdefault(f"{run} {carrier}", []).append(mark)
-    return found
+    replaced = connection.execute(_REPLACED, {"of": campaign_id}).scalars().all()
+    return found | ({"replaces": list(map(str, replaced))} if replaced else {})
 
 
 def _by_carrier(connection: Connection, campaign_id: int) -> dict[str, list[str]]:

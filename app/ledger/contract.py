@@ -49,7 +49,7 @@ class ResultKind(IntEnum):
     SETTLED = 6  # the reference came later, in a receipt for a delivery that was unknown
 
 
-# With one of these the carrier has a message, or may; others say nothing of a later sending.
+# With one of these the carrier has a message, or may.
 TAKEN = (ResultKind.ACCEPTED, ResultKind.UNKNOWN, ResultKind.SETTLED)
 
 
@@ -57,14 +57,12 @@ class StateEvent(IntEnum):
     """Changes of a delivery that no submission or receipt records. Values are stored: never renumber."""
 
     LOST = 1  # became unknown: no answer came, or the sending process stopped
-    # Was unknown, and is sent again by a person's decision or a late "not accepted"; or was rejected, and is
-    # sent again by an order: then with the reason of the refusal.
+    # Was unknown, and the carrier said late that it had not taken it. In ledgers from before rounds also:
+    # sent again by a person's order, with the reason of the refusal if it had been rejected.
     REQUEUED = 2
     WRITTEN_OFF = 3  # unknown, and a person decided to leave it so
     PARTLY = 4  # some parts were refused, for the event's reason
-    REFUSED = (
-        5  # sent again and refused, for the event's reason, which a receipt of before may take from the row
-    )
+    REFUSED = 5  # in ledgers from before rounds alone: sent again by an order and refused, for this reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,17 +96,13 @@ class FanOutResult:
 
 
 class DeliveryToSend(NamedTuple):
-    """One delivery to send.
-
-    faults: failures on the carrier's side so far; resends: times a person had it sent again while unknown.
-    """
+    """One delivery to send; faults: failures on the carrier's side so far."""
 
     seq: int
     phone: int
     area: str | None
     segments: int
     faults: int
-    resends: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +124,7 @@ class ChunkLease:
     lost: int = 0  # deliveries that a dead holder had reserved and never recorded: now unknown
     owner: str = ""
     budget: int | None = None  # the campaign whose budget it is counted against; None: without one
+    waiting: int = 0  # deliveries that wait until it is known whether another round has reached their numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,7 +396,6 @@ class MatchedDelivery(NamedTuple):
     delivered: int
     relayed: int
     failed: int
-    resends: int = 0
     attempt: int = 0  # of the submission
     result: int = 0  # of the submission, see ResultKind
     crowd: int = 1  # submissions found with this reference, at most CROWD
@@ -425,7 +419,7 @@ class MatchedDelivery(NamedTuple):
 
 # What is due in this pass of (campaign, batch, after, last, pass); {0} is the driver's placeholder.
 TO_SEND = f"""
-    SELECT seq, phone, area, segments, faults, resends FROM deliveries
+    SELECT seq, phone, area, segments, faults FROM deliveries
      WHERE campaign_id = {{0}} AND batch_id = {{0}} AND seq > {{0}} AND seq <= {{0}} AND attempts < {{0}}
        AND state = {int(DeliveryState.QUEUED)} ORDER BY seq
 """  # noqa: S608 - constants of ours; values are bound

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, select
 
 from app.core import clock
 from app.database.models import audit as acts
-from app.security import audit
+from app.database.models import directives
+from app.security import audit, kept_rows
 
 ACTION = "directive.deadline"
 
@@ -36,7 +37,8 @@ def note(
     """Record a change of the deadline from one time to another (ms since 1970)."""
     before, after = times
     about = f"directive/{directive_id}"
-    audit.note(connection, who, ACTION, about, before=before, after=after, reason=reason)
+    kept = kept_rows.kept(connection, directives, directives.c.id == directive_id)
+    audit.note(connection, who, ACTION, about, before=before, after=after, reason=reason, kept=kept)
 
 
 def changes(connection: Connection, directive_ids: Collection[int]) -> dict[int, list[DeadlineChange]]:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, and_, func, select, update
+from sqlalchemy import Connection, and_, select, update
 
 from app.core.states import DeliveryState, kept_reason
-from app.database.models import deliveries, links, receipts, runs, state_events, submissions, unknowns
+from app.database.models import deliveries, links, receipts, runs, submissions, unknowns
 from app.ledger.contract import (
     EVER,
     SUBMISSION,
@@ -19,7 +19,6 @@ from app.ledger.contract import (
     Engine,
     ResultKind,
     Snapshot,
-    StateEvent,
     SubmissionQuery,
     SubmitOutcome,
 )
@@ -36,7 +35,7 @@ from app.ledger.unknown_outcomes import remove_unknown
 from carriers.contract import Accepted, Partial, References
 
 _TOGETHER_MS = 60_000  # receipts of one minute have one offset
-_Learnt = dict[int, dict[str, int]]  # parts by reference, for each sending of a delivery by its attempt
+_LEARNT = 0  # the attempt of learnt references: carriers' answers have those from 1 up
 
 
 class DeliveryPart(NamedTuple):
@@ -44,14 +43,6 @@ class DeliveryPart(NamedTuple):
 
     key: DeliveryKey
     part: int
-
-
-class _Sending(NamedTuple):
-    """A delivery's current sending: requeues before it, its references by part, and the parts having one."""
-
-    number: int
-    references: dict[str, int]
-    named: frozenset[int]
 
 
 def learn(
@@ -127,14 +118,13 @@ def _learn(
     row = connection.execute(locked.with_for_update(key_share=True)).first()
     if row is None or receipt.reference is None:
         return None
-    sending = _sending(connection, key)
-    if receipt.reference in sending.references:
-        return DeliveryPart(key, sending.references[receipt.reference])
-    free = sorted(set(range(row.parts)) - sending.named)
+    named = _named_parts(connection, key)
+    if receipt.reference in named:
+        return DeliveryPart(key, named[receipt.reference])
+    free = sorted(set(range(row.parts)).difference(named.values()))
     if not free or row.state != DeliveryState.UNKNOWN:
         return None
-    # Carriers' answers have attempt numbers from 1 up; learnt ones count down from 0, one per sending.
-    head = (*key, -sending.number, free[0])
+    head = (*key, _LEARNT, free[0])
     taken = (engine.now_ms(connection), receipt.link_id, receipt.group_id, int(ResultKind.SETTLED))
     engine.add_missing(connection, submissions, SUBMISSION, [(*head, *taken, receipt.reference, "", None)])
     if len(free) == 1:
@@ -197,15 +187,12 @@ def _meant(receipt: ReceiptRow, listed: Sequence[Any], snapshot: Snapshot) -> De
     return DeliveryKey(near[0].campaign_id, near[0].batch_id, near[0].seq)
 
 
-def _sending(connection: Connection, key: DeliveryKey) -> _Sending:
-    s, t = submissions.c, state_events.c
-    own = (t.campaign_id == key.campaign_id, t.batch_id == key.batch_id, t.seq == key.seq)
-    again = select(func.max(t.at), func.count()).where(*own, t.kind == int(StateEvent.REQUEUED))
-    since, number = connection.execute(again).one()
+def _named_parts(connection: Connection, key: DeliveryKey) -> dict[str, int]:
+    """Return the delivery's parts by the references that are known of them."""
+    s = submissions.c
     mine = (s.campaign_id == key.campaign_id, s.batch_id == key.batch_id, s.seq == key.seq)
-    named = select(s.reference, s.part).where(*mine, s.reference.is_not(None), s.at >= (since or 0))
-    rows = connection.execute(named).all()
-    return _Sending(number, {row.reference: row.part for row in rows}, frozenset(row.part for row in rows))
+    query = select(s.reference, s.part).where(*mine, s.reference.is_not(None))
+    return {row.reference: row.part for row in connection.execute(query)}
 
 
 # ---- Answers that come after receipts
@@ -229,30 +216,31 @@ def _references(outcome: SubmitOutcome) -> References:
     return result.refs if isinstance(result, Accepted | Partial) else ()
 
 
-def _learnt_parts(connection: Connection, lease: ChunkLease, seqs: Sequence[int]) -> dict[int, _Learnt]:
-    """Return what is learnt of these lines, by sending."""
-    found: defaultdict[int, _Learnt] = defaultdict(lambda: defaultdict(dict))
+def _learnt_parts(
+    connection: Connection, lease: ChunkLease, seqs: Sequence[int]
+) -> dict[int, dict[str, int]]:
+    """Return by line the parts of its learnt references."""
+    found: defaultdict[int, dict[str, int]] = defaultdict(dict)
     if not seqs:
         return found
     s = submissions.c
     mine = (s.campaign_id == lease.campaign_id, s.batch_id == lease.batch_id, s.seq.in_(seqs))
-    columns = (s.seq, s.attempt, s.part, s.reference)
-    learnt = select(*columns).where(*mine, s.result == int(ResultKind.SETTLED), s.reference.is_not(None))
-    for row in connection.execute(learnt):
-        found[row.seq][row.attempt][row.reference] = row.part
+    learnt = (s.result == int(ResultKind.SETTLED), s.reference.is_not(None))
+    for row in connection.execute(select(s.seq, s.part, s.reference).where(*mine, *learnt)):
+        found[row.seq][row.reference] = row.part
     return found
 
 
-def _renumbered(outcome: SubmitOutcome, learnt: _Learnt) -> SubmitOutcome:
-    """Move the references that are learnt of the same sending to their parts; the others keep their order.
+def _renumbered(outcome: SubmitOutcome, learnt: Mapping[str, int]) -> SubmitOutcome:
+    """Move the references that are learnt to their parts; the others keep their order.
 
     References of None get the last free parts, if possible those of learnt references that the answer does
-    not name. An answer that repeats a reference, or names no learnt one, stays as it is. Where it names
-    references of several sendings, it is about the one of which it names most, or the latest of these.
+    not name. An answer that repeats a reference, or names no learnt one, stays as it is.
     """
     result, refs = outcome.result, _references(outcome)
     given = [reference for reference in refs if reference]
-    inside, places = _sending_of(refs, learnt)
+    inside = {reference: part for reference, part in learnt.items() if part < len(refs)}
+    places = {nth: inside[reference] for nth, reference in enumerate(refs) if reference in inside}
     if not places or len(set(given)) < len(given):
         return outcome
     others = set(inside.values()) - set(places.values())
@@ -264,16 +252,6 @@ def _renumbered(outcome: SubmitOutcome, learnt: _Learnt) -> SubmitOutcome:
         refused = tuple(sorted(places[number] for number in result.refused))
         return outcome._replace(result=replace(result, refs=moved, refused=refused))
     return outcome._replace(result=Accepted(moved))
-
-
-def _sending_of(refs: References, learnt: _Learnt) -> tuple[dict[str, int], dict[int, int]]:
-    """Return what is learnt of the sending that these references are of, and the part of each that is."""
-    found: tuple[dict[str, int], dict[int, int]] = ({}, {})
-    for attempt in sorted(learnt):  # the latest sending first: see _learn
-        inside = {reference: part for reference, part in learnt[attempt].items() if part < len(refs)}
-        places = {number: inside[each] for number, each in enumerate(refs) if each and each in inside}
-        found = max(found, (inside, places), key=lambda item: len(item[1]))
-    return found
 
 
 # ---- Times that a link states in another zone than its settings say

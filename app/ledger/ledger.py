@@ -6,17 +6,15 @@ used for is in submit_results.py and receipts.py.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby, islice
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Row,
     and_,
-    case,
     exists,
     func,
     literal,
@@ -131,6 +129,8 @@ _PROGRESS = text(
 # Longer than a live link takes to claim what a dead one has left.
 LEASE_GRACE_MS = 10_000
 _CLOSER = ChunkClaim("closing", None, 60_000, early=True)
+# What waits for another round is looked at again after this.
+_OTHER_ROUND_S = 120.0
 
 
 # A chunk is READY, LEASED by a claim (attempt + 1), then READY again for its rest or for another pass
@@ -202,22 +202,29 @@ class Ledger(SubmitResults, UnknownDecisions, Tallies, Erasure):
         for run_id in runs:
             for chunk in self.engine.take_chunks(connection, run_id, taker, 1):
                 lost = self._mark_reserved_unknown(connection, chunk)
-                self._leave_out(connection, chunk, link.carrier)
-                return _lease(chunk, self.engine.to_send(connection, chunk), lost, owner)
+                waiting = self._leave_out(connection, chunk, link.carrier)
+                lease = _lease(chunk, self.engine.to_send(connection, chunk), lost, owner)
+                return replace(lease, waiting=waiting) if waiting else lease
         return None
 
-    def _leave_out(self, connection: Connection, chunk: OpenChunk, carrier: str) -> None:
+    def _leave_out(self, connection: Connection, chunk: OpenChunk, carrier: str) -> int:
         """End deliveries to phones that were put on the do-not-send list after they were queued.
 
-        And those of a follow-up whose number another round has reached since: its receipt came late.
+        And those of a round whose number another round has reached since: its receipt came late. Where that
+        is not known yet, the delivery waits for the chunk's next pass; return how many do.
         """
         n = do_not_send.c
         if connection.execute(select(n.id).where(n.carrier == carrier).limit(1)).first():
-            asked = exists().where(n.carrier == carrier, n.phone == deliveries.c.phone)
-            self._end_queued(connection, [chunk], NotSent.DO_NOT_SEND, asked)
-        reached = unreached.reached_since(connection, chunk.campaign_id, chunk.batch_id)
-        if reached is not None:
-            self._end_queued(connection, [chunk], NotSent.OTHER_ROUND, reached)
+            opted_out = exists().where(n.carrier == carrier, n.phone == deliveries.c.phone)
+            self._end_queued(connection, [chunk], NotSent.DO_NOT_SEND, opted_out)
+        elsewhere = unreached.reached_elsewhere(connection, chunk.campaign_id, chunk.batch_id)
+        if elsewhere is None:
+            return 0
+        self._end_queued(connection, [chunk], NotSent.OTHER_ROUND, elsewhere.reached)
+        d = deliveries.c
+        due = (*_inside(chunk), d.state == DeliveryState.QUEUED, d.attempts < chunk.pass_no)
+        wait = update(deliveries).where(*due, elsewhere.awaited).values(attempts=chunk.pass_no)
+        return connection.execute(wait).rowcount
 
     def _mark_reserved_unknown(self, connection: Connection, chunk: OpenChunk) -> int:
         """Mark as unknown what was reserved and not recorded, as the holder died or a commit was lost."""
@@ -240,22 +247,19 @@ class Ledger(SubmitResults, UnknownDecisions, Tallies, Erasure):
         d = deliveries.c
         now = self.engine.now_ms(connection)
         one = select(links.c.id).where(links.c.id == chunk.link_id, links.c.one_receipt)
-        expected = literal(1) if connection.execute(one).first() else d.segments
-        resent = and_(d.resends > 0, d.parts > expected)  # receipts of the sending before may still come
-        parts = case((resent, d.parts), else_=expected)
+        parts = literal(1) if connection.execute(one).first() else d.segments
         query = (
             update(deliveries)
             .where(*_inside(chunk), d.state == DeliveryState.QUEUED, *only)
             .values(state=DeliveryState.UNKNOWN, submitted_at=now, link_id=chunk.link_id, parts=parts)
-            .returning(d.seq, d.phone, d.area, d.segments, d.reason)
+            .returning(d.seq, d.phone, d.area, d.segments)
         )
         rows = connection.execute(query).all()
         changes = Changes()
         for row in rows:
             where = (chunk.campaign_id, chunk.run_id, chunk.batch_id, row.area)
-            changes.move(
-                where, (DeliveryState.QUEUED, row.reason), (DeliveryState.UNKNOWN, row.reason), row.segments
-            )
+            old, new = (DeliveryState.QUEUED, Reason.NONE), (DeliveryState.UNKNOWN, Reason.NONE)
+            changes.move(where, old, new, row.segments)
         changes.write(connection, self.engine)
         own = chunk.campaign_id, chunk.batch_id
         lost = [NewUnknown(*own, row.seq, chunk.run_id, row.phone, attempt) for row in rows]
@@ -323,7 +327,8 @@ class Ledger(SubmitResults, UnknownDecisions, Tallies, Erasure):
         if left and least < lease.pass_no:
             values |= {"state": ChunkState.READY}
         elif left:
-            again = self.engine.now_ms(connection) + round(retry_after_s * 1000)
+            pause_s = max(retry_after_s, _OTHER_ROUND_S) if lease.waiting else retry_after_s
+            again = self.engine.now_ms(connection) + round(pause_s * 1000)
             values |= {"state": ChunkState.READY, "not_before": again, "watermark": lease.first_seq - 1}
             values |= {"pass_no": lease.pass_no + 1}
         connection.execute(update(chunks).where(*_this(lease)).values(values))
@@ -375,27 +380,14 @@ class Ledger(SubmitResults, UnknownDecisions, Tallies, Erasure):
         reason: int,
         *only: ColumnElement[bool],
     ) -> None:
-        """Close queued deliveries of these chunks of one batch, or those of `only`, as not sent.
-
-        Each is read and changed under one lock: a receipt for an earlier sending may come at any moment.
-        """
-        d, changes, chunk, inside = deliveries.c, Changes(), chunks_taken[0], _inside(*chunks_taken)
+        """Close queued deliveries of these chunks of one batch, or those of `only`, as not sent."""
+        changes, chunk = Changes(), chunks_taken[0]
         ended = {"state": DeliveryState.NOT_SENT, "reason": reason, "done_at": self.engine.now_ms(connection)}
-        queued = (*inside, d.state == DeliveryState.QUEUED, *only)
-        alike = self.engine.set_alike(connection, [*queued, d.reason == Reason.NONE], ended)
-        others: Sequence[Row[Any, Any, Any, Any]] = ()
-        # Of these an earlier sending may have failed in part.
-        if any(each.attempt > 1 or each.pass_no > 1 for each in chunks_taken):
-            read = select(d.seq, d.area, d.segments, d.reason).where(*queued, d.reason != Reason.NONE)
-            others = connection.execute(read.with_for_update(of=deliveries)).all()
-        if others:
-            these = d.seq.in_([row.seq for row in others])
-            connection.execute(update(deliveries).where(*inside, these).values(ended))
-        failed = Counter(tuple(row[1:]) for row in others)
-        moved = [(*row, int(Reason.NONE)) for row in alike]
-        for area, segments, n, before in moved + [(*key[:2], n, key[2]) for key, n in failed.items()]:
+        queued = (*_inside(*chunks_taken), deliveries.c.state == DeliveryState.QUEUED, *only)
+        for area, segments, n in self.engine.set_alike(connection, queued, ended):
             where = (chunk.campaign_id, chunk.run_id, chunk.batch_id, area)
-            changes.move(where, (DeliveryState.QUEUED, before), (DeliveryState.NOT_SENT, reason), segments, n)
+            old, new = (DeliveryState.QUEUED, Reason.NONE), (DeliveryState.NOT_SENT, reason)
+            changes.move(where, old, new, segments, n)
         changes.write(connection, self.engine)
 
     def _end(self, connection: Connection, chunks_taken: Sequence[OpenChunk]) -> None:

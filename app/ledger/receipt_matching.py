@@ -36,7 +36,6 @@ from app.database.models import (
     links,
     receipts,
     runs,
-    state_events,
     submissions,
     unknowns,
 )
@@ -53,7 +52,6 @@ from app.ledger.contract import (
     Named,
     ResultKind,
     Snapshot,
-    StateEvent,
     SubmissionQuery,
 )
 from carriers.contract import Receipt
@@ -449,11 +447,10 @@ def _by_key(connection: Connection, keys: Sequence[tuple[int, DeliveryKey]]) -> 
 
 
 class OtherSending(NamedTuple):
-    """A delivery that may have gone out without that its id is known, sent after `after`, before `until`."""
+    """A delivery that may be going out at this moment, so that its id is not known, sent after `after`."""
 
     key: DeliveryKey
     after: int
-    until: int
 
 
 def other_sendings(
@@ -462,22 +459,17 @@ def other_sendings(
     """Return by number what else an unknown id may name, beside the deliveries that are listed as unknown.
 
     That is what is reserved and has no recorded answer: on its way just now, or of a holder that died and
-    whose lease goes on. And the earlier sendings of what a person has sent again, over whatever account:
-    nobody may know it any more.
+    whose lease goes on.
     """
     d = deliveries.c
     reserved = _reserved(select(links.c.id).where(links.c.group_id == group_id))
-    columns = (d.phone, d.campaign_id, d.batch_id, d.seq, d.resends, reserved.label("reserved"))
-    times = (sent_after(d).label("sent_after"), func.coalesce(requeued_at(d), 0).label("requeued_at"))
+    columns = (d.phone, d.campaign_id, d.batch_id, d.seq, sent_after(d).label("sent_after"))
     found: defaultdict[int, list[OtherSending]] = defaultdict(list)
     for campaign_id in campaign_ids:
         for some in _slices(sorted(set(phones))):
-            numbers = _numbers(connection, campaign_id, some)
-            query = select(*columns, *times).where(numbers, or_(d.resends > 0, reserved.is_not(None)))
+            query = select(*columns).where(_numbers(connection, campaign_id, some), reserved.is_not(None))
             for row in connection.execute(query):
-                after = 0 if row.resends else row.sent_after
-                until = EVER if row.reserved else row.requeued_at
-                found[row.phone].append(OtherSending(_key(row), after, until))
+                found[row.phone].append(OtherSending(_key(row), row.sent_after))
     return found
 
 
@@ -499,8 +491,8 @@ def may_be_about_another(receipt: ReceiptRow, key: DeliveryKey, others: Sequence
 
     The time that a carrier states excludes none that is on its way: its clock or zone may be wrong.
     """
-    latest, earliest = receipt.received_at + RECORDED_MS, receipt.made - VALIDITY_MS
-    return any(each.key != key and each.after <= latest and each.until >= earliest for each in others)
+    latest = receipt.received_at + RECORDED_MS
+    return any(each.key != key and each.after <= latest for each in others)
 
 
 def _key(row: Any) -> DeliveryKey:
@@ -577,7 +569,7 @@ def _locked(connection: Connection, campaign_id: int, *where: ColumnElement[bool
 def sent_after(delivery: Any) -> ColumnElement[int]:
     """Return an expression for the earliest time a delivery can have been sent.
 
-    That is when it was last requeued, else when its chunk was first claimed, else when its run started.
+    That is when its chunk was first claimed, else when its run started.
     """
     c = chunks.c
     mine = (c.campaign_id == delivery.campaign_id, c.batch_id == delivery.batch_id)
@@ -593,15 +585,7 @@ def sent_after(delivery: Any) -> ColumnElement[int]:
         .correlate(delivery.seq.table)
         .scalar_subquery()
     )
-    return func.coalesce(requeued_at(delivery), taken, begun, 0)
-
-
-def requeued_at(delivery: Any) -> ColumnElement[int]:
-    """Return an expression for when a delivery was last queued again; NULL if never."""
-    t = state_events.c
-    own = (t.campaign_id == delivery.campaign_id, t.batch_id == delivery.batch_id, t.seq == delivery.seq)
-    query = select(func.max(t.at)).where(*own, t.kind == int(StateEvent.REQUEUED))
-    return query.correlate(delivery.seq.table).scalar_subquery()
+    return func.coalesce(taken, begun, 0)
 
 
 def _journal_rows(connection: Connection, rows: Sequence[Any]) -> JournalRows:
@@ -668,7 +652,7 @@ def _hit(nth: int, row: Any) -> MatchedDelivery:
         WHOLE,
         *(row.campaign_id, row.batch_id, row.seq, row.run_id, row.phone, row.area, row.segments),
         *(row.submitted_at, row.done_at, row.state, row.reason),
-        *(row.parts, row.delivered, row.relayed, row.failed, row.resends),
+        *(row.parts, row.delivered, row.relayed, row.failed),
         submitted=row.submitted,
     )
 

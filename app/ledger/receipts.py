@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from app.core.clock import DAY_MS
 from app.core.states import DeliveryState, DeliveryStatus, apply_receipt
-from app.database.models import late_failures, quarantine, receipts, state_events, submissions
+from app.database.models import late_failures, quarantine, receipts, submissions
 from app.ledger.contract import (
-    EVER,
     JUDGED_MS,
     RECEIPT_COLUMNS,
     SUBMISSION,
@@ -34,7 +33,6 @@ from app.ledger.contract import (
     ResultKind,
     Row,
     Snapshot,
-    StateEvent,
     SubmissionQuery,
 )
 from app.ledger.late_references import DeliveryPart, learn
@@ -61,10 +59,9 @@ _SLOWEST_LOOK_MS = 3_600_000
 _PATIENT_TRIES = 36
 # These tries span over an hour; a message that is recorded late is recorded by then.
 _LATE_TRIES = 12
-_ON_ITS_WAY, _DELIVERED = ReceiptStatus.IN_TRANSIT.value, ReceiptStatus.DELIVERED.value
+_ON_ITS_WAY = ReceiptStatus.IN_TRANSIT.value
 _AT_ONCE = 500
 _FAILED = (DeliveryState.UNDELIVERED, DeliveryState.EXPIRED)
-_OTHERWISE = (DeliveryState.QUEUED, DeliveryState.UNKNOWN)
 _TOGETHER_MS = 200
 
 
@@ -75,16 +72,6 @@ class _Update(NamedTuple):
     hit: MatchedDelivery
     standing: Row
     done_at: int | None
-
-
-class _History(NamedTuple):
-    """When a delivery was requeued according to the journals, and which parts are in transit since."""
-
-    requeued_at: int = 0
-    on_way: int = 0
-
-
-_NO_HISTORY = _History()
 
 
 class _Flags(NamedTuple):
@@ -214,14 +201,14 @@ class Receipts:
             by_id = flags.by_id - known.keys()
             left = [nth for nth in range(len(items)) if nth not in hits and nth not in by_id]
             hits |= self._by_delivery_or_phone(connection, items, snapshot, known, left, ruled_out)
-        past = self._read_history(connection, items, snapshot, hits, known.keys())
+        on_way = _parts_on_way(connection, items, hits)
         outcome = _Outcome(matched_at=matched_at)
         for index, one in enumerate(items):
             found = hits.get(index)
             if not found or found[0].campaign_id in snapshot.closed:
                 outcome.left.append(index)
             else:
-                _apply_one(outcome, one, found, past)
+                _apply_one(outcome, one, found, on_way)
         self._write(connection, outcome, snapshot.now)
         return outcome
 
@@ -315,31 +302,6 @@ class Receipts:
         }
         return {nth: hits for nth, hits in chosen.items() if hits}
 
-    def _read_history(
-        self,
-        connection: Connection,
-        items: Sequence[ReceiptRow],
-        snapshot: Snapshot,
-        hits: Mapping[int, Sequence[MatchedDelivery]],
-        named: Collection[int],
-    ) -> dict[Row, _History]:
-        """Read the journals for those few deliveries that need more than their receipts say."""
-        found: dict[Row, _History] = {}
-        for nth, (hit, *_) in hits.items():
-            if hit.state not in _OTHERWISE and not hit.resends and hit.part != WHOLE:
-                continue  # nearly always: sent once, and named by its reference
-            # A refusal that was mended leaves no reference behind, so only a match by phone can mean it.
-            by_phone = hit.part == WHOLE and nth not in named and items[nth].stated
-            again = hit.resends or hit.state == 0 or by_phone
-            again = again and items[nth].status != ReceiptStatus.DELIVERED.value
-            partly = items[nth].status == _ON_ITS_WAY and hit.parts > 1 and hit.state == DeliveryState.UNKNOWN
-            if (again or partly) and hit.key not in found:
-                requeued_at = _requeued_at(connection, hit.key)
-                if hit.at <= snapshot.now < requeued_at:  # the clock was set back in between
-                    requeued_at = 0
-                found[hit.key] = _History(requeued_at, _on_way(connection, hit.key, requeued_at))
-        return found
-
     def _write(self, connection: Connection, outcome: _Outcome, now: int) -> None:
         rows, known, alike, failures = list[Row](), list[DeliveryKey](), dict[Row, int](), list[_Update]()
         for key, moving in outcome.moving.items():
@@ -390,40 +352,38 @@ def _pause(tries: int) -> int:
     return min(_SLOWEST_LOOK_MS << min(tries - _PATIENT_TRIES, 5), DAY_MS)
 
 
-def _requeued_at(connection: Connection, key: DeliveryKey) -> int:
-    t = state_events.c
-    own = (t.campaign_id == key.campaign_id, t.batch_id == key.batch_id, t.seq == key.seq)
-    query = select(func.max(t.at)).where(*own, t.kind == int(StateEvent.REQUEUED))
-    return connection.execute(query).scalar() or 0
+def _parts_on_way(
+    connection: Connection, items: Sequence[ReceiptRow], hits: Mapping[int, Sequence[MatchedDelivery]]
+) -> dict[Row, int]:
+    """Return bit masks of parts in transit by journal, of those few unknown messages where they decide."""
+    found: dict[Row, int] = {}
+    for nth, (hit, *_) in hits.items():
+        if hit.state == DeliveryState.UNKNOWN and hit.parts > 1 and items[nth].status == _ON_ITS_WAY:
+            found[hit.key] = found.get(hit.key) or _on_way(connection, hit.key)
+    return found
 
 
-def _on_way(connection: Connection, key: DeliveryKey, since: int) -> int:
-    """Return a bit mask of the parts that receipts of this sending reported as in transit."""
+def _on_way(connection: Connection, key: DeliveryKey) -> int:
     r = receipts.c
     own = (r.campaign_id == key.campaign_id, r.batch_id == key.batch_id, r.seq == key.seq)
-    query = select(r.part).where(*own, r.status == _ON_ITS_WAY, r.changed, r.received_at >= since)
+    query = select(r.part).where(*own, r.status == _ON_ITS_WAY, r.changed)
     return sum(1 << part for part in set(connection.execute(query).scalars()))
 
 
 def _apply_one(
-    outcome: _Outcome, receipt: ReceiptRow, hits: Sequence[MatchedDelivery], histories: Mapping[Row, _History]
+    outcome: _Outcome, receipt: ReceiptRow, hits: Sequence[MatchedDelivery], on_way: Mapping[Row, int]
 ) -> None:
     hit, several = hits[0], len(hits) > 1
     key, part = hit[3:6], hit.part
-    past = histories.get(key, _NO_HISTORY) if histories else _NO_HISTORY
     moving = outcome.moving.get(key)
-    old: Row = (*hit[12:18], past.on_way) if moving is None else moving.standing
+    old: Row = (*hit[12:18], on_way.get(key, 0)) if moving is None else moving.standing
     done_at = hit.done_at if moving is None else moving.done_at
     if part == WHOLE:
         spoken_of: Sequence[int] = range(hit.parts)
     else:
         spoken_of = [each.part for each in hits] if several else (part,)
-    # Unless it was delivered, the earlier sending of a requeued message says nothing of the present one.
-    # Which sending a receipt without a reference means, only the time that it states can tell.
-    over = past.requeued_at and receipt.status != _DELIVERED
-    over = over and (hit.at if part != WHOLE else receipt.made if receipt.stated else EVER) < past.requeued_at
     new = old
-    for each in () if over else spoken_of:
+    for each in spoken_of:
         new = _after(new, each, receipt.status, receipt.level, receipt.reason)
     changed = new != old
     if changed:

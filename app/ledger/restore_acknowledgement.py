@@ -17,8 +17,19 @@ LISTS = "lists"  # in the detail of RESTORED: whether lists and requests are to 
 AWAITED = (
     "The database was restored to an earlier state. Enter again what has been added since to "
     "do-not-send lists and personal data requests, then run `loa database entered-again`. Until "
-    "then no run can start or resume, and no unknown message is sent again."
+    "then no run can start or resume, and no unknown message can be followed up."
 )
+
+
+def restored_at(connection: Connection) -> int:
+    """Return when the database was last put back, losing what came after; 0 for never. Ms since 1970.
+
+    What a round sent meanwhile to people whose message was rejected, this database does not know.
+    """
+    a = acts.c
+    query = select(a.detail, a.at).where(a.subject == "database", a.action == RESTORED)
+    act = connection.execute(query.order_by(a.id.desc()).limit(1)).first()
+    return int(act.detail.get("at", act.at)) if act else 0  # older acts have the host's clock alone
 
 
 def is_awaited(connection: Connection) -> bool:

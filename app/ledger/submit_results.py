@@ -8,9 +8,9 @@ from sqlalchemy import Connection, select, update
 
 from app.core import clock
 from app.core.errors import require
-from app.core.states import DeliveryState, DeliveryStatus, LinkState, RunState, apply_answer
+from app.core.states import DeliveryState, DeliveryStatus, LinkState, RunState, apply_late_answer
 from app.database.models import deliveries, links, submissions, tallies
-from app.ledger import money
+from app.ledger import money, unreached
 from app.ledger.contract import (
     SUBMISSION,
     TALLY,
@@ -120,8 +120,8 @@ class SubmitResults(Receipts):
         where = (link, lease, lease_check.now)
         given: _Pairs = [(one, _recorded(one, lease.pass_no, link.one_receipt)) for one in outcomes]
         taken = all(type(one.result) is Accepted for one in outcomes)
-        if not lease_check.held or any(outcome.item.resends for outcome in outcomes):
-            given = _with_receipts(connection, lease, old, given)
+        if not lease_check.held:
+            given = _with_receipts(connection, lease, given)
         pairs, early, references = self._write_pairs(connection, where, old, given)
         if not taken:
             self._write_rest(connection, link, lease, pairs)
@@ -138,23 +138,21 @@ class SubmitResults(Receipts):
         for outcome, new in pairs:
             if isinstance(outcome.result, Partial):
                 event = JournalEvent(StateEvent.PARTLY, new.reason)
-            elif new.state == DeliveryState.REJECTED and outcome.item.resends:
-                event = JournalEvent(StateEvent.REFUSED, new.reason)
-            else:
-                continue
-            record_event(connection, self.engine, [_key(lease, outcome)], event)
+                record_event(connection, self.engine, [_key(lease, outcome)], event)
 
     def _still_settling(
         self, connection: Connection, lease: ChunkLease, outcomes: Sequence[SubmitOutcome]
     ) -> list[SubmitOutcome]:
         """Return those results of a lost lease that still settle an unknown; requeue what was not sent.
 
-        An acceptance is true whatever happened later. Any other result concerns this lease's own sending
-        only: a person may have sent the message again, and that sending may be the unknown one now. A
-        finished run sends nothing more. All rows are locked first, in the order of row_locking.py.
+        An acceptance is true whatever happened later. Any other result counts only for what this lease itself
+        made unknown: another lease may have taken the message up since. A finished run sends nothing more.
+        All rows are locked first, in the order of row_locking.py.
         """
         others = [o for o in outcomes if not isinstance(o.result, Accepted)]
         kept = [_key(lease, o) for o in others if isinstance(o.result, _NOT_TAKEN)]
+        if kept:
+            unreached.before_requeue(connection)
         lock_chunk(connection, lease)
         if kept and lock_run_state(connection, lease.run_id) is RunState.FINISHED:
             kept = []
@@ -179,22 +177,19 @@ class SubmitResults(Receipts):
             side_writes = _side_writes(where, old, pairs)
             self.engine.append(connection, tallies, TALLY, side_writes.tallies)
             self.engine.add_missing(connection, submissions, SUBMISSION, side_writes.submissions)
-            if failed := self._failed_before(connection, lease, old, missed):
+            failed = self._failed_before(connection, lease, missed) if old is DeliveryState.UNKNOWN else ()
+            if failed:
                 more, early, references = self._write_pairs(connection, where, old, failed)
                 return [*pairs, *more], early or written.early, [*side_writes.references, *references]
         return pairs, written.early, side_writes.references
 
-    def _failed_before(
-        self, connection: Connection, lease: ChunkLease, old: DeliveryState, pairs: _Pairs
-    ) -> _Pairs:
-        """Clear the reason of a failed part or of a write-off; return these deliveries to be retried."""
-        d, changes = deliveries.c, Changes()
+    def _failed_before(self, connection: Connection, lease: ChunkLease, pairs: _Pairs) -> _Pairs:
+        """Clear the reason of a failed part or of a write-off; return these to be retried."""
+        d, changes, old = deliveries.c, Changes(), DeliveryState.UNKNOWN
         own = (d.campaign_id == lease.campaign_id, d.batch_id == lease.batch_id)
         these = d.seq.in_([new.seq for _, new in pairs])
         query = select(d.seq, d.area, d.segments, d.reason).where(*own, these)
         failed = query.where(d.state == old, d.reason != Reason.NONE)
-        if old == DeliveryState.QUEUED:
-            failed = failed.where(d.attempts < lease.pass_no)
         rows = connection.execute(failed.with_for_update(of=deliveries)).all()
         seqs = {row.seq for row in rows}
         connection.execute(update(deliveries).where(*own, d.seq.in_(seqs)).values(reason=Reason.NONE))
@@ -225,19 +220,19 @@ def _require_sound(lease: ChunkLease, outcomes: Sequence[SubmitOutcome], then: R
 
 
 def _with_receipts(
-    connection: Connection, lease: ChunkLease, old: DeliveryState, pairs: _Pairs
+    connection: Connection, lease: ChunkLease, pairs: _Pairs
 ) -> list[tuple[SubmitOutcome, Recorded]]:
-    """Lock these deliveries, and add to their new values what receipts have said of them before."""
+    """Lock these unknown deliveries, and add to their new values what receipts have said of them before."""
     d = deliveries.c
-    columns = (d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed, d.resends)
-    own = (d.campaign_id == lease.campaign_id, d.batch_id == lease.batch_id, d.state == old)
+    columns = (d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed)
+    own = (d.campaign_id == lease.campaign_id, d.batch_id == lease.batch_id, d.state == DeliveryState.UNKNOWN)
     query = select(d.seq, *columns).where(*own, d.seq.in_([new.seq for _, new in pairs])).order_by(d.seq)
     rows = {row.seq: row for row in connection.execute(query.with_for_update(of=deliveries))}
     made = []
     for outcome, new in pairs:
         if row := rows.get(new.seq):
             answer = DeliveryStatus(new.state, new.reason, new.parts, failed=new.failed)
-            then = apply_answer(DeliveryStatus(*row[1:-1]), answer, row.resends > 0)
+            then = apply_late_answer(DeliveryStatus(*row[1:]), answer)
             new = new._replace(state=then.state, reason=then.reason, parts=then.parts, failed=then.failed)
         made.append((outcome, new))
     return made

@@ -1,4 +1,4 @@
-"""The list of deliveries with unknown outcome, and the two decisions that a person may take on them."""
+"""The list of deliveries with unknown outcome, what a person may decide on them, and what goes back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from sqlalchemy import (
     exists,
     false,
     func,
-    not_,
     select,
     update,
 )
@@ -29,10 +28,10 @@ from app.database.models import (
     quarantine,
     receipts,
     state_events,
+    submissions,
     unknowns,
 )
-from app.ledger import unreached
-from app.ledger.contract import ChunkLease, DeliveryKey, Engine, Row, StateEvent
+from app.ledger.contract import TAKEN, ChunkLease, DeliveryKey, Engine, Row, StateEvent
 from app.ledger.receipt_matching import sent_after
 from app.ledger.tallies import Changes
 from carriers.contract import Reason
@@ -74,7 +73,7 @@ def add_unknown(
 
 
 class JournalEvent(NamedTuple):
-    """An event; reason: of a refused part; submitted_at: of the sending that a requeue takes back."""
+    """An event; reason: of a refused part; submitted_at: of what a requeue takes back."""
 
     event: StateEvent
     reason: int = 0
@@ -95,52 +94,9 @@ def remove_unknown(connection: Connection, keys: Sequence[DeliveryKey]) -> None:
 
 
 class UnknownDecisions:
-    """Implements `resend`, `resend_rejected`, `write_off`; the keys must fit into one short transaction."""
+    """Implements `write_off`; the keys must fit into one short transaction."""
 
     engine: Engine
-
-    def resend(self, connection: Connection, keys: Sequence[DeliveryKey]) -> int:
-        """Queue unknown deliveries again: a person's recorded decision, never called by a sweep.
-
-        What another round has reached since, or may have, or has in hand stays as it is (unreached.py).
-        """
-        return self._requeue_by_order(connection, keys, {"resends": deliveries.c.resends + 1})
-
-    def resend_rejected(
-        self,
-        connection: Connection,
-        keys: Sequence[DeliveryKey],
-        reason: int,
-        by_ms: int,
-        *only: ColumnElement[bool],
-    ) -> int:
-        """Queue again what was rejected for this reason by then: an order that two persons have given.
-
-        Not counted in `resends`: nothing of it was perhaps taken. Other rounds bar it as in `resend`. only:
-        SQL conditions on `deliveries` that must hold once they are locked; a subquery in them must correlate
-        by itself.
-        """
-        d = deliveries.c
-        only = (d.reason == reason, d.submitted_at <= by_ms, *only)
-        # `resends` stays: a carrier that calls it a duplicate now has refused it before, not taken it.
-        return self._requeue_by_order(connection, keys, {"faults": 0}, *only, state=DeliveryState.REJECTED)
-
-    def _requeue_by_order(
-        self,
-        connection: Connection,
-        keys: Sequence[DeliveryKey],
-        more: dict[str, Any],
-        *only: ColumnElement[bool],
-        state: DeliveryState = DeliveryState.UNKNOWN,
-    ) -> int:
-        """Do `_requeue`, but leave as they are those whose number another round has reached since, or may."""
-        unreached.before_order(connection)
-        done = 0
-        for some in _by_batch(keys):
-            reached = unreached.reached_since(connection, some[0].campaign_id, some[0].batch_id)
-            free = () if reached is None else (not_(reached),)
-            done += len(_requeue(self.engine, connection, some, more, *only, *free, state=state))
-        return done
 
     def write_off(self, connection: Connection, keys: Sequence[DeliveryKey], who: str) -> int:
         """Leave deliveries unknown: a person's recorded decision. A later receipt still settles them."""
@@ -168,44 +124,30 @@ def take_back(
 ) -> list[DeliveryKey]:
     """Requeue what the carrier says it has not taken from this lease; return what was requeued.
 
-    Only what its own sending made unknown and nobody has decided on since. Not where a receipt, of
-    whichever sending, is known of the message, or one to its number has come since and waits: one of the
-    two is wrong, so it stays unknown.
+    Only what its own sending made unknown and nobody has decided on since. Not where an answer or a receipt
+    is known of the message, or one to its number has come since and waits: one of the two is wrong, so it
+    stays unknown.
     """
-    d, r, q, u = deliveries.c, receipts.c, quarantine.c, unknowns.c
+    d, r, q, u, s = deliveries.c, receipts.c, quarantine.c, unknowns.c, submissions.c
     has_receipt = exists().where(r.campaign_id == d.campaign_id, r.batch_id == d.batch_id, r.seq == d.seq)
+    same = (s.campaign_id == d.campaign_id, s.batch_id == d.batch_id, s.seq == d.seq)
+    has_answer = exists().where(*same, s.result.in_(TAKEN))
     mine = (u.campaign_id == d.campaign_id, u.batch_id == d.batch_id, u.seq == d.seq)
     since = (q.phone == d.phone, q.group_id == u.group_id, q.received_at >= sent_after(u))
     waits = exists().where(*mine, *since).correlate(deliveries)
-    return _requeue(engine, connection, keys, {}, made_by(lease), ~has_receipt, ~waits)
-
-
-def _requeue(
-    engine: Engine,
-    connection: Connection,
-    keys: Sequence[DeliveryKey],
-    more: dict[str, Any],
-    *only: ColumnElement[bool],
-    state: DeliveryState = DeliveryState.UNKNOWN,
-) -> list[DeliveryKey]:
-    """Set deliveries in this state that satisfy `only` back to queued in their chunks; return them.
-
-    The journal keeps the reason of a refusal, which the row loses.
-    """
-    changes, done, events = Changes(), list[DeliveryKey](), list[Row]()
-    now = engine.now_ms(connection)
+    changes, done, now = Changes(), list[DeliveryKey](), engine.now_ms(connection)
+    events = list[Row]()
     for chunk, some in _by_chunk(connection, keys):
-        rows = _locked(connection, some, state, *only)
+        rows = _unknown(connection, some, made_by(lease), ~has_receipt, ~has_answer, ~waits)
         if not rows:
             continue
-        _back_in(connection, chunk, [DeliveryKey(*row[:3]) for row in rows], more)
+        _requeue_for_next_pass(connection, chunk, [DeliveryKey(*row[:3]) for row in rows])
         for row in rows:
             where = (row.campaign_id, row.run_id, row.batch_id, row.area)
-            old, new = (state, row.reason), (DeliveryState.QUEUED, Reason.NONE)
-            refused = row.reason if state is DeliveryState.REJECTED else 0
+            old, new = (DeliveryState.UNKNOWN, row.reason), (DeliveryState.QUEUED, Reason.NONE)
             changes.move(where, old, new, row.segments)
             done.append(DeliveryKey(*row[:3]))
-            events.append((*row[:3], now, int(StateEvent.REQUEUED), refused, row.submitted_at))
+            events.append((*row[:3], now, int(StateEvent.REQUEUED), 0, row.submitted_at))
     changes.write(connection, engine)
     engine.add_missing(connection, state_events, _STATE_EVENT, events)
     remove_unknown(connection, done)
@@ -227,13 +169,7 @@ def made_by(lease: ChunkLease) -> ColumnElement[bool]:
 def _unknown(
     connection: Connection, keys: Sequence[DeliveryKey], *only: ColumnElement[bool]
 ) -> Sequence[Any]:
-    return _locked(connection, keys, DeliveryState.UNKNOWN, *only)
-
-
-def _locked(
-    connection: Connection, keys: Sequence[DeliveryKey], state: DeliveryState, *only: ColumnElement[bool]
-) -> Sequence[Any]:
-    """Lock and return the deliveries in this state among these keys of one batch, in order.
+    """Lock and return the unknown deliveries among these keys of one batch, in order.
 
     `only` may ask other tables, so it is asked when they are locked: a statement that waits for a lock goes
     on to see those tables as they were before.
@@ -242,21 +178,17 @@ def _locked(
         return []
     d = deliveries.c
     columns = (d.campaign_id, d.batch_id, d.seq, d.run_id, d.area, d.segments, d.state, d.reason)
-    here = (_among(deliveries, keys), d.state == state)
+    here = (_among(deliveries, keys), d.state == DeliveryState.UNKNOWN)
     query = select(*columns, d.submitted_at).where(*here).order_by(d.seq)
     rows = connection.execute(query.with_for_update(of=deliveries)).all()
     fit = set(connection.execute(select(d.seq).where(*here, *only)).scalars()) if only else None
     return [row for row in rows if fit is None or row.seq in fit]
 
 
-def _back_in(connection: Connection, chunk: Any, keys: Sequence[DeliveryKey], more: dict[str, Any]) -> None:
-    """Queue them for the pass after the chunk's current one; reopen the chunk if it was done.
-
-    The number of parts stays: receipts of the sending before may still come.
-    """
-    queued: dict[str, Any] = {"state": DeliveryState.QUEUED, "reason": 0, "attempts": chunk.pass_no}
-    clean = {"delivered": 0, "relayed": 0, "failed": 0, "done_at": None, "submitted_at": None}
-    values = queued | clean | more
+def _requeue_for_next_pass(connection: Connection, chunk: Any, keys: Sequence[DeliveryKey]) -> None:
+    """Requeue these deliveries for the chunk's next pass, reopening the chunk if it was finished."""
+    values: dict[str, Any] = {"state": DeliveryState.QUEUED, "reason": 0, "attempts": chunk.pass_no}
+    values |= {"delivered": 0, "relayed": 0, "failed": 0, "done_at": None, "submitted_at": None}
     connection.execute(update(deliveries).where(_among(deliveries, keys)).values(values))
     if chunk.state == ChunkState.DONE:
         c = chunks.c

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from app.core.errors import Conflict, no_such
-from app.database import jobs
+from app.database import clock_leaps, jobs
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time, shared_ms
 from app.database.jobs import Job
@@ -117,9 +117,14 @@ def free_in_ms(connection: Connection) -> int | None:
 
 
 def begin(connection: Connection, identity: EraserIdentity) -> int | None:
-    """Go on with an abandoned erasure, or begin the next that is due; return its ID, None if none is."""
+    """Go on with an abandoned erasure, or begin the next that is due; return its ID, None if none is.
+
+    None as well after a leap of the clock, until its time is trusted.
+    """
     one_at_a_time(connection, AdvisoryLock.ERASURE)
     _hold(connection, identity)
+    if not clock_leaps.may_be_irreversible(connection):
+        return None
     first_open = select(func.min(erasures.c.id)).where(erasures.c.ended_at.is_(None))
     number: int | None = connection.execute(first_open).scalar()
     if number is not None:

@@ -18,7 +18,7 @@ from app.core import clock
 from app.core.clock import DAY_MS
 from app.core.errors import Conflict, DatabaseUnavailable
 from app.core.states import BatchState
-from app.database import jobs
+from app.database import clock_leaps, jobs
 from app.database.connection import Database, shared_ms
 from app.database.jobs import Job, new_owner
 from app.database.models import (
@@ -82,6 +82,8 @@ class Eraser:
 
     async def erase(self, job: Job, stopping: asyncio.Event) -> int:
         """Erase all that is due under this job; return how many certificates that made."""
+        if not await self.db.aread(clock_leaps.may_be_irreversible):
+            return 0
         done, terms = 0, await self.db.aread(terms_in_force.in_force, self.terms)
         await self.db.write_with_retry(answers.forget_old, terms.terms.days)
         while not stopping.is_set() and await self.one(job, stopping):

@@ -7,9 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.bodies import Line, NumberBody, Prose, StrictBody
+from app.api.bodies import Line, NumberBody, Prose, StrictBody, Walled
 from app.core.carrier_check import check_carrier
-from app.core.errors import Forbidden, Invalid
 from app.core.ids import Number
 from app.database.listing import ListPart
 from app.operations import Download, OfCarrier, Paging, Transaction, Work, operation
@@ -19,8 +18,8 @@ from app.privacy.do_not_send import LONGEST, MOST, Changed, DoNotSendEntry
 from app.privacy.person_answers import PersonAnswer, PersonAnswers
 from app.privacy.person_data import PersonData, person_data
 from app.privacy.person_requests import NewPersonRequest, PersonRequest, RequestKind, RequestOutcome
-from app.security import Caller
 from app.security.roles import ADMINS, AUTHORS, EVERYBODY, OFFICE, SENDERS
+from app.security.tenant_scope import named_carrier
 
 TAG = "privacy"
 
@@ -32,7 +31,7 @@ class Numbers(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"carrier": "viettel", "numbers": ["0912 345 678"]}]}
     )
 
-    carrier: str | None = Field(None, max_length=40)
+    carrier: Annotated[str | None, Walled] = Field(None, max_length=40)
     numbers: list[Annotated[str, Field(max_length=LONGEST)]] = Field(min_length=1, max_length=MOST)
 
 
@@ -135,7 +134,7 @@ def answer_person_request(work: Work, request_id: Number, body: PersonAnswerBody
 )
 def list_do_not_send(tx: Transaction, paging: Paging, carrier: OfCarrier = None) -> ListPart[DoNotSendEntry]:
     """List the numbers that get no messages, masked, in order of creation."""
-    return do_not_send.listed(tx.connection, paging.request, paging.limit, _own(tx.who, carrier))
+    return do_not_send.listed(tx.connection, paging.request, paging.limit, carrier)
 
 
 @operation(
@@ -153,7 +152,7 @@ def add_do_not_send(tx: Transaction, body: Numbers) -> Changed:
 
     What is queued already is left out when its turn comes; what the carrier has can't be called back.
     """
-    carrier = check_carrier(tx.settings, named(tx.who, body.carrier))
+    carrier = check_carrier(tx.settings, named_carrier(tx.who, body.carrier))
     return do_not_send.add(tx.connection, carrier, body.numbers, tx.who.name)
 
 
@@ -168,7 +167,7 @@ def add_do_not_send(tx: Transaction, body: Numbers) -> Changed:
 )
 def remove_do_not_send(tx: Transaction, body: Numbers) -> Changed:
     """Remove numbers from a carrier's list; repeating it changes nothing."""
-    carrier = check_carrier(tx.settings, named(tx.who, body.carrier))
+    carrier = check_carrier(tx.settings, named_carrier(tx.who, body.carrier))
     return do_not_send.remove(tx.connection, carrier, body.numbers, tx.who.name)
 
 
@@ -193,17 +192,3 @@ def print_erasure(tx: Transaction, erasure_id: Number) -> Download:
     """Get the certificate to print and file, in Vietnamese."""
     text = certificates.text(certificates.get(tx.connection, erasure_id))
     return Download(f"{text}\n".encode(), "", "text/plain; charset=utf-8")
-
-
-def _own(who: Caller, carrier: str | None) -> str | None:
-    if who.carrier is not None and carrier not in (None, who.carrier):
-        raise Forbidden("Your account can only be used for {carrier}.", carrier=who.carrier, field="carrier")
-    return who.carrier or carrier
-
-
-def named(who: Caller, carrier: str | None) -> str:
-    """Return the named carrier, or the operator's own. Raises Invalid if there is neither."""
-    own = _own(who, carrier)
-    if own is None:
-        raise Invalid("Choose a carrier in the field “carrier”.", field="carrier")
-    return own

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, and_, exists, func, or_, select
 
 from app.core import clock
 from app.core.clock import DAY_MS
-from app.core.states import BatchState, RunState
+from app.core.states import ENDED, BatchState, RunState
 from app.database.models import (
     audiences,
     audit,
@@ -23,6 +23,7 @@ from app.database.models import (
     inbound_messages,
     quarantine,
     receipt_files,
+    replacements,
     run_batches,
     runs,
 )
@@ -33,7 +34,6 @@ from app.privacy.erasable import Erasable, ErasureKind, RetentionTerms, erased, 
 from carriers.phrases import Phrase
 
 _HOLDING = (BatchState.READY.value, BatchState.IMPORTING.value)
-_OVER = (RunState.SENT.value, RunState.FINISHED.value, RunState.CANCELLED.value)
 _NO_RUN = "It has no run with numbers yet."
 _MOST_TERMS = 2  # for so many terms more, at the most, a campaign waits for others of its directive
 
@@ -216,11 +216,12 @@ def _campaign(campaign: Row[Any], past: _Past, days: int) -> Erasable:
 
 def _rounds_at_work(connection: Connection) -> dict[int, Row[Any]]:
     """Return, by campaign, the first run at work among its rounds, which looks up whom they have reached."""
-    s, b, r = follow_up_sources.c, run_batches.c, runs.c
+    s, b, r, p = follow_up_sources.c, run_batches.c, runs.c, replacements.c
     at_work = r.state.in_([RunState.RUNNING.value, RunState.PAUSED.value, RunState.CANCELLING.value])
     follows = exists().where(b.run_id == r.id, s.batch_id == b.batch_id)
     followed = exists().where(s.campaign_id == r.campaign_id)
-    query = select(runs).where(at_work, follows | followed).order_by(r.id.desc())
+    replaces = exists().where(or_(p.campaign_id == r.campaign_id, p.replaced_id == r.campaign_id))
+    query = select(runs).where(at_work, follows | followed | replaces).order_by(r.id.desc())
     found = connection.execute(query).all()
     return {campaign: run for run in found for campaign in unreached.rounds(connection, [run.campaign_id])}
 
@@ -232,7 +233,7 @@ def _with(subject: Erasable, **values: Any) -> Erasable:
 
 def _end(run: Row[Any], campaign: Row[Any]) -> int | None:
     """Return when nothing more could be sent, in ms since 1970; None: it still could."""
-    if run.state in _OVER:
+    if run.state in ENDED:
         return int(run.ended_at or campaign.window_end or run.created_at)
     if run.state == RunState.PLANNED and campaign.window_end is not None:
         over: int = campaign.window_end

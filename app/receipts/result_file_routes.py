@@ -15,7 +15,7 @@ from app.api.dependencies import Config, Db, Id, LedgerDep, Routes, Who
 from app.api.idempotency_store import StoredAnswer
 from app.api.uploads import Intake, Taking, answer, sent
 from app.core import ids
-from app.core.errors import Forbidden, Invalid
+from app.core.errors import Invalid
 from app.file_import.spool import in_turn, spool_path
 from app.file_import.upload import Upload
 from app.receipts.result_files import queries
@@ -26,6 +26,7 @@ from app.receipts.result_files.status_words import words_of
 from app.receipts.result_files.verdicts import ResultVerdict
 from app.security import Caller, phone_disclosure
 from app.security.phone_disclosure import DisclosurePlace
+from app.security.tenant_scope import named_carrier
 
 router = Routes(prefix="/v1/receipt-files", tags=["receipt files"])
 
@@ -92,13 +93,7 @@ def _take(
 
 def claim_of(who: Caller, upload: Upload) -> FileClaim:
     """Return the upload's claim. Raises Forbidden for another carrier's operator."""
-    carrier, campaign = upload.fields.get("carrier") or who.carrier or "", upload.fields.get("campaign")
-    if not carrier:
-        raise Invalid("Choose a carrier in the field “carrier”.", field="carrier")
-    if who.carrier not in (None, carrier):
-        raise Forbidden(
-            "Your account can only be used for files of {carrier}.", carrier=who.carrier, field="carrier"
-        )
+    carrier, campaign = named_carrier(who, upload.fields.get("carrier")), upload.fields.get("campaign")
     number = ids.read(campaign) if campaign else None
     if campaign and not number:
         raise Invalid("Choose a campaign from the list, or leave it empty.", field="campaign")

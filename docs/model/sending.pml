@@ -1,13 +1,13 @@
-/* The life of a chunk: claim, reserve, submit, record, release; leases that run out, frozen and killed
- * processes, answers that are lost or late, and a person who has an unknown message sent again.
+/* The life of two messages to one person: a campaign's, and that of a round which follows it up. Claim, reserve,
+ * submit, record, release; leases that run out, frozen and killed processes, answers that are lost or late,
+ * receipts, and people who make the round, also over a message of which nobody knows whether it was taken.
  *
  * Each atomic block that begins with "commit:" is one transaction of app/ledger (ledger.py, submit_results.py,
- * unknown_outcomes.py). Between any two of them, and between looking at the permit and writing, everything
- * else may happen. tests/model/__main__.py checks it exhaustively, and its twins, each of which breaks one
- * rule and must fail: -DNO_RESERVE and so on, see TWINS there.
+ * unknown_outcomes.py, receipts.py, unreached.py). Between any two of them, and between looking at the permit and
+ * writing, everything else may happen. tests/model/__main__.py checks it exhaustively, and its twins, each of which
+ * breaks one rule and must fail: -DNO_RESERVE and so on, see TWINS there.
  */
 
-#define N 2                    /* messages of the chunk; the sequence number of message i is i + 1 */
 #define W 2                    /* send loops, each in a process of its own */
 #ifndef KILLS
 #define KILLS 1
@@ -18,257 +18,296 @@
 #ifndef PUT_OFF
 #define PUT_OFF 1              /* how often the carrier says that it has not taken a message */
 #endif
-#define ORDERS 1               /* orders of a person for each message, to send an unknown one again */
 
-mtype = { QUEUED, SUBMITTED, UNKNOWN, REJECTED };              /* deliveries */
-mtype = { READY, LEASED, DONE };                               /* the chunk */
-mtype = { NONE, TODO, RESERVED, CHECKED, WRITTEN, ACC, REJ, DEF, UNK };  /* a message in a send loop */
+/* A message: 0 is the campaign's, 1 the round's. NEW: the round is not made; LEFT: written off; CLOSED: not sent. */
+mtype = { NEW, QUEUED, SUBMITTED, UNKNOWN, LEFT, REJECTED, UNDELIVERED, DELIVERED, CLOSED };
+mtype = { READY, LEASED, DONE };                               /* its chunk */
+mtype = { NONE, TODO, RESERVED, CHECKED, WRITTEN, ACC, REJ, DEF, UNK };  /* the message in a send loop */
 
-typedef Delivery {
-  mtype state;
-  byte attempts;               /* the last pass in which it was answered with "not taken" */
-  byte by;                     /* the attempt that made it unknown; 0 after a person's decision */
-  byte orders                  /* of a person: the number of its sending */
-}
-typedef Held { mtype was[N]; byte gen[N] }
-typedef Wire { byte gen[N]; bool on[N]; bool heard[N] }
-typedef Taken { byte copies[2] }
+mtype d[2], chunk[2];
+byte attempts[2];              /* the last pass in which it was answered with "not taken" */
+byte by[2];                    /* the attempt that made it unknown */
+byte attempt[2], owner[2], watermark[2], pass[2];
+bool lease_over[2];
+bool finished[2];              /* its run; a receipt can't be waited for any more */
+bool confirmed;                /* people have counted that the person may get the text twice */
 
-Delivery d[N];
-Taken taken[N];                /* copies that the carrier has taken, by sending */
-mtype chunk = READY;
-byte attempt, owner, watermark, pass = 1;
-bool lease_over, finished;
 bool permit[W];                /* the holder's own deadline, which is never later than the lease's end */
-Held held[W];
-Wire wire[W];                  /* what a process has written and the carrier has not read yet */
+byte has[W];                   /* the message of the chunk that it has claimed */
+mtype held[W];
+bool on[W], heard[W];          /* what a process has written and the carrier has not read yet */
+byte wire[W];                  /* which message that is */
+bool early[W];                 /* it was on its way before the round was taken in hand */
+
+byte copies[2];                /* that the carrier has taken */
+bool early_copy;               /* the campaign's, taken or on its way before the round was taken in hand */
+mtype receipt[2];              /* what the carrier says of it, and nobody has stored */
 byte kills, expiries, put_off;
 
-#define SEQ(i) ((i) + 1)
 #ifdef NO_FENCE
-#define HOLDS(w, mine) (chunk == LEASED)
+#define HOLDS(w, m, mine) (chunk[m] == LEASED)
 #else
-#define HOLDS(w, mine) (chunk == LEASED && attempt == mine && owner == w)
+#define HOLDS(w, m, mine) (chunk[m] == LEASED && attempt[m] == mine && owner[m] == w)
 #endif
 
+/* ---- What another round makes of a message: it ends it, or makes it wait. */
+
+/* Only the round itself was granted to write to whom its campaign has perhaps reached. */
+#define GRANTED(m) (m == 1 && confirmed)
+#define REACHED(m) (d[1-m] == DELIVERED || (((d[1-m] == SUBMITTED && finished[1-m]) || d[1-m] == LEFT) && !GRANTED(m)))
+#define IN_HAND(m) (attempts[m] < pass[m] && (chunk[m] == LEASED || (chunk[m] == READY && watermark[m] > 0)))
+#ifdef HAND_UNSEEN
+#define BEFORE(m) (m == 1)
+#else
+#define BEFORE(m) (m == 1 || IN_HAND(1-m))
+#endif
+#ifdef ROUND_UNSEEN
+#define LOOKS(m) (m == 1)
+#else
+#define LOOKS(m) true
+#endif
+#ifdef NOT_AWAITED
+#define AWAITED(m) false
+#else
+#define AWAITED(m) (LOOKS(m) && ((d[1-m] == QUEUED && BEFORE(m)) || (d[1-m] == SUBMITTED && !finished[1-m]) || (d[1-m] == UNKNOWN && !GRANTED(m))))
+#endif
+
+/* ---- Answers */
+
 /* Queue it again, in the pass after the current one; a chunk that was done is opened again. */
-inline requeue(i) {
-  d[i].state = QUEUED; d[i].attempts = pass; d[i].by = 0;
+inline requeue(m) {
+  d[m] = QUEUED; attempts[m] = pass[m]; by[m] = 0;
   if
-  :: chunk == DONE -> chunk = READY; pass++; watermark = 0
+  :: chunk[m] == DONE -> chunk[m] = READY; pass[m]++; watermark[m] = 0
   :: else
   fi
 }
 
 /* Only what this holder's own sending made unknown, while nobody has decided on it and the run is open. */
-#ifdef TAKE_BACK_ANY
-#define OWN(i, mine) (d[i].state == UNKNOWN)
-#else
-#define OWN(i, mine) (d[i].state == UNKNOWN && d[i].by == mine)
-#endif
+#define OWN(m, mine) (d[m] == UNKNOWN && by[m] == mine)
 #ifdef TAKE_BACK_LATE
-#define OPEN true
+#define OPEN(m) true
 #else
-#define OPEN (!finished)
+#define OPEN(m) (!finished[m])
 #endif
 
-inline write_result(w, i, mine, mypass) {
+inline write_result(w, m, mine, mypass) {
   if
-  :: HOLDS(w, mine) && d[i].state == QUEUED && d[i].attempts < mypass ->
+  :: HOLDS(w, m, mine) && d[m] == QUEUED && attempts[m] < mypass ->
      if
-     :: held[w].was[i] == ACC -> d[i].state = SUBMITTED
-     :: held[w].was[i] == REJ -> d[i].state = REJECTED
+     :: held[w] == ACC -> d[m] = SUBMITTED
+     :: held[w] == REJ -> d[m] = REJECTED
 #ifdef UNKNOWN_PUT_OFF
-     :: held[w].was[i] == UNK -> d[i].attempts = mypass
+     :: held[w] == UNK -> attempts[m] = mypass
 #else
-     :: held[w].was[i] == UNK -> d[i].state = UNKNOWN; d[i].by = mine
+     :: held[w] == UNK -> d[m] = UNKNOWN; by[m] = mine
 #endif
-     :: held[w].was[i] == DEF -> d[i].attempts = mypass
+     :: held[w] == DEF -> attempts[m] = mypass
      fi
-  :: !HOLDS(w, mine) && held[w].was[i] == ACC && d[i].state == UNKNOWN -> d[i].state = SUBMITTED; d[i].by = 0
-  :: !HOLDS(w, mine) && held[w].was[i] == REJ && OWN(i, mine) -> d[i].state = REJECTED; d[i].by = 0
-  :: !HOLDS(w, mine) && held[w].was[i] == DEF && OWN(i, mine) && OPEN -> requeue(i)
+  :: !HOLDS(w, m, mine) && held[w] == ACC && (d[m] == UNKNOWN || d[m] == LEFT) -> d[m] = SUBMITTED; by[m] = 0
+  :: !HOLDS(w, m, mine) && held[w] == REJ && OWN(m, mine) -> d[m] = REJECTED; by[m] = 0
+  :: !HOLDS(w, m, mine) && held[w] == DEF && OWN(m, mine) && OPEN(m) -> requeue(m)
   :: else
   fi;
-  held[w].was[i] = NONE; held[w].gen[i] = 0
+  held[w] = NONE
 }
 
+/* What a holder that is gone had reserved is unknown. */
+inline take_over(m) {
+  if
+  :: d[m] == QUEUED && watermark[m] > 0 && attempts[m] < pass[m] ->
+#ifdef RESEND_RESERVED
+     watermark[m] = 0
+#else
+     d[m] = UNKNOWN; by[m] = attempt[m]
+#endif
+  :: else
+  fi
+}
+
+/* Claim the chunk; whom another round has reached gets nothing, and who waits for one is given back. */
+inline claim(w, m) {
+  take_over(m);
+  attempt[m]++; lease_over[m] = false;
+  if
+  :: d[m] == QUEUED && LOOKS(m) && REACHED(m) -> d[m] = CLOSED
+  :: else
+  fi;
+  if
+  :: d[m] == QUEUED && AWAITED(m) -> chunk[m] = READY; owner[m] = 0
+  :: else ->
+     chunk[m] = LEASED; owner[m] = w;
+     if
+     :: m == 1 ->
+        early[0] = on[0] || held[0] == CHECKED; early[1] = on[1] || held[1] == CHECKED
+     :: else
+     fi;
+     has[w] = m; mine = attempt[m]; mypass = pass[m]; permit[w] = true;
+     held[w] = (d[m] == QUEUED && watermark[m] == 0 && attempts[m] < pass[m] -> TODO : NONE)
+  fi
+}
+
+#define DUE(m) (!finished[m] && ((chunk[m] == READY && !(d[m] == QUEUED && AWAITED(m))) || (chunk[m] == LEASED && lease_over[m])))
+
 proctype sender(byte w) {
-  byte mine, mypass, i, left, least;
+  byte mine, mypass;
 
 end_idle:
-  atomic {                     /* commit: claim */
-    !finished && (chunk == READY || (chunk == LEASED && lease_over));
-    i = 0;
-    do
-    :: i < N ->
-       if
-       :: d[i].state == QUEUED && SEQ(i) <= watermark && d[i].attempts < pass ->
-#ifdef RESEND_RESERVED
-          watermark = 0
-#else
-          d[i].state = UNKNOWN; d[i].by = attempt
-#endif
-       :: else
-       fi; i++
-    :: else -> break
-    od;
-    attempt++; owner = w; chunk = LEASED; lease_over = false;
-    mine = attempt; mypass = pass; permit[w] = true;
-    i = 0;
-    do
-    :: i < N ->
-       held[w].was[i] = (d[i].state == QUEUED && SEQ(i) > watermark && d[i].attempts < pass -> TODO : NONE);
-       i++
-    :: else -> break
-    od
-  }
+  do
+  :: atomic { DUE(0) -> claim(w, 0) };                  /* commit: claim */
+     if :: mine > 0 -> break :: else fi
+  :: atomic { DUE(1) -> claim(w, 1) };
+     if :: mine > 0 -> break :: else fi
+  od;
 
   do
-  /* commit: reserve the next message, in order; one before it may still be on the wire */
-  :: atomic { held[w].was[0] == TODO || (held[w].was[0] != TODO && held[w].was[1] == TODO) ->
-       i = (held[w].was[0] == TODO -> 0 : 1);
+  :: atomic { held[w] == TODO ->                        /* commit: reserve */
        if
-       :: HOLDS(w, mine) && !finished && permit[w] ->
+       :: HOLDS(w, has[w], mine) && !finished[has[w]] && permit[w] ->
 #ifndef NO_RESERVE
-          watermark = (SEQ(i) > watermark -> SEQ(i) : watermark);
+          watermark[has[w]] = 1;
 #endif
-          lease_over = false;
-          held[w].was[i] = RESERVED; held[w].gen[i] = d[i].orders
-       :: else -> permit[w] = false;
-          held[w].was[0] = (held[w].was[0] == TODO -> NONE : held[w].was[0]);
-          held[w].was[1] = (held[w].was[1] == TODO -> NONE : held[w].was[1])
+          lease_over[has[w]] = false; held[w] = RESERVED
+       :: else -> permit[w] = false; held[w] = NONE
        fi }
 
   /* look at the permit; a frozen process may write what it has looked at much later */
-  :: atomic { held[w].was[0] == RESERVED -> held[w].was[0] = (permit[w] -> CHECKED : DEF) }
-  :: atomic { held[w].was[1] == RESERVED -> held[w].was[1] = (permit[w] -> CHECKED : DEF) }
-  :: atomic { held[w].was[0] == CHECKED && !wire[w].on[0] ->
-       wire[w].on[0] = true; wire[w].heard[0] = true; wire[w].gen[0] = held[w].gen[0]; held[w].gen[0] = 0; held[w].was[0] = WRITTEN }
-  :: atomic { held[w].was[1] == CHECKED && !wire[w].on[1] ->
-       wire[w].on[1] = true; wire[w].heard[1] = true; wire[w].gen[1] = held[w].gen[1]; held[w].gen[1] = 0; held[w].was[1] = WRITTEN }
+  :: atomic { held[w] == RESERVED -> held[w] = (permit[w] -> CHECKED : DEF) }
+  :: atomic { held[w] == CHECKED && !on[w] -> on[w] = true; heard[w] = true; wire[w] = has[w]; held[w] = WRITTEN }
 
   /* no answer in time; what comes later is not heard */
-  :: atomic { held[w].was[0] == WRITTEN -> held[w].was[0] = UNK; wire[w].heard[0] = false }
-  :: atomic { held[w].was[1] == WRITTEN -> held[w].was[1] = UNK; wire[w].heard[1] = false }
+  :: atomic { held[w] == WRITTEN -> held[w] = UNK; heard[w] = false }
 
-  /* commit: record */
-  :: atomic { held[w].was[0] == ACC || held[w].was[0] == REJ || held[w].was[0] == DEF || held[w].was[0] == UNK ->
-       write_result(w, 0, mine, mypass); lease_over = (HOLDS(w, mine) -> false : lease_over) }
-  :: atomic { held[w].was[1] == ACC || held[w].was[1] == REJ || held[w].was[1] == DEF || held[w].was[1] == UNK ->
-       write_result(w, 1, mine, mypass); lease_over = (HOLDS(w, mine) -> false : lease_over) }
+  :: atomic { held[w] == ACC || held[w] == REJ || held[w] == DEF || held[w] == UNK ->   /* commit: record */
+       write_result(w, has[w], mine, mypass);
+       lease_over[has[w]] = (HOLDS(w, has[w], mine) -> false : lease_over[has[w]]) }
 
-  /* commit: release, once everything is recorded */
-  :: atomic { held[w].was[0] == NONE && held[w].was[1] == NONE ->
+  :: atomic { held[w] == NONE ->              /* commit: release, once everything is recorded */
        if
-       :: HOLDS(w, mine) ->
-          left = 0; least = 255; i = 0;
-          do
-          :: i < N ->
-             if
-             :: d[i].state == QUEUED -> left++; least = (d[i].attempts < least -> d[i].attempts : least)
-             :: else
-             fi; i++
-          :: else -> break
-          od;
+       :: HOLDS(w, has[w], mine) ->
           if
-          :: left == 0 -> chunk = DONE
-          :: left > 0 && least < mypass -> chunk = READY
+          :: d[has[w]] != QUEUED -> chunk[has[w]] = DONE
+          :: d[has[w]] == QUEUED && attempts[has[w]] < mypass -> chunk[has[w]] = READY
 #ifdef PASS_STAYS
-          :: left > 0 && least >= mypass -> chunk = DONE
+          :: d[has[w]] == QUEUED && attempts[has[w]] >= mypass -> chunk[has[w]] = DONE
 #else
-          :: left > 0 && least >= mypass -> chunk = READY; watermark = 0; pass++
+          :: d[has[w]] == QUEUED && attempts[has[w]] >= mypass -> chunk[has[w]] = READY; watermark[has[w]] = 0; pass[has[w]]++
 #endif
-          fi
+          fi;
+          owner[has[w]] = 0; lease_over[has[w]] = false
        :: else
        fi;
-       permit[w] = false; mine = 0; mypass = 0; i = 0; left = 0; least = 0 }
+       permit[w] = false; has[w] = 0; mine = 0; mypass = 0 }
      goto end_idle
 
   /* kill -9 */
-  :: atomic { kills < KILLS -> kills++; permit[w] = false;
-       held[w].was[0] = NONE; held[w].was[1] = NONE; held[w].gen[0] = 0; held[w].gen[1] = 0;
-       wire[w].heard[0] = false; wire[w].heard[1] = false;
-       mine = 0; mypass = 0; i = 0; left = 0; least = 0 }
+  :: atomic { kills < KILLS -> kills++; permit[w] = false; held[w] = NONE; heard[w] = false;
+       has[w] = 0; mine = 0; mypass = 0 }
      goto end_idle
   od
 }
 
-/* The carrier reads what was written, at any time; its answer reaches who still listens. */
-inline centre_reads(w, i) {
-  wire[w].on[i] = false;
+/* The carrier reads what was written, at any time; its answer reaches who still listens. What it has taken arrives
+ * or fails, and of that a receipt may come. */
+inline centre_reads(w, m) {
+  on[w] = false;
   if
   :: skip                      /* lost on its way */
-  :: taken[i].copies[wire[w].gen[i]]++;
-     assert(taken[i].copies[wire[w].gen[i]] <= 1);  /* NO MESSAGE TWICE, but by a person's order */
+  :: copies[m]++;
+     early_copy = early_copy || (m == 0 && (early[w] || d[1] == NEW || (d[1] == QUEUED && !IN_HAND(1))));
+     assert(copies[m] == 1);                                                 /* NO MESSAGE TWICE */
+     assert(copies[1-m] == 0 || d[1-m] == UNDELIVERED || (confirmed && early_copy));  /* NO SECOND SMS */
      if
-     :: wire[w].heard[i] -> held[w].was[i] = ACC
+     :: receipt[m] = DELIVERED
+     :: receipt[m] = UNDELIVERED
+     :: skip
+     fi;
+     if
+     :: heard[w] -> held[w] = ACC
      :: skip                   /* the answer is lost */
      fi
-  :: wire[w].heard[i] -> held[w].was[i] = REJ
+  :: heard[w] -> held[w] = REJ
   :: put_off < PUT_OFF -> put_off++;
      if
-     :: wire[w].heard[i] -> held[w].was[i] = DEF
+     :: heard[w] -> held[w] = DEF
      :: else
      fi
   fi;
-  wire[w].heard[i] = false; wire[w].gen[i] = 0
+  heard[w] = false; early[w] = false; wire[w] = 0
 }
 
 active proctype centre() {
 end_waits:
   do
-  :: atomic { wire[0].on[0] -> centre_reads(0, 0) }
-  :: atomic { wire[0].on[1] -> centre_reads(0, 1) }
-  :: atomic { wire[1].on[0] -> centre_reads(1, 0) }
-  :: atomic { wire[1].on[1] -> centre_reads(1, 1) }
+  :: atomic { on[0] -> centre_reads(0, wire[0]) }
+  :: atomic { on[1] -> centre_reads(1, wire[1]) }
+  od
+}
+
+/* commit: a receipt. Of a message whose answer was lost only the number tells, where no other can be meant. */
+#define OPEN_TOO(m) (d[m] == UNKNOWN || d[m] == LEFT || (d[m] == QUEUED && watermark[m] > 0))
+#define FITS(m) (receipt[m] != 0 && (d[m] == SUBMITTED || ((d[m] == UNKNOWN || d[m] == LEFT) && !OPEN_TOO(1-m))))
+
+active proctype receipts() {
+end_waits:
+  do
+  :: atomic { FITS(0) -> d[0] = receipt[0]; by[0] = 0; receipt[0] = 0 }
+  :: atomic { FITS(1) -> d[1] = receipt[1]; by[1] = 0; receipt[1] = 0 }
   od
 }
 
 /* The lease ends; its holder's permit ended before. That a dead holder's lease ends is bounded by nothing. */
+inline lease_ends(m) {
+  if
+  :: permit[owner[m]] && has[owner[m]] == m -> expiries++; permit[owner[m]] = false
+  :: else
+  fi;
+  lease_over[m] = true
+}
+#define MAY_END(m) (chunk[m] == LEASED && !lease_over[m] && (!(permit[owner[m]] && has[owner[m]] == m) || expiries < EXPIRIES))
+
 active proctype time() {
 end_waits:
   do
-  :: atomic { chunk == LEASED && !lease_over && permit[owner] && expiries < EXPIRIES ->
-       expiries++; lease_over = true; permit[owner] = false }
-  :: atomic { chunk == LEASED && !lease_over && !permit[owner] -> lease_over = true }
+  :: atomic { MAY_END(0) -> lease_ends(0) }
+  :: atomic { MAY_END(1) -> lease_ends(1) }
   od
 }
 
-/* An operator has unknown messages sent again; a sweep finishes a run that has nothing left to send. */
+/* People follow up what was refused or has failed, or what is unknown or silent, for which they confirm a second copy;
+ * they write off what stays unknown. A sweep finishes a run that has nothing left to send. */
+#define FAILED (d[0] == REJECTED || d[0] == UNDELIVERED)
+#define PERHAPS (d[0] == UNKNOWN || d[0] == LEFT || (d[0] == SUBMITTED && finished[0]))
+
 active proctype people() {
 end_waits:
   do
-  :: atomic { d[0].state == UNKNOWN && d[0].orders < ORDERS -> d[0].orders++; requeue(0); finished = false }
-  :: atomic { d[1].state == UNKNOWN && d[1].orders < ORDERS -> d[1].orders++; requeue(1); finished = false }
-  :: atomic { chunk == DONE && !finished -> finished = true }
+  :: atomic { d[1] == NEW && (FAILED || PERHAPS) ->
+       confirmed = PERHAPS; d[1] = QUEUED; chunk[1] = READY; pass[1] = 1 }
+  :: atomic { d[0] == UNKNOWN && chunk[0] == DONE -> d[0] = LEFT; by[0] = 0 }
+  :: atomic { d[1] == UNKNOWN && chunk[1] == DONE -> d[1] = LEFT; by[1] = 0 }
+  :: atomic { chunk[0] == DONE && !finished[0] -> finished[0] = true }
+  :: atomic { d[1] != NEW && chunk[1] == DONE && !finished[1] -> finished[1] = true }
   od
 }
 
 /* When nothing more can happen. */
+inline judge_one(m) {
+  assert(d[m] != QUEUED);                                                    /* NONE LEFT BEHIND */
+  assert((d[m] != SUBMITTED && d[m] != DELIVERED) || copies[m] > 0);         /* NOTHING CLAIMED */
+  assert((d[m] != REJECTED && d[m] != CLOSED) || copies[m] == 0)             /* NOTHING DENIED */
+}
+
 active proctype judge() {
-  byte i;
   timeout ->
-  atomic {
-    i = 0;
-    do
-    :: i < N ->
-       assert(d[i].state != QUEUED);                               /* NONE LEFT BEHIND */
-       assert(d[i].state != SUBMITTED || taken[i].copies[0] + taken[i].copies[1] > 0);  /* NOTHING CLAIMED */
-       assert(d[i].state != REJECTED || taken[i].copies[d[i].orders] == 0);             /* NOTHING DENIED */
-       i++
-    :: else -> break
-    od
-  }
+  atomic { judge_one(0); judge_one(1) }
 }
 
 init {
   atomic {
-    byte i = 0;
-    do
-    :: i < N -> d[i].state = QUEUED; held[0].was[i] = NONE; held[1].was[i] = NONE; i++
-    :: else -> break
-    od;
+    d[0] = QUEUED; chunk[0] = READY; pass[0] = 1;
+    d[1] = NEW; chunk[1] = DONE;
+    held[0] = NONE; held[1] = NONE;
     run sender(0); run sender(1)
   }
 }

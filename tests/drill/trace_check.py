@@ -47,7 +47,6 @@ _ALLOWED: Mapping[tuple[State, Step], tuple[State, ...]] = {
     (State.UNKNOWN, Step.REFUSED): (State.REJECTED,),
     (State.UNKNOWN, Step.REQUEUED): (State.QUEUED,),
     (State.UNKNOWN, Step.WRITTEN_OFF): (State.UNKNOWN,),
-    (State.REJECTED, Step.REQUEUED): (State.QUEUED,),
 }
 # Where a message may stand when its last step left it in one of the model's states; receipts are not in it.
 _RECEIVED = frozenset({State.SUBMITTED, State.RELAYED, State.DELIVERED, State.UNDELIVERED, State.EXPIRED})
@@ -81,9 +80,8 @@ def is_allowed(of: Trace, copies: int, *, by_time: bool = True) -> bool:
     return _goes(of, State.QUEUED, tuple(sorted(of.steps)), (copies, by_time), (0, 0, False))
 
 
-_Count = tuple[
-    int, int, bool
-]  # copies that there must be, that there may be, and whether this sending may be one
+# Copies that there must be, that there may be, and whether the lost one may be another.
+_Count = tuple[int, int, bool]
 
 
 def _goes(
@@ -93,7 +91,7 @@ def _goes(
     copies, by_time = asked
     least, most, may_be = count
     if not left:
-        return _may_end(of, state) and least <= copies <= most + may_be
+        return of.state in _ENDS[state] and least <= copies <= most + may_be
     first = [each for each in left if not by_time or each[0] == left[0][0]]
     for each in dict.fromkeys(first):
         rest = list(left)
@@ -104,22 +102,14 @@ def _goes(
     return False
 
 
-def _may_end(of: Trace, state: State) -> bool:
-    """Return whether it may stand there; a receipt of a sending before may have come to one refused anew."""
-    again = state is State.REJECTED and any(step is Step.REQUEUED for _, step in of.steps)
-    return of.state in _ENDS[state] or (again and of.state in _RECEIVED)
-
-
 def _counted(step: Step, count: _Count) -> _Count:
-    """Count the carrier's copies: an acceptance is one, a lost sending may be one, and no sending is two."""
-    least, most, may_be = count
+    """Count the carrier's copies: one accepted is one, a lost one may be one, and one refused is none."""
+    least, most, _ = count
     if step in (Step.ACCEPTED, Step.SETTLED):
         return least + 1, most + 1, False
     if step is Step.LOST:
         return least, most, True
-    if step is Step.REFUSED:
-        return least, most, False
-    return (least, most + may_be, False) if step is Step.REQUEUED else count
+    return (least, most, False) if step in (Step.REFUSED, Step.REQUEUED) else count
 
 
 def traces(connection: Connection) -> Iterator[Trace]:

@@ -17,7 +17,7 @@ from app.core.states import DeliveryState
 from app.observability.metrics import KEPT_S
 from carriers.simulators.smsc import Smsc, SmscBehaviour
 from tests.engines import other_by_hand
-from tests.faults.ending import all_delivered, sent_again, settled
+from tests.faults.ending import all_delivered, followed_up, settled
 from tests.faults.processes import Home, smpp_link
 from tests.faults.server import Server
 from tests.faults.view import View, queue
@@ -146,7 +146,7 @@ async def test_every_bind_dropped_again_and_again_loses_and_doubles_nothing(home
             await home.until(lambda n=target: smsc.taken() >= n, f"{target} are sent")
             smsc.drop_all()
         await settled(home, smsc, COUNT)
-        await sent_again(home, smsc, COUNT)
+        await followed_up(home, smsc, COUNT)
 
 
 @pytest.mark.prove

@@ -23,7 +23,7 @@ LETTER = 1
 # the making of a campaign's tables are everybody's.
 _COMMON = {4917, 4916}
 _BY_THEMSELVES = ("fold", "note", "receipts", "rematch", "expire", "send", "flush", "go_on", "sweep")
-_ORDERS = {"resend", "rejected"}
+_ORDERS = {"queue", "follow_up"}  # of a round's messages, which no claim may miss
 _WAIT = {"send": _ORDERS, "flush": _ORDERS, "go_on": _ORDERS}
 
 

@@ -35,7 +35,6 @@ from app.database.models import (
     subscribers,
 )
 from app.dispatch import (
-    rejected_orders,
     restore_recovery,
     run_content,
     run_sweeps,
@@ -47,7 +46,7 @@ from app.file_import.leased_import import FOLLOW_UP
 from app.ledger.contract import Arrival, ChunkLease, DeliveryToSend, Link, Reservation, SubmitOutcome
 from app.ledger.ledger import ledger_for
 from app.ledger.transfer import copy_ledger
-from app.ledger.unreached import Outcome
+from app.ledger.unreached import CAUSED, Cause, Outcome
 from app.privacy import do_not_send, person_requests
 from app.privacy.erasable import RetentionTerms
 from app.privacy.eraser import Eraser
@@ -89,13 +88,26 @@ PATIENCE_DAYS = 5  # after which a run waits for receipts no more
 RETENTION_DAYS = 90
 CHIEF = Caller("chief", "approver")
 _OFF = SuspendSettings(failed_percent=0, refused_percent=0, unknown_percent=0, daily_messages=0)
-_ROWS = """SELECT campaign_id, batch_id, seq, state, reason, parts, delivered, relayed, failed, resends
+_ROWS = """SELECT campaign_id, batch_id, seq, state, reason, parts, delivered, relayed, failed,
+                  submitted_at, attempts
              FROM deliveries WHERE campaign_id < 1000 OR campaign_id >= 1024"""
-_TOLD = "SELECT campaign_id, batch_id, seq, part, changed, raw FROM receipts WHERE raw <> ''"
+_TOLD = "SELECT campaign_id, batch_id, seq, part, raw FROM receipts WHERE raw <> ''"
 _WAITING = "SELECT raw FROM quarantine"
 _RUNS = "SELECT id, state, ended_at FROM runs WHERE id < 1000 OR id >= 1024"
 
 Options = dict[Key, list[Message]]
+
+
+@dataclass(slots=True)
+class Audience:
+    """Whom a follow-up has at a carrier. perhaps: with those whose message a result file may claim.
+
+    copies: how many of them may get the text twice.
+    """
+
+    sure: set[int] = field(default_factory=set)
+    perhaps: set[int] = field(default_factory=set)
+    copies: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -161,6 +173,8 @@ class Life:
         self.seen: set[tuple[Any, ...]] = set()
         self.trace: list[str] = []
         self.set_back = self.copied = False
+        self.restored_at = 0
+        self.claimed: set[tuple[str, int]] = set()  # numbers in result files, by carrier
         self.past = past
         self.costs: list[int] = []
         self.opened: set[int] = set()
@@ -203,12 +217,14 @@ class Life:
         rows, told, waits, states = self.db.look(_ROWS, _TOLD, _WAITING, _RUNS)
         for run, state, ended in states:
             mine = self.books.run(run)
+            if mine.state in (rules.FINISHED, rules.RUN_CANCELLED) and state != mine.state:
+                raise Broken(f"run {run} was {mine.state}, and is {state}: what is over stays over")
             mine.state, mine.ended_at = state, ended or 0
         self._receipts(told, [raw for (raw,) in waits], gone)
-        fresh: defaultdict[Key, list[tuple[int, bool, Told]]] = defaultdict(list)
+        fresh: defaultdict[Key, list[tuple[int, Told]]] = defaultdict(list)
         for row in told:
             if row not in self.seen:
-                fresh[Key(*row[:3])].append((row[3], bool(row[4]), self.told[_name(row[5])]))
+                fresh[Key(*row[:3])].append((row[3], self.told[_name(row[4])]))
         self.seen = set(told)
         found = {Key(*row[:3]): row[3:] for row in rows}
         if missing := self.books.messages.keys() - found.keys():
@@ -220,33 +236,31 @@ class Life:
             options = list((sure or {}).get(key, [old]))
             if perhaps is not None:
                 options += perhaps(old)
-            news = sorted(fresh.get(key, ()), key=lambda each: (int(each[2].raw[1:]), each[0]))
+            news = sorted(fresh.get(key, ()), key=lambda each: (int(each[1].raw[1:]), each[0]))
             seen = Row(*row[:6])
             for option in options:
                 made = self._with(option, news)
-                if made.row == seen and made.orders == row[6]:
+                if made.row == seen:
+                    made.sent_at, made.passed = row[6] or 0, row[7]
                     self.books.messages[key] = made
                     break
             else:
                 said = " or ".join(str(self._with(each, news).row) for each in options)
                 raise Broken(
-                    f"{_short(key)} is {seen} (sent again {row[6]}), and by the rules {said};"
-                    f" it was {old.row};"
-                    f" receipts: {[(p, c, t.status, t.raw) for p, c, t in news]}"
+                    f"{_short(key)} is {seen}, and by the rules {said}; it was {old.row};"
+                    f" receipts: {[(p, t.status, t.raw) for p, t in news]}"
                 )
 
-    def _with(self, message: Message, news: Sequence[tuple[int, bool, Told]]) -> Message:
-        for part, changed, one in news:
-            after = message.told(part, one.status, one.handset, one.reason)
-            if changed or not message.requeued:
-                message = after
+    def _with(self, message: Message, news: Sequence[tuple[int, Told]]) -> Message:
+        for part, one in news:
+            message = message.told(part, one.status, one.handset, one.reason)
         return message
 
     def _receipts(self, told: Sequence[Any], waiting: Sequence[str], gone: bool) -> None:
         """Each receipt is in one place, and has moved no message but one that it may be about."""
         places: defaultdict[str, set[Key | None]] = defaultdict(set)
         for row in told:
-            places[_name(row[5])].add(Key(*row[:3]))
+            places[_name(row[4])].add(Key(*row[:3]))
         for raw in waiting:
             places[_name(raw)].add(None)
         for raw, one in self.told.items():
@@ -317,7 +331,8 @@ class Life:
             return ""
         return self._go(chance.choice(self.hands), chance.choice((1, 2, 30)), chance)
 
-    def _claim(self, chance: random.Random) -> Hand | None:
+    def _claim(self, chance: random.Random, link: Link | None = None) -> Hand | None:
+        """Claim a chunk: of any run, or of one of them. link: over this one, whatever it finds."""
         waiting = {m.run for m in self.books.messages.values() if m.state == QUEUED}
         mine = [
             run
@@ -325,58 +340,74 @@ class Life:
             for run in each.runs
             if run.id in waiting and run.state == rules.RUNNING
         ]
-        if not mine and chance.random() < 0.9:
-            return None
-        carriers = {run.carrier for run in mine} or {"viettel"}
-        link = chance.choice([each for each in self.links if each.carrier in carriers])
-        own = [run.id for run in mine if run.carrier == link.carrier]
-        among = [chance.choice(own)] if own and chance.random() < 0.6 else None
+        among = None
+        if link is None:
+            if not mine and chance.random() < 0.9:
+                return None
+            carriers = {run.carrier for run in mine} or {"viettel"}
+            link = chance.choice([each for each in self.links if each.carrier in carriers])
+            own = [run.id for run in mine if run.carrier == link.carrier]
+            among = [chance.choice(own)] if own and chance.random() < 0.6 else None
         self.names += 1
         name = f"w{self.names}"
         found = self.db.write(run_content.claim, self.ledger, link, name, LEASE_S, among)
         if not isinstance(found, run_content.ClaimedChunk):
-            self.sync(perhaps=self._left_out)
+            self.sync()
             return None
         hand = Hand(name, link, found.lease, list(found.lease.items))
-        self._taken_over(hand)
-        self._check_claim(hand)
+        before = self._taken_over(hand)
+        self._check_claim(hand, before)
         self.hands.append(hand)
         return hand
 
-    def _taken_over(self, hand: Hand) -> None:
-        """What the holder before had on the wire is unknown; who is not to be written to is left out."""
+    def _taken_over(self, hand: Hand) -> dict[Key, int]:
+        """What the holder before had on the wire is unknown; who is not to be written to is left out.
+
+        Return in which pass each of its messages was put off last.
+        """
         sure: Options = {}
-        for message in self.books.messages.values():
-            if hand.covers(message.key):
-                if message.pending is not None:
-                    sure[message.key] = [message.lost()]
-                elif message.state == QUEUED and self._is_listed(message):
-                    sure[message.key] = [message.closed(rules.DO_NOT_SEND)]
-        self.sync(sure, self._left_out)
+        before = {m.key: m.passed for m in self.books.messages.values() if hand.covers(m.key)}
+        for key in before:
+            message = self.books.messages[key]
+            if message.pending is not None:
+                sure[key] = [message.lost()]
+            elif message.state == QUEUED:
+                sure[key] = self._left_out(message) or [message]
+        self.sync(sure)
         self.holders[hand.chunk] = hand
         for key in [key for key in self.books.hands if hand.covers(key)]:
             del self.books.hands[key]
+        return before
 
     def _left_out(self, message: Message) -> list[Message]:
-        if message.state == QUEUED and message.pending is None and self.books.barred_by(message):
-            return [message.closed(rules.OTHER_ROUND)]
-        if message.state == QUEUED and message.pending is None and self._is_listed(message):
+        """Whoever has asked for no messages is left out, and whom another round has reached."""
+        if message.state != QUEUED or message.pending is not None:
+            return []
+        if self._is_listed(message):
             return [message.closed(rules.DO_NOT_SEND)]
-        return []
+        reached = self.books.reached_by(message, self.places.now.look())
+        return [message.closed(rules.OTHER_ROUND)] if reached else []
 
     def _is_listed(self, message: Message) -> bool:
         return (self.books.run(message.run).carrier, message.phone) in self.books.listed
 
-    def _check_claim(self, hand: Hand) -> None:
-        for item in hand.items:
-            message = self.books.messages[hand.key(item)]
+    def _check_claim(self, hand: Hand, before: dict[Key, int]) -> None:
+        """What is to be sent may be; what is not waits for another round, and for nothing else."""
+        now, to_send = self.places.now.look(), {hand.key(item) for item in hand.items}
+        for key in to_send:
+            message = self.books.messages[key]
             if message.state != QUEUED or message.pending is not None:
                 raise Broken(f"{_short(message.key)} is to be sent, and is {message.row}")
-            if why := self.books.barred_by(message):
+            if why := self.books.reached_by(message, now) or self.books.awaited_by(message, now):
                 raise Broken(f"a second SMS: {_short(message.key)} is to be sent in spite of {why}")
             if self._is_listed(message):
                 raise Broken(f"{_short(message.key)} is to be sent to who has asked for none")
-            self.books.hands[message.key] = hand
+        for key, passed in before.items():
+            message = self.books.messages[key]
+            waits = message.state == QUEUED and key not in to_send and passed < hand.lease.pass_no
+            if waits and not self.books.awaited_by(message, now):
+                raise Broken(f"{_short(key)} waits, and no other round is to reach its number")
+        self.books.hands |= dict.fromkeys(to_send, hand)
 
     def _go(self, hand: Hand, commits: int, chance: random.Random) -> str:
         start, where = commits, f"{hand.name} of {hand.chunk} on {hand.link.name}"
@@ -477,29 +508,32 @@ class Life:
         message.copies.append(copy)
         what = chance.choices(*_ANSWERS[mix])[0]
         copy.taken = what in ("ok", "partial") or (what == "timeout" and chance.random() < 0.5)
-        if copy.taken and sum(each.taken for each in message.copies) > 1 + message.orders:
+        if what == "duplicate":
+            copy.taken = chance.random() < 0.5
+        if copy.taken:
+            self._taken(message)
+        return copy, _answer(what, copy, chance)
+
+    def _taken(self, message: Message) -> None:
+        """A message is taken once. A second SMS of one of its rounds is what a person has chosen and counted.
+
+        That is: the other one has failed by a receipt, or was perhaps there and was chosen as such.
+        """
+        if sum(copy.taken for copy in message.copies) > 1:
+            raise Broken(f"{_short(message.key)}: the carrier has taken it twice")
+        own = self.books.campaigns[message.key.campaign]
+        for other in self.books.others(message):
+            if not any(copy.taken for copy in other.copies) or other.state in (
+                rules.UNDELIVERED,
+                rules.EXPIRED,
+            ):
+                continue
+            if other.key.campaign < own.id and own.outcomes.intersection(rules.PERHAPS):
+                continue
             raise Broken(
-                f"{_short(message.key)}: the carrier has taken {sum(each.taken for each in message.copies)}"
-                f" copies, and persons have ordered {message.orders}"
+                f"a second SMS: the carrier has {_short(other.key)} ({rules.NAMES[other.state]}),"
+                f" and takes {_short(message.key)} to the same person"
             )
-        match what:
-            case "ok":
-                return copy, Accepted(refs)
-            case "partial" if len(refs) > 1:
-                copy.refs = (None, *refs[1:])
-                return copy, Partial(copy.refs, (0,), "17", Reason.FILTERED)
-            case "partial":
-                return copy, Accepted(refs)
-            case "refused":
-                return copy, Rejected("45", Reason.SYSTEM)
-            case "fault":
-                return copy, Deferred("58", 0.5, counts=True)
-            case "throttled":
-                return copy, Deferred("58", 0.5, throttled=True)
-            case "halted":
-                return copy, Halted("5", "no such account")
-            case _:
-                return copy, Unknown("no answer")
 
     def _record(self, hand: Hand, chance: random.Random, mix: str) -> None:
         flight = hand.wire.pop(0)
@@ -516,7 +550,10 @@ class Life:
         self.sync(sure)
         for _, copy, answer in flight:
             self._learnt(hand, copy, answer, before[copy.key], grant.held)
-            hand.put_off |= isinstance(answer, Deferred | Halted)
+            if isinstance(answer, Deferred | Halted):
+                hand.put_off = True
+                if self.books.hands.get(copy.key) is hand:
+                    del self.books.hands[copy.key]
         if not grant.held:
             hand.items = []
 
@@ -527,15 +564,17 @@ class Life:
         if held:
             if message.pending is not copy:
                 raise Broken(f"{hand.name} holds its chunk, and {_short(copy.key)} is not its own any more")
-            return [message.answered(what, refs, refused, reason).but(pending=None)]
+            after = message.answered(what, refs, refused, reason).but(pending=None)
+            return [after.but(code=_code(answer))]
         if message.state != UNKNOWN:
             return [message]
         late = message.answered(what, refs, refused, reason)
         if what == "ok":
             return [late]
         if what in ("deferred", "fault", "halted"):
-            return [message, message.again(order=False)]
-        return [message] if what == "unknown" else [message, late]
+            over = self.books.run(message.run).state == rules.FINISHED
+            return [message] if over else [message, message.back()]
+        return [message] if what == "unknown" else [message, late.but(code=_code(answer))]
 
     def _learnt(self, hand: Hand, copy: Copy, answer: Any, old: Message, held: bool) -> None:
         now = self.books.messages[copy.key]
@@ -552,16 +591,16 @@ class Life:
             items = self.db.write(self.ledger.next_pass, hand.lease, hand.link.carrier)
             if items:
                 self._fenced(hand, True)
-                self._taken_over(hand)
+                before = self._taken_over(hand)
                 hand.lease = replace(hand.lease, pass_no=hand.lease.pass_no + 1, items=items)
                 hand.items, hand.put_off, hand.most = list(items), False, None
-                self._check_claim(hand)
+                self._check_claim(hand, before)
                 return
         self.db.write(self.ledger.release, hand.lease, chance.choice((0.0, 5.0)))
         self.hands.remove(hand)
         if self.holders.get(hand.chunk) is hand:
             self._free(hand.chunk)
-        self.sync(perhaps=self._left_out)
+        self.sync(perhaps=self._left_out)  # by a pass of which nothing was left
 
     def _free(self, chunk: tuple[int, int, int]) -> None:
         hand = self.holders.pop(chunk, None)
@@ -686,6 +725,7 @@ class Life:
         for number, copy in enumerate(some, 2):
             self.names += 1
             status = "delivered" if copy.arrives else "undelivered"
+            self.claimed.add((carrier, copy.phone))
             one = Told(f"r{self.names}", copy.phone, None, status, carrier == "viettel", 0, copy)
             lines.append(
                 {
@@ -760,43 +800,18 @@ class Life:
                 why = rules.REPEATED
             else:
                 why = 0
-            bars = self.books.barred_by(message) or self._queued_elsewhere(message)
-            if key in made and (why or bars):
-                raise Broken(f"{_short(key)} is queued in spite of {why or bars}")
-            if key not in made and not (why or bars):
-                raise Broken(f"{_short(key)} is left out, and nothing bars it")
+            follows = bool(self.books.campaigns[run.campaign].sources)
+            reached = self.books.reached_by(message, self.places.now.look(), claimed=False) if follows else ""
+            if key in made and (why or reached):
+                raise Broken(f"{_short(key)} is queued in spite of {why or reached}")
+            if key not in made and not (why or reached):
+                raise Broken(f"{_short(key)} is left out, and no other round has reached its number")
             if key in made:
                 self.books.messages[key] = message
                 there.add(phone)
             else:
                 self.books.excluded[key] = self.db.read(_why, key)
         self.sync()
-
-    def _queued_elsewhere(self, message: Message) -> str:
-        """When it is queued, what any other round has queued keeps it back: nothing is in hand of both."""
-        own = self.books.campaigns[message.key.campaign]
-        if not own.sources:
-            return ""
-        for number in self.books.rounds(own.id) - {own.id}:
-            for other in self.books.messages.values():
-                if other.key.campaign == number and other.phone == message.phone and other.state == QUEUED:
-                    return f"campaign {number}, which has it queued"
-        return ""
-
-    def do_resend(self, chance: random.Random) -> str:
-        run = self._with_state(chance, UNKNOWN)
-        if run is None:
-            return ""
-        found = self._try(unknown_decisions.resend, self.db, self.ledger, UnknownOrder(run, "boss"))
-
-        def again(message: Message) -> list[Message]:
-            if message.run != run or message.state != UNKNOWN or isinstance(found, AppError):
-                return [message]
-            fresh = message.again(order=True)
-            return [message, fresh] if self.books.barred_by(message) or message.pending else [fresh]
-
-        self.sync({key: again(message) for key, message in self.books.messages.items()})
-        return f"run {run}: {found}"
 
     def do_write_off(self, chance: random.Random) -> str:
         run = self._with_state(chance, UNKNOWN)
@@ -815,44 +830,40 @@ class Life:
         )
         return f"run {run}: {found}"
 
-    def do_rejected(self, chance: random.Random) -> str:
-        """One person orders that rejected messages are sent again, another approves."""
-        run = self._with_state(chance, REJECTED)
-        if run is None:
-            return ""
-        code = chance.choice(("45", "45", "58"))
-        asked = self._try(rejected_orders.ask, self.db, run, Reason.SYSTEM, "mended", "lan", code)
-        if isinstance(asked, AppError):
-            return f"run {run}: {asked.detail[:60]}"
-        found = self._try(rejected_orders.approve, self.db, self.ledger, run, asked.number, CHIEF)
-        self.sync(perhaps=lambda m: [m.again(order=True)] if m.run == run and m.state == REJECTED else [])
-        return f"run {run}: {getattr(found, 'sent_again', found)}"
-
     def _with_state(self, chance: random.Random, state: int) -> int | None:
         mine = sorted({m.run for m in self.books.messages.values() if m.state == state})
         return chance.choice(mine) if mine else None
 
     def do_follow_up(self, chance: random.Random) -> str:
-        """A new campaign to those whom earlier ones did not reach: asked for, filled, approved, started."""
-        over = [
-            each.id
-            for each in self.books.campaigns.values()
-            if not each.erased
-            and all(run.state in (rules.FINISHED, rules.RUN_CANCELLED) for run in each.runs)
-        ]
-        if not over or len(self.books.campaigns) > 7:
+        """A round to those whom earlier ones did not reach: asked for, filled, approved, mostly started.
+
+        Of campaigns that are over, and of some that still send.
+        """
+        begun = {m.key.campaign for m in self.books.messages.values()}
+        if not begun or len(self.books.campaigns) > 8:
             return ""
-        sources = tuple(sorted(chance.sample(over, min(len(over), chance.choice((1, 1, 2))))))
-        outcomes = tuple(each for each in Outcome if chance.random() < 0.6) or (Outcome.REJECTED,)
-        wanted = FollowUpRequest(sources, outcomes)
+        sources = tuple(sorted(chance.sample(sorted(begun), min(len(begun), chance.choice((1, 1, 2))))))
+        wanted = self._wanted(sources, chance)
+        fresh = Campaign(1_000_000, 0, None, [], None, sources, _causes(wanted))
+        self.books.campaigns[fresh.id] = fresh  # so that it is a round of its sources
+        by_carrier = {
+            carrier: self._audience(fresh, carrier)
+            for carrier in ("viettel", "vnpt")
+            if carrier in (wanted.carriers or (carrier,))
+        }
+        del self.books.campaigns[fresh.id]
+        copies = sum(each.copies for each in by_carrier.values() if each.sure)
+        some = fresh.outcomes.intersection(rules.SECOND_COPIES)
+        wanted = replace(wanted, second_copies=copies if some else None)
         made = self._try(self.db.write, follow_ups.create, wanted, scene.HOURS, "lan")
         if isinstance(made, AppError):
+            self._refused(made, by_carrier)
             return f"{sources}: {made.detail[:70]}"
         for job in self.db.read(jobs.due, [FOLLOW_UP]):
             make_here(self.db, int(job.subject.removeprefix("batch ")))
-        fresh = self.db.read(_campaign, made, sources, outcomes, self.books)
+        fresh = self.db.read(_campaign, made, fresh, self.books)
         self.books.campaigns[made] = fresh
-        self._check_audience(fresh)
+        self._check_audience(fresh, by_carrier)
         done = self._try(self.db.write, lifecycle.submit, made, "lan")
         if not isinstance(done, AppError):
             done = self._try(
@@ -869,35 +880,86 @@ class Life:
             self.db.write(lambda c: c.execute(runs.delete().where(runs.c.campaign_id == made)))
             return f"{sources}: {done.detail[:70]}"
         self.sync()
-        if chance.random() < 0.8:
+        if chance.random() < 0.5:
             for run in fresh.runs:
                 self._try(run_orders.order, self.db, Verb.START, run.id, "operator")
             self.sync()
             self.do_queue(chance)
-        return f"{made} of {sources}, {[str(each) for each in outcomes]}"
+        return f"{made} of {sources}, {[cause.spelt() for cause in wanted.causes]} {wanted.outcomes}"
 
-    def _check_audience(self, fresh: Campaign) -> None:
-        for run in fresh.runs:
-            listed = {phone for lines in run.batches.values() for _, phone, _ in lines}
-            wanted = {m.phone for m in self.books.messages.values() if self._is_wanted(fresh, run, m)}
-            if listed != wanted:
+    def _wanted(self, sources: tuple[int, ...], chance: random.Random) -> FollowUpRequest:
+        """Choose outcomes, some by reason and code; a window or none; all carriers or one."""
+        outcomes = [each for each in Outcome if chance.random() < 0.6] or [Outcome.REJECTED]
+        causes = list[Cause]()
+        for outcome in [each for each in outcomes if each in CAUSED]:
+            what = chance.choice(("usual", "all", "reason", "code"))
+            reason = chance.choice((Reason.SYSTEM, Reason.SYSTEM, Reason.HANDSET, Reason.BARRED))
+            if what == "all":
+                causes.append(Cause(outcome))
+            elif what == "code" and outcome is Outcome.REJECTED:
+                causes.append(Cause(outcome, Reason.SYSTEM, chance.choice(("45", "46", "58"))))
+            elif what != "usual":
+                causes += [Cause(outcome, reason), Cause(outcome, Reason.OTHER)]
+        ends = chance.choice((None, None, 2, 8, 30))
+        at = clock.from_ms(self.places.now.look() + (ends or 0) * DAY_MS)
+        return FollowUpRequest(
+            sources,
+            tuple(outcomes),
+            causes=tuple(causes),
+            carriers=chance.choice(((), (), (), ("viettel",))),
+            changes={} if ends is None else {"window_end": at},
+        )
+
+    def _audience(self, fresh: Campaign, carrier: str) -> Audience:
+        """Whom a round made now has at a carrier, by the rules."""
+        found, now = Audience(), self.places.now.look()
+        for message in self.books.messages.values():
+            if message.key.campaign not in fresh.sources or self.books.run(message.run).carrier != carrier:
+                continue
+            outcome = self.books.outcome(message, now)
+            if (carrier, message.phone) in self.books.listed or not fresh.takes(outcome, message):
+                continue
+            if any(
+                self.books.keeps_out(fresh, other, now)
+                for other in self.books.messages.values()
+                if other.phone == message.phone
+                and other.key.campaign != message.key.campaign
+                and other.key.campaign in self.books.rounds(fresh.id)
+            ):
+                continue
+            if any(
+                other.key.campaign in fresh.sources and other.key.campaign > message.key.campaign
+                for other in self.books.messages.values()
+                if other.phone == message.phone
+                and (other.state != NOT_SENT or other.reason in (rules.CANCELLED, rules.WINDOW_CLOSED))
+            ):
+                continue
+            if message.state == REJECTED and ("Trùng" in message.code or message.sent_at <= self.restored_at):
+                continue
+            found.perhaps.add(message.phone)
+            if message.state != REJECTED or (carrier, message.phone) not in self.claimed:
+                found.sure.add(message.phone)
+                found.copies += outcome in rules.SECOND_COPIES
+        return found
+
+    def _refused(self, error: AppError, by_carrier: dict[str, Audience]) -> None:
+        """A round with people in it is made, with the number of second copies that the rules count."""
+        if self.set_back or not any(each.sure for each in by_carrier.values()):
+            return
+        if error.detail.startswith(("There is no one to follow up", "Nobody knows whether")):
+            people = {name: sorted(p - scene.FIRST for p in each.sure) for name, each in by_carrier.items()}
+            raise Broken(f"a follow-up to {people} is refused: {error.detail}")
+
+    def _check_audience(self, fresh: Campaign, by_carrier: dict[str, Audience]) -> None:
+        made = {run.carrier: run for run in fresh.runs}
+        for carrier, wanted in by_carrier.items():
+            batches_of = made[carrier].batches.values() if carrier in made else ()
+            listed = {phone for lines in batches_of for _, phone, _ in lines}
+            if not wanted.sure <= listed <= wanted.perhaps and not self.set_back:
                 raise Broken(
-                    f"follow-up {fresh.id} is to {sorted(p - scene.FIRST for p in listed)} at {run.carrier}, "
-                    f"and by the rules to {sorted(p - scene.FIRST for p in wanted)}"
+                    f"follow-up {fresh.id} is to {sorted(p - scene.FIRST for p in listed)} at {carrier}, "
+                    f"and by the rules to {sorted(p - scene.FIRST for p in wanted.sure)}"
                 )
-
-    def _is_wanted(self, fresh: Campaign, run: Run, message: Message) -> bool:
-        if message.key.campaign not in fresh.sources or self.books.run(message.run).carrier != run.carrier:
-            return False
-        if (run.carrier, message.phone) in self.books.listed or self.books.outcome(
-            message
-        ) not in fresh.outcomes:
-            return False
-        family = self.books.rounds(fresh.id) - {message.key.campaign}
-        others = [
-            m for m in self.books.messages.values() if m.phone == message.phone and m.key.campaign in family
-        ]
-        return not any(other.state == QUEUED or self.books._bars(fresh, other) for other in others)
 
     def do_opt_out(self, chance: random.Random) -> str:
         """Persons ask for no messages; now and then so many in one request as it may have."""
@@ -1041,6 +1103,46 @@ class Life:
             message = self.books.messages.pop(key)
             self.books.gone[message.run].append(message)
 
+    # ---- The end
+
+    def rest(self) -> None:
+        """Let kind carriers take all that is due: who waits is written to once nothing bars it any more.
+
+        What is due is sent; a few days later also what waited for receipts; and no window is left open.
+        """
+        chance = random.Random("rest")
+        self.mixes, self.theme = ("kind",), "rest"
+        self.hands.clear()
+        for days in (0, 6):
+            self._wait(20_000_000 + days * DAY_MS)
+            self.do_expire(chance)
+            self.do_link(chance)
+            self.do_sweep(chance)
+            self.do_queue(chance)
+            for _ in range(4):
+                self._send_all(chance)
+                self._wait(200_000)
+            self.do_sweep(chance)
+            self._nothing_left()
+
+    def _send_all(self, chance: random.Random) -> None:
+        for link in self.links:
+            while (hand := self._claim(chance, link)) is not None:
+                self._go(hand, 30, chance)
+
+    def _nothing_left(self) -> None:
+        now = self.places.now.look()
+        for message in self.books.messages.values():
+            own = self.books.campaigns[message.key.campaign]
+            if message.state != QUEUED:
+                continue
+            if own.ends_at and own.ends_at < now and not self.set_back:
+                raise Broken(f"{_short(message.key)} is queued, and its window is over")
+            if self.books.run(message.run).state != rules.RUNNING or own.budget is not None:
+                continue
+            if not self.books.awaited_by(message, now):
+                raise Broken(f"{_short(message.key)} is left behind: nothing bars it, and nobody sends it")
+
     # ---- To another engine
 
     def do_copy(self, chance: random.Random) -> str:
@@ -1092,6 +1194,7 @@ class Life:
         from app.ledger import restore_acknowledgement
 
         target.write(restore_acknowledgement.enter, "lan")
+        self.restored_at = self.places.now.look()
         return "marked unknown"
 
 
@@ -1134,9 +1237,7 @@ def _partitions(c: Connection) -> set[int]:
     return set(c.exec_driver_sql(sql).scalars())
 
 
-def _campaign(
-    c: Connection, number: int, sources: tuple[int, ...], outcomes: Sequence[Outcome], books: Books
-) -> Campaign:
+def _campaign(c: Connection, number: int, wanted: Campaign, books: Books) -> Campaign:
     """A follow-up as it was made: its lists are what is looked at then."""
     row = c.execute(select(campaigns).where(campaigns.c.id == number)).one()
     made = []
@@ -1148,17 +1249,32 @@ def _campaign(
             lines = c.execute(select(s.seq, s.phone, s.area).where(s.batch_id == batch.id).order_by(s.seq))
             lists[batch.id] = [tuple(line) for line in lines]  # type: ignore[misc]
         made.append(Run(run.id, number, run.carrier, lists, run.state))
-    newest = books.campaigns[max(sources)]
-    budgets = [books.campaigns[each].budget for each in sources if books.campaigns[each].budget is not None]
+    sources = [books.campaigns[each] for each in wanted.sources]
+    budgets = [each.budget for each in sources if each.budget is not None]
     return Campaign(
         number,
-        newest.segments,
+        sources[-1].segments,
         row.directive_id,
         made,
         budgets[-1] if budgets else None,
-        sources,
-        tuple(str(each) for each in outcomes),
+        wanted.sources,
+        wanted.causes,
+        ends_at=row.window_end or 0,
     )
+
+
+def _causes(request: FollowUpRequest) -> tuple[tuple[str, int | None, str | None], ...]:
+    """What a round follows up, by the rules: an outcome without a cause has all that may help."""
+    found: list[tuple[str, int | None, str | None]] = []
+    for outcome in request.outcomes:
+        chosen = [cause for cause in request.causes if cause.outcome is outcome]
+        if chosen:
+            found += [(str(outcome), None if c.reason is None else int(c.reason), c.code) for c in chosen]
+        elif outcome in CAUSED:
+            found += [(str(outcome), reason, None) for reason in range(10) if reason not in rules.HELPLESS]
+        else:
+            found.append((str(outcome), None, None))
+    return tuple(found)
 
 
 def _file(c: Connection, carrier: str, campaign: int | None, lines: list[dict[str, Any]], name: str) -> int:
@@ -1189,6 +1305,35 @@ def _sent_at(life: Life, copy: Copy) -> int:
     return copy.at or life.places.now.look()
 
 
+def _answer(what: str, copy: Copy, chance: random.Random) -> Any:
+    match what:
+        case "ok":
+            return Accepted(copy.refs)
+        case "partial" if len(copy.refs) > 1:
+            copy.refs = (None, *copy.refs[1:])
+            return Partial(copy.refs, (0,), "17", Reason.FILTERED)
+        case "partial":
+            return Accepted(copy.refs)
+        case "refused":
+            return Rejected(chance.choice(("45", "45", "46")), Reason.SYSTEM)
+        case "helpless":
+            return Rejected("7", Reason.NO_SUCH_NUMBER)
+        case "duplicate":
+            return Rejected("3: Trùng tin", Reason.OTHER)
+        case "fault":
+            return Deferred("58", 0.5, counts=True)
+        case "throttled":
+            return Deferred("58", 0.5, throttled=True)
+        case "halted":
+            return Halted("5", "no such account")
+        case _:
+            return Unknown("no answer")
+
+
+def _code(answer: Any) -> str:
+    return getattr(answer, "code", "") or ""
+
+
 def _words(answer: Any) -> tuple[str, int, tuple[int, ...], int]:
     match answer:
         case Accepted(refs):
@@ -1206,17 +1351,18 @@ def _words(answer: Any) -> tuple[str, int, tuple[int, ...], int]:
     return "unknown", 0, (), 0
 
 
-_KINDS = ("ok", "partial", "refused", "fault", "throttled", "timeout", "halted")
+_KINDS = ("ok", "partial", "refused", "helpless", "duplicate", "fault", "throttled", "timeout", "halted")
 _ANSWERS = {
-    "well": (_KINDS, (20, 1, 1, 0, 1, 1, 0)),
-    "badly": (_KINDS, (4, 2, 4, 2, 2, 4, 0.3)),
-    "refusing": (_KINDS, (0, 0, 1, 0, 0, 0, 0)),
-    "busy": (_KINDS, (2, 0, 0, 3, 6, 0, 0)),
+    "kind": (_KINDS, (1, 0, 0, 0, 0, 0, 0, 0, 0)),
+    "well": (_KINDS, (20, 1, 1, 0.2, 0.2, 0, 1, 1, 0)),
+    "badly": (_KINDS, (4, 2, 4, 0.5, 0.5, 2, 2, 4, 0.3)),
+    "refusing": (_KINDS, (0, 0, 6, 1, 1, 0, 0, 0, 0)),
+    "busy": (_KINDS, (2, 0, 0, 0, 0, 3, 6, 0, 0)),
 }
 _MIXES = {
     "all": ("well", "well", "badly", "badly", "badly", "refusing", "busy"),
     "lost": ("busy", "well", "well", "badly"),
-    "rounds": ("refusing", "refusing", "badly"),
+    "rounds": ("refusing", "badly", "badly", "well", "busy"),
     "erased": ("well",),
 }
 

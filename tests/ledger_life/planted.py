@@ -17,15 +17,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, and_, false, or_, select
+from sqlalchemy import Connection, and_, false, or_, select, update
 
+from app.core.states import ChunkState
 from app.core.states import DeliveryState as D
 from app.database.advisory_locks import AdvisoryLock
-from app.database.models import campaigns, do_not_send
+from app.database.models import campaigns, chunks, do_not_send
 from app.dispatch import run_content
-from app.ledger import receipt_matching, transfer
+from app.ledger import receipt_matching, transfer, unreached
 from app.ledger.contract import EVER, ResultKind, Snapshot
-from app.ledger.unreached import Outcome, Rounds
+from app.ledger.ledger import Ledger
 from app.privacy import certificates, eraser, person_requests, retention_due
 from app.reports.counting import unique_reach
 
@@ -39,16 +40,63 @@ def _put(where: Any, name: str, value: Any) -> None:
 
 
 def n1() -> None:
-    """What a link has in hand of a follow-up does not bar its source: two SMS to one person."""
+    """What a link has in hand of a later round does not bar its source: two SMS to one person."""
+    _put(unreached, "_in_hand", lambda _: false())
 
-    def bars(self: Rounds, d: Any, before: int | None = None) -> Any:
-        perhaps = (Outcome.NO_RECEIPT, Outcome.ACCEPTED, Outcome.WRITTEN_OFF)
-        granted = [self._outcome(each, d) for each in self.chosen.outcomes if each in perhaps]
-        queued = d.state == D.QUEUED if before is None else and_(d.state == D.QUEUED, d.campaign_id < before)
-        held = d.state.in_((D.SUBMITTED, D.UNKNOWN, D.RELAYED))
-        return or_(d.state == D.DELIVERED, queued, and_(held, ~or_(false(), *granted)))
 
-    _put(Rounds, "bars", bars)
+def r1() -> None:
+    """A claim does not wait for what another round has on its way."""
+    found = unreached.reached_elsewhere
+
+    def reached_alone(c: Connection, campaign_id: int, batch_id: int) -> Any:
+        elsewhere = found(c, campaign_id, batch_id)
+        return elsewhere and elsewhere._replace(awaited=false())
+
+    _put(unreached, "reached_elsewhere", reached_alone)
+
+
+def r2() -> None:
+    """Whether a receipt may still come is judged by the run, not by the message."""
+
+    def waits(d: Any, finished_runs: Collection[int], _now: int) -> Any:
+        return and_(d.state == D.SUBMITTED, d.run_id.not_in(finished_runs))
+
+    _put(unreached, "waits_for_receipts", waits)
+
+
+def r3() -> None:
+    """What a lost lease gives back of a campaign is sent without a look at the rounds that follow it."""
+    found = unreached.reached_elsewhere
+
+    def of_follow_ups(c: Connection, campaign_id: int, batch_id: int) -> Any:
+        return found(c, campaign_id, batch_id) if unreached.definition(c, batch_id) else None
+
+    _put(unreached, "reached_elsewhere", of_follow_ups)
+
+
+def r4() -> None:
+    """Whom another round may still reach is ended instead of waiting."""
+    found = unreached.reached_elsewhere
+
+    def ended(c: Connection, campaign_id: int, batch_id: int) -> Any:
+        elsewhere = found(c, campaign_id, batch_id)
+        return elsewhere and elsewhere._replace(reached=or_(elsewhere.reached, elsewhere.awaited))
+
+    _put(unreached, "reached_elsewhere", ended)
+
+
+def r5() -> None:
+    """A message that waits for another round is not looked at again."""
+
+    def release(self: Ledger, c: Connection, lease: Any, retry_after_s: float) -> None:
+        usual(self, c, lease, retry_after_s)
+        if lease.waiting:
+            own = (chunks.c.campaign_id == lease.campaign_id, chunks.c.batch_id == lease.batch_id)
+            here = update(chunks).where(*own, chunks.c.first_seq == lease.first_seq)
+            c.execute(here.values(state=ChunkState.DONE))
+
+    usual = Ledger.release
+    _put(Ledger, "release", release)
 
 
 def n2() -> None:
@@ -123,6 +171,11 @@ def n8() -> None:
 # What each is looked for in, where it is rare among all histories: a theme, an engine.
 PLANTED: dict[str, tuple[Callable[[], None], tuple[str, ...]]] = {
     "N1": (n1, ("--theme", "rounds")),
+    "R1": (r1, ("--theme", "rounds")),
+    "R2": (r2, ("--theme", "rounds")),
+    "R3": (r3, ("--theme", "rounds")),
+    "R4": (r4, ("--theme", "rounds")),
+    "R5": (r5, ("--theme", "rounds")),
     "N2": (n2, ("--theme", "lost")),
     "N3": (n3, ("--theme", "erased")),
     "N4": (n4, ("--theme", "lost", "--engine", "postgresql")),

@@ -19,6 +19,12 @@ CANCELLED, WINDOW_CLOSED, REPEATED, WRITTEN_OFF, DO_NOT_SEND, OTHER_ROUND = rang
 SENT = (SUBMITTED, UNKNOWN, REJECTED, UNDELIVERED, EXPIRED, RELAYED, DELIVERED)
 FAILURES = (REJECTED, UNDELIVERED, EXPIRED)
 MOST_FAULTS = 5
+VALIDITY_MS = 5 * 86_400_000  # a message that is older will have no receipt any more
+BARRED, OTHER_NETWORK, NO_SUCH_NUMBER = 5, 6, 7
+HELPLESS = (BARRED, OTHER_NETWORK, NO_SUCH_NUMBER)
+# Outcomes that a person may choose although such a message has perhaps reached its telephone.
+PERHAPS = ("no_receipt", "accepted", "unknown", "written_off")
+SECOND_COPIES = ("unknown", "written_off")  # of these their number has to be typed
 PLANNED, RUNNING, PAUSED, CANCELLING, RUN_SENT, FINISHED, RUN_CANCELLED = [
     "planned",
     "running",
@@ -76,7 +82,11 @@ class Copy:
 
 @dataclass(slots=True)
 class Message:
-    """One campaign's text to one person. requeued: it was queued again, so earlier receipts may mean less."""
+    """One campaign's text to one person: queued, taken up once, settled.
+
+    sent_at, passed: as its row has them, when it was sent and the last pass that put it off; code: of the
+    answer that refused it.
+    """
 
     key: Key
     run: int
@@ -91,9 +101,10 @@ class Message:
     failed: int = 0
     on_way: int = 0
     faults: int = 0
-    orders: int = 0  # times persons had it sent again while it was unknown
-    requeued: bool = False
+    code: str = ""
     link: int = 0
+    sent_at: int = 0
+    passed: int = 0
     copies: list[Copy] = field(default_factory=list)
     pending: Copy | None = None  # reserved, and no answer is recorded
 
@@ -153,8 +164,7 @@ class Message:
             if now.faults >= MOST_FAULTS and what == "fault":
                 what, reason = "rejected", SYSTEM
             else:
-                now.parts = self.parts if self.orders else self.segments
-                now.failed = 0
+                now.parts, now.failed = self.segments, 0
                 return now
         perhaps = late or self.delivered | self.relayed
         if what == "unknown":
@@ -167,8 +177,7 @@ class Message:
             parts = refs or 1
             now.state, now.failed = SUBMITTED, sum(1 << part for part in refused)
             now.reason = reason if refused else NOTHING
-        more = self.orders or (now.state == REJECTED and perhaps)
-        now.parts = max(parts, self.parts) if more else parts
+        now.parts = max(parts, self.parts) if now.state == REJECTED and perhaps else parts
         if late:
             now.failed |= self.failed
             now.reason = max(now.reason, self.reason if self.reason < CANCELLED else NOTHING)
@@ -176,15 +185,12 @@ class Message:
 
     def lost(self) -> Message:
         """Its answer can't come any more: the process died, or its chunk was taken over."""
-        parts = self.parts if self.orders and self.parts > self.segments else self.segments
-        return self.but(state=UNKNOWN, parts=parts, on_way=0, pending=None)
+        return self.but(state=UNKNOWN, parts=self.segments, on_way=0, pending=None)
 
-    def again(self, order: bool) -> Message:
-        """Queued again, by a person's order or since the carrier says that it has not taken it."""
+    def back(self) -> Message:
+        """Taken back: it was unknown, and its holder says late that the carrier has not taken it."""
         clean = {"delivered": 0, "relayed": 0, "failed": 0, "on_way": 0, "reason": NOTHING, "pending": None}
-        more = self.orders + (order and self.state == UNKNOWN)
-        faults = 0 if self.state == REJECTED else self.faults
-        return self.but(state=QUEUED, orders=more, requeued=True, faults=faults, **clean)
+        return self.but(state=QUEUED, **clean)
 
     def closed(self, reason: int) -> Message:
         return self.but(state=NOT_SENT, reason=reason)
@@ -202,7 +208,10 @@ class Run:
 
 @dataclass(slots=True)
 class Campaign:
-    """outcomes: those of a follow-up; budget: whose counts for it, None for none."""
+    """A round. causes: what it follows up, each an outcome, a reason and a code, None for every one.
+
+    budget: whose counts for it, None for none.
+    """
 
     id: int
     segments: int
@@ -210,11 +219,22 @@ class Campaign:
     runs: list[Run]
     budget: int | None = None
     sources: tuple[int, ...] = ()
-    outcomes: tuple[str, ...] = ()
+    causes: tuple[tuple[str, int | None, str | None], ...] = ()
     erased: bool = False
     erased_at: int = 0
     ends_at: int = 0  # of its window; 0: it has none
     counted: set[int] = field(default_factory=set)  # whom it had reached when it was erased
+
+    @property
+    def outcomes(self) -> set[str]:
+        return {outcome for outcome, _, _ in self.causes}
+
+    def takes(self, outcome: str, message: Message) -> bool:
+        """Whether a message that has come to this outcome is of a chosen cause."""
+        return any(
+            wanted == outcome and reason in (None, message.reason) and code in (None, message.code)
+            for wanted, reason, code in self.causes
+        )
 
 
 @dataclass(slots=True)
@@ -249,35 +269,75 @@ class Books:
             found |= fresh
         return found
 
-    def barred_by(self, message: Message) -> str:
-        """Why another round keeps this message back: it has reached the person, perhaps, or is about to."""
-        own = self.campaigns[message.key.campaign]
-        for number in sorted(self.rounds(own.id) - {own.id}):
+    def others(self, message: Message) -> Iterator[Message]:
+        """The messages of all other rounds to the same person."""
+        for number in sorted(self.rounds(message.key.campaign) - {message.key.campaign}):
             for other in self.messages.values():
-                same = other.key.campaign == number and other.phone == message.phone
-                if same and (why := self._bars(own, other)):
-                    return f"campaign {number}, whose message to the person is {why}"
+                if other.key.campaign == number and other.phone == message.phone:
+                    yield other
+
+    def reached_by(self, message: Message, now: int, claimed: bool = True) -> str:
+        """Which other round has reached the person, or perhaps has and nobody will know better; or ""."""
+        own = self.campaigns[message.key.campaign]
+        for other in self.others(message):
+            if why := self._reached(own, other, now, claimed):
+                return f"campaign {other.key.campaign}, whose message to the person is {why}"
         return ""
 
-    def _bars(self, own: Campaign, other: Message) -> str:
+    def awaited_by(self, message: Message, now: int) -> str:
+        """Which other round may still reach the person, so that this one waits; or ""."""
+        own = self.campaigns[message.key.campaign]
+        for other in self.others(message):
+            if why := self._awaited(own, other, now):
+                return f"campaign {other.key.campaign}, whose message to the person is {why}"
+        return ""
+
+    def keeps_out(self, own: Campaign, other: Message, now: int) -> bool:
+        """Whether the audience of this round is without the person of another round's message."""
+        return (
+            other.state == QUEUED
+            or bool(self._reached(own, other, now, claimed=False))
+            or bool(self._awaited(own, other, now, claimed=False))
+        )
+
+    def _reached(self, own: Campaign, other: Message, now: int, claimed: bool = True) -> str:
+        if other.state == DELIVERED:
+            return "delivered"
+        if other.state == REJECTED and "Trùng" in other.code:
+            return "refused as one that its carrier has already"
+        silent = other.state == SUBMITTED and not self.waits(other, now)
+        perhaps = silent or other.state == RELAYED or (other.state == UNKNOWN and other.reason == WRITTEN_OFF)
+        return "perhaps there" if perhaps and not self._granted(own, other, now, claimed) else ""
+
+    def _awaited(self, own: Campaign, other: Message, now: int, claimed: bool = True) -> str:
         if other.state == QUEUED:
             if other.key in self.hands or other.pending is not None:
                 return "in hand"
             return "queued before" if other.key.campaign < own.id else ""
-        if other.state in (SUBMITTED, UNKNOWN, RELAYED):
-            granted = other.key.campaign < own.id and self.outcome(other) in own.outcomes
-            return "" if granted else NAMES[other.state]
-        return "delivered" if other.state == DELIVERED else ""
+        if other.state == SUBMITTED and self.waits(other, now):
+            return "on its way"
+        lost = other.state == UNKNOWN and other.reason != WRITTEN_OFF
+        return "unknown" if lost and not self._granted(own, other, now, claimed) else ""
 
-    def outcome(self, message: Message) -> str:
+    def _granted(self, own: Campaign, other: Message, now: int, claimed: bool) -> bool:
+        """A person chose these although they may have it. At the claim, of earlier rounds."""
+        outcome = self.outcome(other, now)
+        earlier = other.key.campaign < own.id or not claimed
+        chosen = own.outcomes | ({"written_off"} if "unknown" in own.outcomes else set())
+        return earlier and outcome in PERHAPS and outcome in chosen
+
+    def waits(self, message: Message, now: int) -> bool:
+        """Whether a receipt may still come for a message that its carrier has: by its own time."""
+        return message.sent_at > now - VALIDITY_MS and self.run(message.run).state != FINISHED
+
+    def outcome(self, message: Message, now: int) -> str:
         """What became of it, in the words in which a person chooses whom to write to again."""
-        run = self.run(message.run)
         proves = self.proves.get(message.link, False)
         match message.state:
-            case 1 if run.state in (FINISHED, RUN_CANCELLED):
+            case 1 if not self.waits(message, now):
                 return "no_receipt" if proves else "accepted"
-            case 2 if message.reason == WRITTEN_OFF:
-                return "written_off"
+            case 2:
+                return "written_off" if message.reason == WRITTEN_OFF else "unknown"
             case 8 if message.reason in (CANCELLED, WINDOW_CLOSED):
                 return "not_sent"
             case 3 | 4 | 5:

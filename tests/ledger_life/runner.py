@@ -59,6 +59,8 @@ class Runner:
         try:
             for step in script.steps:
                 life.step(step.kind, step.dice)
+            if not script.twice:
+                life.rest()
             check(life, whole=script.seed % WHOLE_EVERY == 0)
         except Broken as error:
             return str(error), life

@@ -28,7 +28,7 @@ from app.database.models import (
     subscribers,
 )
 from app.ledger.ledger import ledger_for
-from app.security import Caller
+from app.security import Caller, kept_rows
 
 FIRST = 84_912_000_000
 HOURS = DayHours("00:00", "24:00")
@@ -65,6 +65,7 @@ def _letter(c: Connection) -> None:
     row: dict[str, Any] = {"number": "1/CAT", "issued_on": "2020-01-01", "issuer": "Cong an tinh"}
     row |= {"subject": "Tuyen truyen", "addressees": [], "created_at": 1, "created_by": "lan"}
     c.execute(insert(directives).values(row))
+    kept_rows.adopt(c)
 
 
 def _campaign(

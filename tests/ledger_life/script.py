@@ -12,13 +12,13 @@ _BEGIN = "start start queue"
 THEMES = {
     "lost": (
         f"{_BEGIN} flush wait send wait wait expire receipts",
-        "send:14 flush:2 go_on:4 wait:9 receipts:9 rematch:3 expire:2 resend:1 write_off:1 file:2 "
+        "send:14 flush:2 go_on:4 wait:9 receipts:9 rematch:3 expire:2 follow_up:2 write_off:1 file:2 "
         "sweep:1 fold:1 person:1 back:1",
     ),
     "rounds": (
-        f"{_BEGIN} flush flush settle follow_up",
-        "send:10 flush:2 rejected:7 go_on:5 follow_up:3 settle:1 receipts:3 wait:3 resend:1 "
-        "write_off:1 expire:1 queue:1 start:1",
+        f"{_BEGIN} flush send follow_up",
+        "send:12 flush:2 go_on:5 follow_up:6 settle:1 days:1 receipts:5 wait:4 file:1 opt_out:1 "
+        "write_off:1 expire:2 sweep:1 queue:3 start:5 pause:1 resume:1 cancel:1",
     ),
     "erased": (
         f"{_BEGIN} flush flush receipts settle long start queue flush receipts erase receipts",
@@ -32,7 +32,7 @@ THEMES = {
     "all": (
         f"{_BEGIN} flush flush settle follow_up",
         "send:26 flush:8 go_on:8 receipts:14 queue:5 wait:8 days:4 sweep:7 settle:5 start:4 "
-        "follow_up:7 rejected:7 resend:3 write_off:2 file:3 opt_out:3 opt_in:1 budget:2 pause:1 "
+        "follow_up:9 write_off:2 file:3 opt_out:3 opt_in:1 budget:2 pause:1 "
         "resume:2 cancel:1 rematch:4 expire:2 link:2 fold:2 note:1 suspend:1 person:1 long:2 erase:2 "
         "back:1 copy:1",
     ),

@@ -29,7 +29,7 @@ from app.batches import importer
 from app.campaigns import follow_ups
 from app.campaigns.follow_ups import FollowUpRequest
 from app.core import clock
-from app.core.errors import SetupError
+from app.core.errors import Conflict, SetupError
 from app.core.states import DeliveryState
 from app.database import schema
 from app.database.connection import Database
@@ -231,3 +231,37 @@ def test_what_was_in_hand_under_leases_of_its_own_is_waited_for_and_begun_again(
     expire(db)  # what a process of the old version had in hand
     past.fill(db)
     assert past.audience(db, made) == [0, 1, 2, 3, 4]
+
+
+ORDERED_AGAIN = {
+    "an unknown message": "UPDATE deliveries SET resends = 1 WHERE seq = 2",
+    "a rejected one": "INSERT INTO state_events (campaign_id, batch_id, seq, at, kind, reason)"
+    " VALUES (1, 1, 2, 5, 2, 2)",
+    "an open request": "INSERT INTO approval_requests (id, kind, subject, wanted, reason, asked_by, behind,"
+    " asked_at, state, result) VALUES (1, 'rejected', 'run/1', '{}', 'x', 'lan', '[]', 1, 'open', '{}')",
+}
+
+
+@pytest.mark.parametrize("ordered", ORDERED_AGAIN)
+@pytest.mark.parametrize("state", ["running", "paused", "cancelling", "sent", "finished", "cancelled"])
+def test_what_was_ordered_to_be_sent_again_is_finished_before_rounds_take_its_place(
+    db: Database, ordered: str, state: str
+) -> None:
+    world = build(db, 3)
+    world.fan_out()
+    db.write(lambda c: command.downgrade(schema._config(c), "0074"))
+    db.write(lambda c: c.execute(text(ORDERED_AGAIN[ordered])))
+    db.write(lambda c: c.execute(text("UPDATE runs SET state = :state"), {"state": state}))
+    if state in ("finished", "cancelled"):
+        schema.upgrade(db)
+        return
+    with pytest.raises(Conflict, match=r"^Run 1 \(viettel\) has messages that were ordered to be sent again"):
+        schema.upgrade(db)
+
+
+def test_a_run_without_such_orders_goes_on(db: Database) -> None:
+    world = build(db, 3)
+    world.fan_out()
+    db.write(lambda c: command.downgrade(schema._config(c), "0074"))
+    schema.upgrade(db)
+    assert world.claim() is not None

@@ -68,7 +68,7 @@ def _copies(world: World) -> Iterator[str]:
         "refuses some" in kinds,
         bool(kinds & _PUT_OFF),
     )
-    for (campaign, phone), (state, resends) in rows.items():
+    for (campaign, phone), state in rows.items():
         has = took.pop((campaign, phone), 0)
         said = f"{mask(phone)} of campaign {campaign} is {DeliveryState(state).name}"
         # Where one part was refused, the others are on their way. Where one was put off for longer than a
@@ -77,11 +77,11 @@ def _copies(world: World) -> Iterator[str]:
         least = 1 if incomplete else PARTS[campaign - 1]
         if state in _TAKEN and has < least and not foreign:
             yield f"{said}, and the centre took {has} of {PARTS[campaign - 1]} parts"
-        # One that a person has ordered again may wait, or end unsent, after its first copy was taken.
-        unsent = state in (DeliveryState.QUEUED, DeliveryState.NOT_SENT) and not resends
+        unsent = state in (DeliveryState.QUEUED, DeliveryState.NOT_SENT)
         if unsent and has == PARTS[campaign - 1]:
             yield f"{said}, and the centre has taken all its parts"
-        if state == DeliveryState.QUEUED and campaign != LIMITED - 1:
+        waits = campaign == LIMITED - 1 or world.waits_for_another(campaign, phone)
+        if state == DeliveryState.QUEUED and not waits:
             yield f"{said} at the end"
         if phone == LEFT_OUT and has:
             yield f"{said}, who had asked for no messages, and got {has} parts"
@@ -89,18 +89,17 @@ def _copies(world: World) -> Iterator[str]:
         yield f"the centre took messages that no delivery has: {dict(took)}"
 
 
-def _states(c: Connection) -> dict[tuple[int, int], tuple[int, int]]:
-    """Return each message's state, and how often a person has ordered it again."""
+def _states(c: Connection) -> dict[tuple[int, int], int]:
+    """Return each message's state."""
     d = deliveries.c
-    rows = c.execute(select(d.campaign_id, d.phone, d.state, d.resends))
-    return {(row.campaign_id, row.phone): (row.state, row.resends) for row in rows}
+    rows = c.execute(select(d.campaign_id, d.phone, d.state))
+    return {(row.campaign_id, row.phone): row.state for row in rows}
 
 
 def _budget(world: World) -> Iterator[str]:
     """What is spent of the budget is what was sent, or perhaps sent: no more, and no less."""
-    kinds = {each.kind for each in world.script.events}
     spent, sent = world.desk.read(_spent)
-    if spent != sent and "resend" not in kinds:
+    if spent != sent:
         yield f"{spent} parts of the budget are spent, and {sent} were sent or are unknown"
 
 

@@ -20,7 +20,9 @@ CARRIERS = ("viettel", "vnpt")
 PORTS = (2775, 2776)
 # The second has two parts; the third campaign has a budget that its run can't keep within.
 TEXTS = ("Canh giac lua dao", "Cong an khong goi dien yeu cau chuyen tien. " * 5, "Goi 113 khi bi de doa")
-PARTS = (1, 2, 1)
+# What follow-ups of the first two say, by which their parts are told from those of their sources.
+ROUND_TEXTS = ("Nhac lai lan mot", "Nhac lai lan hai", "Nhac lai lan ba")
+PARTS = (1, 2, 1, 1, 1, 1)
 BUDGET, LIMITED = 3, 4  # SMS parts of the third campaign, and its run
 # (campaign, carrier, subscribers): two campaigns have numbers in common, so that a phone tells nothing.
 PLAN = ((0, 0, 9), (0, 1, 4), (1, 0, 4), (2, 1, 4))

@@ -10,24 +10,33 @@ from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
+from app.batches.follow_up_job import make_here
+from app.campaigns import approval, follow_ups, lifecycle
 from app.campaigns import runs as run_orders
+from app.campaigns.follow_ups import FollowUpRequest
+from app.campaigns.quiet_hours import DayHours
 from app.campaigns.runs import Verb
 from app.core.config import Settings
 from app.core.errors import AppError, DatabaseUnavailable
-from app.core.states import ChunkState, LinkState, RunState
+from app.core.states import ChunkState, DeliveryState, LinkState, RunState
+from app.database import jobs
 from app.database.connection import Database
 from app.database.models import (
+    campaigns,
     chunks,
     deliveries,
     links,
+    run_batches,
     runs,
-    unknowns,
+    subscribers,
 )
 from app.dispatch import unknown_decisions
-from app.ledger import money
+from app.file_import.leased_import import FOLLOW_UP
+from app.ledger import money, unreached
 from app.ledger.ledger import ledger_for
+from app.ledger.unreached import Outcome
 from app.observability.metrics import Metrics
 from app.privacy import do_not_send
 from app.runtime.worker import Worker
@@ -38,7 +47,19 @@ from tests.simulate.database import Disk, SimulatedDatabase
 from tests.simulate.network import Network
 from tests.simulate.power import Power
 from tests.simulate.script import BEHAVIOUR, Event, Script
-from tests.simulate.start import BUDGET, CHUNK, LIMITED, PLAN, PORTS, RATE, SUB_BATCH, TEXTS, settings
+from tests.simulate.start import (
+    BUDGET,
+    CHUNK,
+    LIMITED,
+    PARTS,
+    PLAN,
+    PORTS,
+    RATE,
+    ROUND_TEXTS,
+    SUB_BATCH,
+    TEXTS,
+    settings,
+)
 from tests.simulate.virtual_loop import Program, VirtualLoop, WallClock
 
 BUSY = (
@@ -55,6 +76,11 @@ LATE_S = 1.5  # how long after an order a part may still come
 HOURS_S = 0.1  # how long after the end of the hours one may still come: what the network takes, a few times
 
 _PEOPLE = Caller("people", "admin")
+# Whom a follow-up is for: with UNKNOWN, a second copy is possible, which people confirm by its number.
+_NOT_REACHED = (Outcome.UNDELIVERED, Outcome.EXPIRED, Outcome.UNKNOWN, Outcome.REJECTED)
+_MAYBE_TWICE = (DeliveryState.UNDELIVERED, DeliveryState.EXPIRED, DeliveryState.UNKNOWN)
+_OPEN = (DeliveryState.QUEUED, DeliveryState.SUBMITTED, DeliveryState.UNKNOWN)
+_HOURS = DayHours("07:00", "21:00")
 
 
 class Violated(Exception):
@@ -89,7 +115,8 @@ class World:
     centres: list[Smsc] = field(default_factory=list)
     workers: dict[int, tuple[Program, Worker]] = field(default_factory=dict)
     taken: dict[tuple[int, bytes], int] = field(default_factory=dict)
-    allowed: dict[int, int] = field(default_factory=dict)  # phone -> copies that a person's order may make
+    # A follow-up -> its source, and to whom it may send although the centre has its source's message.
+    rounds: dict[int, tuple[int, frozenset[int]]] = field(default_factory=dict)
     came: list[tuple[float, int]] = field(default_factory=list)  # when a part came, and for whom
     left_out: dict[int, float] = field(default_factory=dict)  # who asked for no messages, and when
     ended: list[Program] = field(default_factory=list)  # kept, so that nothing of theirs is collected
@@ -115,12 +142,26 @@ class World:
             self.spent += 1
             if self.spent > BUDGET:
                 self.broken.append(f"at {self.loop.now:.3f} s part {self.spent} of a budget of {BUDGET} came")
-        if copies > 1 + self.allowed.get(part[0], 0):
+        if copies > 1:
             self.broken.append(
                 f"at {self.loop.now:.3f} s the centre took a copy of {part[1]!r} for {part[0]}"
             )
+        self._saw_round(part)
         if self.script.is_prompt():
             self._saw_promptly(part)
+
+    def _saw_round(self, part: tuple[int, bytes]) -> None:
+        """Look whether a round writes to somebody a second time, or its source does after it."""
+        campaign = which_text(part[1]) + 1
+        for number, (source, twice) in self.rounds.items():
+            pair = {source: number, number: source}.get(campaign)
+            if pair is None or part[0] in twice:
+                continue
+            has = [text for phone, text in self.taken if phone == part[0] and which_text(text) + 1 == pair]
+            if len(has) == PARTS[pair - 1]:
+                self.broken.append(
+                    f"at {self.loop.now:.3f} s {part[0]} got campaign {campaign} as a second SMS after {pair}"
+                )
 
     def _saw_promptly(self, part: tuple[int, bytes]) -> None:
         """Look at when it came: not after the hours, not above the pace, not of a run that stands still."""
@@ -135,7 +176,8 @@ class World:
             self.broken.append(f"at {now:.3f} s {len(latest)} parts came within {PACE_S:g} s")
         if now > self.left_out.get(part[0], now) + CHUNK_S:
             self.broken.append(f"at {now:.3f} s a part came for {part[0]}, who had asked for none")
-        run = 2 if (text := which_text(part[1])) == 0 and part[0] < 84_900_000_000 else (1, 3, LIMITED)[text]
+        text = which_text(part[1])
+        run = 2 if text == 0 and part[0] < 84_900_000_000 else dict(enumerate((1, 3, LIMITED))).get(text, 0)
         if now > self.still.get(run, now) + LATE_S:
             self.broken.append(f"at {now:.3f} s a part of run {run} came, which has been told to stop")
 
@@ -287,20 +329,40 @@ class World:
     async def _cancel(self, event: Event) -> None:
         self._order(Verb.CANCEL, event.which % len(PLAN) + 1)
 
-    async def _resend(self, event: Event) -> None:
-        run = event.which % len(PLAN) + 1
+    async def _follow(self, event: Event) -> None:
+        """People write again to those whom a campaign has not reached, also while it sends."""
         await asyncio.sleep(event.lasts)
-        self.allow(run)
         with suppress(AppError):
-            unknown_decisions.resend(self.desk, ledger_for(self.desk, CHUNK), _all_of(run))
+            self.follow_up(event.which % 2 + 1)
 
-    def allow(self, run: int) -> None:
-        """A person sends again what is unknown now: one more copy of each of these may come."""
-        u, d = unknowns.c, deliveries.c
-        own = (d.campaign_id == u.campaign_id) & (d.batch_id == u.batch_id) & (d.seq == u.seq)
-        query = select(d.phone).join(unknowns, own).where(d.run_id == run)
-        for phone in self.desk.read(lambda c: c.execute(query).scalars().all()):
-            self.allowed[phone] = self.allowed.get(phone, 0) + 1
+    def follow_up(self, source: int) -> None:
+        """Make a round of this campaign by the acts of people, and start its runs."""
+        db, nth = self.desk, self.desk.read(_newest) - len(TEXTS)
+        if nth >= len(ROUND_TEXTS):
+            return
+        counts = db.read(unreached.counts, [source], (), _NOT_REACHED)
+        copies = sum(count.subscribers for count in counts if count.cause.outcome is Outcome.UNKNOWN)
+        wanted = FollowUpRequest(
+            (source,), _NOT_REACHED, changes={"text": ROUND_TEXTS[nth]}, second_copies=copies
+        )
+        made = db.write(follow_ups.create, wanted, _HOURS, "people")
+        for job in db.read(jobs.due, [FOLLOW_UP]):
+            make_here(db, int(job.subject.removeprefix("batch ")))
+        self.rounds[made] = (source, frozenset(db.read(_perhaps_twice, made, source)))
+        db.write(lifecycle.submit, made, "people")
+        db.write(approval.approve, made, Caller("boss", "approver"), reason="a test", acknowledged=True)
+        own = select(runs.c.id).where(runs.c.campaign_id == made)
+        for run in db.read(lambda c: c.execute(own).scalars().all()):
+            run_orders.order(db, Verb.START, run, "people")
+
+    def waits_for_another(self, campaign: int, phone: int) -> bool:
+        """Whether a message waits until it is known whether another round has reached its number."""
+        family = {number: source for number, (source, _) in self.rounds.items()}
+        own = family.get(campaign, campaign)
+        others = {own, *(number for number, source in family.items() if source == own)} - {campaign}
+        d = deliveries.c
+        query = select(d.seq).where(d.campaign_id.in_(others), d.phone == phone, d.state.in_(_OPEN))
+        return self.desk.read(lambda c: c.execute(query).first()) is not None
 
     async def _write(self, event: Event) -> None:
         await asyncio.sleep(event.lasts)
@@ -371,7 +433,12 @@ class World:
             held = select(chunks.c.run_id).where(chunks.c.state == ChunkState.LEASED)
             if LIMITED not in self.desk.read(lambda c: c.execute(held).scalars().all()):
                 del states[LIMITED]  # it waits for a larger budget
+        waiting = self.desk.read(_queued)
+        for run in [run for run in states if run in waiting]:
+            if all(self.waits_for_another(*message) for message in waiting[run]):
+                del states[run]
         at_rest = {RunState.SENT, RunState.FINISHED, RunState.CANCELLED}
+        at_rest |= {RunState.PLANNED}  # of a round that a failing disk has kept from being started
         return at_rest.issuperset(states.values()) and not any(each.outstanding() for each in self.centres)
 
     def _waits(self) -> str:
@@ -390,7 +457,29 @@ async def _opened(centre: Smsc) -> None:
 
 def which_text(start: bytes) -> int:
     """Return whose text begins so, or goes on so: the second alone has another part."""
-    return next((n for n, text in enumerate(TEXTS) if text.encode().startswith(start)), 1)
+    return next((n for n, text in enumerate((*TEXTS, *ROUND_TEXTS)) if text.encode().startswith(start)), 1)
+
+
+def _newest(c: Connection) -> int:
+    return int(c.execute(select(func.max(campaigns.c.id))).scalar_one())
+
+
+def _perhaps_twice(c: Connection, made: int, source: int) -> list[int]:
+    """Return the numbers of a round whose source's message has failed by a receipt, or is unknown."""
+    d, s, b = deliveries.c, subscribers.c, run_batches.c
+    query = select(s.phone).join(run_batches, b.batch_id == s.batch_id).join(deliveries, d.phone == s.phone)
+    query = query.where(b.campaign_id == made, d.campaign_id == source, d.state.in_(_MAYBE_TWICE))
+    return list(c.execute(query).scalars())
+
+
+def _queued(c: Connection) -> dict[int, list[tuple[int, int]]]:
+    """Return campaign and number of what is queued, by run."""
+    found: dict[int, list[tuple[int, int]]] = {}
+    d = deliveries.c
+    query = select(d.run_id, d.campaign_id, d.phone).where(d.state == DeliveryState.QUEUED)
+    for run, campaign, phone in c.execute(query):
+        found.setdefault(run, []).append((campaign, phone))
+    return found
 
 
 def _all_of(run: int) -> unknown_decisions.UnknownOrder:

@@ -123,7 +123,7 @@ _LATER = f"CASE s.result WHEN {int(ResultKind.SETTLED)} THEN {VALIDITY_MS} ELSE 
 _HIT = """
     WITH l AS MATERIALIZED (SELECT id, group_id FROM links)
     SELECT v.nth, s.at, s.part, d.campaign_id, d.batch_id, d.seq, d.run_id, d.phone, d.area, d.segments,
-           d.submitted_at, d.done_at, d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed, d.resends,
+           d.submitted_at, d.done_at, d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed,
            s.attempt, s.result, s.crowd
 """
 FIND = f"""

@@ -81,7 +81,7 @@ _IN_STATE = """
 """
 _HIT = """
     SELECT s.at, s.part, d.campaign_id, d.batch_id, d.seq, d.run_id, d.phone, d.area, d.segments,
-           d.submitted_at, d.done_at, d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed, d.resends,
+           d.submitted_at, d.done_at, d.state, d.reason, d.parts, d.delivered, d.relayed, d.failed,
            s.attempt, s.result
 """
 _SETTLED = int(ResultKind.SETTLED)

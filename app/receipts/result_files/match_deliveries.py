@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, case, func, or_, select
+from sqlalchemy import Connection, Row, and_, case, or_, select
 
 from app.core.clock import DAY_MS
 from app.core.states import SENT, DeliveryState, DeliveryStatus, RunState
 from app.database.models import deliveries, receipt_lines, runs, submissions
 from app.ledger.contract import DeliveryKey
-from app.ledger.receipt_matching import bears_one_of, requeued_at, sent_after
+from app.ledger.receipt_matching import bears_one_of, sent_after
 from app.receipts.result_files.verdicts import ResultVerdict
 
 # States of what the carrier has or may have, so that its file can be about it.
@@ -52,7 +52,6 @@ class Candidate(NamedTuple):
     relayed: int
     failed: int
     sent_after: int = 0  # only for an unknown one: it was not sent before this time (ms)
-    requeued_at: int = 0  # when it was last queued again, as persons order it (ms)
 
     @property
     def key(self) -> DeliveryKey:
@@ -93,10 +92,10 @@ def candidates(
     read a whole campaign for a few numbers.
     """
     d, line = deliveries.c, receipt_lines.c
-    own_columns = (d[name] for name in Candidate._fields[:-2])
+    own_columns = (d[name] for name in Candidate._fields[:-1])
     unknown = d.state == DeliveryState.UNKNOWN
     since = case((unknown, sent_after(d)), else_=0)
-    query = select(*own_columns, since, func.coalesce(requeued_at(d), 0))
+    query = select(*own_columns, since)
     query = query.where(line.file_id == file_id, line.phone.between(*span))
     found: defaultdict[int, set[Candidate]] = defaultdict(set)
     for run in among:

@@ -100,9 +100,8 @@ def _change_claim(connection: Connection, row: Row[Any], claim: FileClaim, other
     """Change the claim of a failed file, of which nothing has been applied."""
     if row.state != BatchState.FAILED:
         raise Conflict(
-            "This file was already uploaded as receipt file {file} for {what}, and its lines have "
-            "been applied accordingly. To apply lines differently, for example ambiguous ones with "
-            "their campaign named, upload them as a separate file.",
+            "This file was already uploaded as receipt file {file}, and its lines were applied to {what}. "
+            "To apply some to another campaign, upload them as a separate file.",
             file=row.id,
             what=_words(row),
         )

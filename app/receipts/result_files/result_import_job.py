@@ -269,7 +269,7 @@ def _judge_all(connection: Connection, source: ResultFile, lines: Sequence[Resul
 
 
 def _judge(work: _Work, source: ResultFile, candidate: Candidate, lines: Sequence[ResultLine]) -> None:
-    line = last(lines, candidate)
+    line = last(lines)
     link, own_level = source.links.get(candidate.link_id or 0) or next(iter(source.links.values()))
     level = source.level or own_level
     then = after(line, candidate.standing, level)
@@ -277,8 +277,6 @@ def _judge(work: _Work, source: ResultFile, candidate: Candidate, lines: Sequenc
         LineVerdict(each.line, ResultVerdict.REPEATED, candidate.key) for each in lines if each is not line
     ]
     work.verdicts.append(LineVerdict(line.line, verdict(line, candidate, then), candidate.key))
-    if of_earlier_sending(line, candidate):
-        return
     work.arrivals.append(Arrival(link, _receipt(source.file_id, line, level), candidate.key))
     work.expected[candidate.key] = then
     work.changes += then != candidate.standing
@@ -300,19 +298,9 @@ def _receipt(file_id: int, line: ResultLine, level: ReceiptLevel) -> Receipt:
 _NOTHING_FINAL = (ReceiptStatus.IN_TRANSIT, ReceiptStatus.UNKNOWN)
 
 
-def last(lines: Sequence[ResultLine], candidate: Candidate) -> ResultLine:
-    """Return the line of a message that counts: the latest by its time, then by its place in the file.
-
-    Those of an earlier sending count only if there is no other.
-    """
-    among = [line for line in lines if not of_earlier_sending(line, candidate)] or lines
-    return max(among, key=lambda line: (line.done_at if line.done_at is not None else -1, line.line))
-
-
-def of_earlier_sending(line: ResultLine, candidate: Candidate) -> bool:
-    """Return whether the message was sent again after the line's time. Delivered counts anyway."""
-    dated_before = line.done_at is not None and line.done_at < candidate.requeued_at
-    return dated_before and ReceiptStatus(line.status) is not ReceiptStatus.DELIVERED
+def last(lines: Sequence[ResultLine]) -> ResultLine:
+    """Return the line of a message that counts: the latest by its time, then by its place in the file."""
+    return max(lines, key=lambda line: (line.done_at if line.done_at is not None else -1, line.line))
 
 
 def after(line: ResultLine, before: DeliveryStatus, level: ReceiptLevel) -> DeliveryStatus:
@@ -327,7 +315,6 @@ def verdict(line: ResultLine, candidate: Candidate, then: DeliveryStatus) -> Res
     """Judge the line that counts for delivery `candidate`, whose status becomes `then`.
 
     the line reports   the delivery
-    any, not delivered was sent again later  OPEN
     nothing final      is moved by it        SETTLED: it was unknown whether the carrier has it
                        is in transit too     AGREED, otherwise OPEN
     delivered          failed by a receipt   SAYS_DELIVERED
@@ -335,8 +322,6 @@ def verdict(line: ResultLine, candidate: Candidate, then: DeliveryStatus) -> Res
     a final status     is moved by it        SETTLED, otherwise AGREED
     """
     status, moved = ReceiptStatus(line.status), then.state != candidate.state
-    if of_earlier_sending(line, candidate):
-        return ResultVerdict.OPEN
     if status in _NOTHING_FINAL:
         same = candidate.state == DeliveryState.SUBMITTED and status is ReceiptStatus.IN_TRANSIT
         nothing = ResultVerdict.AGREED if same else ResultVerdict.OPEN

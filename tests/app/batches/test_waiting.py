@@ -38,14 +38,17 @@ def test_only_what_is_not_ready_waits(db: Database, tmp_path: Path) -> None:
 
 
 @pytest.mark.longer
-def test_the_import_of_a_process_that_is_gone_is_taken_over_at_once(db: Database, tmp_path: Path) -> None:
+def test_the_import_of_a_process_that_is_gone_is_taken_over_when_its_lease_ends(
+    db: Database, tmp_path: Path
+) -> None:
     path, file = put(tmp_path / "messy.csv", MESSY)
     batch = registered(db, file).id
     assert not waiting(db, "elsewhere:99:abcd:ef", HOUR_MS)
     with pytest.raises(Conflict):
         import_batch(db, batch, path)
-    former_life = f"{socket.gethostname()[:40]}:{2**22 - 1}:abcd:ef"  # no such process
-    assert waiting(db, former_life, HOUR_MS)
+    gone = f"{socket.gethostname()[:40]}:{2**22 - 1}:abcd:ef"  # its name and number say nothing
+    assert not waiting(db, gone, HOUR_MS)
+    assert waiting(db, gone, -1)
     assert import_batch(db, batch, path).accepted == 5
 
 

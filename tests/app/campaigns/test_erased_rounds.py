@@ -12,16 +12,11 @@ from app.core.errors import Conflict
 from app.core.states import RunState
 from app.database.connection import Database, shared_ms
 from app.database.models import erasures, runs
-from app.dispatch import rejected_orders, unknown_decisions
-from app.dispatch.unknown_decisions import UnknownOrder
-from app.ledger.ledger import ledger_for
 from app.privacy import retention_due
 from app.privacy.erasable import Erasable, RetentionTerms
-from carriers.contract import Reason
 from tests.app.campaigns import past
-from tests.app.campaigns.past import D, approved, audience, follow, sent, start
+from tests.app.campaigns.past import D, approved, audience, change, follow, sent, start
 from tests.app.campaigns.rows import HOURS
-from tests.app.ledger.test_one_person_in_two_chunks import CHIEF, REFUSED, Family
 from tests.engines import each_engine
 
 database_url = each_engine
@@ -42,6 +37,7 @@ def two_rounds(db: Database) -> tuple[int, int, int]:
     for each in (made, ready):
         approved(db, each)
     start(db, made)
+    change(db, made, 1, D.UNDELIVERED)
     finished(db, made)
     return one, made, ready
 
@@ -70,38 +66,6 @@ def test_one_that_was_never_started_has_reached_nobody(db: Database) -> None:
     one = sent(db, {1: D.UNDELIVERED})
     erase(db, follow(db, one))
     assert audience(db, follow(db, one)) == [1]
-
-
-def test_what_was_refused_is_not_sent_again_once_the_follow_up_is_erased(db: Database) -> None:
-    made = Family(db, 0, past.link(db))
-    made.first("list")
-    made.fail("list", REFUSED)
-    made.follow("follow-up", "list")
-    made.queue("follow-up")
-    run, gone = made.runs["list"], made.campaigns["follow-up"]
-    asked = rejected_orders.ask(db, run, Reason.SYSTEM, "mended", "lan")
-    erase(db, gone)
-    with pytest.raises(Conflict, match=ERASED.format(gone)):
-        rejected_orders.approve(db, ledger_for(db), run, asked.number, CHIEF)
-    with pytest.raises(Conflict, match=ERASED.format(gone)):
-        rejected_orders.ask(db, run, Reason.SYSTEM, "mended", "lan")
-    assert made.state("list") is D.REJECTED
-
-
-@pytest.mark.longer
-def test_what_is_unknown_is_not_sent_again_once_the_follow_up_is_erased(db: Database) -> None:
-    made = Family(db, 0, past.link(db))
-    made.first("list")
-    made.fail("list", REFUSED)
-    made.follow("follow-up", "list")
-    made.queue("follow-up")
-    made.order("list", REFUSED)
-    made.lost("list")
-    assert made.state("list") is D.UNKNOWN
-    erase(db, made.campaigns["follow-up"])
-    with pytest.raises(Conflict, match=ERASED.format(made.campaigns["follow-up"])):
-        unknown_decisions.resend(db, ledger_for(db), UnknownOrder(made.runs["list"], "boss"))
-    assert made.state("list") is D.UNKNOWN
 
 
 def test_a_round_is_not_erased_while_another_one_looks_up_whom_it_reached(db: Database) -> None:

@@ -15,6 +15,7 @@ from app.cli import campaign_commands, run_commands
 from app.core.config import Settings
 from app.database.connection import Database
 from app.database.models import audit, batches
+from app.ledger.unreached import USUAL, usual_causes
 from app.observability import logs
 from app.security import create_key
 from tests.app.campaigns import past
@@ -52,10 +53,12 @@ def test_one_request_makes_a_draft_that_somebody_else_approves(
     assert seen["follow_up"] | {"batches": []} == {
         "sources": [one],
         "outcomes": ["undelivered", "expired", "no_receipt"],
+        "causes": sorted(cause.spelt() for cause in usual_causes(USUAL)),
         "areas": ["119"],
         "ready": True,
         "subscribers": 1,
         "batches": [],
+        "same_as": one,
     }
     assert (share["carrier"], share["state"], share["subscribers"]) == ("vnpt", "ready", 1)
     own = client.post(f"{place}/approve", json={"digest": seen["digest"]})
@@ -82,7 +85,8 @@ def test_the_same_key_makes_one(client: Client, db: Database) -> None:
     ("body", "field"),
     [
         ({"campaign_ids": []}, "campaign_ids"),
-        ({"campaign_ids": [1], "outcomes": ["unknown"]}, "outcomes"),
+        ({"campaign_ids": [1], "outcomes": ["lost"]}, "outcomes"),
+        ({"campaign_ids": [1], "causes": ["rejected:wet"]}, "causes"),
         ({"campaign_ids": [1], "outcomes": []}, "outcomes"),
         ({"campaign_ids": [1], "areas": ["999"]}, "areas"),
         ({"campaign_ids": [1], "numbers": ["0912345678"]}, "numbers"),
@@ -128,15 +132,6 @@ def test_no_number_is_in_any_answer_log_page_or_audit(
     said = re.sub(r"(?<=\d)[ .\-](?=\d)", "", " ".join([*answers, *acts, heard.getvalue()]))
     assert "follow_up" in said
     assert [n for n in range(40) if str(past.number(n))[-9:] in said] == []
-
-
-@pytest.mark.longer
-def test_a_command_says_which_carrier_has_nobody_left(database_url: str, tmp_path: Path) -> None:
-    db = Database(database_url)
-    one, two = sent(db, {1: D.UNDELIVERED}), sent(db, {1: D.DELIVERED}, "viettel")
-    db.close()
-    said = Shell(database_url, tmp_path)(campaign_commands.app, "follow-up", str(one), str(two))
-    assert said.startswith("Campaign 3 is a draft for 0 at vnpt.\nNo subscribers remain at vnpt:")
 
 
 @pytest.mark.longer

@@ -66,13 +66,13 @@ def sound(db: Database) -> None:
         ((Outcome.NOT_SENT,), [8]),
         ((Outcome.ACCEPTED,), [7]),
         ((Outcome.WRITTEN_OFF,), [5]),
-        (tuple(Outcome), [1, 2, 3, 5, 6, 7, 8]),
+        ((Outcome.UNKNOWN,), [4]),
+        (tuple(Outcome), [1, 2, 3, 4, 5, 6, 7, 8]),
     ],
 )
-def test_each_outcome_is_chosen_by_name_and_unknown_ones_never(
-    db: Database, outcomes: tuple[Outcome, ...], whom: list[int]
-) -> None:
-    made = follow(db, sent(db, ROUND), outcomes=outcomes)
+def test_each_outcome_is_chosen_by_name(db: Database, outcomes: tuple[Outcome, ...], whom: list[int]) -> None:
+    copies = len({4, 5} & set(whom)) or None
+    made = follow(db, sent(db, ROUND), outcomes=outcomes, second_copies=copies)
     assert audience(db, made) == whom
     begin(db, made)
     assert (in_state(db, made), left(db, made)) == (whom, {})
@@ -105,8 +105,9 @@ def test_areas_with_nobody_and_areas_that_are_none_are_refused(db: Database) -> 
     with pytest.raises(
         Invalid,
         match=exactly(
-            "There is no one to follow up: these campaigns have no messages with the chosen "
-            "outcomes in the chosen areas."
+            "There is no one to follow up with the chosen outcomes in the chosen areas: they have been "
+            "reached, another follow-up is writing to them, receipts for them may still arrive, or they are "
+            "on the do-not-send list."
         ),
     ):
         follow(db, one, areas=("119",))
@@ -186,7 +187,7 @@ def test_who_is_reached_between_approval_and_queueing_is_left_out_and_counted(db
     approved(db, made)
     before = db.read(queries.dossier, made).digest
     change(db, one, 0, D.DELIVERED)
-    change(db, one, 1, D.UNKNOWN)
+    change(db, one, 1, D.RELAYED)
     db.write(lambda c: c.execute(insert(do_not_send).values(_asked("vnpt", 1, 2))))
     assert db.read(queries.dossier, made).digest == before  # what was approved is what it was
     start(db, made)
@@ -213,13 +214,14 @@ def test_who_is_reached_after_queueing_is_not_sent_to(db: Database) -> None:
     made = follow(db, one)
     begin(db, made)
     change(db, one, 0, D.DELIVERED)
-    change(db, one, 1, D.QUEUED)  # the carrier's refusal was taken back by an order of two persons
+    change(db, one, 1, D.QUEUED)  # what was unknown is queued again by a lost lease that has not sent it
     run = db.read(queries.dossier, made).runs[0].id
     ledger, link = ledger_for(db), past.link(db)
     lease = db.write(ledger.claim, link, [run], "link-1", 30.0)
     assert lease is not None
     assert [each.phone for each in lease.items] == [past.number(2), past.number(3)]
-    assert in_state(db, made, D.NOT_SENT) == [0, 1]
+    assert in_state(db, made, D.NOT_SENT) == [0]
+    assert in_state(db, made, D.QUEUED) == [1, 2, 3]  # of which the first waits for the other round
     change(db, one, 1, D.UNDELIVERED)
     sound(db)
 
@@ -233,8 +235,10 @@ def test_two_follow_ups_of_one_campaign_never_both_take_a_number(db: Database) -
     approved(db, theirs)
     start(db, theirs)
     start(db, mine)
-    assert (in_state(db, theirs), in_state(db, mine)) == ([0, 1, 2, 3], [])
-    assert left(db, mine) == {NotSent.OTHER_ROUND: 4}
+    assert (in_state(db, theirs), in_state(db, mine)) == ([0, 1, 2, 3], [0, 1, 2, 3])
+    run_ids = [db.read(queries.dossier, campaign).runs[0].id for campaign in (theirs, mine)]
+    leases = [db.write(ledger_for(db).claim, past.link(db), [run], "x", 30.0) for run in run_ids]
+    assert [(len(lease.items), lease.waiting) for lease in leases if lease] == [(0, 4), (4, 0)]
     sound(db)
 
 
@@ -261,7 +265,7 @@ def test_two_rounds_that_are_both_queued_again_do_not_leave_a_number_out_of_each
 @pytest.mark.longer
 @other_by_hand
 @pytest.mark.parametrize("came", [D.DELIVERED, D.SUBMITTED, D.UNKNOWN, D.QUEUED, D.UNDELIVERED])
-def test_what_an_order_sends_again_in_a_source_is_left_out_where_its_follow_up_has_come_first(
+def test_what_is_queued_again_in_a_source_waits_or_ends_where_its_follow_up_has_come_first(
     db: Database, came: D
 ) -> None:
     one = sent(db, {0: D.REJECTED, 1: D.REJECTED})
@@ -269,7 +273,7 @@ def test_what_an_order_sends_again_in_a_source_is_left_out_where_its_follow_up_h
     begin(db, made)
     change(db, made, 0, came)
     change(db, made, 1, D.REJECTED)
-    for n in (0, 1):  # as an order to send refused messages again leaves them
+    for n in (0, 1):  # as a lost lease that has sent nothing leaves them
         change(db, one, n, D.QUEUED)
     again = {"campaign_id": one, "batch_id": 1, "first_seq": 2, "last_seq": 3, "run_id": 1, "watermark": 1}
     db.write(lambda c: c.execute(insert(chunks).values(again)))
@@ -277,7 +281,8 @@ def test_what_an_order_sends_again_in_a_source_is_left_out_where_its_follow_up_h
     lease = db.write(ledger_for(db).claim, past.link(db), [1], "link-1", 30.0)
     assert lease is not None
     free = [0, 1] if came in (D.QUEUED, D.UNDELIVERED) else [1]
-    assert [each.phone for each in lease.items] == [past.number(n) for n in free]
+    assert [item.phone for item in lease.items] == [past.number(n) for n in free]
+    assert in_state(db, one, D.NOT_SENT) == ([0] if came is D.DELIVERED else [])
     sound(db)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from sqlalchemy import make_url
@@ -190,3 +192,86 @@ def test_a_file_that_is_no_toml_is_said_so(file: Path) -> None:
 )
 def test_every_spelling_of_a_url_is_taken(given: str, wanted: str) -> None:
     assert normal_url(given) == wanted
+
+
+def refused() -> str:
+    """What is said of the settings, which are wrong."""
+    with pytest.raises(config.WrongSettings) as caught:
+        config.load()
+    return str(caught.value)
+
+
+def test_a_file_that_is_named_counts_from_the_folder_of_the_settings_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/heads.toml").touch()
+    (tmp_path / "etc/loa.toml").write_text('letterheads = "heads.toml"\ndata = "data"\n')
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("LOA_CONFIG", str(tmp_path / "etc/loa.toml"))
+    settings = config.load()
+    assert (settings.letterheads, settings.data) == (tmp_path / "etc/heads.toml", Path("data"))
+
+
+def test_letterheads_that_are_missing_are_said_at_the_start(file: Path) -> None:
+    file.write_text('letterheads = "letterheads.toml"\n')
+    assert "letterheads.toml cannot be read (No such file or directory). Put the file there" in refused()
+
+
+def test_a_secret_that_cannot_be_read_is_called_so_and_hides_no_other_fault(
+    tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "loa_secret_key").write_bytes(b"\xff\xfe\xff")
+    (secrets / "loa_links").write_text("{viettel}")
+    monkeypatch.setenv("LOA_SECRETS_DIR", str(secrets))
+    file.write_text("prot = 5\n")
+    said = refused()
+    assert "loa_secret_key: the secret file is not UTF-8 text" in said
+    assert "loa_links: the secret file is not JSON" in said
+    assert "prot: is not a known setting. Did you mean port?" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('sender = "loa@example.vn"', "sender: belongs elsewhere. Move it to [mail]."),
+        ('carier = "viettel"', "Did you mean carrier, which belongs to [money.prices.NAME] or [links.NAME]?"),
+        ("[suspend]\nretention_days = 3", "Move it to the top of the file, above all tables."),
+        ("[mail]\nsendr = 3", "Did you mean sender?"),
+    ],
+)
+def test_a_name_in_the_wrong_place_is_told_the_right_one(file: Path, line: str, said: str) -> None:
+    file.write_text(line)
+    assert said in refused()
+
+
+def test_hours_that_are_no_times_are_one_fault_and_the_links_stay_to_be_judged(file: Path) -> None:
+    file.write_text(
+        'day_starts = "25:00"\nday_ends = "06:00"\n[links.a]\ncarrier = "viettel"\nsegments_per_second = 1\n'
+    )
+    with pytest.raises(config.WrongSettings) as caught:
+        config.load()
+    assert len(caught.value.lines) == 1
+    assert caught.value.rest is not None
+    assert "a" in caught.value.rest.links
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become an account that may not read the file")
+def test_a_secret_of_another_account_is_a_matter_of_its_owner(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with TemporaryDirectory() as secrets:
+        (Path(secrets) / "loa_secret_key").write_text("c" * 43 + "=")
+        (Path(secrets) / "loa_secret_key").chmod(0o600)
+        Path(secrets).chmod(0o755)
+        monkeypatch.setenv("LOA_SECRETS_DIR", secrets)
+        monkeypatch.setenv("LOA_CONFIG", "")
+        os.seteuid(65534)
+        try:
+            said = refused()
+        finally:
+            os.seteuid(0)
+    assert "loa_secret_key: this account cannot read the secret file (Permission denied)." in said
+    assert "Make Loa's account its owner" in said

@@ -17,7 +17,6 @@ from app.core.states import (
     NotSent,
     RunState,
     SuspendCause,
-    apply_answer,
     apply_receipt,
     kept_reason,
     move_campaign,
@@ -214,81 +213,6 @@ SUBMITTED, UNKNOWN, REJECTED, QUEUED = (
 
 def status(state: DeliveryState, parts: int = 2, reason: int = 0, **bits: int) -> DeliveryStatus:
     return DeliveryStatus(state, reason, parts, **bits)
-
-
-@pytest.mark.parametrize(
-    ("earlier", "answer", "resent", "then"),
-    [
-        # An answer after receipts: what they said counts.
-        (status(UNKNOWN), status(SUBMITTED), False, status(SUBMITTED)),
-        (
-            status(UNKNOWN, delivered=0b11),
-            status(SUBMITTED),
-            False,
-            status(DeliveryState.DELIVERED, delivered=0b11),
-        ),
-        (
-            status(UNKNOWN, delivered=0b01, relayed=0b10),
-            status(SUBMITTED),
-            False,
-            status(DeliveryState.RELAYED, delivered=0b01, relayed=0b10),
-        ),
-        (
-            status(UNKNOWN, reason=Reason.BARRED, failed=0b01),
-            status(SUBMITTED, failed=0b10),
-            False,
-            status(DeliveryState.UNDELIVERED, reason=Reason.BARRED, failed=0b11),
-        ),
-        (status(UNKNOWN, reason=NotSent.WRITTEN_OFF), status(SUBMITTED), False, status(SUBMITTED)),
-        # Sent again: failures of the earlier sending are those of the earlier sending.
-        (
-            status(DeliveryState.UNDELIVERED, reason=Reason.BARRED, failed=0b11),
-            status(SUBMITTED),
-            True,
-            status(SUBMITTED),
-        ),
-        # Never fewer parts than before.
-        (status(UNKNOWN, 3), status(SUBMITTED, 2), True, status(SUBMITTED, 3)),
-        (status(UNKNOWN, 2), status(SUBMITTED, 3), True, status(SUBMITTED, 3)),
-        (status(UNKNOWN, 3), status(SUBMITTED, 2), False, status(SUBMITTED, 2)),
-        (
-            status(UNKNOWN, 3, delivered=0b001),
-            status(REJECTED, 1, Reason.FILTERED),
-            False,
-            status(REJECTED, 3, Reason.FILTERED, delivered=0b001),
-        ),
-        (
-            status(UNKNOWN, 3, relayed=0b001),
-            status(REJECTED, 1, Reason.FILTERED),
-            False,
-            status(REJECTED, 3, Reason.FILTERED, relayed=0b001),
-        ),
-        (
-            status(UNKNOWN, 3),
-            status(REJECTED, 1, Reason.FILTERED),
-            False,
-            status(REJECTED, 3, Reason.FILTERED),
-        ),
-        (
-            status(QUEUED, 3),
-            status(REJECTED, 1, Reason.FILTERED),
-            False,
-            status(REJECTED, 1, Reason.FILTERED),
-        ),
-        (
-            status(UNKNOWN, 3, delivered=0b001),
-            status(SUBMITTED, 2),
-            False,
-            status(SUBMITTED, 2, delivered=0b001),
-        ),
-        # Put off: nothing is sent, and its parts are those it had.
-        (status(UNKNOWN, 3), status(QUEUED, 1), True, status(QUEUED, 3)),
-    ],
-)
-def test_an_answer_counts_with_what_receipts_have_said_before_it(
-    earlier: DeliveryStatus, answer: DeliveryStatus, resent: bool, then: DeliveryStatus
-) -> None:
-    assert apply_answer(earlier, answer, resent) == then
 
 
 def test_a_pause_is_told_with_the_numbers_of_each_language() -> None:

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 from sqlalchemy import select, update
 
-from app.core import clock
 from app.database import jobs
 from app.database.connection import Database
 from app.database.jobs import Hold, Job, new_owner
@@ -77,20 +76,20 @@ def test_the_job_of_a_silent_owner_is_taken_over_and_what_it_does_afterwards_cou
     assert row(db) == (heir.owner, 2, None)
 
 
-def test_the_job_of_a_killed_process_of_this_host_is_taken_over_at_once(db: Database) -> None:
+def test_neither_host_name_nor_process_number_ends_a_lease_only_its_time_does(db: Database) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    killed = Job("import", "batch 1", f"{HOST}:{process.pid}:abcd:ef")
-    elsewhere = Job("import", "batch 2", f"elsewhere:{process.pid}:abcd:ef")
-    living = Job("import", "batch 3", f"{HOST}:{os.getppid()}:abcd:ef")
-    for each in (killed, elsewhere, living):
-        assert db.write(jobs.take, each)
-    assert waiting(db) == ["batch 1"]
-    assert [db.write(jobs.claim, job(each.subject)) is not None for each in (killed, elsewhere, living)] == [
-        True,
-        False,
-        False,
-    ]
+    owners = (f"{HOST}:{process.pid}:ef", f"{HOST}:{os.getpid()}:ef", f"elsewhere:{process.pid}:ef")
+    for number, owner in enumerate(owners):
+        assert db.write(jobs.take, Job("import", f"batch {number}", owner))
+    assert waiting(db) == []
+    assert not any(db.write(jobs.claim, job(f"batch {number}")) for number in range(3))
+    expire(db)
+    assert all(db.write(jobs.claim, job(f"batch {number}")) for number in range(3))
+
+
+def test_no_two_jobs_of_a_process_have_one_owner() -> None:
+    assert len({new_owner() for _ in range(100)}) == 100
 
 
 def test_of_many_that_claim_at_once_each_job_has_one(db: Database) -> None:
@@ -151,12 +150,6 @@ async def test_a_hold_is_trusted_until_its_deadline_and_passed_on(db: Database) 
     assert not await one.hold()
     await other.leave()
     assert await one.hold()
-
-
-def test_nobody_and_this_process_have_not_died() -> None:
-    for owner in (None, new_owner()):
-        assert not jobs.has_died(owner)
-        assert jobs.is_free(owner, clock.now_ms() + 1000, clock.now_ms()) == (owner is None)
 
 
 def test_a_job_that_has_failed_for_weeks_still_rests_and_says_why(db: Database) -> None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
-from app.core.states import DeliveryState, RunState
+from app.core.states import DeliveryState
 from app.database.connection import Database
-from app.database.models import chunks, runs, submissions
-from app.dispatch import unknown_decisions
-from carriers.contract import Accepted, Deferred, OutboundSms, Reason, Rejected, SubmitResult, Unknown
+from app.database.models import submissions
+from carriers.contract import Accepted, Deferred, OutboundSms, Reason, Rejected, SubmitResult
 from tests.app.dispatch.paper import PaperCarrier, loop_for, until
 from tests.engines import other_by_hand
 from tests.long.app.dispatch.test_send_loop import ready, running
@@ -43,26 +42,6 @@ async def test_each_sending_has_a_name_of_its_own_that_the_ledger_keeps(db: Data
     assert all(key.replace("-", "").isalnum() and key.isascii() and len(key) <= 40 for key in keys)
     named = select(submissions.c.reference).where(submissions.c.reference.is_not(None))
     assert set(db.read(lambda c: c.execute(named).scalars().all())) == set(keys[-30:])
-    assert not any(sms.again for sms in heard.messages)
-
-
-@pytest.mark.longer
-async def test_a_message_that_a_person_sends_again_says_so_and_has_another_name(db: Database) -> None:
-    world, carrier = ready(db, 3), PaperCarrier()
-    heard = carrier.answer = Heard(Unknown("no answer"))
-    await carrier.open()
-    async with running(loop_for(world, carrier)):
-        await until(lambda: world.states() == {U: 3})
-        await until(lambda: db.read(lambda c: c.execute(select(chunks.c.state)).scalar_one()) == 2)
-        db.write(lambda c: c.execute(update(runs).values(state=RunState.SENT.value)))
-        unknown_decisions.resend(
-            db, world.ledger, unknown_decisions.UnknownOrder(world.run, "Lan", [(world.batch, 2)])
-        )
-        await until(lambda: world.states() == {U: 2, S: 1})
-    again = heard.messages[3:]
-    assert [sms.again for sms in heard.messages] == [False] * 3 + [True]
-    assert again[0].key not in {sms.key for sms in heard.messages[:3]}
-    assert world.delivery(2)["resends"] == 1
 
 
 @pytest.mark.longer

@@ -15,6 +15,8 @@ import pytest
 from alembic import command
 from sqlalchemy import Connection, delete, insert, select, update
 
+from app.campaigns import follow_ups
+from app.campaigns.follow_ups import FollowUpRequest
 from app.campaigns.runs import Verb, order
 from app.core import clock
 from app.core.errors import Conflict, SetupError
@@ -33,15 +35,15 @@ from app.database.models import (
     unknowns,
 )
 from app.database.models import database_identity as kept
-from app.dispatch import link_store, rejected_orders, restore_recovery, run_content, unknown_decisions
-from app.dispatch.unknown_decisions import UnknownOrder
-from app.ledger import restore_acknowledgement
-from app.ledger.contract import Reservation
+from app.dispatch import link_store, restore_recovery, run_content
+from app.ledger import restore_acknowledgement, unreached
+from app.ledger.contract import Reservation, SubmitOutcome
 from app.ledger.ledger import ledger_for
 from app.ledger.transfer import back_up
-from tests.app.dispatch import test_rejected_orders as rejected
+from app.ledger.unreached import Outcome
+from carriers.contract import Reason, Rejected
+from tests.app.campaigns.rows import HOURS
 from tests.app.world import World, accepted, build
-from tests.exact import exactly
 from tests.operations import carry_out
 
 WHO = "root@host"
@@ -197,37 +199,26 @@ def test_a_run_that_was_planned_is_named_and_one_that_is_over_is_left_alone(worl
 
 @pytest.mark.longer
 @pytest.mark.parametrize("nothing_lost", [False, True])
-def test_what_was_rejected_before_the_database_was_put_back_is_in_no_order(
+def test_what_was_rejected_before_the_database_was_put_back_is_in_no_follow_up(
     db: Database, nothing_lost: bool
 ) -> None:
-    """The order was given after the backup as well, and what it sent then is rejected here still."""
-    world = rejected.refused(db)
+    """A follow-up after the backup may have written to them, and this database does not know it."""
+    world = build(db, 20)
+    world.fan_out()
+    lease = world.claim()
+    assert lease
+    refused = [SubmitOutcome(item, Rejected("45", Reason.SYSTEM)) for item in lease.items]
+    db.write(world.ledger.record, world.link, lease, refused, None, 30.0)
+    db.write(world.ledger.release, lease, 0.0)
     db.write(link_store.record_identity, world.ledger, "loa")
-    number = rejected.asked(world)
     put_back(world)
-    with pytest.raises(Conflict, match="loa database restored"):
-        rejected.carried_out(world, number)
     if nothing_lost:
         db.write(restore_recovery.trust, world.ledger, WHO)
-        rejected.carried_out(world, number)
-        assert rejected.order_of(world) == ("chief", 10, 10)
-        return
-    restore_recovery.mark_live_runs_unknown(db, world.ledger, WHO)
-    assert db.read(restore_recovery.refused, world.ledger) == [(world.run, "viettel", 15)]
-    with pytest.raises(Conflict, match=f"No messages of order {number} can be sent again"):
-        rejected.carried_out(world, number)
-    with pytest.raises(
-        Conflict,
-        match=exactly(
-            "None of these messages can be sent again. A result file says that the carrier has "
-            "them, another campaign in this follow-up chain has sent or is about to send to the "
-            "numbers, or they were rejected before the database was restored and may have been "
-            "sent since."
-        ),
-    ):
-        rejected.asked(world)
-    assert [each.sendable for each in db.read(rejected_orders.rejected, world.run)] == [0, 0]
-    assert world.states() == {DeliveryState.SUBMITTED: 5, DeliveryState.REJECTED: 15}
+    else:
+        restore_recovery.mark_live_runs_unknown(db, world.ledger, WHO)
+        assert db.read(restore_recovery.refused, world.ledger) == [(world.run, "viettel", 20)]
+    [count] = db.read(unreached.counts, [world.campaign])
+    assert (count.messages, count.subscribers) == (20, 20 if nothing_lost else 0)
 
 
 @pytest.mark.longer
@@ -332,7 +323,9 @@ def test_there_is_no_copy_of_a_ledger_that_is_not_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.longer
-def test_after_a_restore_nothing_is_started_or_sent_again_until_lists_are_entered_again(world: World) -> None:
+def test_after_a_restore_nothing_is_started_or_followed_up_until_lists_are_entered_again(
+    world: World,
+) -> None:
     put_back(world)
     restore_recovery.mark_live_runs_unknown(world.db, world.ledger, WHO)
     planned = world.db.write(_planned)
@@ -340,13 +333,15 @@ def test_after_a_restore_nothing_is_started_or_sent_again_until_lists_are_entere
         with pytest.raises(Conflict, match="loa database entered-again"):
             order(world.db, verb, run_id, WHO)
         world.db.write(lambda c: c.execute(update(runs).where(runs.c.id == world.run).values(state="paused")))
+    hours = {"day_starts": "07:00", "day_ends": "21:00"}
+    request = FollowUpRequest((world.campaign,), (Outcome.UNKNOWN,), changes=hours, second_copies=20)
     with pytest.raises(Conflict, match="loa database entered-again"):
-        unknown_decisions.resend(world.db, world.ledger, UnknownOrder(world.run, WHO))
+        world.db.write(follow_ups.create, request, HOURS, WHO)
     assert world.db.write(restore_acknowledgement.enter, WHO)
     assert not world.db.write(restore_acknowledgement.enter, WHO)
     world.db.write(lambda c: c.execute(delete(runs).where(runs.c.id == planned)))  # nobody has approved it
     assert order(world.db, Verb.RESUME, world.run, WHO) is RunState.RUNNING
-    assert unknown_decisions.resend(world.db, world.ledger, UnknownOrder(world.run, WHO)) == 20
+    assert world.db.write(follow_ups.create, request, HOURS, WHO)
 
 
 @pytest.mark.longer

@@ -58,13 +58,13 @@ def test_the_list_masks_phones_and_goes_page_by_page(client: Client, world: Worl
 
 
 @pytest.mark.longer
-def test_chosen_ones_are_sent_again_and_the_others_written_off(client: Client, world: World) -> None:
+def test_chosen_ones_are_written_off_and_then_the_others(client: Client, world: World) -> None:
     run = f"/v1/runs/{world.run}/unknown"
-    assert client.post(f"{run}/resend", json={}).status_code == 422
-    sent = client.post(f"{run}/resend", json={"lines": [[world.batch, 2]]})
-    assert sent.json() == {"deliveries": 1}
+    assert client.post(f"{run}/write-off", json={}).status_code == 422
+    chosen = client.post(f"{run}/write-off", json={"lines": [[world.batch, 2]]})
+    assert chosen.json() == {"deliveries": 1}
     assert client.post(f"{run}/write-off", json={"all": True}).json() == {"deliveries": 2}
-    assert world.states() == {int(DeliveryState.QUEUED): 1, int(DeliveryState.UNKNOWN): 2}
+    assert world.states() == {int(DeliveryState.UNKNOWN): 3}
     query = select(unknowns.c.written_off_by)
     assert set(world.db.read(lambda c: c.execute(query).scalars().all())) == {"tester"}
 
@@ -79,6 +79,5 @@ def test_another_carriers_operator_finds_nothing_here(
         assert other.post(f"/v1/links/{world.link.id}/resume").status_code == 404
         run = f"/v1/runs/{world.run}/unknown"
         assert other.get(run).status_code == 404
-        for verb in ("resend", "write-off"):
-            assert other.post(f"{run}/{verb}", json={"all": True}).status_code == 404
+        assert other.post(f"{run}/write-off", json={"all": True}).status_code == 404
     assert world.states() == {int(DeliveryState.UNKNOWN): 3}

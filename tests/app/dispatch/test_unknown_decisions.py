@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import select, update
 
 from app.core.clock import DAY_MS
-from app.core.errors import Conflict, NotFound
+from app.core.errors import NotFound
 from app.core.states import DeliveryState, NotSent, RunState
 from app.database.connection import Database
-from app.database.models import audit, runs
+from app.database.models import runs
 from app.dispatch import run_sweeps as sweeps
 from app.dispatch import unknown_decisions
 from app.ledger.contract import SubmitOutcome
@@ -41,22 +41,6 @@ def test_the_list_goes_page_by_page_in_order(db: Database) -> None:
 
 
 @pytest.mark.longer
-def test_sending_again_is_recorded_and_sets_the_run_going(db: Database) -> None:
-    world = lost(db)
-    assert (
-        unknown_decisions.resend(
-            db, world.ledger, unknown_decisions.UnknownOrder(world.run, "Lan", [(world.batch, 3)])
-        )
-        == 1
-    )
-    assert world.states() == {U: 3, Q: 1}
-    assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.RUNNING
-    row = db.read(lambda c: c.execute(select(audit).order_by(audit.c.id.desc()).limit(1)).one())
-    assert (row.who, row.action, row.detail) == ("Lan", "unknown.resend", {"n": 1})
-    world.check()
-
-
-@pytest.mark.longer
 def test_an_empty_choice_is_all_of_them(db: Database) -> None:
     world = lost(db)
     assert (
@@ -64,13 +48,6 @@ def test_an_empty_choice_is_all_of_them(db: Database) -> None:
     )
     assert world.delivery(2)["reason"] == NotSent.WRITTEN_OFF
     assert len(db.read(unknown_decisions.listed, world.run)) == 4
-
-
-def test_a_cancelled_run_sends_nothing_again(db: Database) -> None:
-    world = lost(db)
-    db.write(lambda c: c.execute(update(runs).values(state=RunState.CANCELLED.value)))
-    with pytest.raises(Conflict, match="cancelled"):
-        unknown_decisions.resend(db, world.ledger, unknown_decisions.UnknownOrder(world.run, "Lan"))
 
 
 @pytest.mark.longer

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import pytest
-from sqlalchemy import Connection, exists, select, update
+from sqlalchemy import Connection, select, update
 
 from app.core import clock
 from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import deliveries, quarantine, runs
 from app.dispatch.run_sweeps import RunMove, advance, take_step
-from app.ledger.contract import DeliveryKey, Reservation, SubmitOutcome
+from app.ledger.contract import DeliveryKey, SubmitOutcome
 from app.reports.verification.verify import verify
 from carriers.contract import Accepted, Partial, Reason, ReceiptStatus, Rejected, SubmitResult
 from tests.app.at_once import somebody_waits, until, while_open
@@ -32,7 +31,6 @@ from tests.app.ledger.times import (
     queued,
     said,
 )
-from tests.app.world import FIRST_PHONE, accepted, build
 
 
 @pytest.mark.parametrize("status", [GOOD, BAD])
@@ -87,85 +85,6 @@ def test_what_is_just_being_queued_again_keeps_its_run_from_being_finished(db: D
     assert db.read(lambda c: c.execute(select(runs.c.state)).scalar_one()) == RunState.RUNNING
     assert checked(world) == QUEUED
     assert world.claim("heir")
-
-
-def test_what_is_just_being_sent_again_learns_nothing(db: Database) -> None:
-    """A receipt has found it on the list of what is unknown, and waits for it."""
-    world, _ = lost(db)
-    key = DeliveryKey(world.campaign, world.batch, 2)
-    apply(world, said(world, "b"))
-    look_again(world, 1)
-    db.write(lambda c: c.execute(update(quarantine).values(try_at=0)))
-    while_open(db, lambda c: world.ledger.resend(c, [key]), lambda: db.write(world.ledger.rematch, 500))
-    assert checked(world) == QUEUED
-
-
-def test_what_else_must_hold_of_a_rejected_message_is_asked_once_it_is_locked(db: Database) -> None:
-    """An order waits for a chunk that its holder is recording; meanwhile a file claims the message."""
-    world = build(db, 2)
-    world.fan_out()
-    lease = world.claim()
-    assert lease
-    refused = [SubmitOutcome(lease.items[0], Rejected("11", Reason.OTHER))]
-    db.write(world.ledger.record, world.link, lease, [], Reservation(3, 2), 30.0)
-    db.write(world.ledger.record, world.link, lease, refused, None, 30.0)
-    by = int(str(world.delivery(2)["submitted_at"]))
-    unclaimed = ~exists().where(quarantine.c.phone == deliveries.c.phone)
-    key, moved = DeliveryKey(world.campaign, world.batch, 2), list[int]()
-    apply(world, said(world, "file", phone=FIRST_PHONE + 9))
-
-    def order() -> None:
-        moved.append(db.write(world.ledger.resend_rejected, [key], Reason.OTHER, by, unclaimed))
-
-    waiting = threading.Thread(target=order)
-
-    def claimed_meanwhile() -> None:
-        if not db.sqlite:  # one writer: the order comes after the claim
-            waiting.start()
-            until(lambda: somebody_waits(db))
-        db.write(lambda c: c.execute(update(quarantine).values(phone=FIRST_PHONE)))
-
-    rest = accepted(list(lease.items[1:]))
-    while_open(
-        db,
-        lambda c: world.ledger.record(c, world.link, lease, rest, None, 30.0),
-        claimed_meanwhile,
-        to_the_end=True,
-    )
-    if db.sqlite:
-        waiting.start()
-    waiting.join(10)
-    assert moved == [0]
-    assert verify(db, world.ledger) == []
-
-
-@pytest.mark.parametrize("refs", [(), ("b",)])
-def test_a_late_answer_has_the_parts_of_what_becomes_unknown_beside_it(
-    db: Database, refs: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Sent again by a person, and the second holder is dead as well: the sweep comes in between."""
-    world, slow = lost(db)
-    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
-    second = world.claim("second", lease_s=0.0)
-    assert second
-    db.write(world.ledger.record, world.link, second, [], Reservation(2, 2), -1000.0)
-    if db.sqlite:
-        answers(world, slow, Accepted(refs))
-    else:
-        real = world.ledger.engine.write_outcomes
-
-        def after_the_sweep(connection: Connection, *given: Any) -> Any:
-            assert db.write(world.ledger.expire_leases, world.run, 10) == 0
-            return real(connection, *given)
-
-        with monkeypatch.context() as patched:
-            patched.setattr(world.ledger.engine, "write_outcomes", after_the_sweep)
-            answers(world, slow, Accepted(refs))
-    notice(world)
-    assert world.delivery(2)["parts"] == 2
-    apply(world, said(world, "b"))
-    look_again(world)
-    assert checked(world) == UNKNOWN
 
 
 @pytest.mark.parametrize(

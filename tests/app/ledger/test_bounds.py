@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app.core import clock
 from app.core.errors import DatabaseUnavailable
-from app.core.states import ChunkState, DeliveryState, RunState
+from app.core.states import DeliveryState, RunState
 from app.database.connection import Database
 from app.database.models import chunks, deliveries, follow_ups, link_pace, links, runs, subscribers, unknowns
 from app.ledger import approval_digest, batch_rows, directive_deadline, transfer, unreached
@@ -68,17 +68,21 @@ def test_a_number_is_found_once_however_many_messages_it_had(db: Database) -> No
     assert db.read(lambda c: c.execute(select(own)).scalar_one())
 
 
-@pytest.mark.parametrize(("ago_ms", "over"), [(VALIDITY_MS + 60_000, True), (VALIDITY_MS - 60_000, False)])
-def test_a_cancelled_run_is_over_once_no_receipt_can_come(db: Database, ago_ms: int, over: bool) -> None:
-    world = build(db, 1)
-    values = {"state": RunState.CANCELLED.value, "ended_at": clock.now_ms() - ago_ms}
-    db.write(lambda c: c.execute(runs.update().values(values)))
-    chosen = unreached.FollowUpDefinition(world.campaign, (world.campaign,), unreached.USUAL, ())
-    found = db.read(lambda c: unreached.Rounds(c, chosen)._over)
-    assert found == ([world.run] if over else [])
+@pytest.mark.parametrize("state", [RunState.RUNNING, RunState.SENT, RunState.CANCELLED, RunState.FINISHED])
+@pytest.mark.parametrize(("ago_ms", "waits"), [(VALIDITY_MS + 60_000, False), (VALIDITY_MS - 60_000, True)])
+def test_whether_a_receipt_is_awaited_is_judged_by_the_messages_own_time(
+    db: Database, ago_ms: int, waits: bool, state: RunState
+) -> None:
+    world = sent(db, Accepted(("m",)))
+    db.write(lambda c: c.execute(update(deliveries).values(submitted_at=clock.now_ms() - ago_ms)))
+    db.write(lambda c: c.execute(update(runs).values(state=state.value)))
+    counts = db.read(unreached.counts, [world.campaign])
+    assert [count.cause.outcome for count in counts] == (
+        [] if waits and state is not RunState.FINISHED else [unreached.Outcome.NO_RECEIPT]
+    )
 
 
-def test_a_failure_of_what_was_taken_back_unsent_is_not_of_the_sending_to_come(db: Database) -> None:
+def test_what_the_carrier_may_have_is_not_taken_back(db: Database) -> None:
     world = build(db, 1)
     world.fan_out()
     lease = world.claim()
@@ -86,9 +90,8 @@ def test_a_failure_of_what_was_taken_back_unsent_is_not_of_the_sending_to_come(d
     outcomes = [SubmitOutcome(item, Unknown("no answer", ("a",))) for item in lease.items]
     db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
     key = DeliveryKey(world.campaign, world.batch, 2)
-    assert db.write(lambda c: take_back(world.ledger.engine, c, lease, [key])) == [key]
-    assert apply(world, said(world, "a", BAD)) == (1, 0, 0)
-    assert world.delivery(2)["failed"] == 0
+    assert db.write(lambda c: take_back(world.ledger.engine, c, lease, [key])) == []
+    assert apply(world, said(world, "a", BAD)) == (1, 1, 0)
 
 
 def test_a_receipt_without_a_time_does_not_make_the_next_one_its_repetition(db: Database) -> None:
@@ -188,13 +191,6 @@ def test_a_link_that_halts_asks_for_no_more_of_a_spent_budget(db: Database) -> N
     assert (grant.held, grant.go, grant.left) == (True, False, None)
 
 
-@pytest.mark.parametrize("seq", [0, 1, 7, 99_999])
-def test_an_order_on_a_line_that_no_chunk_has_opens_none_again(db: Database, seq: int) -> None:
-    world = sent(db, Accepted(("m",)), count=4)
-    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, seq)]) == 0
-    assert db.read(lambda c: c.execute(select(chunks.c.state)).scalars().all()) == [ChunkState.DONE]
-
-
 def test_the_list_of_unknowns_names_the_lease_that_may_have_sent_it(db: Database) -> None:
     world = killed(db)
     (attempt,) = db.read(lambda c: c.execute(select(chunks.c.attempt)).scalars())
@@ -205,7 +201,7 @@ def test_the_list_of_unknowns_names_the_lease_that_may_have_sent_it(db: Database
 
 def test_a_batch_of_a_file_is_given_nobody_whom_another_campaign_did_not_reach(db: Database) -> None:
     world = sent(db, Accepted(("m",)), count=2)
-    of = unreached.Stretch(world.campaign, world.run, world.batch, 0, 10)
+    of = unreached.LineRange(world.campaign, world.run, world.batch, 0, 10)
     assert db.write(unreached.add_unreached, world.batch, of, 0) == 0
 
 

@@ -12,7 +12,6 @@ from app.ledger.contract import (
     SLOWEST,
     Applied,
     ChunkLease,
-    DeliveryToSend,
     Link,
     Reservation,
     ReservationResult,
@@ -38,7 +37,6 @@ def test_a_stored_number_means_what_it_has_always_meant(kind: type[IntEnum], sto
 
 def test_what_is_not_said_is_nothing_and_a_reservation_is_of_one_part_at_the_usual_rate() -> None:
     assert not Link(1, "viettel-1", "viettel", 1).one_receipt
-    assert DeliveryToSend(2, 84_912_000_000, None, 1, 0).resends == 0
     lease = ChunkLease(1, 1, 1, 2, 3, 1, 1, [])
     assert (lease.lost, lease.owner, lease.budget) == (0, "", None)
     assert (Reservation(2, 1).stretch, Reservation(2, 1).least) == (1.0, 1)

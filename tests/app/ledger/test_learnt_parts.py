@@ -8,7 +8,7 @@ from sqlalchemy import update
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import quarantine
-from app.ledger.contract import ChunkLease, DeliveryKey, Reservation, SubmitOutcome
+from app.ledger.contract import ChunkLease, SubmitOutcome
 from app.reports.verification.verify import verify
 from carriers.contract import Accepted, Deferred, Partial, Reason, ReceiptStatus, Rejected, SubmitResult
 from tests.app.ledger.test_receipt_matching import state
@@ -25,11 +25,10 @@ from tests.app.ledger.times import (
     gone,
     look_again,
     notice,
-    passes,
     queued,
     said,
 )
-from tests.app.world import FIRST_PHONE, World, build
+from tests.app.world import FIRST_PHONE, World
 
 BOTH = Accepted(("a", "b"))
 
@@ -137,43 +136,6 @@ def test_an_answer_that_fits_no_numbering_is_recorded_as_it_is(
     assert checked(world) == then
 
 
-@pytest.mark.parametrize(
-    ("result", "then"),
-    [
-        (Accepted(("a2", "b2")), SUBMITTED),
-        (Partial(("a2", None), (1,), "0x45", Reason.OTHER), UNDELIVERED),
-    ],
-)
-def test_what_is_learnt_of_one_sending_numbers_no_other_one(
-    db: Database, result: SubmitResult, then: DeliveryState
-) -> None:
-    """Its first part arrived twice, and the second one never."""
-    world, _ = lost(db)
-    tells(world, "a1")
-    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
-    slow = sent_and_lost(world, 2)
-    answers(world, slow, result)
-    for reference in ("a1", "a2"):
-        tells(world, reference)
-    assert checked(world) == then
-
-
-@pytest.mark.longer
-def test_an_answer_with_ids_of_two_sendings_is_about_the_one_that_it_names_more_of(db: Database) -> None:
-    """Of the first sending more is learnt, and less is named."""
-    world, _ = lost(db, parts=4)
-    for reference in "cef":
-        tells(world, reference)
-    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
-    slow = sent_and_lost(world, 4)
-    for reference in "bd":
-        tells(world, reference)
-    answers(world, slow, Accepted(("c", "d", "b", "g")))
-    for reference in "bdg":
-        tells(world, reference)
-    assert checked(world) == SUBMITTED
-
-
 @pytest.mark.parametrize("status", [BAD, ON_ITS_WAY])
 def test_what_was_refused_so_late_has_not_fewer_parts_than_receipts_were_learnt_by(
     db: Database, status: ReceiptStatus
@@ -231,19 +193,3 @@ def test_a_receipt_of_before_it_or_to_another_number_does_not_keep_it(db: Databa
     answers(world, slow, NOT_TAKEN)
     assert checked(world) == QUEUED
     assert world.claim("heir")
-
-
-def test_what_is_queued_again_of_another_message_makes_no_receipt_older(db: Database) -> None:
-    """And so does no other chunk, which nobody has taken yet."""
-    world = build(db, 4, chunk=2)
-    world.fan_out()
-    slow = world.claim("slow", lease_s=0.0)
-    assert slow
-    db.write(world.ledger.record, world.link, slow, [], Reservation(3, 2), -1.0)
-    notice(world)
-    passes(db, 0.01)
-    apply(world, said(world, "waits"))
-    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 3)]) == 1
-    answers(world, slow, NOT_TAKEN)
-    assert state(world) == UNKNOWN
-    world.check()

@@ -22,7 +22,6 @@ from app.dispatch.send_loop import SendLoop
 from app.ledger import money
 from app.ledger.contract import (
     ChunkLease,
-    DeliveryKey,
     Reservation,
     ReservationResult,
     SubmitOutcome,
@@ -169,19 +168,6 @@ def test_a_lost_lease_and_a_paused_run_reserve_nothing_and_spend_nothing(db: Dat
     assert spent(world) == 0
 
 
-def test_what_a_person_sends_again_is_counted_again(db: Database) -> None:
-    world = budgeted(db, 5, 100)
-    lease = held(world)
-    record(world, lease, [], 6, 5)
-    record(world, lease, told(lease, Unknown("no answer"), 5))
-    world.db.write(world.ledger.release, lease, 0.0)
-    keys = [DeliveryKey(world.campaign, world.batch, item.seq) for item in lease.items[:3]]
-    assert world.db.write(world.ledger.resend, keys) == 3
-    again = held(world, "b")
-    assert record(world, again, [], again.items[-1].seq, 3).go
-    assert spent(world) == 8
-
-
 def test_a_deferred_message_is_counted_again_in_its_next_pass(db: Database) -> None:
     world = budgeted(db, 5, 5)
     lease = held(world)
@@ -251,9 +237,6 @@ def test_what_becomes_unknown_after_a_backup_was_put_back_is_spent(
     assert world.states() == ({U: 45, S: 5} if taken else {U: 50})
     assert spent(world) == 50
     assert db.read(money.differences) == []
-    again = [DeliveryKey(world.campaign, world.batch, item.seq) for item in lease.items[-2:]]
-    assert db.write(world.ledger.resend, again) == 2
-    assert record(world, held(world, "b"), [], lease.items[-1].seq, 2).left == 0
 
 
 @pytest.mark.parametrize("fits", [1, 7, 99])

@@ -1,8 +1,8 @@
 """One person in two chunks gets one SMS: every two ways into a chunk, at every stage of the first of them.
 
 Each case is a family of campaigns of its own: two lists with the person, a follow-up of both, and more
-follow-ups. Nobody was reached when it begins, so one SMS is right whatever is ordered. What was unknown
-before and is ordered sent again does not count: that order is a decision for a second copy.
+follow-ups. Nobody was reached when it begins, so one SMS is right whatever is queued. A second copy is right
+only where a later follow-up was made for people whose message is unknown or has no receipt.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from app.database.models import (
     runs,
     subscribers,
 )
-from app.dispatch import rejected_orders, unknown_decisions
+from app.dispatch import unknown_decisions
 from app.dispatch.unknown_decisions import UnknownOrder
-from app.ledger.contract import ChunkLease, DeliveryKey, Link, Reservation, SubmitOutcome
+from app.ledger import unreached
+from app.ledger.contract import ChunkLease, Link, Reservation, SubmitOutcome
 from app.ledger.ledger import ledger_for
 from app.ledger.unreached import Outcome
 from app.reports.verification.verify import verify
-from app.security import Caller
 from carriers.contract import Deferred, Reason, Rejected
 from tests.app.at_once import while_open
 from tests.app.campaigns import past
@@ -47,7 +47,8 @@ from tests.app.campaigns.rows import DRAFT, HOURS, new_batch
 from tests.app.world import accepted, approve
 
 SECOND, THIRD = "second follow-up", "follow-up of the follow-up"
-CHIEF, LEASE_S = Caller("chief", "approver"), 30.0
+FOURTH, FIFTH = "follow-up of the other list", "follow-up of all"
+LEASE_S = 30.0
 REFUSED, WRITTEN_OFF, SILENT = "refused", "written off", "without a receipt"
 
 
@@ -83,7 +84,14 @@ class Family:
 
     def follow(self, name: str, *sources: str) -> None:
         """A follow-up of these, approved and started, with everybody whom a person may choose."""
-        made = follow(self.db, *(self.campaigns[each] for each in sources), outcomes=tuple(Outcome))
+        followed = [self.campaigns[source] for source in sources]
+        copies = sum(
+            count.subscribers
+            for count in self.db.read(unreached.counts, followed)
+            if count.cause.outcome in unreached.MAY_BE_COPIES
+        )
+        everybody = {"outcomes": tuple(Outcome), "second_copies": copies}
+        made = follow(self.db, *followed, **everybody)
         assert audience(self.db, made) == [self.n]
         approved(self.db, made)
         [run] = self.db.read(queries.dossier, made).runs
@@ -149,18 +157,6 @@ class Family:
         own = runs.c.id == self.runs[name]
         self.db.write(lambda c: c.execute(update(runs).where(own).values(over)))
 
-    def order(self, name: str, how: str) -> None:
-        """Two persons order it sent again; what an order refuses is not queued."""
-        ledger, run = ledger_for(self.db), self.runs[name]
-        if how != REFUSED:
-            unknown_decisions.resend(self.db, ledger, UnknownOrder(run, "boss"))
-            return
-        try:
-            asked = rejected_orders.ask(self.db, run, Reason.SYSTEM, "mended", "lan")
-            rejected_orders.approve(self.db, ledger, run, asked.number, CHIEF)
-        except Conflict as error:
-            assert "another campaign in this follow-up chain" in error.detail  # noqa: PT017 - either is right
-
     def state(self, name: str) -> DeliveryState | None:
         own = select(deliveries.c.state).where(deliveries.c.campaign_id == self.campaigns[name])
         found = self.db.read(lambda c: c.execute(own).scalar())
@@ -183,19 +179,18 @@ def family(db: Database, n: int, how: str, *more: str) -> Family:
     made.follow("follow-up", "list", "other list")
     made.queue("follow-up")
     made.fail("follow-up", how)
-    for name, source in ((SECOND, "list"), (THIRD, "follow-up")):
+    for name, sources in MORE.items():
         if name in more:
-            made.follow(name, source)
+            made.follow(name, *sources)
     return made
 
 
-Way = Callable[[Family, str], None]
-WAYS: dict[str, tuple[str, Way]] = {
-    "the list, ordered again": ("list", lambda f, how: f.order("list", how)),
-    "the other list, ordered again": ("other list", lambda f, how: f.order("other list", how)),
-    "the follow-up, ordered again": ("follow-up", lambda f, how: f.order("follow-up", how)),
-    "a second follow-up": (SECOND, lambda f, _: f.queue(SECOND)),
-    "a follow-up of the follow-up": (THIRD, lambda f, _: f.queue(THIRD)),
+# Follow-ups that people who know nothing of each other make at the same time.
+MORE = {
+    SECOND: ("list",),
+    THIRD: ("follow-up",),
+    FOURTH: ("other list",),
+    FIFTH: ("list", "other list", "follow-up"),
 }
 
 
@@ -245,14 +240,13 @@ def pair(made: Family, stage: str, how: str, one: str, other: str) -> bool:
 
     Of whom nobody knows whether a message came to them, none is right as well.
     """
-    (name, first), (second_name, second) = WAYS[one], WAYS[other]
-    first(made, how)
-    later = to_stage(made, name, stage if made.state(name) is D.QUEUED else "queued")
-    second(made, how)
-    held = made.claim(second_name)
+    made.queue(one)
+    later = to_stage(made, one, stage if made.state(one) is D.QUEUED else "queued")
+    made.queue(other)
+    held = made.claim(other)
     later()
     if held is not None:
-        made.answer(made.reserve(second_name, held))
+        made.answer(made.reserve(other, held))
     made.send_all()
     made.send_all()
     most = 2 if chosen(made, stage, one, other) else 1
@@ -260,19 +254,17 @@ def pair(made: Family, stage: str, how: str, one: str, other: str) -> bool:
 
 
 def chosen(made: Family, stage: str, one: str, other: str) -> bool:
-    """Return whether the second was made for those, too, whom an earlier round sent to without a receipt."""
-    name, second_name = WAYS[one][0], WAYS[other][0]
-    later = made.campaigns[second_name] > made.campaigns[name]
-    return stage == SILENT and later and second_name in ("follow-up", SECOND, THIRD)
+    """Return whether the second was made for those, too, of whom an earlier round's message is unclear."""
+    return stage in (SILENT, "lost") and made.campaigns[other] > made.campaigns[one]
 
 
 def others(one: str) -> list[str]:
-    return [other for other in WAYS if other != one]
+    return [other for other in MORE if other != one]
 
 
 def families(db: Database, how: str, one: str) -> list[Family]:
     """Return a family for each way beside this one."""
-    return [family(db, n, how, WAYS[one][0], WAYS[other][0]) for n, other in enumerate(others(one))]
+    return [family(db, n, how, one, other) for n, other in enumerate(others(one))]
 
 
 def wrong_pairs(made: list[Family], stage: str, how: str, one: str) -> list[tuple[str, list[str]]]:
@@ -285,7 +277,7 @@ SOME_STAGES = ("queued", "claimed ahead", "lost", SILENT)
 
 @pytest.mark.longer
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("one", WAYS)
+@pytest.mark.parametrize("one", MORE)
 @pytest.mark.parametrize(("how", "stages"), [(REFUSED, STAGES), (WRITTEN_OFF, SOME_STAGES)])
 def test_two_ways_are_one_sms(
     how: str, stages: tuple[str, ...], one: str, sqlite_url: str, tmp_path: Path
@@ -301,14 +293,14 @@ def test_two_ways_are_one_sms(
 
 
 # On a server: each stage and each way in `make test`, all of one with all of the other in `make prove`.
-_SQUARE = [*zip(STAGES, cycle(WAYS))]
+_SQUARE = [*zip(STAGES, cycle(MORE))]
 _ON_SERVER = [
     pytest.param(
         how, stage, one, marks=() if how == REFUSED and (stage, one) in _SQUARE else pytest.mark.prove
     )
     for how, stages in ((REFUSED, STAGES), (WRITTEN_OFF, SOME_STAGES))
     for stage in stages
-    for one in WAYS
+    for one in MORE
 ]
 
 
@@ -330,90 +322,45 @@ def started(db: Database) -> Family:
     return made
 
 
-def test_an_order_refuses_what_a_follow_up_has_in_hand_and_leaves_it_refused(db: Database) -> None:
-    made = started(db)
-    lease = made.claim("follow-up")
-    assert lease is not None
-    with pytest.raises(
-        Conflict, match="another campaign in this follow-up chain has sent or is about to send to the numbers"
-    ):
-        rejected_orders.ask(db, made.runs["list"], Reason.SYSTEM, "mended", "lan")
-    assert made.state("list") is D.REJECTED
-    made.answer(lease, Rejected("45", Reason.SYSTEM))
-    made.order("list", REFUSED)  # the follow-up's link has let it go
+@pytest.mark.longer
+def test_a_late_answer_that_it_was_not_taken_queues_no_second_one(db: Database) -> None:
+    """A follow-up to those of unknown outcome is made; then the first one's process says: not sent."""
+    made = Family(db, 0, past.link(db))
+    made.first("list")
+    lease = made.lost("list")
+    made.follow("follow-up", "list")
+    made.queue("follow-up")
+    made.sent.clear()  # its carrier says now that it has not taken it
+    made.answer(lease, Deferred("58"), release=False)
+    assert made.state("list") is D.QUEUED
+    follow_up = made.claim("follow-up")
+    assert follow_up is not None
+    assert (list(follow_up.items), follow_up.waiting) == ([], 1)
     made.send_all()
-    assert (made.sent, made.state("list")) == (["list"], D.SUBMITTED)
+    assert made.sent == ["list"]
+    assert made.state("follow-up") is D.QUEUED  # until it is known what became of the first one
 
 
-def test_an_order_that_was_asked_for_before_is_carried_out_without_what_is_in_hand_by_now(
-    db: Database,
-) -> None:
-    made = started(db)
-    asked = rejected_orders.ask(db, made.runs["list"], Reason.SYSTEM, "mended", "lan")
-    lease = made.claim("follow-up")
-    with pytest.raises(
-        Conflict, match="another campaign in this follow-up chain has sent or is about to send to the numbers"
-    ):
-        rejected_orders.approve(db, ledger_for(db), made.runs["list"], asked.number, CHIEF)
-    assert lease is not None
-    made.answer(made.reserve("follow-up", lease))
-    made.send_all()
-    assert made.sent == ["follow-up"]
-
-
-def test_a_claim_that_is_not_committed_yet_is_waited_for_by_an_order(db: Database) -> None:
-    made, ledger = started(db), ledger_for(db)
-    asked, leases = rejected_orders.ask(db, made.runs["list"], Reason.SYSTEM, "mended", "lan"), []
+@pytest.mark.longer
+def test_what_is_taken_back_while_a_follow_up_has_it_in_hand_waits(db: Database) -> None:
+    made, ledger = Family(db, 0, past.link(db)), ledger_for(db)
+    made.first("list")
+    lost = made.lost("list")
+    made.follow("follow-up", "list")
+    made.queue("follow-up")
+    made.sent.clear()
+    leases = []
 
     def claims(c: Any) -> None:
         leases.append(ledger.claim(c, made.link, [made.runs["follow-up"]], "follow-up", LEASE_S))
 
-    def orders_it() -> None:
-        order = rejected_orders.approve(db, ledger, made.runs["list"], asked.number, CHIEF)
-        assert order.sent_again == 0
-
-    try:
-        while_open(db, claims, orders_it)
-    except Conflict:
-        assert db.sqlite  # one writer: the order begins when the claim is committed
+    while_open(db, claims, lambda: made.answer(lost, Deferred("58"), release=False))
+    again = made.claim("list")
     [lease] = leases
+    assert [list(each.items) == [] for each in (again, lease)].count(True) == 1
     made.answer(made.reserve("follow-up", lease))
     made.send_all()
-    assert made.sent == ["follow-up"]
-
-
-def test_an_order_that_is_not_committed_yet_is_waited_for_by_a_claim(db: Database) -> None:
-    made, ledger = started(db), ledger_for(db)
-    d = deliveries.c
-    own = select(d.campaign_id, d.batch_id, d.seq).where(d.campaign_id == made.campaigns["list"])
-    keys, leases = [DeliveryKey(*row) for row in db.read(lambda c: c.execute(own).all())], []
-    reason, by_ms = int(Reason.SYSTEM), 2**62
-
-    def orders_it(c: Any) -> None:
-        moved = ledger.resend_rejected(c, keys, reason, by_ms)
-        unknown_decisions.set_going(c, made.runs["list"], moved)
-
-    while_open(db, orders_it, lambda: leases.append(made.claim("follow-up")))
-    [lease] = leases
-    assert lease is not None
-    assert list(lease.items) == []
-    made.send_all()
-    assert made.sent == ["list"]
-
-
-@pytest.mark.longer
-def test_a_late_answer_that_it_was_not_taken_queues_no_second_one(db: Database) -> None:
-    made = started(db)
-    lease = made.lost("follow-up")
-    made.order("list", REFUSED)
-    assert made.state("list") is D.REJECTED  # the follow-up may have reached the person
-    made.sent.clear()  # its carrier says now that it has not
-    made.answer(lease, Deferred("58"), release=False)
-    assert made.state("follow-up") is D.QUEUED
-    made.order("list", REFUSED)
-    made.send_all()
-    assert made.sent == ["list"]
-    assert made.state("follow-up") is D.NOT_SENT
+    assert len(made.sent) == 1
 
 
 @pytest.mark.longer
@@ -458,26 +405,40 @@ def test_an_objection_that_is_taken_back_sends_nothing_that_it_has_stopped(db: D
     assert lease is not None
     assert list(lease.items) == []
     db.write(lambda c: c.execute(delete(do_not_send)))
-    made.order("list", REFUSED)
     made.send_all()
-    assert made.sent == ["list"]
+    assert made.sent == []
     assert made.state("follow-up") is D.NOT_SENT
 
 
 @pytest.mark.longer
-def test_what_a_spent_budget_left_is_sent_once_when_the_source_is_ordered_again_meanwhile(
+def test_what_waits_is_sent_once_the_other_round_has_failed_and_ends_where_it_has_arrived(
     db: Database,
 ) -> None:
-    made, ledger = started(db), ledger_for(db)
-    lease = made.claim("follow-up")
-    assert lease is not None
-    db.write(ledger.release, lease, 0.0)  # as the send loop does where the budget has no room
-    made.order("list", REFUSED)
-    held = made.claim("list")
-    again = made.claim("follow-up")  # the budget is raised
-    assert again is not None
-    assert list(again.items) == []
-    assert held is not None
-    made.answer(made.reserve("list", held))
+    made, ledger = family(db, 0, REFUSED, SECOND, THIRD), ledger_for(db)
+    made.queue(SECOND)
+    first = made.claim(SECOND)
+    assert first is not None
+    reserved = made.reserve(SECOND, first)
+    made.queue(THIRD)
+    for _ in range(3):
+        waiting = made.claim(THIRD)
+        assert waiting is not None
+        assert (list(waiting.items), waiting.waiting, made.state(THIRD)) == ([], 1, D.QUEUED)
+        db.write(ledger.release, waiting, 0.0)
+    made.answer(reserved, Rejected("45", Reason.SYSTEM))
     made.send_all()
-    assert made.sent == ["list"]
+    assert made.sent == [SECOND, THIRD]  # the carrier has refused the first
+    assert made.state(THIRD) is D.SUBMITTED
+
+
+@pytest.mark.longer
+def test_what_waits_for_another_round_is_looked_at_again_after_minutes_not_at_once(db: Database) -> None:
+    made, ledger = family(db, 0, REFUSED, SECOND, THIRD), ledger_for(db)
+    made.queue(SECOND)
+    made.queue(THIRD)
+    waiting = made.claim(THIRD)
+    assert waiting is not None
+    db.write(ledger.release, waiting, 0.0)
+    assert db.write(ledger.claim, made.link, [made.runs[THIRD]], "x", LEASE_S) is None
+    db.write(ledger.close_unsent, made.runs[THIRD], int(NotSent.WINDOW_CLOSED), 10)
+    assert made.state(THIRD) is D.NOT_SENT

@@ -8,12 +8,11 @@ import pytest
 from sqlalchemy import update
 
 from app.database.connection import Database
-from app.database.models import chunks, deliveries, links, quarantine, unknowns
-from app.dispatch.link_store import LinkRecord, register
-from app.ledger.contract import VALIDITY_MS, ChunkLease, DeliveryKey, Reservation
+from app.database.models import chunks, links, quarantine, unknowns
+from app.ledger.contract import VALIDITY_MS, ChunkLease, Reservation
 from app.reports.verification.verify import verify
-from carriers.contract import ReceiptLevel, ReceiptStatus, Unknown
-from tests.app.ledger.test_receipt_matching import again, count, sent, state
+from carriers.contract import ReceiptStatus, Unknown
+from tests.app.ledger.test_receipt_matching import again, count, state
 from tests.app.ledger.times import (
     BAD,
     DELIVERED,
@@ -23,7 +22,6 @@ from tests.app.ledger.times import (
     UNKNOWN,
     apply,
     look_again,
-    passes,
     said,
 )
 from tests.app.world import FIRST_PHONE, World, accepted, build
@@ -90,25 +88,6 @@ def test_without_another_the_unknown_message_is_settled(db: Database) -> None:
     assert verify(db, world.ledger) == []
 
 
-@pytest.mark.longer
-@pytest.mark.parametrize(("days", "of_other"), [(0.01, UNKNOWN), (DAYS + 0.1, DELIVERED)])
-def test_the_first_copy_of_what_a_person_sent_again_may_be_meant_as_long_as_carriers_try(
-    db: Database, days: float, of_other: object
-) -> None:
-    world = sent(db, NO_ANSWER, count=1)
-    passes(db, 0.01)
-    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
-    lease = world.claim()
-    assert lease
-    db.write(world.ledger.record, world.link, lease, accepted(lease.items, "second"), None, 30.0)
-    passes(db, days)
-    other = again(world, NO_ANSWER)
-    apply(world, said(world, "first"))
-    look_again(world)
-    assert (state(world), state(other)) == (SUBMITTED, of_other)
-    assert verify(db, world.ledger) == []
-
-
 def test_a_receipt_that_waits_is_of_the_account_that_its_link_has_now(db: Database) -> None:
     world, lease = on_its_way(db)
     assert apply(world, said(world, "m2")) == (0, 0, 1)
@@ -117,52 +96,6 @@ def test_a_receipt_that_waits_is_of_the_account_that_its_link_has_now(db: Databa
     db.write(world.ledger.record, link, lease, accepted(lease.items), None, 30.0)
     look_again(world)
     assert (state(world), count(db, quarantine)) == (DELIVERED, 0)
-
-
-def test_the_first_copy_may_be_meant_while_the_second_one_is_on_its_way(db: Database) -> None:
-    world = sent(db, NO_ANSWER, count=1)
-    other = again(world, NO_ANSWER)
-    passes(db, 1 / 12)
-    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
-    passes(db, 1 / 24)
-    lease = world.claim()
-    assert lease
-    db.write(world.ledger.record, world.link, lease, [], Reservation(2, 1), 30.0)
-    apply(world, said(world, "first", days=-1 / 12))
-    look_again(world)
-    assert (state(world), state(other)) == (QUEUED, UNKNOWN)
-
-
-def test_the_first_copy_may_be_meant_though_the_second_went_over_another_account(db: Database) -> None:
-    world = sent(db, NO_ANSWER, count=1)
-    other = again(world, NO_ANSWER)
-    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
-    second = db.write(register, LinkRecord("viettel-2", "viettel", "viettel-2", 100.0, ReceiptLevel.HANDSET))
-    lease = db.write(world.ledger.claim, second, [world.run], "other", 30.0)
-    assert lease
-    db.write(world.ledger.record, second, lease, accepted(lease.items, "second"), None, 30.0)
-    apply(world, said(world, "first"))
-    look_again(world)
-    assert (state(world), state(other)) == (SUBMITTED, UNKNOWN)
-
-
-def test_a_carriers_wrong_clock_does_not_tell_what_is_on_its_way_from_what_is_long_unknown(
-    db: Database,
-) -> None:
-    other = sent(db, NO_ANSWER, count=1)
-    passes(db, 1 / 3)
-    world = again(other, NO_ANSWER)  # to be replaced by one that is on its way
-    db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, seq) for seq in (2, 3)])
-    db.write(lambda c: c.execute(update(deliveries).values(resends=0)))
-    lease = world.claim()
-    assert lease
-    db.write(world.ledger.record, world.link, lease, [], Reservation(3, 2), 30.0)
-    apply(world, said(world, "m2", days=-7 / 24))
-    look_again(world)
-    assert (state(world), state(other)) == (QUEUED, UNKNOWN)
-    db.write(world.ledger.record, world.link, lease, accepted(lease.items), None, 30.0)
-    look_again(world)
-    assert (state(world), state(other)) == (DELIVERED, UNKNOWN)
 
 
 def test_an_id_that_another_message_bears_is_not_learnt_though_it_seems_to_be_sent_after_its_receipt(

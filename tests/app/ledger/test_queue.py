@@ -11,9 +11,9 @@ from app.core import clock
 from app.core.states import DeliveryState, LinkState, NotSent, RunState
 from app.database.connection import Database
 from app.database.models import chunks, link_pace, links, runs, submissions, unknowns
-from app.ledger.contract import DeliveryKey, Reservation, SubmitOutcome
+from app.ledger.contract import Reservation, SubmitOutcome
 from carriers.contract import Accepted, Deferred, Halted, Unknown
-from tests.app.world import FIRST_PHONE, accepted, add_batch, build, receipt
+from tests.app.world import FIRST_PHONE, accepted, add_batch, build
 
 Q, S, U, N, X = (
     int(DeliveryState.QUEUED),
@@ -237,23 +237,6 @@ def test_the_late_results_of_a_lost_lease_settle_its_unknowns_and_declare_nothin
     assert world.states() == {S: 15, Q: 15} == world.tallied()
     db.write(world.ledger.release, frozen, 0.0)
     assert world.claim("third") is None
-    world.check()
-
-
-@pytest.mark.longer
-def test_late_results_of_what_a_person_has_sent_again_change_nothing(db: Database) -> None:
-    """With a receipt in quarantine that names one of their references; the worker lives on."""
-    world = build(db, 10)
-    world.fan_out()
-    frozen = world.claim(lease_s=0.0)
-    assert frozen
-    db.write(world.ledger.record, world.link, frozen, [], Reservation(11, 10), -1.0)
-    assert world.claim("heir")
-    keys = [DeliveryKey(world.campaign, world.batch, item.seq) for item in frozen.items]
-    assert db.write(world.ledger.resend, keys) == 10
-    db.write(world.ledger.apply, [receipt(world.link, "m5")])
-    db.write(world.ledger.record, world.link, frozen, accepted(list(frozen.items)), None, 30.0)
-    assert world.states() == {Q: 10} == world.tallied()
     world.check()
 
 

@@ -262,44 +262,6 @@ def test_a_receipt_that_came_before_the_crash_was_noticed_still_settles(db: Data
     world.check()
 
 
-def test_an_operator_sends_an_unknown_again_and_only_that_one(db: Database) -> None:
-    world = lost(db)
-    first = world.claim("x")
-    assert first is None  # the chunk is still held
-    db.write(world.ledger.reclaim)
-    lease = world.claim("x")
-    assert lease
-    db.write(world.ledger.record, world.link, lease, accepted(lease.items), None, 30.0)
-    db.write(world.ledger.release, lease, 0.0)
-    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
-    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 0
-    again = world.claim("y")
-    assert again
-    assert [item.seq for item in again.items] == [2]
-    db.write(world.ledger.record, world.link, again, accepted(again.items, "again"), None, 30.0)
-    db.write(world.ledger.release, again, 0.0)
-    assert world.claim("z") is None
-    db.write(world.ledger.apply, [receipt(world.link, "again2")])
-    assert world.delivery(2)["state"] == DeliveryState.DELIVERED
-    world.check()
-
-
-def test_an_unknown_of_a_chunk_at_work_is_sent_again_in_its_next_pass(db: Database) -> None:
-    world = build(db, 10)
-    world.fan_out()
-    lease = world.claim()
-    assert lease
-    outcomes = [SubmitOutcome(lease.items[0], Unknown("no answer"))]
-    db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
-    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
-    db.write(world.ledger.record, world.link, lease, accepted(lease.items[1:]), None, 30.0)
-    db.write(world.ledger.release, lease, 0.0)
-    again = world.claim()
-    assert again
-    assert [item.seq for item in again.items] == [2]
-    world.check()
-
-
 @pytest.mark.longer
 def test_a_written_off_unknown_stays_unknown_and_a_receipt_still_settles_it(db: Database) -> None:
     world = lost(db)
@@ -313,14 +275,6 @@ def test_a_written_off_unknown_stays_unknown_and_a_receipt_still_settles_it(db: 
     look_again(world)
     assert world.delivery(2)["state"] == DeliveryState.DELIVERED
     world.check()
-
-
-def test_a_delivery_that_is_not_unknown_is_neither_sent_again_nor_written_off(db: Database) -> None:
-    world = sent(db)
-    key = DeliveryKey(world.campaign, world.batch, 2)
-    assert db.write(world.ledger.resend, [key]) == 0
-    assert db.write(world.ledger.write_off, [key], "an officer") == 0
-    assert world.states() == {int(DeliveryState.SUBMITTED): 10}
 
 
 def test_a_rejected_message_needs_no_receipt(db: Database) -> None:

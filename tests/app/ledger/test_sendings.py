@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection, select, update
 
 from app.core import clock
 from app.core.clock import DAY_MS
-from app.core.states import DeliveryState, RunState
+from app.core.states import RunState
 from app.database.connection import Database
 from app.database.models import quarantine, runs, unknowns
 from app.dispatch.link_store import LinkRecord, register
-from app.ledger.contract import EVER, Arrival, DeliveryKey, Link, Reservation, SubmitOutcome
-from app.reports.counting.carrier_report import build_batch
+from app.ledger.contract import Arrival, DeliveryKey, Link, Reservation, SubmitOutcome
 from app.reports.verification.verify import verify
 from carriers.contract import (
     Accepted,
-    Deferred,
-    Partial,
     Reason,
     ReceiptLevel,
-    Rejected,
     SubmitResult,
     Unknown,
 )
@@ -32,7 +27,6 @@ from tests.app.ledger.times import (
     BAD,
     DELIVERED,
     ON_ITS_WAY,
-    QUEUED,
     SUBMITTED,
     UNDELIVERED,
     UNKNOWN,
@@ -40,7 +34,6 @@ from tests.app.ledger.times import (
     killed,
     look_again,
     passes,
-    queued,
     said,
 )
 from tests.app.world import FIRST_PHONE, World, accepted, build, receipt
@@ -69,111 +62,12 @@ def test_a_part_delivered_and_the_other_on_its_way_were_taken(db: Database) -> N
     assert state(world) == DELIVERED
 
 
-@pytest.mark.longer
-@pytest.mark.parametrize("sent_again", [False, True])
-def test_the_failure_of_an_earlier_sending_does_not_cancel_the_one_ordered_since(
-    db: Database, sent_again: bool
-) -> None:
-    world = sent(db, Unknown("no answer", ("first",)), count=1)
-    passes(db, 0.01)
-    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
-    lease = world.claim() if sent_again else None
-    if lease:
-        db.write(world.ledger.record, world.link, lease, accepted(lease.items), None, 30.0)
-    assert apply(world, said(world, "first", BAD)) == (1, 0, 0)
-    assert apply(world, said(world, "first", ON_ITS_WAY)) == (1, 0, 0)
-    assert state(world) == (SUBMITTED if lease else QUEUED)
-    assert verify(db, world.ledger) == []
-    assert apply(world, said(world, "first")) == (1, 1, 0)  # it has arrived: nothing more is to be sent
-    assert state(world) == DELIVERED
-
-
-@pytest.mark.longer
-@pytest.mark.parametrize("refused", [False, True])
-@pytest.mark.parametrize(("minutes", "now"), [(-5, SUBMITTED), (1, UNDELIVERED)])
-def test_a_failure_without_a_reference_is_of_the_sending_of_its_time(
-    db: Database, minutes: float, now: DeliveryState, refused: bool
-) -> None:
-    world = sent(db, Rejected("10", Reason.FILTERED) if refused else Unknown("no answer"), count=1)
-    key = [DeliveryKey(world.campaign, world.batch, 2)]
-    if refused:
-        assert db.write(world.ledger.resend_rejected, key, Reason.FILTERED, EVER) == 1
-    else:
-        assert db.write(world.ledger.resend, key) == 1
-    lease = world.claim()
-    assert lease
-    taken = [SubmitOutcome(lease.items[0], Accepted(()))]
-    db.write(world.ledger.record, world.link, lease, taken, None, 30.0)
-    apply(world, said(world, None, BAD, days=minutes / 1440))
-    assert state(world) == now
-    assert verify(db, world.ledger) == []
-
-
-def resent(db: Database, *, one_receipt: bool = False) -> World:
-    """A message of two parts without an answer, that a person has sent again."""
-    world = queued(db, parts=2)
-    world.link = replace(world.link, one_receipt=one_receipt)
-    sent_again(world, Unknown("no answer", ("a",) if one_receipt else ("a", "b")))
-    passes(db, 0.01)
-    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
-    return world
-
-
 def sent_again(world: World, result: SubmitResult) -> None:
     lease = world.claim()
     assert lease
     answers = [SubmitOutcome(item, result) for item in lease.items]
     world.db.write(world.ledger.record, world.link, lease, answers, None, 30.0)
     world.db.write(world.ledger.release, lease, 0.0)
-
-
-@pytest.mark.longer
-def test_a_part_that_arrived_before_the_second_sending_was_refused_is_not_the_message(db: Database) -> None:
-    world = resent(db)
-    assert apply(world, said(world, "a")) == (1, 1, 0)
-    sent_again(world, Rejected("11", Reason.NO_SUCH_NUMBER))
-    assert apply(world, said(world, "a")) == (1, 0, 0)
-    assert (state(world), verify(db, world.ledger)) == (DeliveryState.REJECTED, [])
-    assert apply(world, said(world, "b")) == (1, 1, 0)
-    assert (state(world), verify(db, world.ledger)) == (DELIVERED, [])
-    world.check()
-
-
-@pytest.mark.longer
-def test_a_second_sending_refused_in_part_is_settled_by_the_part_that_arrived(db: Database) -> None:
-    world = resent(db)
-    assert apply(world, said(world, "a")) == (1, 1, 0)
-    sent_again(world, Partial(("c", None), (1,), "11", Reason.FILTERED))
-    assert (state(world), verify(db, world.ledger)) == (UNDELIVERED, [])
-    assert db.read(build_batch, world.campaign, world.batch, db.wait_for_commits(None)).general.failed == 1
-    assert apply(world, said(world, "b")) == (1, 1, 0)
-    assert (state(world), verify(db, world.ledger)) == (DELIVERED, [])
-    world.check()
-
-
-@pytest.mark.longer
-@pytest.mark.parametrize("early", [True, False])
-def test_one_part_of_the_first_sending_is_not_a_second_one_without_parts(db: Database, early: bool) -> None:
-    """A run's links may differ in whether they split a long message."""
-    world = resent(db)
-    if early:
-        apply(world, said(world, "a"))
-    sent_again(world, Accepted(("c",)))
-    apply(world, said(world, "a"))
-    assert (state(world), verify(db, world.ledger)) == (SUBMITTED, [])
-    world.check()
-
-
-@pytest.mark.longer
-def test_what_arrived_whole_is_not_sent_a_second_time(db: Database) -> None:
-    """Of a link with one receipt for a message: that of the first sending is for all of it."""
-    world = resent(db, one_receipt=True)
-    sent_again(world, Deferred("88"))
-    assert apply(world, said(world, "a")) == (1, 1, 0)
-    assert (state(world), verify(db, world.ledger)) == (DELIVERED, [])
-    lease = world.claim()
-    assert lease is None or not lease.items
-    world.check()
 
 
 @pytest.mark.longer

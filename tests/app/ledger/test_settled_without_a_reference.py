@@ -8,19 +8,15 @@ from sqlalchemy import select, update
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import links, runs, submissions
-from app.dispatch import rejected_orders
 from app.ledger.contract import Arrival, DeliveryKey, Reservation, ResultKind, SubmitOutcome
 from app.reports.verification.verify import verify
-from app.security import Caller
-from carriers.contract import Deferred, Halted, Reason, ReceiptStatus, Rejected, SubmitResult, Unknown
+from carriers.contract import Deferred, Halted, Reason, ReceiptStatus, SubmitResult
 from tests.app.world import FIRST_PHONE, World, build, receipt
 
 ANSWERS: dict[str, SubmitResult] = {
     "put off": Deferred("58"),
     "put off, and it counts": Deferred("58", counts=True),
     "halted": Halted("1", "no balance"),
-    "refused": Rejected("45", Reason.SYSTEM),
-    "unknown": Unknown("time-out"),
 }
 
 
@@ -33,14 +29,7 @@ def answered(world: World, answer: SubmitResult) -> None:
     world.db.write(world.ledger.release, lease, 0.0)
 
 
-def sent_again(world: World, answer: SubmitResult) -> None:
-    key = DeliveryKey(world.campaign, world.batch, 2)
-    if isinstance(answer, Unknown):
-        assert world.db.write(world.ledger.resend, [key]) == 1
-    elif isinstance(answer, Rejected):
-        order = rejected_orders.ask(world.db, world.run, Reason.SYSTEM, "mended", "lan")
-        chief = Caller("chief", "approver")
-        assert rejected_orders.approve(world.db, world.ledger, world.run, order.number, chief).sent_again == 1
+def goes_on(world: World) -> None:
     for table in (runs, links):
         world.db.write(lambda c, table=table: c.execute(update(table).values(state="running")))
 
@@ -65,7 +54,7 @@ def test_a_message_that_was_lost_is_settled_and_recorded_as_taken(
     world = build(db, 1)
     world.fan_out()
     answered(world, ANSWERS[before])
-    sent_again(world, ANSWERS[before])
+    goes_on(world)
     lost(world)
     reason = Reason.NONE if status is ReceiptStatus.DELIVERED else Reason.BARRED
     one = receipt(world.link, None, status, phone=FIRST_PHONE, reason=reason)
@@ -75,6 +64,6 @@ def test_a_message_that_was_lost_is_settled_and_recorded_as_taken(
         assert db.write(world.ledger.apply, [one]).matched == 1
     assert world.delivery(2)["state"] not in (DeliveryState.UNKNOWN, DeliveryState.QUEUED)
     kinds = db.read(lambda c: c.execute(select(submissions.c.result)).scalars().all())
-    assert kinds.count(ResultKind.SETTLED) == (0 if before == "unknown" else 1)
+    assert kinds.count(ResultKind.SETTLED) == 1
     assert verify(db, world.ledger) == []
     world.check()

@@ -11,9 +11,8 @@ from sqlalchemy import select
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import state_events, submissions, unknowns
-from app.ledger.contract import DeliveryKey, ResultKind, StateEvent, SubmitOutcome
+from app.ledger.contract import ResultKind, StateEvent, SubmitOutcome
 from carriers.contract import Accepted, Deferred, Halted, Partial, Reason, Rejected, SubmitResult, Unknown
-from tests.app.ledger.test_receipt_matching import sent
 from tests.app.world import World, build
 from tests.engines import by_default
 
@@ -105,24 +104,6 @@ def test_a_message_refused_in_part_and_a_lost_one_are_events_of_the_journal(db: 
     (event,) = rows(db, state_events)
     assert (event.kind, event.reason) == (StateEvent.PARTLY, Reason.FILTERED)
     assert rows(db, unknowns) == []
-
-
-@pytest.mark.parametrize(
-    ("second", "kinds"),
-    [
-        (Rejected("1", Reason.FILTERED), [StateEvent.LOST, StateEvent.REQUEUED, StateEvent.REFUSED]),
-        (Accepted(("a", "b", "c")), [StateEvent.LOST, StateEvent.REQUEUED]),
-    ],
-)
-def test_only_the_refusal_of_what_was_sent_again_is_an_event(
-    db: Database, second: SubmitResult, kinds: list[StateEvent]
-) -> None:
-    world = sent(db, Unknown("no answer"), count=1)
-    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
-    lease = world.claim()
-    assert lease
-    db.write(world.ledger.record, world.link, lease, [SubmitOutcome(lease.items[0], second)], None, 30.0)
-    assert [row.kind for row in rows(db, state_events)] == kinds
 
 
 def test_a_refusal_of_what_was_sent_once_is_none(db: Database) -> None:

@@ -134,9 +134,8 @@ def test_what_was_said_of_a_file_stays_and_nothing_said_is_no_contradiction(
     with pytest.raises(
         Conflict,
         match=exactly(
-            "This file was already uploaded as receipt file 1 for campaign 1, the level of its "
-            "link, and its lines have been applied accordingly. To apply lines differently, for "
-            "example ambiguous ones with their campaign named, upload them as a separate file."
+            "This file was already uploaded as receipt file 1, and its lines were applied to campaign 1, the "
+            "level of its link. To apply some to another campaign, upload them as a separate file."
         ),
     ):
         scene.registered(db, path, FileClaim("viettel", world.campaign + 1))

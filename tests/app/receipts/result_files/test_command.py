@@ -104,9 +104,8 @@ def test_what_can_not_be_is_refused_in_words(file: str, folder: Path) -> None:
     with pytest.raises(
         Conflict,
         match=exactly(
-            "This file was already uploaded as receipt file 1 for any campaign, the level of its "
-            "link, and its lines have been applied accordingly. To apply lines differently, for "
-            "example ambiguous ones with their campaign named, upload them as a separate file."
+            "This file was already uploaded as receipt file 1, and its lines were applied to any campaign, "
+            "the level of its link. To apply some to another campaign, upload them as a separate file."
         ),
     ):
         load(file, "--level", "handset")
