@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError
 
+from app.api.bodies import Walled
 from app.api.idempotency_store import PositionUnderKey
 from app.core.carrier_check import check_filter
 from app.core.config import Settings
@@ -22,6 +23,7 @@ from app.core.errors import CLASHED, UNSTORABLE, Conflict, Invalid
 from app.database.connection import Database
 from app.database.listing import ListRequest
 from app.ledger.ledger import Ledger, ledger_for
+from app.operations import carrier_wall
 from app.security import audit, roles, tenant_scope
 from app.security.principal import Caller
 from app.security.roles import PERMISSIONS, Role
@@ -211,19 +213,23 @@ class Operation:
         return self.carry_out(Work(db=db, settings=settings, who=who), **arguments)
 
     def carry_out(self, work: Work, /, **arguments: Any) -> Any:
-        """Carry out the operation: the only way in, for every door. Ids of other carriers are NotFound."""
-        roles.require(work.who.role, self.name)
+        """Carry out the operation: the only way in, for every door. Ids of other carriers are NotFound.
+
+        Names of other carriers are Forbidden, and one that is left out is the operator's own.
+        """
         if self.is_apart:
-            return self.function(work.who, **arguments)
+            return self.carry_out_apart(work.who, **arguments)
+        roles.require(work.who.role, self.name)
         numbers = {each.name: arguments[each.name] for each in self.ids if each.name in RULES}
         given = {each.name: getattr(work, each.name) for each in fields(work)} | {"action": self.action}
         if self.in_slices:
             work.db.read(tenant_scope.require, work.who, **numbers)
-            return self.function(Work(**given), **arguments)
+            return self.function(Work(**given), **self._own_only(work.who, arguments))
 
         def done(connection: Connection) -> Any:
             tenant_scope.require(connection, work.who, **numbers)
-            return self.function(Transaction(connection=connection, **given), **arguments)
+            own = self._own_only(work.who, arguments)
+            return self.function(Transaction(connection=connection, **given), **own)
 
         try:
             answer = work.db.read(done) if self.reads else work.db.write(done)
@@ -237,11 +243,23 @@ class Operation:
             )
         return answer
 
+    def carry_out_apart(self, who: Caller, /, **arguments: Any) -> Any:
+        """Carry out an operation that needs no database."""
+        roles.require(who.role, self.name)
+        return self.function(who, **self._own_only(who, arguments))
+
+    def _own_only(self, who: Caller, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        return carrier_wall.own_only(who, self._walled, arguments)
+
+    @cached_property
+    def _walled(self) -> Sequence[str]:
+        return carrier_wall.walled_parameters(self.parameters)
+
 
 OPERATIONS: dict[str, Operation] = {}
 
-# Filters of lists.
-OfCarrier = Annotated[str | None, Field(description="only of this carrier", examples=["viettel"])]
+# Filters of lists. Any text: a carrier that does not exist is told so by its name.
+OfCarrier = Annotated[str | None, Walled, Field(description="only of this carrier", examples=["viettel"])]
 Since = Annotated[
     AwareDatetime | None,
     Field(description="created then or later; with a time zone", examples=["2024-02-01T00:00:00+07:00"]),
@@ -267,8 +285,10 @@ def operation(
         made = Operation(**where, roles=roles, command=command, status=code, **told)
         if made.name in PERMISSIONS or not roles:
             raise TypeError(f"{made.name}: an operation needs a unique name and at least one role")
+        if Role.OPERATOR in roles:
+            tenant_scope.require_walled(made.name, made.path)
+            carrier_wall.require_walled(made.name, made.parameters)
         PERMISSIONS[made.name] = frozenset(roles)
-        tenant_scope.require_walled(made.name, made.path)
         OPERATIONS[made.name] = made
         return function
 

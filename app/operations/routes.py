@@ -50,7 +50,7 @@ def _endpoint(operation: Operation) -> Any:
 
     def endpoint(*, response: Response, **arguments: Any) -> Any:
         if operation.is_apart:
-            return operation.function(arguments.pop("who"), **arguments)
+            return operation.carry_out_apart(arguments.pop("who"), **arguments)
         work = Work(**{_DOOR[name]: arguments.pop(name) for name in door})
         if part is None:
             answer = operation.carry_out(work, **arguments)

@@ -81,7 +81,7 @@ _CONTENT = fields(
 SCHEMAS: dict[str, Rule] = {
     ORDER: fields(
         format=_word(ORDER),
-        kind=_word("order", "withdrawal"),
+        kind=_word("order", "change", "repeat", "withdrawal"),
         number=WHICH,
         issuer=_text(200),
         carrier=CARRIER,
@@ -94,21 +94,45 @@ SCHEMAS: dict[str, Rule] = {
 }
 
 
-def check_order(order: Any, now: datetime | None = None) -> None:
-    """Raise Refused for what is not an order or withdrawal; `now`: its time is checked as well."""
+def check_order(order: Any, now: datetime | None = None, *, expired: bool = False) -> None:
+    """Raise Refused for what is not a document of an order; `now`: its time is checked as well.
+
+    expired: it may be over, since it also counts then that it replaces older documents.
+    """
     loa_carrier.check(order, SCHEMAS[ORDER], "order")
     content, withdraws = order["content"], order["kind"] == "withdrawal"
     if withdraws is not (content is None):
         raise Refused("An order must have content; in a withdrawal, content must be null.")
     if withdraws and not (order["replaces"] and order["reason"]):
         raise Refused("A withdrawal must name the order that it withdraws, and give a reason.")
+    if order["kind"] in ("change", "repeat") and not (order["replaces"] and order["reason"]):
+        raise Refused("A change or a repeat must name the document before it, and give a reason.")
+    if order["replaces"]:
+        (chain, serial), before = place(order["number"]), place(order["replaces"]["number"])
+        if before[0] != chain or before[1] >= serial:
+            raise Refused("A document must replace an earlier one of the same order.")
     if now is not None and moment(order["issued_at"]) > now + CLOCKS:
         raise Refused("The order is dated in the future. Check the clocks of both sides.")
     if content is not None:
-        _check_content(content, now)
+        _check_content(content)
+        if now is not None and not expired:
+            require_valid(order, now)
 
 
-def _check_content(content: Any, now: datetime | None) -> None:
+def place(number: str) -> tuple[int, int]:
+    """Return of which order a document is, and which of its documents: 12-3 is the third of order 12."""
+    chain, _, serial = number.partition("-")
+    return int(chain), int(serial)
+
+
+def require_valid(order: Any, now: datetime) -> None:
+    """Raise Refused for an order that may not be begun any more."""
+    until = order["content"]["valid_until"]
+    if moment(until) < now:
+        raise Refused("The order was valid until {until}. Ask for a new one.", until)
+
+
+def _check_content(content: Any) -> None:
     if any(hashlib.sha256(each["text"].encode()).hexdigest() != each["sha256"] for each in content["texts"]):
         raise Refused("The SHA-256 of a text does not match the text, so the order is damaged.")
     codes = [area["code"] for area in content["areas"]]
@@ -117,8 +141,6 @@ def _check_content(content: Any, now: datetime | None) -> None:
     begins, ends = content["begins_at"], content["ends_at"]
     if begins and ends and ends <= begins:
         raise Refused("The sending window ends before it begins.")
-    if now is not None and moment(content["valid_until"]) < now:
-        raise Refused("The order was valid until {until}. Ask for a new one.", content["valid_until"])
 
 
 def read(content: bytes, form: str) -> Signed:
@@ -132,10 +154,13 @@ def read(content: bytes, form: str) -> Signed:
     return signed
 
 
-def check(signed: Signed, now: datetime) -> None:
+def check(signed: Signed, now: datetime, *, expired: bool = False) -> None:
     """Raise Invalid with a sentence for content that is not as its format requires."""
     try:
-        (check_order if signed.format == ORDER else loa_carrier.check_result)(signed.content, now)
+        if signed.format == ORDER:
+            check_order(signed.content, now, expired=expired)
+        else:
+            loa_carrier.check_result(signed.content, now)
     except Refused as refusal:
         raise Invalid(refusal.template, **refusal.values, field="file") from None
     remarks = (signed.content["remarks"], signed.content["changes"]) if signed.format == RESULT else ()

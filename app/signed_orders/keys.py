@@ -18,13 +18,13 @@ from app.campaigns.approval import FourEyes
 from app.core import clock
 from app.core.carrier_check import check_own
 from app.core.config import Settings
-from app.core.errors import Conflict, Forbidden, Invalid, NotFound, no_such
+from app.core.errors import Conflict, Invalid, NotFound, no_such
 from app.core.masking import mask_values
 from app.database.connection import shared_ms
 from app.database.models import approval_requests as requests
 from app.database.models import signing_keys
 from app.operations import Transaction, operation
-from app.security import approval_requests
+from app.security import approval_requests, audit, kept_rows
 from app.security.approval_requests import RequestKind
 from app.security.principal import Caller
 from app.security.roles import EVERYBODY, SENDERS, Role
@@ -87,9 +87,13 @@ class SigningKeyBody(StrictBody):
     """A public key to register. replaces: rotates that key, which stays in force for some days more."""
 
     key: Annotated[str, StringConstraints(strip_whitespace=True, max_length=500)] = Field(
-        description="the public key as a JWK", examples=['{"kty":"OKP","crv":"Ed25519","x":"11qYAY..."}']
+        description="the public key as a JWK with its proof, as new-key writes it",
+        examples=['{"kty":"OKP","crv":"Ed25519","x":"11qYAY...","proof":"k3Vd..."}'],
     )
-    carrier: Carrier | None = Field(None, description="the carrier whose key it is; default: the agency")
+    carrier: Carrier | None = Field(
+        None,
+        description="the carrier whose key it is; default: the agency, and for an operator its own carrier",
+    )
     replaces: Kid | None = Field(None, description="key id (kid) of the key that this one replaces")
     overlap_days: int = Field(7, ge=0, le=90, description="days that the replaced key stays in force")
 
@@ -153,10 +157,9 @@ def publish_signing_keys(tx: Transaction) -> KeySet:
 def register_signing_key(tx: Transaction, body: SigningKeyBody) -> SigningKey:
     """Register a public key; another person approves it after comparing its fingerprint by telephone."""
     check_own(tx.settings, body.carrier)
-    if tx.who.carrier not in (None, body.carrier):
-        raise Forbidden("Operators of {carrier} can only register keys of {carrier}.", carrier=tx.who.carrier)
     try:
-        public = loa_carrier.read_jwk(loa_carrier.parse(body.key.encode("utf-8", "replace")))
+        key = loa_carrier.parse(body.key.encode("utf-8", "replace"))
+        public = loa_carrier.require_proof(key, body.carrier or loa_carrier.AGENCY)
     except Refused as refusal:
         raise Invalid(refusal.template, **refusal.values, field="key") from None
     kid = loa_carrier.kid(public)
@@ -173,6 +176,7 @@ def register_signing_key(tx: Transaction, body: SigningKeyBody) -> SigningKey:
     tx.note(subject, carrier=body.carrier, replaces=body.replaces)
     asked = approval_requests.ask(tx.connection, kind, subject, tx.who.name, "", wanted)
     tx.connection.execute(insert(signing_keys).values(row | {"request_id": asked.id}))
+    _keep(tx, kid)
     return _view(tx.connection, _row(tx, kid))
 
 
@@ -210,6 +214,7 @@ def approve_signing_key(tx: Transaction, kid: Kid, body: FingerprintBody) -> Sig
             or_(signing_keys.c.ends_at.is_(None), signing_keys.c.ends_at > ends),
         )
         tx.connection.execute(update(signing_keys).where(*own).values(ends_at=ends))
+        _keep(tx, replaced)
     tx.note(f"signing-key/{kid}", registered_by=request.asked_by, replaces=replaced)
     return _view(tx.connection, _row(tx, kid))
 
@@ -229,7 +234,8 @@ def revoke_signing_key(tx: Transaction, kid: Kid, body: RevokeBody) -> SigningKe
         raise Conflict("The key is revoked already.")
     values = {"revoked_at": shared_ms(tx.connection), "revoked_by": tx.who.name, "reason": body.reason}
     tx.connection.execute(update(signing_keys).where(signing_keys.c.kid == kid).values(values))
-    tx.note(f"signing-key/{kid}", reason=body.reason)
+    kept = kept_rows.kept(tx.connection, signing_keys, signing_keys.c.kid == kid)
+    tx.note(f"signing-key/{kid}", reason=body.reason, kept=kept)
     return _view(tx.connection, _row(tx, kid))
 
 
@@ -254,7 +260,8 @@ def end_signing_key(tx: Transaction, kid: Kid, body: KeyEndBody) -> SigningKey:
             field="at",
         )
     tx.connection.execute(update(signing_keys).where(signing_keys.c.kid == kid).values(ends_at=at))
-    tx.note(f"signing-key/{kid}", ends_at=clock.moment(at).isoformat())
+    kept = kept_rows.kept(tx.connection, signing_keys, signing_keys.c.kid == kid)
+    tx.note(f"signing-key/{kid}", ends_at=clock.moment(at).isoformat(), kept=kept)
     return _view(tx.connection, _row(tx, kid))
 
 
@@ -307,6 +314,12 @@ def own_key(connection: Connection, settings: Settings, carrier: str | None = No
 _MS = timedelta(milliseconds=1)
 
 
+def _keep(tx: Transaction, kid: str) -> None:
+    """Keep the hash of a key's row under its own subject, where `_state` looks for it."""
+    kept = kept_rows.kept(tx.connection, signing_keys, signing_keys.c.kid == kid)
+    audit.note(tx.connection, tx.who.name, "rows.keep", f"signing-key/{kid}", kept=kept)
+
+
 def _rows(connection: Connection, who: Caller) -> list[Row[Any]]:
     c = signing_keys.c
     query = select(signing_keys).order_by(c.id)
@@ -344,6 +357,8 @@ def _is_replaced(connection: Connection, kid: str) -> bool:
 
 
 def _state(connection: Connection, row: Row[Any]) -> str:
+    if kept_rows.is_altered(connection, signing_keys, row, f"signing-key/{row.kid}"):
+        return "altered"
     if row.revoked_at is not None:
         return "revoked"
     if row.ends_at is not None and row.ends_at <= shared_ms(connection):
@@ -354,6 +369,8 @@ def _state(connection: Connection, row: Row[Any]) -> str:
         return "altered"
     key = mask_values({"kid": row.kid, "carrier": row.carrier, "x": row.x})
     if request.kind != RequestKind.SIGNING_KEY or not key.items() <= request.wanted.items():
+        return "altered"
+    if not loa_carrier.is_sound(loa_carrier.unb64(row.x, "The key")):  # registered before that was checked
         return "altered"
     return "asked" if request.approved_at is None else "active"
 

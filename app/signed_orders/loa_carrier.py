@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -119,6 +120,25 @@ def has_phone(text: str) -> bool:
     return any((_PHONE.search(_MOMENTS.sub("x", plain)), _SPELLED.search(words)))
 
 
+# A regular expression's class: what shows nothing, what turns a line round, and what ends it elsewhere.
+UNSEEN = (
+    r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800"
+    r"\u3164\ufeff\uffa0\ufff9-\ufffb"
+    "\U000e0000-\U000e007f"  # not escaped, since not every language would read that
+)
+
+
+def unseen(text: str) -> str:
+    """Return the first character that nobody sees or that turns a line round, or "" for none.
+
+    Also the first one of a text that has nothing but marks without a letter.
+    """
+    found = re.search(f"[{UNSEEN}]", text)
+    bare = "".join(text.split())
+    marks = bare and all(unicodedata.category(char) in ("Mn", "Me") for char in bare)
+    return found[0] if found else bare[:1] if marks else ""
+
+
 Rule = dict[str, Any]
 DAY, CODE = "[0-9]{4}-[0-9]{2}-[0-9]{2}", "[0-9]{3}([0-9]{2})?"
 
@@ -187,10 +207,13 @@ def _check_text(value: str, schema: Rule, place: str) -> None:
         least, most = schema["minLength"], schema["maxLength"]
         fits = least <= len(value) <= most
         _need(fits, "{place} must have {least} to {most} characters.", place, least, most)
-        control = any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\t" for char in value)
+        control = any(unicodedata.category(char) == "Cc" and char not in "\n\t" for char in value)
         _need(not control, "{place} has a control character.", place)
         allowed = "$comment" in schema or not has_phone(value)
         _need(allowed, "{place} contains a phone number. Documents must not contain any. Remove it.", place)
+        hidden = unseen(value)
+        code = f"U+{ord(hidden):04X}" if hidden else ""
+        _need(not hidden, "{place} has the invisible character {code}. Remove it.", place, code)
 
 
 def moment(text: str) -> datetime:
@@ -290,6 +313,42 @@ def unb64(text: Any, what: str) -> bytes:
     return content
 
 
+_P, _L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
+_D = -121665 * pow(121666, -1, _P) % _P
+_Point = tuple[int, int, int, int]  # extended coordinates: X, Y, Z, T
+
+
+def _add(one: _Point, other: _Point) -> _Point:
+    a = (one[1] - one[0]) * (other[1] - other[0]) % _P
+    b = (one[1] + one[0]) * (other[1] + other[0]) % _P
+    c, d = 2 * one[3] * other[3] * _D % _P, 2 * one[2] * other[2] % _P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % _P, g * h % _P, f * g % _P, e * h % _P
+
+
+@cache
+def is_sound(raw: bytes) -> bool:
+    """Return whether 32 bytes are a public key by RFC 8032 that somebody can have a private key for.
+
+    That is a point of the curve in its only encoding, whose order is the large prime: of the few points of
+    low order anybody can make signatures, and libraries accept them.
+    """
+    y, sign = int.from_bytes(raw, "little") & (2**255 - 1), raw[31] >> 7
+    square = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P
+    x = pow(square, (_P + 3) // 8, _P)
+    if (x * x - square) % _P:
+        x = x * pow(2, (_P - 1) // 4, _P) % _P
+    if y >= _P or (x * x - square) % _P or not x:  # x = 0 is of order 1 or 2
+        return False
+    x = _P - x if x & 1 != sign else x
+    power: _Point = (x, y, 1, x * y % _P)
+    total: _Point = (0, 1, 1, 0)
+    for bit in range(_L.bit_length()):
+        total = _add(total, power) if _L >> bit & 1 else total
+        power = _add(power, power)
+    return total[0] == 0 and total[1] == total[2]
+
+
 def jwk(key: Ed25519PublicKey) -> dict[str, str]:
     return {"kty": "OKP", "crv": "Ed25519", "x": b64(key.public_bytes_raw())}
 
@@ -312,10 +371,40 @@ def read_jwk(content: Any) -> Ed25519PublicKey:
     _need("d" not in content, "This is a private key (d). Never pass it on. Create a new key.")
     raw = unb64(content.get("x"), "The key")
     _need(len(raw) == 32, "An Ed25519 key has 32 bytes.")
+    _need(is_sound(raw), "This is not a valid Ed25519 public key. Create a new key.")
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     key = Ed25519PublicKey.from_public_bytes(raw)
     _need(content.get("kid") in (None, kid(key)), "The key's kid must be its RFC 7638 thumbprint.")
+    return key
+
+
+AGENCY = "agency"  # as holder of a key; a carrier is named by its code
+
+
+def _claim(holder: str, key_id: str) -> bytes:
+    return f"loa-key/1.{holder}.{key_id}".encode("ascii")
+
+
+def prove(key: Ed25519PrivateKey, holder: str) -> str:
+    """Return the proof that this holder has the private key, which goes into the JWK as `proof`."""
+    return b64(key.sign(_claim(holder, kid(key.public_key()))))
+
+
+def require_proof(content: Any, holder: str) -> Ed25519PublicKey:
+    """Read a public key; refuse it unless this holder has proved to have the private key."""
+    from cryptography.exceptions import InvalidSignature
+
+    key = read_jwk(content)
+    _need(
+        "proof" in content,
+        "The key has no proof. Create it with a current new-key command, or sign {claim} with it.",
+        _claim(holder, kid(key)).decode("ascii"),
+    )
+    try:
+        key.verify(unb64(content["proof"], "The proof"), _claim(holder, kid(key)))
+    except InvalidSignature:
+        raise Refused("The proof is not of this key and holder. Create it for {holder}.", holder) from None
     return key
 
 
@@ -354,6 +443,27 @@ def read(content: bytes) -> Signed:
     return Signed(form, payload, inner, [(key, signed, raw) for _, key, signed, raw in heads])
 
 
+def documents(content: bytes) -> list[bytes]:
+    """Return the documents of a file: one, or the list of all documents of an order, the newest first."""
+    outer = parse(content)
+    if not isinstance(outer, list):
+        return [content]
+    _need(1 <= len(outer) <= 999, "A file must have 1 to 999 documents.")
+    return [json.dumps(each, indent=1).encode("ascii") for each in outer]
+
+
+def newest(content: bytes) -> bytes:
+    """Return the newest document of a file, by its number. Its signature is still to be verified."""
+    every = documents(content)
+    return every[0] if len(every) == 1 else max(every, key=_serial)
+
+
+def _serial(content: bytes) -> int:
+    number = read(content).content.get("number")
+    _need(isinstance(number, str) and re.fullmatch(WHICH["pattern"], number), "A document has no number.")
+    return int(number.partition("-")[2])
+
+
 def _signature(entry: Any, payload: str) -> tuple[str, str, bytes, bytes]:
     fields = isinstance(entry, dict) and entry.keys() == {"protected", "signature"}
     _need(fields, "A signature must have exactly the fields protected and signature.")
@@ -362,8 +472,11 @@ def _signature(entry: Any, payload: str) -> tuple[str, str, bytes, bytes]:
     _need(fields, "A signature's header must have exactly the fields alg, kid and typ.")
     texts = head["alg"] == "EdDSA" and isinstance(head["kid"], str)
     _need(texts, "A signature's alg must be EdDSA, and its kid must be text.")
+    named = len(unb64(head["kid"], "A signature's kid")) == 32
+    raw = unb64(entry["signature"], "The signature")
+    _need(named and len(raw) == 64, "A signature has 64 bytes, and its kid is a thumbprint of 32.")
     signed = f"{entry['protected']}.{payload}".encode("ascii")
-    return head["typ"], head["kid"], signed, unb64(entry["signature"], "The signature")
+    return head["typ"], head["kid"], signed, raw
 
 
 def verify(signed: Signed, keys: Mapping[str, Ed25519PublicKey]) -> list[str]:
@@ -391,13 +504,14 @@ def sign(content: Mapping[str, Any], *keys: Ed25519PrivateKey) -> bytes:
     return json.dumps({"payload": payload, "signatures": signatures}, indent=1).encode("ascii") + b"\n"
 
 
-def new_pair() -> tuple[bytes, bytes]:
+def new_pair(holder: str) -> tuple[bytes, bytes]:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     private, form = Ed25519PrivateKey.generate(), serialization.PrivateFormat.PKCS8
     pem = private.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
-    return pem, canonical(jwk(private.public_key()) | {"kid": kid(private.public_key())}) + b"\n"
+    own = {"kid": kid(private.public_key()), "proof": prove(private, holder)}
+    return pem, canonical(jwk(private.public_key()) | own) + b"\n"
 
 
 def read_private(pem: bytes) -> Ed25519PrivateKey:
@@ -417,21 +531,33 @@ def match(result: Mapping[str, Any], order: Signed) -> None:
     same = said == name and result["carrier"] == asked["carrier"]
     which = said["number"], result["carrier"]
     _need(same, "The result is about order {number} of {carrier}, not about this one.", *which)
-    _need(asked["kind"] == "order", "The document is a withdrawal, and a withdrawal has no result.")
+    _need(asked["kind"] != "withdrawal", "The document is a withdrawal, and a withdrawal has no result.")
     early = result["began_at"] and moment(result["began_at"]) + CLOCKS < moment(asked["issued_at"])
-    _need(not early, "The result says that sending began before the order was issued.")
-    lacks = missing([row["area"] for row in result["areas"]] + result["withheld"]["areas"], asked)
+    _need(asked["replaces"] or not early, "The result says that sending began before the order was issued.")
+    named = [row["area"] for row in result["areas"]] + result["withheld"]["areas"]
+    lacks = missing(named, asked)
     no_row = (
         "The result has no row for the ordered area {area}. Add one, with zeros if it has no subscribers."
     )
     _need(not lacks, no_row, *lacks[:1] or [""])
+    ordered = {area["code"] for area in asked["content"]["areas"]}
+    others = sorted({*named} - ordered - {"?", WITHHELD}) if ordered else []
+    whole = any(len(code) == 3 for code in ordered)  # communes may stand for a district
+    odd = [code for code in others if len(code) == 3 or not whole]
+    unordered = "The area {area} was not ordered. Explain in the remarks why it is in the result."
+    _need(not odd or result["remarks"].strip(), unordered, *odd[:1] or [""])
 
 
 def missing(named: Iterable[str], order: Mapping[str, Any]) -> list[str]:
-    """Return the ordered areas that are not named, where a result goes by the ordered areas at all."""
+    """Return the ordered areas without a row, if the result goes by areas at all.
+
+    Rows of communes that were not ordered may stand for a district; which ones do, the police check.
+    """
     ordered = [area["code"] for area in order["content"]["areas"]]
     reported = {*named} - {"?", WITHHELD}
-    return [code for code in ordered if code not in reported] if {*ordered} >= reported > set() else []
+    communes = any(len(code) == 5 for code in reported.difference(ordered))
+    lacks = [code for code in ordered if code not in reported and not (communes and len(code) == 3)]
+    return lacks if reported else []
 
 
 def _reader(path: Path, proves: str) -> tuple[csv.DictReader[str], list[str]]:
@@ -476,7 +602,7 @@ def _table(path: Path, proves: str) -> tuple[list[dict[str, Any]], dict[str, Cou
 
 
 def _opened(file: str, form: str, keys: Iterable[str]) -> Signed:
-    signed = read(Path(file).read_bytes())
+    signed = read(newest(Path(file).read_bytes()))
     _need(signed.format == form, "{file} is not of the format {form}.", file, form)
     trusted = [read_jwk(parse(Path(each).read_bytes())) for each in keys]
     for key in verify(signed, {kid(each): each for each in trusted}):
@@ -492,7 +618,8 @@ def _write(file: str, content: bytes) -> None:
 
 def _result(options: argparse.Namespace, now: str) -> dict[str, Any]:
     order = _opened(options.order, ORDER, options.key)
-    _need(order.content["kind"] == "order", "The document is a withdrawal, and a withdrawal has no result.")
+    withdraws = order.content["kind"] == "withdrawal"
+    _need(not withdraws, "The document is a withdrawal, and a withdrawal has no result.")
     found, causes = _table(Path(options.csv), options.proves)
     nobody = dict.fromkeys(COUNTS, 0) | (dict.fromkeys(COUNTS[3:]) if options.proves == "none" else {})
     lacks = missing((row["area"] for row in found), order.content)
@@ -510,7 +637,8 @@ def _result(options: argparse.Namespace, now: str) -> dict[str, Any]:
 
 def _carry_out(options: argparse.Namespace, now: datetime) -> None:
     if options.verb == "new-key":
-        pem, public = new_pair()
+        _need(re.fullmatch(CARRIER["pattern"], options.carrier), "--carrier must be such as vnpt.")
+        pem, public = new_pair(options.carrier)
         _write(options.file, pem)
         _write(f"{options.file}.jwk", public)
         print(f"Read its fingerprint to the police over the telephone: {fingerprint(parse(public)['kid'])}")
@@ -533,7 +661,7 @@ def _carry_out(options: argparse.Namespace, now: datetime) -> None:
     else:
         signed = _opened(options.result, RESULT, options.key)
         check_result(signed.content, now)
-        match(signed.content, read(Path(options.order).read_bytes()))
+        match(signed.content, read(newest(Path(options.order).read_bytes())))
         print("The result keeps the format, adds up, and is about this order.")
 
 
@@ -541,7 +669,9 @@ def main(words: Sequence[str] | None = None) -> int:
     """Carry out one verb; a refusal is one sentence, and exit status 1."""
     parser = argparse.ArgumentParser(description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("new-key").add_argument("file", help="for the private key; FILE.jwk is for the police")
+    made = verbs.add_parser("new-key")
+    made.add_argument("file", help="for the private key; FILE.jwk is for the police")
+    made.add_argument("--carrier", required=True, help="your code in the orders, such as vnpt")
     for verb in ("show", "sign", "check", "draft"):  # the last one has more to say
         made = verbs.add_parser(verb)
         made.add_argument("order" if verb in ("show", "draft") else "result")

@@ -18,7 +18,7 @@ from app.core import clock
 from app.core.errors import Conflict, Invalid, no_such
 from app.core.ids import LARGEST, Exact
 from app.core.masking import one_line
-from app.core.states import RunState
+from app.core.states import SENDS_NO_MORE, RunState
 from app.database.connection import shared_ms
 from app.database.models import campaigns, directives, runs, signed_orders
 from app.notifications import outbox
@@ -27,6 +27,7 @@ from app.operations import Transaction, operation
 from app.reports.figures import addressees
 from app.reports.forms import letterhead
 from app.reports.forms.letterhead import POLICE
+from app.security import kept_rows
 from app.security.roles import EVERYBODY
 from app.signed_orders import formats, keys, loa_carrier
 from app.signed_orders.keys import APPROVERS
@@ -37,13 +38,16 @@ TAG = keys.TAG
 
 RunId = Annotated[int, Interval(ge=1, le=LARGEST), Exact]
 MAILED = "order.signed"  # a notice's kind
+WITHDRAWAL = "withdrawal"  # a document's kind
 _OPEN_DAYS = 90  # how long an order without an end of sending and without a deadline is valid
-_OVER = (RunState.CANCELLING, RunState.CANCELLED, RunState.SENT, RunState.FINISHED)
 
 
 @dataclass(frozen=True, slots=True)
 class SignedOrder:
-    """An order or a withdrawal as it was signed. sha256: of its payload, by which a result names it."""
+    """A document of an order as it was signed. sha256: of its payload, by which a result names it.
+
+    kind: order, change (of its times alone), repeat (also to people written to before), withdrawal.
+    """
 
     number: str
     kind: str
@@ -72,9 +76,15 @@ class SignedDocument:
 
 
 class OrderIssueBody(StrictBody):
-    """Why the order takes the place of an earlier one; needed only then."""
+    """Why the order takes the place of an earlier one; needed only then.
+
+    repeat: the carrier also writes to people whom it wrote to under earlier documents of the order.
+    """
 
     reason: AnyKeptProse = Field("", examples=["Đổi thời gian gửi."])
+    repeat: bool = Field(
+        False, description="write again to people who were written to under earlier documents"
+    )
 
 
 class WithdrawBody(StrictBody):
@@ -99,19 +109,37 @@ def list_orders(tx: Transaction, run_id: RunId) -> list[SignedOrder]:
 def get_signed_order(tx: Transaction, run_id: RunId) -> SignedDocument:
     """Get the latest signed document of a run: its order, or the order's withdrawal."""
     tx.headers["Content-Disposition"] = f'attachment; filename="loa-run-{run_id}-order.json"'
-    optimistic_lock.run(tx.connection, run_id)
-    found = rows(tx.connection, run_id)
+    return as_document(bytes(_fit(tx.connection, run_id)[-1].content))
+
+
+@operation("GET /v1/runs/{run_id}/orders/chain", roles=EVERYBODY, command="order chain")
+def get_order_chain(tx: Transaction, run_id: RunId) -> list[SignedDocument]:
+    """Get all signed documents of a run's order, the newest first: only the newest one is in force."""
+    tx.headers["Content-Disposition"] = f'attachment; filename="loa-run-{run_id}-orders.json"'
+    return [as_document(bytes(row.content)) for row in reversed(_fit(tx.connection, run_id))]
+
+
+def as_document(content: bytes) -> SignedDocument:
+    """Return a stored document as it is handed out."""
+    outer = loa_carrier.parse(content)
+    return SignedDocument(outer["payload"], [DocumentSignature(**each) for each in outer["signatures"]])
+
+
+def _fit(connection: Connection, run_id: int) -> Sequence[Row[Any]]:
+    """Return what was signed for a run, oldest first. Raises Conflict if the newest may not be sent."""
+    optimistic_lock.run(connection, run_id)
+    found = rows(connection, run_id)
+    kept_rows.require_whole(connection, signed_orders, found, f"run/{run_id}")
     if not found:
         raise no_such("signed order", Phrase("of run {run}", run=run_id))
-    if found[-1].kind == "order" and not _is_approved(tx.connection, found[-1]):
+    if found[-1].kind != WITHDRAWAL and not _is_approved(connection, found[-1]):
         raise Conflict(
             "Order {run_id}-{serial} no longer matches what was approved. Do not send it; "
             "wait until it is replaced or withdrawn.",
             run_id=run_id,
             serial=found[-1].serial,
         )
-    outer = loa_carrier.parse(found[-1].content)
-    return SignedDocument(outer["payload"], [DocumentSignature(**each) for each in outer["signatures"]])
+    return found
 
 
 @operation(
@@ -131,18 +159,22 @@ def issue_order(tx: Transaction, run_id: RunId, body: OrderIssueBody) -> SignedO
     last = before[-1] if before else None
     kid = loa_carrier.kid(private.public_key())
     now = shared_ms(tx.connection)
-    same = last is not None and (last.kind, last.digest, last.kid) == ("order", order.digest, kid)
-    # Another order stops what is being sent by this one: for its times alone it is replaced before the start.
-    if last is not None and same and (run.state != RunState.PLANNED or _has_times(last, order, now)):
+    same = last is not None and last.kind != WITHDRAWAL and last.digest == order.digest
+    # Who has begun goes on; before that, other times alone are a change, which makes no second sending.
+    begun = run.state != RunState.PLANNED or (last is not None and _has_times(last, order, now))
+    if last is not None and same and last.kid == kid and begun and not body.repeat:
         return _view(last)
-    if RunState(run.state) in _OVER:
+    if RunState(run.state) in SENDS_NO_MORE:
         raise Conflict(
             "Run {run_id} is {state}, so no further order can be issued.", run_id=run_id, state=run.state
         )
     if last is not None and not body.reason:
         raise Invalid("Enter the reason why the order replaces the earlier one.", field="reason")
+    if last is None and body.repeat:
+        raise Invalid("The first order of a run cannot repeat an earlier one.", field="repeat")
+    kind = "repeat" if body.repeat else "change" if same else "order"
     content = _content(tx.connection, order, now)
-    return _sign(tx, run_id, order.carrier, before, order.digest, body.reason, content)
+    return _sign(tx, run_id, order.carrier, before, order.digest, body.reason, content, kind)
 
 
 @operation(
@@ -157,9 +189,9 @@ def withdraw_order(tx: Transaction, run_id: RunId, body: WithdrawBody) -> Signed
     """Sign the withdrawal of a run's order, so that the carrier stops; it still reports what it has sent."""
     run = optimistic_lock.run(tx.connection, run_id)
     before = rows(tx.connection, run_id)
-    if not before or before[-1].kind != "order":
+    if not before or before[-1].kind == WITHDRAWAL:
         raise Conflict("Run {run_id} has no signed order that could be withdrawn.", run_id=run_id)
-    return _sign(tx, run_id, run.carrier, before, before[-1].digest, body.reason, None)
+    return _sign(tx, run_id, run.carrier, before, before[-1].digest, body.reason, None, WITHDRAWAL)
 
 
 def issued(connection: Connection, run_id: int) -> list[SignedOrder]:
@@ -207,12 +239,13 @@ def _sign(
     digest: str,
     reason: str,
     content: dict[str, Any] | None,
+    kind: str,
 ) -> SignedOrder:
     private, now = keys.own_key(tx.connection, tx.settings), shared_ms(tx.connection)
     serial, last = len(before) + 1, before[-1] if before else None
     order = {
         "format": ORDER,
-        "kind": "withdrawal" if content is None else "order",
+        "kind": kind,
         "number": f"{run_id}-{serial}",
         "issuer": letterhead.load(tx.settings.letterheads).of(POLICE, _day(now)).name,
         "carrier": carrier,
@@ -229,7 +262,8 @@ def _sign(
     row = {"run_id": run_id, "serial": serial, "kind": order["kind"], "digest": digest}
     row |= {"sha256": loa_carrier.read(signed).sha256, "kid": loa_carrier.kid(private.public_key())}
     tx.connection.execute(insert(signed_orders).values(**row, content=signed, at=now, by=tx.who.name))
-    tx.note(f"run/{run_id}", number=order["number"], sha256=row["sha256"], kid=row["kid"])
+    kept = kept_rows.kept(tx.connection, signed_orders, signed_orders.c.sha256 == row["sha256"])
+    tx.note(f"run/{run_id}", number=order["number"], sha256=row["sha256"], kid=row["kid"], kept=kept)
     if tx.settings.mail:
         outbox.put(tx.connection, _mails(tx.connection, run_id, order, signed))
     return _view(rows(tx.connection, run_id)[-1])
@@ -240,8 +274,10 @@ def _mails(connection: Connection, run_id: int, order: dict[str, Any], signed: b
     letter = _letter(connection, run_id)
     every = addressees.of_directive(connection, letter.id) if letter else []
     number, what = order["number"], "lệnh gửi tin"
-    if order["kind"] == "withdrawal":
+    if order["kind"] == WITHDRAWAL:
         what = "văn bản thu hồi lệnh gửi tin"
+    elif order["kind"] == "change":
+        what = "văn bản đổi thời hạn của lệnh gửi tin"
     text = (
         f"{one_line(order['issuer'])} gửi kèm {what} số {number}, đã được ký số.\n"
         + (f"Lý do: {one_line(order['reason'])}\n" if order["reason"] else "")

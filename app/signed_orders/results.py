@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 from sqlalchemy import Connection, Row, func, insert, select
 
 from app.api.bodies import StrictBody
-from app.core import clock
+from app.core import areas, clock
 from app.core.errors import Conflict, Invalid
 from app.database.connection import shared_ms
 from app.database.models import signed_orders, signed_results, statements
@@ -30,6 +31,7 @@ from app.reports.figures.document_meta import EntrySource
 from app.reports.figures.figures import Cause
 from app.reports.intake import statement_service
 from app.reports.intake.statement_input import EXCLUDED, REASONS, PaperClaim, StatementInput
+from app.security import kept_rows
 from app.security.roles import EVERYBODY, Role
 from app.signed_orders import formats, keys, loa_carrier, orders
 from app.signed_orders.loa_carrier import COUNTS, RESULT, WITHHELD, Refused, Signed, moment
@@ -132,13 +134,23 @@ def take_result(tx: Transaction, run_id: RunId, body: ResultBody) -> SignedResul
         "final": signed.content["final"],
     }
     connection.execute(insert(signed_results).values(**row, content=content, at=now, by=tx.who.name))
-    tx.note(f"run/{run_id}", version=row["version"], sha256=signed.sha256, kid=kid)
+    kept = kept_rows.kept(connection, signed_results, signed_results.c.sha256 == signed.sha256)
+    tx.note(f"run/{run_id}", version=row["version"], sha256=signed.sha256, kid=kid, kept=kept)
     return _view(_rows(connection, run_id)[-1])
 
 
 def taken(connection: Connection, run_id: int) -> list[SignedResult]:
     """Return the accepted signed results of a run, oldest first."""
     return [_view(row) for row in _rows(connection, run_id)]
+
+
+def read_files(content: bytes) -> list[dict[str, Any]]:
+    """Return the fields of each document of a file, the newest first as it has them. Raises Invalid."""
+    try:
+        documents = loa_carrier.documents(content)
+    except Refused as refusal:
+        raise Invalid(refusal.template, **refusal.values, field="file") from None
+    return [read_file(each) for each in documents]
 
 
 def read_file(content: bytes) -> dict[str, Any]:
@@ -181,25 +193,83 @@ def _order(connection: Connection, signed: Signed, run_id: int) -> Row[Any]:
             field="file",
             run_id=row.run_id,
         )
+    about = orders.document(row)
     try:
-        loa_carrier.match(signed.content, orders.document(row))
+        loa_carrier.match(signed.content, about)
     except Refused as refusal:
         raise Conflict(refusal.template, **refusal.values, field="file") from None
-    holds = [each.serial for each in orders.rows(connection, run_id) if each.kind == "order"][-1]
-    if row.serial != holds:
+    _check_areas(signed.content, about.content["content"])
+    chain = orders.rows(connection, run_id)
+    named = [each for each in chain if each.kind != orders.WITHDRAWAL][-1].serial
+    if any(each.kind in ("order", "repeat") for each in chain if each.serial > row.serial):
         raise Conflict(
             "Order {number} was replaced by {run_id}-{named}. Report on that order.",
             field="file",
             number=said["number"],
             run_id=run_id,
-            named=holds,
+            named=named,
         )
+    first, began = orders.document(chain[0]).content["issued_at"], signed.content["began_at"]
+    if began and moment(began) + loa_carrier.CLOCKS < moment(first):
+        raise Conflict("The result says that sending began before the order was issued.", field="file")
     return row
+
+
+def _check_areas(result: Mapping[str, Any], order: Mapping[str, Any]) -> None:
+    """Raise Invalid for codes that do not exist, are counted twice, or lack, by what lies in what."""
+    names = [row["area"] for row in result["areas"]] + result["withheld"]["areas"]
+    codes = sorted({*names} - {"?", WITHHELD})
+    unknown = next((code for code in codes if areas.normalise_area(code) != code), None)
+    if unknown is not None:
+        raise Invalid(
+            "No area has the code {code}. Use a code from the official list, as text with leading zeros.",
+            code=unknown,
+            field="file",
+        )
+    home, anywhere = _containers()
+    whole = next(((code, each) for code in codes for each in sorted(home[code]) if each in codes), None)
+    if whole is not None:
+        raise Invalid(
+            "The area {part} is part of {code}, so its people are counted twice. Give only one of them.",
+            part=whole[0],
+            code=whole[1],
+            field="file",
+        )
+    ordered = [area["code"] for area in order["areas"]] if codes else []
+    reported = {*codes}.union(*(anywhere[code] for code in codes))
+    lacks = next((code for code in ordered if code not in reported), None)
+    if lacks is not None:
+        raise Conflict(
+            "The result has no row for the ordered area {area}. "
+            "Add one, with zeros if it has no subscribers.",
+            area=lacks,
+            field="file",
+        )
+    odd = [code for code in codes if ordered and not ({code} | anywhere[code]) & {*ordered}]
+    if odd and not result["remarks"].strip():
+        raise Conflict(
+            "The area {area} was not ordered. Explain in the remarks why it is in the result.",
+            area=odd[0],
+            field="file",
+        )
+
+
+def _containers() -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """Return for each area what it lies in or became part of: its home alone, and all districts it was of."""
+    home, anywhere = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
+    for area in areas.every():
+        districts = areas.old_districts(area.code, date.max)
+        into = {area.district, areas.place(area.code, date.max)} - {None, area.code}
+        home[area.code] |= {each for each in (*into, *districts[:1]) if each and each != area.code}
+        anywhere[area.code] |= home[area.code] | {*districts}
+    return home, anywhere
 
 
 def _check_turn(connection: Connection, signed: Signed, run_id: int, order: Row[Any], now: int) -> None:
     """Raise Conflict for a result that was taken already, is older than one that was, or comes too late."""
     before = _rows(connection, run_id)
+    kept_rows.require_whole(connection, signed_orders, orders.rows(connection, run_id), f"run/{run_id}")
+    kept_rows.require_whole(connection, signed_results, before, f"run/{run_id}")
     same = next((each for each in before if each.sha256 == signed.sha256), None)
     if same is not None:
         raise Conflict(

@@ -1,7 +1,7 @@
 // The carrier's side of docs/signed-orders.md, written from that page and the JSON Schemas alone, with Node 18 or newer.
 //
 // node other_implementation.mjs FOLDER: verifies order.json by police.jwk, makes a result of rows.json, signs it by
-// own.jwk into good.json, and writes results that nobody may take into bad-*.json.
+// own.jwk into good.json, proves to have own.jwk in public.jwk, and writes results that nobody may take into bad-*.json.
 import crypto from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
@@ -70,6 +70,7 @@ function open(bytes, format, trusted) {
     if (typeof header.kid !== "string" || seen.has(header.kid)) refuse("kid must be the name of a key that has not signed yet.");
     seen.add(header.kid);
     const signature = unb64(entry.signature);
+    if (unb64(header.kid).length !== 32) refuse("kid must be a thumbprint.");
     if (signature.length !== 64) refuse("A signature must have 64 bytes.");
     if (!keys.has(header.kid)) continue;
     const key = crypto.createPublicKey({ key: keys.get(header.kid), format: "jwk" });
@@ -171,6 +172,9 @@ const folder = process.argv[2], file = (name) => path.join(folder, name), json =
 const now = new Date().toISOString().replace(/\.\d+/, "");
 const order = readOrder(fs.readFileSync(file("order.json")), [json("police.jwk")], "vnpt"), rows = json("rows.json"), own = json("own.jwk");
 const good = makeResult(order, rows, { final: true, made_at: now, began_at: now, ended_at: now, cutoff_at: now, parts: add(rows).sent });
+const claim = `loa-key/1.vnpt.${thumbprint(own)}`, secret = crypto.createPrivateKey({ key: own, format: "jwk" });
+const proof = crypto.sign(null, Buffer.from(claim, "ascii"), secret).toString("base64url");
+fs.writeFileSync(file("public.jwk"), JSON.stringify({ kty: "OKP", crv: "Ed25519", x: own.x, proof }));
 fs.writeFileSync(file("good.json"), JSON.stringify(sign(canonical(good), own)));
 for (const [name, document] of Object.entries(bad(good, rows, own)))
   fs.writeFileSync(file(`bad-${name}.json`), typeof document === "string" ? document : JSON.stringify(document));

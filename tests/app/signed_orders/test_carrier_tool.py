@@ -54,7 +54,7 @@ def desk(tmp_path: Path) -> Path:
     content = order(issued_at=at(days=-3))
     content["content"] |= {"valid_until": at(days=20), "begins_at": at(days=-3), "ends_at": at(days=9)}
     (tmp_path / "order.json").write_bytes(loa_carrier.sign(content, POLICE))
-    good(tmp_path, "new-key", "own.pem")
+    good(tmp_path, "new-key", "own.pem", "--carrier", "vnpt")
     return tmp_path
 
 
@@ -121,7 +121,7 @@ def test_without_receipts_nothing_is_claimed_of_what_arrived(desk: Path) -> None
 def test_the_private_key_is_for_its_owner_and_never_overwritten(desk: Path) -> None:
     assert stat.S_IMODE((desk / "own.pem").stat().st_mode) == 0o600
     assert isinstance(loa_carrier.read_private((desk / "own.pem").read_bytes()), Ed25519PrivateKey)
-    assert "exists" in bad(desk, "new-key", "own.pem")
+    assert "exists" in bad(desk, "new-key", "own.pem", "--carrier", "vnpt")
 
 
 def test_what_is_wrong_is_one_sentence(desk: Path) -> None:

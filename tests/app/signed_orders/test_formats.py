@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import re
 from contextlib import suppress
@@ -14,11 +15,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from app.api.bodies import filled
+from app.core import words
 from app.core.errors import Invalid
 from app.reports.figures import labels
 from app.reports.intake import statement_input
 from app.signed_orders import formats, loa_carrier
 from app.signed_orders.loa_carrier import ORDER, RESULT, Refused
+from app.signed_orders.orders import OrderIssueBody
 from carriers.contract import Reason
 from tests.app.signed_orders.documents import (
     CARRIER,
@@ -147,7 +151,9 @@ def test_a_payload_that_is_not_canonical_and_a_foreign_type_are_refused() -> Non
     loose = json.dumps(json.loads(loa_carrier.unb64(honest["payload"], "x"))).encode()
     with pytest.raises(Refused, match="canonical"):
         loa_carrier.read(json.dumps(honest | {"payload": loa_carrier.b64(loose)}).encode())
-    as_order = loa_carrier.b64(loa_carrier.canonical({"alg": "EdDSA", "kid": "x", "typ": "loa-order/1"}))
+    as_order = loa_carrier.b64(
+        loa_carrier.canonical({"alg": "EdDSA", "kid": next(iter(keys(CARRIER))), "typ": "loa-order/1"})
+    )
     honest["signatures"][0]["protected"] = as_order
     with pytest.raises(Refused, match="typ"):
         loa_carrier.read(json.dumps(honest).encode())
@@ -328,3 +334,67 @@ def test_no_change_of_a_field_raises_anything_but_a_refusal(data: st.DataObject)
     check = formats.check_order if form == ORDER else loa_carrier.check_result
     with suppress(Refused):
         check(content, NOW + timedelta(days=data.draw(st.integers(-400, 400))))
+
+
+HIDDEN = ["\u200b", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u3164", "\u2800", "\u202e", "\u2067", "\u2028"]
+
+
+@pytest.mark.parametrize("char", HIDDEN)
+def test_a_character_that_nobody_sees_is_refused_in_each_document(char: str) -> None:
+    code = f"U\\+{ord(char):04X}"
+    assert re.search(f"invisible character {code}", refused(lambda c: c.update(remarks=f"tốt{char} đẹp")))
+    assert "invisible character" in refused(lambda c: c.update(version=2, changes=char))
+    assert "invisible character" in refused(lambda c: c.update(reason=char), ORDER)
+
+
+def test_marks_without_a_letter_are_not_a_reason() -> None:
+    assert "invisible character" in refused(lambda c: c.update(version=2, changes="\u0301 \ufe0f"))
+    assert loa_carrier.unseen("Đã gửi ⚠\ufe0f xong") == ""
+
+
+def test_documents_and_every_other_door_refuse_the_same_characters() -> None:
+    assert inspect.getsource(loa_carrier.unseen) == inspect.getsource(words.unseen)
+    assert loa_carrier.UNSEEN == words.UNSEEN
+    for char in HIDDEN:
+        with pytest.raises(Invalid):
+            filled(OrderIssueBody, {"reason": f"a{char}b"})
+
+
+@pytest.mark.parametrize("fields", [{"signature": "AAAA"}, {"protected": "kid"}])
+def test_a_signature_of_another_form_is_refused_beside_a_good_one(fields: dict[str, str]) -> None:
+    """The page requires the form of every signature, also of those that prove nothing."""
+    outer = json.loads(loa_carrier.sign(result(), CARRIER, STRANGER))
+    if "protected" in fields:
+        head = {"alg": "EdDSA", "kid": "nobody", "typ": RESULT}
+        fields = {"protected": loa_carrier.b64(loa_carrier.canonical(head))}
+    outer["signatures"][1] |= fields
+    with pytest.raises(Refused, match=r"A signature has 64 bytes|not base64url"):
+        loa_carrier.read(json.dumps(outer).encode())
+
+
+@pytest.mark.parametrize(
+    ("reported", "remarks", "sentence"),
+    [
+        (("116", "118"), "", "no row for the ordered area 119"),
+        (("122",), "", "no row for the ordered area 116"),
+        (("116", "122"), "", "no row for the ordered area 118"),
+        (("116", "118", "119", "122"), " ", "area 122 was not ordered"),
+        (("116", "118", "119", "122"), "Trạm giáp ranh", ""),
+        (("116", "118", "119"), "", ""),
+        (("?",), "", ""),
+        ((), "", ""),
+    ],
+)
+def test_one_code_that_was_not_ordered_switches_off_no_rule(
+    reported: tuple[str, ...], remarks: str, sentence: str
+) -> None:
+    asked = order()
+    asked["content"]["areas"] = [{"code": code, "name": code} for code in ("116", "118", "119")]
+    about = loa_carrier.sign(asked, POLICE)
+    areas = [row(code, 500, 400, 90) for code in reported]
+    content = result(about, areas=areas, remarks=remarks)
+    if not sentence:
+        loa_carrier.match(content, loa_carrier.read(about))
+        return
+    with pytest.raises(Refused, match=sentence):
+        loa_carrier.match(content, loa_carrier.read(about))

@@ -20,6 +20,7 @@ from app.core.errors import Conflict, Forbidden, Invalid, NotFound
 from app.database.connection import Database
 from app.database.models import signing_keys
 from app.operations import OPERATIONS
+from app.security import kept_rows
 from app.security.principal import Caller
 from app.signed_orders import keys, loa_carrier
 from tests.app.signed_orders.documents import CARRIER, POLICE, STRANGER
@@ -31,8 +32,9 @@ database_url = each_engine
 OPERATOR = Caller("vnpt desk", "operator", "vnpt", person=True)
 
 
-def text(key: Ed25519PrivateKey) -> str:
-    return json.dumps(loa_carrier.jwk(key.public_key()))
+def text(key: Ed25519PrivateKey, holder: str | None = None) -> str:
+    own = loa_carrier.jwk(key.public_key())
+    return json.dumps(own | {"proof": loa_carrier.prove(key, holder or loa_carrier.AGENCY)})
 
 
 def kid(key: Ed25519PrivateKey) -> str:
@@ -47,7 +49,7 @@ def pem(key: Ed25519PrivateKey) -> str:
 def register(
     db: Database, key: Ed25519PrivateKey, carrier: str | None, who: str = "lan", **more: Any
 ) -> None:
-    body = filled(keys.SigningKeyBody, {"key": text(key), "carrier": carrier, **more})
+    body = filled(keys.SigningKeyBody, {"key": text(key, carrier), "carrier": carrier, **more})
     carry_out(db, "register_signing_key", who, body=body)
 
 
@@ -142,6 +144,7 @@ def test_the_holder_of_a_replaced_key_moves_its_end_no_later(db: Database) -> No
 def end_sooner(db: Database, days: int) -> None:
     moved = update(signing_keys).values(ends_at=signing_keys.c.ends_at - days * clock.DAY_MS)
     db.write(lambda c: c.execute(moved))
+    db.write(kept_rows.adopt)  # as if Loa had set that end
 
 
 def test_a_key_ends_at_the_time_that_was_set(db: Database) -> None:
@@ -165,12 +168,13 @@ def test_a_key_that_was_put_or_changed_in_the_database_counts_for_nothing(db: Da
 def test_an_operator_sees_and_changes_its_own_carriers_keys_alone(db: Database) -> None:
     in_force(db, POLICE, None)
     register(db, STRANGER, "viettel")
-    body = filled(keys.SigningKeyBody, {"key": text(CARRIER), "carrier": "vnpt"})
-    assert as_operator(db, "register_signing_key", body=body).state == "asked"
+    body = filled(keys.SigningKeyBody, {"key": text(CARRIER, "vnpt")})
+    registered = as_operator(db, "register_signing_key", body=body)
+    assert (registered.carrier, registered.state) == ("vnpt", "asked")
     assert {each.kid for each in as_operator(db, "list_signing_keys")} == {kid(POLICE), kid(CARRIER)}
     assert [each.kid for each in as_operator(db, "publish_signing_keys").keys] == [kid(POLICE)]
-    with pytest.raises(Forbidden, match="only register keys of vnpt"):
-        as_operator(db, "register_signing_key", body=body.model_copy(update={"carrier": None}))
+    with pytest.raises(Forbidden, match="only be used for vnpt"):
+        as_operator(db, "register_signing_key", body=body.model_copy(update={"carrier": "viettel"}))
     for key in (STRANGER, POLICE):
         with pytest.raises(NotFound):
             as_operator(db, "revoke_signing_key", kid=kid(key), body=keys.RevokeBody(reason="x"))
@@ -209,3 +213,67 @@ def test_orders_are_signed_by_a_registered_key_of_the_settings_alone(db: Databas
         signer(order_key=SecretStr(pem(POLICE)))
     in_force(db, POLICE, None)
     assert signer(order_key=SecretStr(pem(POLICE))) == kid(POLICE)
+
+
+LOW_ORDER = (  # with other encodings of the same points, and points of the twist
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "0000000000000000000000000000000000000000000000000000000000000080",
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "0100000000000000000000000000000000000000000000000000000000000080",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+    "0200000000000000000000000000000000000000000000000000000000000000",
+)
+
+
+@pytest.mark.parametrize("point", LOW_ORDER)
+def test_a_point_that_nobody_has_a_private_key_for_is_refused(db: Database, point: str) -> None:
+    said = json.dumps({"kty": "OKP", "crv": "Ed25519", "x": loa_carrier.b64(bytes.fromhex(point))})
+    with pytest.raises(Invalid, match="not a valid Ed25519 public key"):
+        carry_out(db, "register_signing_key", body=filled(keys.SigningKeyBody, {"key": said}))
+
+
+def test_a_sound_key_plus_a_point_of_low_order_is_refused() -> None:
+    x, y = _affine(POLICE.public_key().public_bytes_raw())
+    prime = 2**255 - 19
+    turned = (prime - y).to_bytes(32, "little")  # plus the point (0, -1), of order 2: (-x, -y)
+    mixed = turned[:31] + bytes([turned[31] | ((prime - x) & 1) << 7])
+    assert loa_carrier.is_sound(POLICE.public_key().public_bytes_raw())
+    assert not loa_carrier.is_sound(mixed)
+
+
+def _affine(raw: bytes) -> tuple[int, int]:
+    prime = 2**255 - 19
+    d = -121665 * pow(121666, -1, prime)
+    y = int.from_bytes(raw, "little") & (2**255 - 1)
+    square = (y * y - 1) * pow(d * y * y + 1, -1, prime) % prime
+    x = pow(square, (prime + 3) // 8, prime)
+    if (x * x - square) % prime:
+        x = x * pow(2, (prime - 1) // 4, prime) % prime
+    return (x if x & 1 == raw[31] >> 7 else prime - x), y
+
+
+def test_a_key_of_low_order_that_was_approved_before_counts_for_nothing(db: Database) -> None:
+    in_force(db, CARRIER, "vnpt")
+    x = loa_carrier.b64((1).to_bytes(32, "little"))
+    db.write(lambda c: c.execute(update(signing_keys).values(x=x)))
+    assert trusted(db, "vnpt") == []
+
+
+def test_a_key_is_registered_by_whom_has_its_private_part_alone(db: Database) -> None:
+    """Else a carrier registers another's public key first, and that one is told that it is taken."""
+    bare = json.dumps(loa_carrier.jwk(CARRIER.public_key()))
+    for said, sentence in (
+        (bare, "has no proof"),
+        (text(CARRIER, "viettel"), "not of this key and holder"),
+        (text(CARRIER), "not of this key and holder"),
+        (json.dumps(json.loads(text(STRANGER, "vnpt")) | json.loads(bare)), "not of this key and holder"),
+    ):
+        body = filled(keys.SigningKeyBody, {"key": said, "carrier": "vnpt"})
+        with pytest.raises(Invalid, match=sentence):
+            carry_out(db, "register_signing_key", body=body)
+    register(db, CARRIER, "vnpt")

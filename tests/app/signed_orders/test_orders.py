@@ -10,13 +10,15 @@ from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
+from pydantic_core import to_json, to_jsonable_python
 from sqlalchemy import Connection, select, update
 
 from app.api.bodies import filled
 from app.campaigns import carrier_orders, directives, lifecycle
 from app.campaigns.directives import DirectiveFields
 from app.campaigns.runs import Verb, order
-from app.core import clock
+from app.core import areas, clock
 from app.core.config import MailSettings
 from app.core.errors import AppError, Conflict, Invalid, NotFound
 from app.database.connection import Database, Joined
@@ -28,6 +30,7 @@ from app.reports.figures import carrier_statement
 from app.reports.figures.addressees import Addressee, AddresseeKind
 from app.reports.figures.carrier_statement import FigureSource
 from app.reports.intake import external_activity
+from app.security import kept_rows
 from app.security.principal import Caller
 from app.signed_orders import formats, keys, loa_carrier, orders, results
 from app.signed_orders.loa_carrier import ORDER
@@ -37,7 +40,7 @@ from tests.app.notifications.servers import smtp_server
 from tests.app.signed_orders.documents import CARRIER, POLICE, STRANGER, row
 from tests.app.signed_orders.documents import keys as public
 from tests.app.signed_orders.scene import DESK, act, answer, at, fetched, issue, ordered, settings, take
-from tests.app.signed_orders.test_keys import in_force, kid
+from tests.app.signed_orders.test_keys import in_force, kid, pem
 from tests.engines import each_engine
 
 database_url = each_engine
@@ -215,7 +218,7 @@ def test_withheld_areas_stand_in_one_row_and_the_sums_stay(db: Database) -> None
         [row("116", 345_000, 317_100, 19_900, 4_000), row("125", 600, 597, 3), row("126", 400, 303, 97)]
     )
     held = {"rule": "fewer-than-5", "areas": hidden}
-    take(db, run_id, answer(fetched(db, run_id), areas=shown, withheld=held))
+    take(db, run_id, answer(fetched(db, run_id), areas=shown, withheld=held, remarks="126: giáp ranh"))
     said = db.read(carrier_statement.latest, run_id)
     assert said is not None
     merged = said.figures.areas[-1]
@@ -312,6 +315,7 @@ def test_a_result_that_comes_half_a_year_late_is_refused(db: Database) -> None:
     then = loa_carrier.sign(old, POLICE)
     values = {"content": then, "sha256": loa_carrier.read(then).sha256}
     db.write(lambda c: c.execute(update(signed_orders).values(values)))
+    db.write(kept_rows.adopt)  # as if Loa had written it
     refused(db, run_id, answer(then), "more than 180 days after")
 
 
@@ -355,3 +359,59 @@ def test_of_two_orders_at_once_one_is_signed(db: Database) -> None:
     with suppress(Conflict):  # on SQLite the second comes after the first, whose order it returns
         while_open(db, first, lambda: db.write(second))
     assert len(db.read(orders.issued, run_id)) == 1
+
+
+def test_the_chain_has_all_documents_the_newest_first(db: Database) -> None:
+    run_id = ordered(db)
+    act(db, "withdraw_order", run_id=run_id, body=orders.WithdrawBody(reason="Dừng"))
+    issue(db, run_id, "Tiếp tục")
+    act(db, "issue_order", run_id=run_id, body=orders.OrderIssueBody(reason="Gửi lại", repeat=True))
+    found = act(db, "get_order_chain", DESK, run_id=run_id)
+    file = to_json(to_jsonable_python(found))
+    said = [loa_carrier.read(each).content for each in loa_carrier.documents(file)]
+    assert [(each["number"], each["kind"]) for each in said] == [
+        (f"{run_id}-4", "repeat"),
+        (f"{run_id}-3", "order"),
+        (f"{run_id}-2", "withdrawal"),
+        (f"{run_id}-1", "order"),
+    ]
+    turned = b"[" + b",".join(reversed(loa_carrier.documents(file))) + b"]"
+    assert loa_carrier.read(loa_carrier.newest(turned)).content["number"] == f"{run_id}-4"
+    with pytest.raises(NotFound):
+        act(db, "get_order_chain", Caller("x", "operator", "viettel"), run_id=run_id)
+
+
+def test_the_first_order_repeats_nothing(db: Database) -> None:
+    in_force(db, POLICE, None)
+    run_id = approved(db)
+    with pytest.raises(Invalid, match="cannot repeat an earlier one"):
+        act(db, "issue_order", run_id=run_id, body=orders.OrderIssueBody(repeat=True))
+
+
+def test_a_result_of_an_order_whose_times_alone_changed_is_taken(db: Database) -> None:
+    in_force(db, CARRIER, "vnpt")
+    in_force(db, POLICE, None)
+    run_id = approved(db)
+    issue(db, run_id)
+    first = fetched(db, run_id)
+    in_force(db, STRANGER, None)  # another key of the agency signs the same order
+    own = settings().model_copy(update={"order_key": SecretStr(pem(STRANGER))})
+    changed = act(db, "issue_order", own=own, run_id=run_id, body=orders.OrderIssueBody(reason="Khóa mới"))
+    assert changed.kind == "change"
+    order(db, Verb.START, run_id, "operator")
+    assert take(db, run_id, answer(first)).order == f"{run_id}-1"
+
+
+def test_areas_of_a_result_exist_and_count_nobody_twice(db: Database) -> None:
+    run_id = ordered(db)
+    about = fetched(db, run_id)
+    commune = next(each.code for each in areas.every() if each.district == "116")
+    whole = row("125", 146_000, 128_000, 15_000)
+    half = row("116", 100_000, 95_000, 2_500, 2_000)
+    twice = [half, half | {"area": commune}, whole]
+    refused(db, run_id, answer(about, areas=twice), f"area {commune} is part of 116")
+    shown = [row("125", 345_000, 317_100, 19_900, 4_000), row("*", 1_000, 900, 100)]
+    held = {"rule": "fewer-than-5", "areas": ["116", "777"]}
+    refused(db, run_id, answer(about, areas=shown, withheld=held, remarks="x"), "No area has the code 777")
+    only = [whole | {"area": commune}, row("?", 200_000, 190_000, 5_000, 4_000)]
+    refused(db, run_id, answer(about, areas=only), "no row for the ordered area 125")

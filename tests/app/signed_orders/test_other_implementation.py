@@ -65,6 +65,8 @@ def test_a_result_of_another_implementation_is_taken_and_its_bad_ones_are_refuse
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     subprocess.run([str(NODE), str(OTHER), str(tmp_path)], check=True, timeout=60)
 
+    proved = loa_carrier.require_proof(json.loads((tmp_path / "public.jwk").read_bytes()), "vnpt")
+    assert loa_carrier.jwk(proved) == loa_carrier.jwk(CARRIER.public_key())
     bad = {file.stem.removeprefix("bad-"): file.read_bytes() for file in tmp_path.glob("bad-*.json")}
     assert bad.keys() == REFUSED.keys()
     for name, content in bad.items():

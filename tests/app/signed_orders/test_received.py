@@ -18,6 +18,7 @@ from sqlalchemy import insert, select, update
 
 from app.api.bodies import filled
 from app.campaigns import approval, optimistic_lock, queries
+from app.campaigns import directives as directives_
 from app.campaigns.runs import Verb, order
 from app.core import clock
 from app.core.config import Settings
@@ -33,6 +34,7 @@ from app.signed_orders import loa_carrier, orders, received, results
 from carriers.contract import ReceiptStatus
 from tests.app import world
 from tests.app.campaigns.rows import new_batch, new_link
+from tests.app.campaigns.test_held_runs import approved
 from tests.app.signed_orders import documents
 from tests.app.signed_orders.documents import CARRIER, POLICE, STRANGER
 from tests.app.signed_orders.scene import act, at, fetched, issue, ordered, take
@@ -84,15 +86,27 @@ def export(db: Database, run_id: int, **said: str) -> bytes:
     return to_json(to_jsonable_python(at_carrier(db, "export_result", run_id=run_id, body=body)))
 
 
-def send(db: Database, run_id: int, batch_id: int) -> World:
-    """What the send loop does with the run, and the receipts of most of it."""
+def begin(db: Database, run_id: int, batch_id: int) -> World:
+    """The run is approved, started and queued."""
     campaign_id = db.read(queries.run, run_id).campaign_id
     db.write(approval.approve, campaign_id, Caller("chief of vnpt", "approver"))
     order(db, Verb.START, run_id, "vnpt desk")
-    db.write(lambda c: new_link(c))
+    if db.read(lambda c: c.execute(select(links.c.id)).first()) is None:
+        db.write(new_link)
     link_id = db.read(lambda c: c.execute(select(links.c.id)).scalar_one())
     sends = World(db, ledger_for(db, 100), campaign_id, run_id, batch_id, Link(link_id, "vnpt-1", "vnpt", 1))
     sends.fan_out()
+    return sends
+
+
+def ended(db: Database, run_id: int) -> None:
+    moved = {"state": "sent", "ended_at": clock.now_ms()}
+    db.write(lambda c: c.execute(update(runs).where(runs.c.id == run_id).values(moved)))
+
+
+def send(db: Database, run_id: int, batch_id: int) -> World:
+    """What the send loop does with the run, and the receipts of most of it."""
+    sends = begin(db, run_id, batch_id)
     lease = sends.claim()
     assert lease is not None
     db.write(sends.ledger.record, sends.link, lease, accepted(list(lease.items)), None, 30.0)
@@ -102,8 +116,7 @@ def send(db: Database, run_id: int, batch_id: int) -> World:
         for item in lease.items[:ARRIVED]
     ]
     db.write(sends.ledger.apply, arrived)
-    moved = {"state": "sent", "ended_at": clock.now_ms()}
-    db.write(lambda c: c.execute(update(runs).where(runs.c.id == run_id).values(moved)))
+    ended(db, run_id)
     return sends
 
 
@@ -147,8 +160,7 @@ def test_a_withdrawal_cancels_the_run_and_a_replacement_takes_its_place(
     withdrawal = fetched(db, run_id)
     assert receive(carrier, withdrawal).run_id == there.run_id
     assert carrier.read(queries.run, there.run_id).state in ("cancelling", "cancelled")
-    with pytest.raises(Conflict, match="already been received"):
-        receive(carrier, withdrawal)
+    assert receive(carrier, withdrawal).run_id == there.run_id
     issue(db, run_id, "Tiếp tục")
     again = receive(carrier, fetched(db, run_id), batch)
     assert (again.number, again.run_id != there.run_id) == (f"{run_id}-3", True)
@@ -161,13 +173,10 @@ def test_what_is_no_order_of_the_police_makes_nothing(db: Database, carrier: Dat
     for file, batches, sentence in (
         (forged, [batch], "not trusted here"),
         (good[:-40], [batch], "damaged"),
-        (good, [], "Choose the batches"),
     ):
         with pytest.raises(Invalid, match=sentence):
             receive(carrier, file, *batches)
-    act(db, "withdraw_order", run_id=run_id, body=orders.WithdrawBody(reason="Dừng"))
-    with pytest.raises(Conflict, match="has not been received here"):
-        receive(carrier, fetched(db, run_id))
+    assert receive(carrier, good).problem == "Choose the batches to which the order is to be sent."
     assert carrier.read(lambda c: c.execute(select(campaigns)).all()) == []
     assert carrier.read(lambda c: c.execute(select(directives)).all()) == []
 
@@ -180,6 +189,56 @@ def test_no_result_is_signed_of_another_text_or_another_run(db: Database, carrie
     assert carrier.read(lambda c: c.execute(select(approvals)).all()) == []
     with pytest.raises(Conflict, match="not created from a signed order"):
         export(db, 1)
+
+
+def test_versions_of_results_continue_over_a_replacement_and_count_the_order_as_a_whole(
+    db: Database, carrier: Database
+) -> None:
+    """The first order reached 40 of 60 people; the new one leaves all out, and its result counts them."""
+    run_id = ordered(db, text=TEXT, form="accented", window_end=clock.now() + timedelta(days=3))
+    batch = own_list(carrier)
+    one = receive(carrier, fetched(db, run_id), batch)
+    send(carrier, one.run_id, batch)
+    assert take(db, run_id, export(carrier, one.run_id, remarks=NOTE)).version == 1
+    act(db, "withdraw_order", run_id=run_id, body=orders.WithdrawBody(reason="Dừng"))
+    receive(carrier, fetched(db, run_id))
+    issue(db, run_id, "Tiếp tục")
+    three = receive(carrier, fetched(db, run_id), batch)
+    assert three.run_id != one.run_id
+    sends = begin(carrier, three.run_id, batch)
+    assert sends.claim() is None  # everybody was written to
+    ended(carrier, three.run_id)
+    with pytest.raises(Conflict, match=f"Order {run_id}-1 was replaced by {run_id}-3"):
+        export(carrier, one.run_id, remarks=NOTE)
+    back = export(carrier, three.run_id, changes="Lệnh mới, không gửi lại", remarks=NOTE)
+    assert loa_carrier.read(back).content["version"] == 2
+    assert take(db, run_id, back).version == 2
+    said = db.read(carrier_statement.latest, run_id)
+    assert said is not None
+    general = said.figures.general
+    assert (general.eligible, general.sent, general.received, general.no_receipt) == (60, 60, 40, 20)
+    assert {each.code: each.counts.sent for each in said.figures.areas} == {"116": 40, "125": 20}
+
+
+def test_another_deadline_makes_no_second_sending(db: Database, carrier: Database) -> None:
+    """The carrier has sent everything before the police record its start, and the deadline moves."""
+    letter = directives_.DirectiveFields(
+        "303/CAT", clock.local(clock.now()).date(), "CA", "x", clock.now() + timedelta(days=3)
+    )
+    letter_id = db.write(directives_.create, letter, "author")
+    in_force(db, POLICE, None)
+    in_force(db, CARRIER, "vnpt")
+    run_id, batch = approved(db, directive_id=letter_id), own_list(carrier)
+    issue(db, run_id)
+    one = receive(carrier, fetched(db, run_id), batch)
+    send(carrier, one.run_id, batch)
+    later = (clock.now() + timedelta(days=9)).replace(microsecond=0)
+    db.write(directives_.put_off, letter_id, later, "Gia hạn", "chief")
+    assert issue(db, run_id, "Gia hạn báo cáo").kind == "change"
+    two = receive(carrier, fetched(db, run_id), batch)
+    assert (two.number, two.run_id, two.run_state) == (f"{run_id}-2", one.run_id, "sent")
+    deadline = carrier.read(lambda c: c.execute(select(directives.c.report_deadline)).scalar_one())
+    assert deadline == clock.to_ms(later)
 
 
 def fresh_order() -> dict[str, Any]:
