@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from app.core.errors import Conflict, Invalid
 from app.database.connection import keys_of
 from app.ledger import approval_digest, opt_out_seal
-from app.security import account_stamps, approval_requests, audit, totp, users
+from app.security import account_stamps, approval_requests, audit, kept_rows, totp, users
 from app.security.passwords import hash_password
 from app.security.principal import base_name
 from app.security.roles import OF_PEOPLE, Role
@@ -18,8 +18,8 @@ from app.security.secret_encryption import Vault
 from app.security.sessions import end_all
 from app.security.users import Person
 
-# The first revisions with stamps on accounts, seals on opt-outs, and requests outside the audit.
-_STAMPED, _SEALED, _REQUESTS = "0025", "0058", "0064"
+# The first revisions with stamps on accounts, seals on opt-outs, requests outside the audit, and kept rows.
+_STAMPED, _SEALED, _REQUESTS, _KEPT_ROWS = "0025", "0058", "0064", "0079"
 _LEAST_SAID, _MOST_SAID = 10, 300
 
 
@@ -151,6 +151,8 @@ def adopt(connection: Connection, before: str) -> None:
         opt_out_seal.adopt(connection)
     if before < _REQUESTS:
         approval_requests.adopt(connection)
+    if before < _KEPT_ROWS:
+        kept_rows.adopt(connection)
 
 
 def sign(connection: Connection, who: str, name: str | None = None) -> list[str]:

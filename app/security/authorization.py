@@ -20,7 +20,7 @@ from app.security import keys, roles, sessions, totp
 from app.security.principal import Caller
 from app.security.roles import OPEN, PAGE, PAGE_DOES
 from app.security.sessions import Lifetime
-from app.security.tenant_scope import require_named
+from app.security.tenant_scope import CARRIER, require_named
 
 CSRF_HEADER = "X-CSRF-Token"
 CSRF_FIELD = "csrf"
@@ -45,7 +45,8 @@ class AccessRequest:
     """
 
     operation: str
-    numbers: dict[str, str]
+    path_names: dict[str, str]
+    carriers: list[str]
     key: str | None
     token: str | None
     csrf: str | None
@@ -131,6 +132,7 @@ def _asked(request: Request, operation: str) -> AccessRequest:
     return AccessRequest(
         operation,
         {name: str(value) for name, value in request.path_params.items()},
+        request.query_params.getlist(CARRIER),
         key if scheme.lower() == "bearer" and key else None,
         request.cookies.get(cookie_name(settings)),
         None
@@ -151,7 +153,7 @@ def _admit(connection: Connection, request: AccessRequest, scope: Scope) -> tupl
     scope["caller"], scope["admitted"] = caller.name, caller
     roles.require(caller.role, request.operation)
     totp.require(caller, request.operation.removeprefix(PAGE_DOES), request.factor_roles)
-    require_named(connection, caller, request.numbers)
+    require_named(connection, caller, request.path_names, request.carriers)
     return caller, due
 
 

@@ -1,18 +1,19 @@
 """Tenant scope: an operator gets 404 for other carriers' objects.
 
 Authorization checks every id in a path before the route runs, and `Operation.run` before an operation does:
-unknown and foreign objects take the same time and get the same answer.
+unknown and foreign objects take the same time and get the same answer. Names of carriers are no secret: who
+names another carrier, at whichever door, is told which is its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from string import Formatter
 
 from sqlalchemy import ColumnElement, Connection, Table, exists, or_, select
 
 from app.core import ids
-from app.core.errors import no_such
+from app.core.errors import Forbidden, Invalid, no_such
 from app.database.models import (
     api_keys,
     attachments,
@@ -27,7 +28,6 @@ from app.database.models import (
     sender_names,
 )
 from app.security.principal import Caller
-from app.security.roles import Role, may
 
 # Path parameter -> what it is called in errors, and the table in which it must be the carrier's own.
 RULES: Mapping[str, tuple[str, Table]] = {
@@ -42,14 +42,24 @@ RULES: Mapping[str, tuple[str, Table]] = {
     "sender_name_id": ("sender name", sender_names),
 }
 
+CARRIER = "carrier"  # what a name of a carrier is called in paths, queries and forms
+# What else stands in paths: texts and public keys are everybody's, and for a document by its hash its route
+# looks whose it is.
+UNWALLED = frozenset({"key", "kid", "sha256", "form", "line"})
 
-def require_walled(operation: str, path: str) -> None:
-    """Raise TypeError for an operation open to operators whose path has an id that is in no rule."""
-    unknown = {
-        name for _, name, *_ in Formatter().parse(path) if name and name.endswith("_id")
-    } - RULES.keys()
-    if unknown and may(Role.OPERATOR, operation):
+
+def require_walled(operation: str, path: str, query: Iterable[str] = ()) -> None:
+    """Raise TypeError for an operation, open to operators, whose path or query has what is in no wall."""
+    walled = {CARRIER, *RULES, *UNWALLED}
+    if unknown := {name for _, name, *_ in Formatter().parse(path) if name} - walled:
         raise TypeError(f"{operation}: RULES has no entry for {min(unknown)}")
+    if unknown := {name for name in query if names_a_carrier(name)} - walled:
+        raise TypeError(f"{operation}: a carrier in a query is called {CARRIER}, not {min(unknown)}")
+
+
+def names_a_carrier(name: str) -> bool:
+    """Return whether a parameter or field is, by its name, about carriers."""
+    return "carrier" in name.removesuffix("s").split("_")
 
 
 def own_campaigns(carrier: str) -> ColumnElement[bool]:
@@ -74,10 +84,36 @@ def own_attachments(carrier: str) -> ColumnElement[bool]:
     return or_(handed_in_by.in_(keys), handed_in_by.in_(persons), attachments.c.id.in_(papers))
 
 
-def require_named(connection: Connection, caller: Caller, path_ids: Mapping[str, str]) -> None:
-    """Raise NotFound for path ids (`path_ids`) that are not digits, or not of the operator's carrier."""
+def own_carrier(caller: Caller, carrier: str | None) -> str | None:
+    """Return the carrier, or the operator's own where none is named. Raises Forbidden for another one."""
+    if caller.carrier is None:
+        return carrier
+    if carrier and carrier != caller.carrier:
+        raise Forbidden(
+            "Your account can only be used for {carrier}.", carrier=caller.carrier, field="carrier"
+        )
+    return caller.carrier
+
+
+def named_carrier(caller: Caller, carrier: str | None) -> str:
+    """Return it as `own_carrier` does. Raises Invalid if there is neither."""
+    own = own_carrier(caller, carrier)
+    if not own:
+        raise Invalid("Choose a carrier in the field “carrier”.", field="carrier")
+    return own
+
+
+def require_named(
+    connection: Connection, caller: Caller, path_names: Mapping[str, str], carriers: Iterable[str] = ()
+) -> None:
+    """Raise NotFound for ids in a path that are not digits, or not of the operator's carrier.
+
+    carriers: those that the query names. Raises Forbidden for another carrier's name, there or in the path.
+    """
     numbers: dict[str, int] = {}
-    for name, value in path_ids.items():
+    for carrier in (*carriers, path_names.get(CARRIER)):
+        own_carrier(caller, carrier)
+    for name, value in path_names.items():
         if name in RULES:
             number = ids.read(value)
             if not number:  # ids begin with 1

@@ -22,6 +22,7 @@ from app.core.ids import LARGEST, Exact
 from app.core.phone import network
 from app.database.models import campaigns, links, register_overrides, runs
 from app.operations import Transaction, operation
+from app.security import kept_rows
 from app.security.roles import EVERYBODY, Role
 from app.sender_names import register
 from app.sender_names.register import NameState, Rules, SenderName
@@ -125,8 +126,11 @@ def override_register(tx: Transaction, campaign_id: CampaignId, body: OverrideBo
         )
     row = {"campaign_id": campaign_id, "reason": body.reason, "at": clock.now_ms(), "by": tx.who.name[:80]}
     row["findings"] = [_hash(each, _content(campaign)) for each in standing]
-    tx.connection.execute(insert(register_overrides).values(row))
-    tx.note(f"campaign/{campaign_id}", reason=body.reason, findings=[str(each.sentence) for each in standing])
+    made = insert(register_overrides).values(row).returning(register_overrides.c.id)
+    own = register_overrides.c.id == tx.connection.execute(made).scalar_one()
+    said = {"reason": body.reason, "findings": [str(each.sentence) for each in standing]}
+    kept = kept_rows.kept(tx.connection, register_overrides, own)
+    tx.note(f"campaign/{campaign_id}", **said, kept=kept)
 
 
 def require_registered(

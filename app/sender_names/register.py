@@ -23,14 +23,14 @@ from app.api.bodies import (
 )
 from app.api.pasted_table import LINE_WRONG, Day, read_table
 from app.core import clock, hashing
-from app.core.carrier_check import check_own
-from app.core.errors import Invalid, NotFound, no_such
+from app.core.carrier_check import check_carrier
+from app.core.errors import Invalid, no_such
 from app.core.ids import LARGEST, Exact
 from app.database.advisory_locks import AdvisoryLock
 from app.database.connection import one_at_a_time
 from app.database.models import attachments, registration_rules, sender_names
 from app.operations import OfCarrier, Transaction, operation
-from app.security import tenant_scope
+from app.security import kept_rows, tenant_scope
 from app.security.roles import EVERYBODY, Role
 from app.sender_names import NOT_A_NAME, SENDER
 from carriers.text import template
@@ -227,7 +227,7 @@ def rules(connection: Connection, carrier: str) -> Rules:
 )
 def list_sender_names(tx: Transaction, carrier: OfCarrier = None) -> list[SenderName]:
     """List registered sender names and templates; an operator sees those of its carrier."""
-    return names(tx.connection, tx.who.carrier or carrier)
+    return names(tx.connection, carrier)
 
 
 @operation(
@@ -241,7 +241,7 @@ def list_sender_names(tx: Transaction, carrier: OfCarrier = None) -> list[Sender
 )
 def add_sender_name(tx: Transaction, body: NameBody) -> SenderName:
     """Add a sender name or template that has been requested or registered at a carrier."""
-    _check_carrier(tx, body.carrier)
+    check_carrier(tx.settings, body.carrier)
     tx.headers["Location"] = "/v1/sender-names"
     number = tx.connection.execute(
         insert(sender_names).values(body.columns() | _changed(tx)).returning(sender_names.c.id)
@@ -276,7 +276,7 @@ def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
                 field="table",
             )
         try:
-            _check_carrier(tx, each.carrier)
+            check_carrier(tx.settings, tenant_scope.named_carrier(tx.who, each.carrier))
             values = each.columns() | _changed(tx)
         except Invalid as error:
             raise Invalid(LINE_WRONG, line=line, detail=error.detail, field="table") from None
@@ -288,7 +288,9 @@ def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
         else:
             tx.connection.execute(update(sender_names).where(sender_names.c.id == number).values(values))
             replaced += 1
-    tx.note("sender-names", added=added, replaced=replaced)
+    own = sender_names.c.id.in_([known[key] for key in lines])
+    kept = kept_rows.kept(tx.connection, sender_names, own)
+    tx.note("sender-names", added=added, replaced=replaced, kept=kept)
     return Imported(added, replaced)
 
 
@@ -303,7 +305,7 @@ def import_sender_names(tx: Transaction, body: ImportBody) -> Imported:
 )
 def change_sender_name(tx: Transaction, sender_name_id: NameId, body: NameBody) -> SenderName:
     """Replace an entry of a sender name or template; its scan stays."""
-    _check_carrier(tx, body.carrier)
+    check_carrier(tx.settings, body.carrier)
     before = get(tx.connection, sender_name_id)
     own = update(sender_names).where(sender_names.c.id == sender_name_id)
     tx.connection.execute(own.values(body.columns() | _changed(tx)))
@@ -353,7 +355,9 @@ def remove_sender_name(tx: Transaction, sender_name_id: NameId) -> None:
     before = get(tx.connection, sender_name_id)
     if not tx.connection.execute(delete(sender_names).where(sender_names.c.id == sender_name_id)).rowcount:
         get(tx.connection, sender_name_id)  # removed by another meanwhile, which it says
-    tx.note(_subject(before), id=before.id, state=before.state.value, certificate=before.certificate)
+    kept = kept_rows.deleted(sender_names, sender_name_id)
+    facts = {"state": before.state.value, "certificate": before.certificate}
+    tx.note(_subject(before), id=before.id, **facts, kept=kept)
 
 
 @operation(
@@ -378,13 +382,14 @@ def list_registration_rules(tx: Transaction) -> list[Rules]:
 )
 def set_registration_rules(tx: Transaction, carrier: Carrier, body: RulesBody) -> Rules:
     """Set how long a carrier takes to register names, whether it needs templates, and its forbidden words."""
-    _check_carrier(tx, carrier)
+    check_carrier(tx.settings, carrier)
     c, values = registration_rules.c, dict(body) | _changed(tx)
     if not tx.connection.execute(
         update(registration_rules).where(c.carrier == carrier).values(values)
     ).rowcount:
         tx.connection.execute(insert(registration_rules).values(carrier=carrier, **values))
-    tx.note(f"carrier/{carrier}", lead_days=body.lead_days, needs_template=body.needs_template)
+    kept = kept_rows.kept(tx.connection, registration_rules, c.carrier == carrier)
+    tx.note(f"carrier/{carrier}", lead_days=body.lead_days, needs_template=body.needs_template, kept=kept)
     return rules(tx.connection, carrier)
 
 
@@ -405,16 +410,6 @@ def get(connection: Connection, number: int) -> SenderName:
     return _view(row, clock.local(clock.now()).date())
 
 
-def _check_carrier(tx: Transaction, carrier: str) -> None:
-    """Raise unless the caller may keep this carrier's entries, and there is such a carrier."""
-    if tx.who.carrier not in (None, carrier):
-        raise NotFound(
-            "You can only edit the register entries of {carrier}. See `loa sender-name list`.",
-            carrier=tx.who.carrier,
-        )
-    check_own(tx.settings, carrier)
-
-
 def _changed(tx: Transaction) -> dict[str, Any]:
     return {"changed_at": clock.now_ms(), "changed_by": tx.who.name[:80]}
 
@@ -422,7 +417,8 @@ def _changed(tx: Transaction) -> dict[str, Any]:
 def _noted(tx: Transaction, number: int, **detail: Any) -> SenderName:
     made = get(tx.connection, number)
     facts = {"state": made.state.value, "certificate": made.certificate, "valid_to": _day(made.valid_to)}
-    tx.note(_subject(made), id=number, template_code=made.template_code, **facts, **detail)
+    kept = kept_rows.kept(tx.connection, sender_names, sender_names.c.id == number)
+    tx.note(_subject(made), id=number, template_code=made.template_code, **facts, **detail, kept=kept)
     return made
 
 

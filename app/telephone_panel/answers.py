@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -36,7 +36,7 @@ from app.database.models import (
     subscribers,
 )
 from app.operations import Transaction, operation
-from app.security import row_stamps
+from app.security import audit, kept_rows, row_stamps
 from app.security.roles import AUTHORS, OFFICE
 from app.telephone_panel import register
 from app.telephone_panel.judgement import AnswerCounts
@@ -46,7 +46,7 @@ from app.text_verification.tokens import words
 TAG = register.TAG
 PATIENCE_MS = DAY_MS  # texts still come for so long after the end
 _REPLY_MS = 14 * DAY_MS  # after the start an SMS of the telephone is taken as an answer for so long
-_CLOCK_MS = 600_000  # a telephone's clock may be so wrong
+CLOCK_MS = 600_000  # a telephone's clock may be so wrong
 _FORGOTTEN = "forgotten"  # in place of the way, once nobody knows which telephones took part
 _T, _A, _D = panel_telephones.c, panel_answers.c, deliveries.c
 # Refused at once, the carrier's word that the number is not its own: such a telephone cannot do as well as
@@ -89,7 +89,8 @@ _KEEP = text(
 class PanelMember:
     """A telephone that takes part in a run, and what it has answered.
 
-    link: the path of its personal page, which its holder is given; null without a secret_key.
+    link: the path of its personal page, which its holder is given; null without a secret_key, and for those
+    who only read: whoever has it can answer.
     """
 
     telephone_id: int
@@ -137,8 +138,14 @@ class PanelRow(NamedTuple):
     columns=("telephone_id", "phone", "carrier", "area", "answer", "way", "at", "asked_at", "link"),
 )
 def list_run_panel(tx: Transaction, run_id: Number) -> list[PanelMember]:
-    """List the test telephones that take part in a run, with their answers and personal links."""
-    return members(tx.connection, run_of(tx.connection, run_id))
+    """List the test telephones that take part in a run, with their answers.
+
+    Those who may ask the silent ones also get the personal links.
+    """
+    found = members(tx.connection, run_of(tx.connection, run_id))
+    if tx.who.role not in AUTHORS:
+        found = [replace(member, link=None) for member in found]
+    return found
 
 
 @operation(
@@ -278,7 +285,10 @@ def record(connection: Connection, run: PanelRow, telephone_id: int, answer: Ans
 
 def _keep(connection: Connection, run: PanelRow, telephone_id: int, answer: Answer, way: AnswerWay) -> None:
     row = {"run_id": run.id, "telephone_id": telephone_id, "answer": answer.value, "way": way.value}
-    connection.execute(_KEEP, row | {"at": shared_ms(connection)})
+    if connection.execute(_KEEP, row | {"at": shared_ms(connection)}).rowcount:
+        own = _A.run_id == run.id, _A.telephone_id == telephone_id
+        kept = kept_rows.kept(connection, panel_answers, *own)
+        audit.note(connection, "panel", "panel.answer", f"run/{run.id}", kept=kept)
 
 
 def _was_sent(connection: Connection, run: PanelRow, telephone_id: int) -> bool:
@@ -407,7 +417,7 @@ def received_sms(connection: Connection, telephone_id: int, message: str, at_ms:
     at_ms: when it came, by the telephone's clock: an earlier campaign may have had the same text.
     """
     for run in _recent_runs(connection, telephone_id):
-        if at_ms >= (run.started_at or 0) - _CLOCK_MS and _is_text(connection, run, message):
+        if at_ms >= (run.started_at or 0) - CLOCK_MS and _is_text(connection, run, message):
             # It may be there seconds before the ledger has the carrier's answer.
             _keep(connection, run, telephone_id, Answer.RECEIVED, AnswerWay.GATEWAY)
             return True

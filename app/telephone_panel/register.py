@@ -22,7 +22,7 @@ from app.core.phone import mask, one_mobile
 from app.database.connection import shared_ms
 from app.database.models import panel_answers, panel_telephones
 from app.operations import OfCarrier, Transaction, operation
-from app.security import row_stamps
+from app.security import audit, kept_rows, row_stamps
 from app.security.roles import ADMINS, AUTHORS, OFFICE
 
 TAG = "telephone panel"
@@ -194,6 +194,8 @@ def erase(connection: Connection, telephone_id: int) -> None:
     own = panel_answers.c.telephone_id == telephone_id
     connection.execute(update(panel_answers).where(own).values(telephone_id=None))
     connection.execute(delete(panel_telephones).where(_T.id == telephone_id))
+    kept = kept_rows.deleted(panel_telephones, telephone_id)
+    audit.note(connection, "panel", "panel.erase", f"panel/{telephone_id}", kept=kept)
 
 
 def erase_number(connection: Connection, phone: int) -> int:
@@ -221,7 +223,8 @@ def _add(tx: Transaction, body: TelephoneBody) -> int | None:
     row = {"phone": phone, "carrier": body.carrier, "area": area, "consent_on": body.consent_on.isoformat()}
     row |= {"added_at": shared_ms(tx.connection), "added_by": tx.who.name[:80]}
     number: int = tx.connection.execute(insert(panel_telephones).values(row).returning(_T.id)).scalar_one()
-    tx.note(f"panel/{number}", phone=mask(phone), carrier=body.carrier, consent_on=row["consent_on"])
+    said = {"phone": mask(phone), "carrier": body.carrier, "consent_on": row["consent_on"]}
+    tx.note(f"panel/{number}", **said, kept=kept_rows.kept(tx.connection, panel_telephones, _T.id == number))
     return number
 
 

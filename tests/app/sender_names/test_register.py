@@ -91,13 +91,13 @@ def test_an_operator_keeps_the_entries_of_its_carrier_alone(
         assert operator.get("/v1/sender-names").json() == []
         assert operator.put(f"/v1/sender-names/{others}", json=NAME).status_code == 404
         assert operator.delete(f"/v1/sender-names/{others}").status_code == 404
-        assert operator.post("/v1/sender-names", json=NAME).status_code == 404
+        assert operator.post("/v1/sender-names", json=NAME).status_code == 403
         table = {"table": "carrier,name\nviettel,CA SON LA\nvnpt,X"}
-        assert operator.post("/v1/sender-names/import", json=table).status_code == 404
-        assert operator.put("/v1/registration-rules/vnpt", json={"lead_days": 3}).status_code == 404
+        assert operator.post("/v1/sender-names/import", json=table).status_code == 403
+        assert operator.put("/v1/registration-rules/vnpt", json={"lead_days": 3}).status_code == 403
         own = add(operator, carrier="viettel")["id"]
         assert (
-            operator.put(f"/v1/sender-names/{own}", json=NAME).status_code == 404
+            operator.put(f"/v1/sender-names/{own}", json=NAME).status_code == 403
         )  # it can't be given to another carrier
         assert [each["id"] for each in operator.get("/v1/sender-names").json()] == [own]
     with Client(application, db.write(create_key, "reader", "auditor")) as auditor:

@@ -267,6 +267,18 @@ def test_no_log_has_the_stamp_of_a_link(
     assert path.rpartition("/")[2] not in text
 
 
+def test_who_only_reads_the_panel_gets_no_link_with_which_to_answer(app: FastAPI, keyed: Database) -> None:
+    world = sent(keyed, 1)
+    panel(keyed, 1)
+    path = link(keyed, world.run)
+    for role, has_link in ((Role.ADMIN, True), (Role.APPROVER, True), (Role.AUDITOR, False)):
+        with Client(app, new_key(keyed, f"{role} reads", role)) as reader:
+            for place in (f"/v1/runs/{world.run}/panel", f"/runs/{world.run}/panel"):
+                answer = reader.get(place, headers={"Accept": "text/html, application/json"})
+                assert answer.status_code == 200
+                assert (path in answer.text) == has_link, (role, place)
+
+
 # ---- Gateway apps
 
 TEXT = "Canh giac lua dao"
@@ -279,7 +291,8 @@ class Gateway:
         found = carry_out(db, "read_panel_gateway", telephone_id=telephone_id)
         self.client, self.path, self.key = client, found.path, found.key
 
-    def call(self, body: bytes, stamp: str = "1700000000", signature: str | None = None) -> tuple[int, Any]:
+    def call(self, body: bytes, stamp: str | None = None, signature: str | None = None) -> tuple[int, Any]:
+        stamp = str(clock.now_ms() // 1000) if stamp is None else stamp
         made = hmac.new(self.key.encode(), body + stamp.encode(), hashlib.sha256).hexdigest()
         shown = made if signature is None else signature
         headers = {b"X-Timestamp": stamp.encode(), b"X-Signature": shown.encode()}
@@ -305,6 +318,30 @@ YES, NO = (200, {"recorded": True}), (200, {"recorded": False})
 def test_a_received_text_is_recorded_however_often_it_is_reported(gateway: Gateway, keyed: Database) -> None:
     assert [gateway.sms(TEXT), gateway.sms("[QC] Cảnh giác lừa đảo"), gateway.sms(TEXT)] == [YES] * 3
     assert stored(keyed) == [(1, "received")]
+
+
+def test_several_messages_at_once_are_looked_at_one_by_one(gateway: Gateway, keyed: Database) -> None:
+    def batch(*messages: str) -> tuple[int, Any]:
+        at = clock.moment(clock.now_ms() - 3_600_000).isoformat()
+        payload = {
+            "messages": [{"message": each, "receivedAt": at, "sender": "CA SONLA"} for each in messages]
+        }
+        return gateway.call(json.dumps({"event": "sms:batch:received", "payload": payload}).encode())
+
+    assert [batch(), batch("Ma OTP cua ban la 123456")] == [NO, NO]
+    assert batch("x" * 20_000, TEXT, "Ma OTP cua ban la 123456") == YES
+    assert stored(keyed) == [(1, "received")]
+
+
+@pytest.mark.parametrize("off_s", [-3600, 3600])
+def test_a_call_signed_at_another_time_is_refused(gateway: Gateway, keyed: Database, off_s: int) -> None:
+    at = clock.moment(clock.now_ms()).isoformat()
+    payload = {"message": TEXT, "receivedAt": at}
+    body = json.dumps({"event": "sms:received", "payload": payload}).encode()
+    for stamp in (str(clock.now_ms() // 1000 + off_s), "", "soon"):
+        status, answer = gateway.call(body, stamp)
+        assert (status, "the telephone's clock" in answer["detail"]) == (403, True), stamp
+    assert stored(keyed) == []
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.security.roles import PAGE_DOES, Role
-from app.security.tenant_scope import RULES
+from app.security.tenant_scope import CARRIER, RULES
 from tests.operations import OPERATIONS
 
 _TABLE = """
@@ -63,7 +63,6 @@ page_run                303  in   in   in   in   404
 page_run_events         303  in   in   in   in   404
 page_do_state_figures   303  in   in   403  in   404
 page_unknown            303  in   in   in   in   404
-page_rejected           303  in   in   in   in   404
 page_batch              303  in   in   in   in   404
 page_delivery           303  404  404  404  404  404
 page_links              303  in   in   in   in   in
@@ -102,7 +101,6 @@ page_do_freeze_report   303  in   in   403  in   in
 page_do_issue_report    303  in   in   403  in   404
 page_signing_keys       303  in   in   in   in   in
 page_do_take_result     303  in   in   403  in   404
-page_do_register_signing_key 303 in 403 403 403 403
 page_do_set_sender_name_paper 303  in   in   403  in   404
 page_do_keep_signed_paper 303  in   in   403  in   404
 page_frozen_report      303  in   in   in   in   404
@@ -152,8 +150,9 @@ def _declared() -> Iterator[tuple[str, str]]:
     for name, each in OPERATIONS.items():
         said = ["in" if role in each.roles else "403" for role in (Role.ADMIN, Role.APPROVER, Role.AUDITOR)]
         own = "in" if Role.OPERATOR in each.roles else "403"
-        walled = any(parameter.name in RULES for parameter in each.ids)
-        row = " ".join((*said, own, "404" if own == "in" and walled else own))
+        names = {parameter.name for parameter in each.ids}
+        other = "404" if names & RULES.keys() else "403" if CARRIER in names else own
+        row = " ".join((*said, own, other if own == "in" else own))
         yield name, f"401 {row}"
         if each.page:
             yield PAGE_DOES + name, f"303 {row}"

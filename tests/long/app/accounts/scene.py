@@ -70,6 +70,7 @@ class Place(NamedTuple):
             "line": "1",
             "nth": "1",
             "kid": kid(self.key),
+            "number": "9-1",
             "stamp": "0" * 64,
         }
         numbers = (

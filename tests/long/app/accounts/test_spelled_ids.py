@@ -107,7 +107,7 @@ async def test_an_address_names_things_in_digits(asker: Asker, db: Database, que
 
 BODIES = (
     ("POST", "/v1/reports", '{{"run_id": {}}}'),
-    ("POST", "/v1/runs/1/unknown/resend", '{{"lines": [[{}, 1]]}}'),
+    ("POST", "/v1/runs/1/unknown/write-off", '{{"lines": [[{}, 1]]}}'),
     ("POST", "/v1/runs/1/unknown/write-off", '{{"lines": [[1, {}]]}}'),
     ("POST", "/v1/campaigns/1/runs", '{{"carrier": "vnpt", "batch_ids": [{}]}}'),
     ("POST", "/v1/campaigns", '{{"name": "x", "purpose": "y", "sender": "z", "directive_id": {}}}'),

@@ -18,7 +18,7 @@ from app.database.connection import Database
 from app.database.models import audit
 from app.runtime.api_app import create_app
 from app.security.roles import PERMISSIONS
-from app.security.tenant_scope import RULES
+from app.security.tenant_scope import CARRIER, RULES, UNWALLED
 from tests.app.described import described
 from tests.long.app.accounts.scene import NOWHERE, OTHER, OWN, UNKNOWN, Answer, Asker, Place, build
 
@@ -71,10 +71,7 @@ def test_every_id_that_an_operator_may_name_has_its_rule(asker: Asker) -> None:
         if "operator" in PERMISSIONS.get(each["operationId"], ())
         for word in re.findall(r"{(\w+)}", path)
     }
-    # The id of a signing key is public.
-    # An attachment is its carrier's whose account handed it in; texts are everybody's; forms are no ids; a
-    # carrier is compared with the operator's own by what takes it (tests/app/sender_names/test_register.py).
-    assert named - RULES.keys() == {"sha256", "key", "form", "carrier", "kid"}
+    assert named <= {CARRIER, *RULES, *UNWALLED}
 
 
 def said(answer: Answer, place: Place) -> tuple[int, str]:
