@@ -166,10 +166,10 @@ def build(connection: Connection, run_id: int, cutoff_ms: int, *, brief: bool = 
     return kept or _build(connection, scope.of_run(connection, run_id), cutoff_ms, brief=brief)
 
 
-def count(connection: Connection, run_id: int, cutoff_ms: int, settled_ms: int) -> CarrierReport:
-    """Count the run anew, whatever was kept; raises Unkept where something has changed since `settled_ms`."""
+def count(connection: Connection, run_id: int, cutoff_ms: int, seen_ms: int) -> CarrierReport:
+    """Count the run anew, whatever was kept; raises Unkept where something has changed since `seen_ms`."""
     of = scope.of_run(connection, run_id)
-    snapshots.require_unchanged(connection, of, settled_ms)
+    snapshots.require_unchanged(connection, of, seen_ms)
     return _build(connection, of, cutoff_ms)
 
 
@@ -225,7 +225,7 @@ def _build(connection: Connection, run_scope: Scope, cutoff_ms: int, *, brief: b
         outside_areas=outside,
         days=_days(sent),
         steps=_steps(sent),
-        reasons=_reasons(counts),
+        reasons=reasons_of(counts),
         networks=() if brief else networks(connection, run_scope),
         cost=_charged(connection, run_scope, counts),
     )
@@ -323,7 +323,7 @@ def _not_sent(counts: Iterable[TallyCount]) -> list[Cause]:
     return [Cause(labels.not_sent_key(r), labels.not_sent(r), n) for r, n in sorted(sums.items()) if n]
 
 
-def _reasons(counts: Iterable[TallyCount]) -> tuple[Cause, ...]:
+def reasons_of(counts: Iterable[TallyCount]) -> tuple[Cause, ...]:
     """Return form 4: every group of the form in its order, zeros too."""
     sums: Counter[int] = Counter()
     for count in counts:

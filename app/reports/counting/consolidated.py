@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from app.core.errors import no_such
-from app.core.states import NotSent, RunState
+from app.core.states import ENDED, NotSent, RunState
 from app.database.models import campaigns, directives, follow_ups, frozen_reports, runs
 from app.ledger.calls import CALLS
 from app.ledger.directive_deadline import held_at
@@ -21,7 +21,7 @@ from app.reports.counting.unique_reach import Subscribers, UniqueReach
 from app.reports.figures import addressees, carrier_statement
 from app.reports.figures.addressees import AddresseeStatus, ChannelTotal
 from app.reports.figures.carrier_statement import FigureSource, Statement, by_deadline
-from app.reports.figures.figures import OVER, CarrierReport
+from app.reports.figures.figures import CarrierReport
 from app.telephone_panel.judgement import Judgement
 
 # A frozen report is rebuilt by the rules of its day. 1: every campaign under the directive, also drafts and
@@ -133,7 +133,7 @@ class RunLine:
     @property
     def over(self) -> bool:
         """Whether a measured run has sent all that it will send."""
-        return self.kind is FigureSource.MEASURED and self.report.header.run_state in OVER
+        return self.kind is FigureSource.MEASURED and self.report.header.run_state in ENDED
 
     @property
     def cancelled(self) -> bool:

@@ -27,6 +27,7 @@ _WORDS = {
     "partly_received_messages": "tin mới nhận một phần",
     "unknown_written_off_messages": "chưa rõ, đã chốt không xử lý tiếp",
     "unexplained_messages": "chưa giải thích được",
+    "contradicted_snapshots": "mốc chốt số liệu không khớp sổ",
     "outside_areas_subscribers": "dòng bị loại khi nhập",
     "other_network_messages_by_network": "thuộc mạng khác",
     "addressees": "cơ quan, đơn vị",

@@ -14,14 +14,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select
 
-from app.core.states import SENT, DeliveryState
+from app.core.states import ENDED, SENT, DeliveryState
 from app.database.connection import shared_ms
 from app.database.models import audiences, deliveries
 from app.reports.counting import panel_judgements, scope
 from app.reports.counting.scope import Scope, proved
 from app.reports.figures import carrier_statement
 from app.reports.figures.carrier_statement import Statement
-from app.reports.figures.figures import OVER
 from app.telephone_panel.judgement import Verdict
 from carriers.contract import ReceiptLevel
 from carriers.phrases import Phrase
@@ -135,7 +134,7 @@ def _all_delivered(sent: int, delivered: int) -> FraudSignal | None:
 
 def _none_delivered(connection: Connection, scope: Scope, sent: int, delivered: int) -> FraudSignal | None:
     """Flag a finished run that reached no handset although its receipts come from handsets."""
-    if sent < _ENOUGH or delivered or scope.run.state not in OVER:
+    if sent < _ENOUGH or delivered or scope.run.state not in ENDED:
         return None
     if proved(connection, scope.run, shared_ms(connection)) != ReceiptLevel.HANDSET:
         return None

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, bindparam, or_, select
 
 from app.core.errors import NotFound, no_such
-from app.core.states import BatchState, RunState
+from app.core.states import ENDED, BatchState, RunState
 from app.database.models import (
     approvals,
     batches,
@@ -22,7 +22,7 @@ from app.database.models import (
     run_batches,
     runs,
 )
-from app.reports.figures.figures import OVER, Header
+from app.reports.figures.figures import Header
 from app.reports.figures.numbers import day_of
 from carriers.contract import ReceiptLevel
 from carriers.phrases import Phrase
@@ -202,7 +202,7 @@ class Scope:
     def closed(self, cutoff_ms: int) -> bool:
         """Return whether the run was over by then, so that unqueued subscribers stay unsent."""
         ended: int | None = self.run.ended_at
-        over = self.run.state in OVER and self.run.closing is not None
+        over = self.run.state in ENDED and self.run.closing is not None
         return over and (ended is None or ended <= cutoff_ms)
 
     def within(self, table: Table) -> list[ColumnElement[bool]]:

@@ -13,15 +13,15 @@ from sqlalchemy import Connection, Row, Select, exists, select
 
 from app.core import clock
 from app.core.clock import DAY_MS, VIETNAM_OFFSET_MS
-from app.core.states import RunState
-from app.database import jobs
+from app.core.states import ENDED, RunState
+from app.database import clock_leaps, jobs
 from app.database.connection import Database, shared_ms
 from app.database.jobs import Job
 from app.database.models import campaigns, directives, erasures, runs
 from app.database.models import snapshots as kept
-from app.reports.counting import carrier_report, consolidated, snapshots
-from app.reports.counting.snapshots import SnapshotCause
-from app.reports.figures.figures import OVER, CarrierReport
+from app.reports.counting import carrier_report, consolidated, scope, snapshots
+from app.reports.counting.snapshots import Seen, SnapshotCause
+from app.reports.figures.figures import CarrierReport
 from app.reports.frozen.archive import ReportSubject, SubjectKind
 
 SNAPSHOT = "snapshot"  # the kind of jobs
@@ -38,11 +38,24 @@ def take(
     due_ms: the moment that it is for; it is kept with the one at which it was really taken.
     """
     settled = db.wait_for_commits(None)
-    cutoff_ms, found = db.read(lambda c: (at := snapshots.now(c), figures_at(c, subjects, at)))
+
+    def look(
+        connection: Connection,
+    ) -> tuple[int, dict[ReportSubject, CarrierReport | dict[str, Any]], dict[ReportSubject, Seen]]:
+        at = snapshots.now(connection)
+        found = figures_at(connection, subjects, at)
+        measured = [subject for subject in found if subject.kind is SubjectKind.RUN]
+        scopes = {subject: scope.of_run(connection, subject.id) for subject in measured}
+        seen = {subject: snapshots.seen_by_now(connection, of, settled) for subject, of in scopes.items()}
+        return at, found, seen
+
+    cutoff_ms, found, seen = db.read(look)
 
     def keep(connection: Connection) -> None:
         for subject, figures in found.items():
-            snapshots.keep(connection, subject, figures, cutoff_ms, cause, settled_ms=settled, due_ms=due_ms)
+            snapshots.keep(
+                connection, subject, figures, cutoff_ms, cause, seen=seen.get(subject), due_ms=due_ms
+            )
 
     db.write(keep)
     return cutoff_ms
@@ -80,6 +93,9 @@ class SnapshotPlan:
     _midnight: int = 0  # all that was due then has a job
 
     async def plan(self) -> None:
+        """Make the jobs; after a leap of the clock only once its time is trusted."""
+        if not await self.db.read_with_retry(clock_leaps.may_be_irreversible):
+            return
         midnight, found = await self.db.read_with_retry(due, self._midnight)
         if found:
             named = (
@@ -138,7 +154,7 @@ def _subjects(connection: Connection, midnight: int) -> dict[ReportSubject, list
         select(*columns).join(campaigns, c.id == r.campaign_id).where(r.started_at < midnight, ~gone)
     )
     found: defaultdict[ReportSubject, list[Row[Any]]] = defaultdict(list)
-    for row in connection.execute(query.where(r.state.in_([*_LIVE, *OVER])).order_by(r.id)):
+    for row in connection.execute(query.where(r.state.in_([*_LIVE, *ENDED])).order_by(r.id)):
         alone = row.directive_id is None
         kind = SubjectKind.RUN if alone else SubjectKind.DIRECTIVE
         found[ReportSubject(kind, row.id if alone else row.directive_id)].append(row)
@@ -148,13 +164,15 @@ def _subjects(connection: Connection, midnight: int) -> dict[ReportSubject, list
 def _taken(connection: Connection, subject: ReportSubject, cause: SnapshotCause, due_ms: int) -> bool:
     k = kept.c
     own = (k.kind == subject.kind.value, k.subject_id == subject.id, k.cause == cause, k.due_at == due_ms)
-    return connection.execute(select(k.due_at).where(*own).limit(1)).first() is not None
+    kept_ones = select(k.due_at).where(*own, k.set_aside_at.is_(None))
+    return connection.execute(kept_ones.limit(1)).first() is not None
 
 
 def _has_changed(connection: Connection, run: Row[Any], midnight: int) -> bool:
     """Return whether a run that is over differs from its last snapshot, or ended lately and has none."""
     k = kept.c
-    last = select(k.mark).where(k.kind == SubjectKind.RUN.value, k.subject_id == run.id)
+    own = (k.kind == SubjectKind.RUN.value, k.subject_id == run.id, k.set_aside_at.is_(None))
+    last = select(k.mark).where(*own)
     mark = connection.execute(last.order_by(k.cutoff_at.desc()).limit(1)).scalar()
     if mark is None:
         return run.ended_at is not None and bool(run.ended_at > midnight - _WEEK_MS)

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from enum import StrEnum
-from typing import Any
+from itertools import accumulate
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -20,10 +21,12 @@ from sqlalchemy import (
     Subquery,
     Table,
     and_,
+    case,
     func,
     insert,
     select,
     union_all,
+    update,
 )
 
 from app.core import clock
@@ -40,6 +43,20 @@ from app.reports.frozen.archive import ReportSubject, Spoilt, SubjectKind
 
 LATE_MS = 5 * 60_000  # a snapshot taken so long after it was due no longer answers for that moment
 _S = snapshots.c
+
+
+class Seen(NamedTuple):
+    """What a snapshot has certainly seen: the time of its last change, and how many changes there were by it.
+
+    Changes are only ever added, so the changes up to that time are exactly those that it had seen as long as
+    their number stays the same, whatever the clock did. changes: None in snapshots that did not count them.
+    """
+
+    until_ms: int
+    changes: int | None = None
+
+
+NOTHING = -1  # the time of the last change that was seen where none can be told
 
 
 class SnapshotCause(StrEnum):
@@ -60,7 +77,9 @@ def moment(connection: Connection, subject: ReportSubject, asked_ms: int) -> int
     """
     if asked_ms > shared_ms(connection):
         raise Invalid(
-            "The cut-off is in the future. Choose a past time, or leave it empty for now.", field="cut_off_at"
+            "The cut-off is in the future. Choose a time in the past, or leave the field empty to use the "
+            "current time.",
+            field="cut_off_at",
         )
     rows = moments(connection, subject)
     for row in rows:
@@ -97,7 +116,7 @@ def moment(connection: Connection, subject: ReportSubject, asked_ms: int) -> int
 
 def moments(connection: Connection, subject: ReportSubject) -> list[Row[Any]]:
     """Return the snapshots of a subject, the newest first, without their figures."""
-    query = select(_S.cutoff_at, _S.due_at, _S.cause).where(*_of(subject))
+    query = select(_S.cutoff_at, _S.due_at, _S.cause).where(*_of(subject), _S.set_aside_at.is_(None))
     return list(connection.execute(query.order_by(_S.cutoff_at.desc())))
 
 
@@ -125,12 +144,12 @@ def keep(
     cutoff_ms: int,
     cause: SnapshotCause,
     *,
-    settled_ms: int | None = None,
+    seen: Seen | None = None,
     due_ms: int | None = None,
 ) -> None:
     """Keep a run's report or a directive's reach, unless that moment is kept already.
 
-    settled_ms: up to when nothing was missing; what was recorded between that and the cut-off may be in it.
+    seen: the changes that are certainly in it; what was recorded between them and the cut-off may be in it.
     """
     if connection.execute(select(_S.cutoff_at).where(*_of(subject), _S.cutoff_at == cutoff_ms)).first():
         return
@@ -139,7 +158,8 @@ def keep(
         "kind": subject.kind.value,
         "subject_id": subject.id,
         "cutoff_at": cutoff_ms,
-        "settled_at": cutoff_ms if settled_ms is None else settled_ms,
+        "settled_at": seen.until_ms if seen else cutoff_ms,
+        "changes_seen": seen.changes if seen else None,
         "due_at": due_ms,
         "cause": cause.value,
         "mark": mark(connection, subject.id) if subject.kind is SubjectKind.RUN else "",
@@ -216,17 +236,41 @@ def intact(connection: Connection, run_id: int, sha256: str | None = None) -> bo
     return row is not None and _hash(row.figures) == row.sha256 and sha256 in (None, row.sha256)
 
 
-def all_of_run(connection: Connection, run_id: int) -> list[tuple[int, CarrierReport]]:
-    """Return up to when nothing was missing (ms since 1970), and the report, of each snapshot of a run."""
-    query = select(snapshots).where(*_of(ReportSubject(SubjectKind.RUN, run_id))).order_by(_S.cutoff_at)
-    return [(row.settled_at, _read(row)) for row in connection.execute(query)]
+class KeptReport(NamedTuple):
+    """A run's report as a snapshot has it, with what it had seen; taken_ms: its cut-off."""
+
+    taken_ms: int
+    seen: Seen
+    report: CarrierReport
 
 
-def settled(connection: Connection, run_id: int, cutoff_ms: int) -> int | None:
-    """Return up to when nothing was missing in the run's snapshot of this moment; None without one."""
+def all_of_run(connection: Connection, run_id: int) -> list[KeptReport]:
+    """Return every snapshot of a run that no repair has set aside, the earliest first."""
+    query = select(snapshots).where(*_of(ReportSubject(SubjectKind.RUN, run_id)), _S.set_aside_at.is_(None))
+    rows = connection.execute(query.order_by(_S.cutoff_at))
+    return [KeptReport(row.cutoff_at, Seen(row.settled_at, row.changes_seen), _read(row)) for row in rows]
+
+
+def last_seen(connection: Connection, scope: Scope, cutoff_ms: int) -> int:
+    """Return the time of the last change that the run's snapshot of this moment has certainly seen.
+
+    The moment itself without a snapshot; NOTHING where its order cannot be told.
+    """
+    where = (*_of(ReportSubject(SubjectKind.RUN, scope.run.id)), _S.cutoff_at == cutoff_ms)
+    row = connection.execute(select(_S.settled_at, _S.changes_seen, _S.set_aside_at).where(*where)).first()
+    if row is None:
+        return cutoff_ms
+    seen = Seen(row.settled_at, row.changes_seen)
+    if row.set_aside_at is not None or overtaken(connection, scope, [seen])[0]:
+        return NOTHING
+    return seen.until_ms
+
+
+def set_aside(connection: Connection, run_id: int, cutoff_ms: int) -> bool:
+    """Offer and recount this snapshot no more; False if it was set aside before. Frozen reports keep it."""
     where = (*_of(ReportSubject(SubjectKind.RUN, run_id)), _S.cutoff_at == cutoff_ms)
-    found: int | None = connection.execute(select(_S.settled_at).where(*where)).scalar()
-    return found
+    change = update(snapshots).where(*where, _S.set_aside_at.is_(None))
+    return bool(connection.execute(change.values(set_aside_at=shared_ms(connection))).rowcount)
 
 
 def _hash(text: str) -> str:
@@ -283,19 +327,59 @@ def require_unchanged(connection: Connection, scope: Scope, cutoff_ms: int) -> N
         )
 
 
+def seen_by_now(connection: Connection, scope: Scope, settled_ms: int) -> Seen:
+    """Return what this transaction sees of a run's changes up to a time by which all are committed."""
+    changes = last_changes(scope)
+    last = connection.execute(select(func.max(changes.c.at)).where(changes.c.at <= settled_ms)).scalar()
+    moved = (at for at in (scope.run.started_at, scope.run.ended_at) if at is not None and at <= settled_ms)
+    until_ms = max((last or 0, *moved))
+    return Seen(until_ms, _numbers(connection, scope, [until_ms])[0])
+
+
+def overtaken(connection: Connection, scope: Scope, seen: Sequence[Seen]) -> list[int]:
+    """Return, for each, how many changes were recorded later and nevertheless have an earlier time."""
+    counted = [each.changes for each in seen]
+    if all(changes is None for changes in counted):
+        return [0] * len(seen)
+    numbers = _numbers(connection, scope, [each.until_ms for each in seen])
+    pairs = zip(numbers, counted, strict=True)
+    return [0 if changes is None else max(number - changes, 0) for number, changes in pairs]
+
+
+def _numbers(connection: Connection, scope: Scope, times: Sequence[int]) -> list[int]:
+    """Return how many changes have each of these times or an earlier one; of what is only ever added."""
+    changes = _journals(scope)
+    ascending = sorted(set(times))
+    later = [(changes.c.at > at, place + 1) for place, at in reversed(list(enumerate(ascending)))]
+    place = case(*later, else_=0).label("place")
+    rows = connection.execute(select(place, func.count()).select_from(changes).group_by(place)).all()
+    by_place = {int(row[0]): int(row[1]) for row in rows}
+    total = dict(zip(ascending, accumulate(by_place.get(n, 0) for n in range(len(ascending))), strict=True))
+    return [total[at] for at in times]
+
+
 def last_changes(scope: Scope) -> Subquery:
     """Select (batch_id, seq, at) of everything that has changed deliveries, at ms since 1970."""
+    d = deliveries.c
+    sent = select(d.batch_id, d.seq, d.submitted_at.label("at"))
+    journals = _journals(scope)
+    return union_all(
+        select(journals.c.batch_id, journals.c.seq, journals.c.at),
+        sent.where(*scope.within(deliveries), d.submitted_at.is_not(None)),
+    ).subquery("changes")
+
+
+def _journals(scope: Scope) -> Subquery:
+    """Select (batch_id, seq, at) of the changes that stay as they were recorded."""
     r, d = receipts.c, deliveries.c
-    closed = d.state == DeliveryState.NOT_SENT
     times: Collection[tuple[Table, ColumnElement[int], ColumnElement[bool]]] = (
         (receipts, func.coalesce(r.matched_at, r.received_at), r.seq.is_not(None)),
         (submissions, submissions.c.at, submissions.c.at.is_not(None)),
         (state_events, state_events.c.at, state_events.c.at.is_not(None)),
-        (deliveries, d.done_at, and_(closed, d.done_at.is_not(None))),
-        (deliveries, d.submitted_at, d.submitted_at.is_not(None)),
+        (deliveries, d.done_at, and_(d.state == DeliveryState.NOT_SENT, d.done_at.is_not(None))),
     )
     parts: list[Select[Any]] = [
         select(table.c.batch_id, table.c.seq, at.label("at")).where(*scope.within(table), known)
         for table, at, known in times
     ]
-    return union_all(*parts).subquery("changes")
+    return union_all(*parts).subquery("journals")

@@ -63,6 +63,7 @@ def of_run(report: CarrierReport) -> dict[str, Any]:
         "partly_received_messages": report.extra.partly,
         "unknown_written_off_messages": report.extra.written_off,
         **({"unexplained_messages": report.extra.unexplained} if report.extra.unexplained else {}),
+        **({"contradicted_snapshots": n} if (n := report.extra.contradicted_snapshots) else {}),
         "oldest_without_receipt_sent_at": iso(report.extra.oldest_ms),
         "areas": [{"code": a.code, "name": a.name, **_area(a.figures, level)} for a in report.places],
         "areas_without_subscribers": [asdict(area) for area in report.empty],

@@ -12,7 +12,6 @@ from app.core.errors import AppError
 from app.core.states import RunState
 from carriers.contract import Reason, ReceiptLevel
 
-OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
 # A frozen report of a run is rebuilt by the rules of its day. 1: provisional while any receipt is missing;
 # 2: until the time in which receipts come is over.
 RULES = 2
@@ -320,7 +319,8 @@ class Extra:
     unknown outcome (None for one batch: such decisions are recorded per run); partly: long messages with good
     receipts for some parts only; written_off: unknown messages a person decided to leave; oldest_ms: oldest
     submission without a receipt. unexplained: messages (at least so many) whose rows contradicted each other
-    when the report was frozen; they count as their rows stand.
+    when the report was frozen; they count as their rows stand. contradicted_snapshots: earlier snapshots of
+    the run that its rows contradicted then, for example because the clock was ahead.
     """
 
     deferred: int = 0
@@ -329,6 +329,7 @@ class Extra:
     written_off: int = 0
     oldest_ms: int | None = None
     unexplained: int = 0
+    contradicted_snapshots: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -274,6 +274,9 @@ def _measured_rows(report: CarrierReport) -> list[TableRow]:
         odd = "(các dòng trong sổ mâu thuẫn nhau; tính theo trạng thái đang ghi)"
         words = f"Tin chưa giải thích được, ít nhất {odd}"
         rows.append(_extra("unexplained", "(11)", words, extra.unexplained))
+    if extra.contradicted_snapshots:
+        words = "Mốc chốt số liệu trước đây không khớp sổ (chẳng hạn do đồng hồ máy chủ chạy sai)"
+        rows.append(_extra("contradicted_snapshots", "(12)", words, extra.contradicted_snapshots, unit="mốc"))
     return rows
 
 

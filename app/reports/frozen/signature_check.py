@@ -9,16 +9,18 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from app.core import clock
 from app.file_import import isolated_reader
+from app.reports.frozen import added_content
+from app.reports.frozen.added_content import Alteration, Validated
 
 _MEMORY, _SECONDS, _PATIENCE_S = 2 << 30, 30, 60
 _MOST_FIELDS = 1000  # of a form; a signed paper has a few
-_MOST_PARTS = 200_000  # looked at of a file's pages, each as often as it is referred to
+RULES = 2  # of these checks: what was checked by earlier ones is not called good
 _ONE_AT_A_TIME = threading.Lock()  # in this process: each may take seconds and memory
 _UNCHECKED, _TRUSTED = "unchecked", "trusted"
 
@@ -78,11 +80,50 @@ def _checked(content: bytes, roots: str | None, papers: Mapping[str, tuple[int, 
     if not signatures:
         return {"error": "unsigned"}
     found = [_signature(each, _certificates(roots)) for each in signatures]
+    altered = _in_form(reader, list(zip(signatures, found, strict=True)))
+    for facts in found if altered else ():
+        facts["later"] = "changed" if facts["later"] == "signatures" else facts["later"]
     return {
+        "rules": RULES,
         "sha256": hashlib.sha256(content).hexdigest(),
         "signatures": found,
-        **_content(reader, content, papers),
+        **_content(reader, content, papers, altered),
     }
+
+
+def _in_form(reader: Any, signatures: Sequence[tuple[Any, Mapping[str, Any]]]) -> set[Alteration]:
+    """Return what is wrong with the form, given the facts of each signature."""
+    try:
+        validated = [Validated(each, shows=True) for each, facts in signatures if _holds(facts)]
+        stamps = reader.embedded_timestamp_signatures
+        validated += [Validated(each, shows=False) for each in stamps if _is_valid_stamp(each)]
+        return added_content.in_form(reader, validated)
+    except _wrong():
+        return {Alteration.FIELD}
+
+
+def _holds(facts: Mapping[str, Any]) -> bool:
+    return bool(facts["intact"] and facts["whole"])
+
+
+def _is_valid_stamp(stamp: Any) -> bool:
+    """Return whether a time stamp over the document is intact; whose it is decides nothing."""
+    from pyhanko.sign.validation import validate_pdf_timestamp
+    from pyhanko_certvalidator import ValidationContext
+
+    trust = ValidationContext(trust_roots=[], allow_fetching=False, revocation_mode="soft-fail")
+    status = validate_pdf_timestamp(stamp, trust)
+    return bool(status.intact and status.valid and status.coverage in _whole())
+
+
+def _whole() -> tuple[Any, ...]:
+    from pyhanko.sign.validation.status import SignatureCoverageLevel as Coverage
+
+    return Coverage.ENTIRE_FILE, Coverage.ENTIRE_REVISION
+
+
+def _at(node: Any, key: str, default: Any) -> Any:
+    return node[key] if key in node else default  # noqa: SIM401 - .get() follows no reference
 
 
 def _has_too_many_fields(root: Any) -> bool:
@@ -146,7 +187,7 @@ def _said(status: Any, roots: list[Any] | None) -> dict[str, Any]:
         "timestamped_at": stamped.isoformat() if stamped else None,
         "timestamp_trusted": bool(stamped and stamp.trusted),
         "intact": bool(status.intact and status.valid),
-        "whole": status.coverage in (Coverage.ENTIRE_FILE, Coverage.ENTIRE_REVISION),
+        "whole": status.coverage in _whole(),
         "later": _later(status, status.coverage is Coverage.ENTIRE_FILE),
         "chain": chain if roots else _UNCHECKED,
         "chain_problem": problem.name if problem and roots else "",
@@ -180,13 +221,26 @@ def _name(parts: Mapping[str, Any], key: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:200]
 
 
-def _content(reader: Any, content: bytes, papers: Mapping[str, tuple[int, str]]) -> dict[str, Any]:
+def _content(
+    reader: Any, content: bytes, papers: Mapping[str, tuple[int, str]], altered: Collection[Alteration]
+) -> dict[str, Any]:
     """Return with which frozen paper the file begins, and whether its pages are still that paper's."""
     form = _paper(content, papers)
     if form is None:
-        return {"paper": None, "paper_sha256": None, "same_pages": False}
+        return {"paper": None, "paper_sha256": None, "same_pages": False, "altered": sorted(altered)}
     size, sha256 = papers[form]
-    return {"paper": form, "paper_sha256": sha256, "same_pages": _same_pages(reader, content[:size])}
+    try:
+        pages, covered = added_content.in_paper(reader, content[:size])
+    except _wrong():
+        pages, covered = {Alteration.PAGES}, None
+    found = sorted({*altered, *pages})
+    return {
+        "paper": form,
+        "paper_sha256": sha256,
+        "same_pages": not found,
+        "altered": found,
+        "covered_page": covered,
+    }
 
 
 def _paper(content: bytes, papers: Mapping[str, tuple[int, str]]) -> str | None:
@@ -195,83 +249,6 @@ def _paper(content: bytes, papers: Mapping[str, tuple[int, str]]) -> str | None:
         if size <= len(content) and hashlib.sha256(content[:size]).hexdigest() == sha256:
             return form
     return None
-
-
-def _same_pages(reader: Any, paper: bytes) -> bool:
-    """Return whether the pages show what the paper's did, but for what signatures themselves show.
-
-    pyHanko compares revisions of files that had a form before, which a paper has not.
-    """
-    from pyhanko.pdf_utils.reader import PdfFileReader
-
-    before, after = PdfFileReader(io.BytesIO(paper)).root, reader.root
-    parts = iter(range(_MOST_PARTS))
-    try:
-        form = _at(after, "/AcroForm", {})
-        return (
-            all(_digest(before.get(key), parts) == _digest(after.get(key), parts) for key in _SHOWN)
-            and "/XFA" not in form
-            and all(_is_signature(field) for field in _at(form, "/Fields", ()))
-            and all(
-                _is_signature(note)
-                for page in _pages(after["/Pages"], parts)
-                for note in _at(page, "/Annots", ())
-            )
-        )
-    except _wrong():
-        return False
-
-
-_SHOWN = ("/Pages", "/OCProperties", "/OpenAction", "/AA", "/Names")  # of a file, what decides on its looks
-_ASIDE = ("/Parent", "/P", "/Annots", "/StructParents", "/Tabs")
-
-
-def _at(node: Any, key: str, default: Any) -> Any:
-    return node[key] if key in node else default  # noqa: SIM401 - .get() follows no reference
-
-
-def _pages(node: Any, parts: Iterator[int]) -> Iterator[Any]:
-    _take(parts)
-    if "/Kids" not in node:
-        yield node
-    for kid in _at(node, "/Kids", ()):
-        yield from _pages(kid.get_object(), parts)
-
-
-def _is_signature(entry: Any) -> bool:
-    own = entry.get_object()
-    return bool(_at(own, "/FT", _at(_at(own, "/Parent", {}), "/FT", None)) == "/Sig")
-
-
-def _take(parts: Iterator[int]) -> None:
-    """Count one more part; ValueError once there are too many, as where one is referred to 2^40 times."""
-    if next(parts, None) is None:
-        raise ValueError("the file refers to more parts than a paper has")
-
-
-def _digest(value: Any, parts_left: Iterator[int], above: tuple[Any, ...] = ()) -> str:
-    """Hash a value of a PDF with all that it refers to."""
-    from pyhanko.pdf_utils import generic
-
-    _take(parts_left)
-    target: Any = value
-    if isinstance(value, generic.IndirectObject):
-        place = (value.idnum, value.generation)
-        return "above" if place in above else _digest(target.get_object(), parts_left, (*above, place))
-    parts: list[str] = []
-    if isinstance(value, generic.StreamObject):
-        parts.append(hashlib.sha256(value.encoded_data).hexdigest())
-    if isinstance(value, generic.DictionaryObject):
-        parts += [
-            f"{key} {_digest(value.raw_get(key), parts_left, above)}"
-            for key in sorted(value)
-            if key not in _ASIDE
-        ]
-    elif isinstance(value, generic.ArrayObject):
-        parts += [_digest(value.raw_get(nth), parts_left, above) for nth in range(len(value))]
-    else:
-        parts.append(repr(value))
-    return hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()
 
 
 if __name__ == "__main__":

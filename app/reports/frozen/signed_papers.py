@@ -21,8 +21,9 @@ from app.core.masking import mask_written
 from app.database.connection import Database
 from app.database.models import issued_reports, report_files, signed_papers
 from app.reports.frozen import archive, signature_check
+from app.reports.frozen.added_content import Alteration
 from app.reports.frozen.archive import Frozen
-from app.security import audit
+from app.security import audit, kept_rows
 from carriers.phrases import Phrase
 
 _NAME_LENGTH = 200
@@ -64,6 +65,26 @@ _OTHER_SIGNER = (
 )
 # Words before a name on a paper, folded.
 _RANKS = frozenset(("dai", "thuong", "trung", "thieu", "ta", "tuong", "uy", "ong", "ba", "dong", "chi"))
+_ALTERED = {
+    Alteration.ADDED.value: (
+        "Something other than signatures was added to the file, such as a note or a form. "
+        "Only signatures may be added."
+    ),
+    Alteration.FIELD.value: (
+        "A signature field of the file has no valid signature of its own. Such a field can show anything."
+    ),
+    Alteration.PICTURE.value: (
+        "The picture of a signature was changed after signing, or can be drawn outside its rectangle."
+    ),
+    Alteration.COVERS.value: (
+        "The picture of a signature covers something on page {page}. Sign again with the picture in an "
+        "empty place."
+    ),
+}
+_EARLIER_RULES = (
+    "The file was checked by an earlier version of Loa, which did not notice every change. Upload it "
+    "again to have it checked."
+)
 _FORMER = "The document has been issued again since, so the signed version is not the current one."
 
 
@@ -177,7 +198,8 @@ class SignedPapers:
             row = {"report_id": report_id, "sha256": sha256, "name": _clean(name or path.name), "at": now}
             row |= {"size": len(content), "content": content, "by": self.who, **checked}
             connection.execute(insert(signed_papers).values(row))
-        audit.note(connection, self.who, "report.signed", f"report/{report_id}", sha256=sha256)
+        said = {"sha256": sha256, "kept": kept_rows.kept(connection, signed_papers, *own)}
+        audit.note(connection, self.who, "report.signed", f"report/{report_id}", **said)
         return next(each for each in of_report(connection, report_id) if each.sha256 == sha256)
 
 
@@ -232,7 +254,8 @@ def _paper(row: Row[Any], today: Mapping[str, str], named: str | None) -> Signed
         paper=found["paper"],
         same_pages=found["same_pages"],
         signatures=signatures,
-        good=found["paper"] == "issued-pdf"
+        good=found.get("rules") == signature_check.RULES
+        and found["paper"] == "issued-pdf"
         and found["same_pages"]
         and not former
         and not other
@@ -322,6 +345,9 @@ def _untrusted(problem: str, in_force: bool) -> str:
 
 def _content(result: Mapping[str, Any]) -> Iterator[str]:
     paper, unchecked = result["paper"], bool(result.get("unchecked"))
+    for alteration in result.get("altered", ()):
+        if alteration in _ALTERED:
+            yield Phrase(_ALTERED[alteration], page=result.get("covered_page") or "?")
     if unchecked:
         yield _NOT_INSTALLED
     if paper is None:
@@ -339,6 +365,8 @@ def _content(result: Mapping[str, Any]) -> Iterator[str]:
                 paper=paper,
             )
         )
+    elif result.get("rules") != signature_check.RULES:
+        yield _EARLIER_RULES
     else:
         yield Phrase(
             "Its pages are those of the frozen document {paper}, except for what the signatures show.",

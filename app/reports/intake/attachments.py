@@ -13,7 +13,7 @@ from app.core.errors import Invalid, no_such
 from app.database.models import attachments
 from app.file_import.upload import UploadedFile
 from app.reports.figures.document_meta import Attachment
-from app.security import audit, tenant_scope
+from app.security import audit, kept_rows, tenant_scope
 from carriers.phrases import Phrase
 
 _KINDS = ((b"%PDF-", "application/pdf"), (b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
@@ -36,7 +36,9 @@ def keep(connection: Connection, path: Path, file: UploadedFile, who: str) -> At
     made = {"created_at": clock.now_ms(), "created_by": who, "content": content}
     row = {"sha256": kept.sha256, "name": kept.name, "media_type": kept.media_type, "size": kept.size}
     connection.execute(insert(attachments).values(row | made))
-    audit.note(connection, who, "attachment.keep", f"attachment/{kept.sha256[:16]}", size=kept.size)
+    own = attachments.c.sha256 == kept.sha256, attachments.c.created_by == who
+    said = {"size": kept.size, "kept": kept_rows.kept(connection, attachments, *own)}
+    audit.note(connection, who, "attachment.keep", f"attachment/{kept.sha256[:16]}", **said)
     return kept
 
 

@@ -27,7 +27,7 @@ from app.reports.intake.statement_rules import (
     word_faults,
 )
 from app.reports.intake.statement_service import paper_columns
-from app.security import audit
+from app.security import audit, kept_rows
 from carriers.phrases import Phrase
 
 MOST_REACHED = 2_000_000_000  # views, so it may exceed the population
@@ -52,7 +52,8 @@ def register(connection: Connection, addressee: Addressee, who: str) -> Addresse
     _check(addressee)
     if (addressee.kind is AddresseeKind.CARRIER) != (addressee.carrier is not None):
         raise Invalid(
-            "A carrier's name (for example viettel) is required for a carrier, and not allowed for others.",
+            "`carrier` is required when the addressee is a carrier (for example viettel), and not allowed "
+            "otherwise.",
             field="carrier",
         )
     found = find(connection, addressee.directive_id, addressee.name)
@@ -62,11 +63,13 @@ def register(connection: Connection, addressee: Addressee, who: str) -> Addresse
     else:
         row = {"directive_id": addressee.directive_id, "name": addressee.name, **values}
         connection.execute(insert(addressees).values(row))
+    own = addressees.c.directive_id == addressee.directive_id, addressees.c.name == addressee.name
     audit.note(
         connection,
         who,
         "addressee.set",
         f"directive/{addressee.directive_id}",
+        kept=kept_rows.kept(connection, addressees, *own),
         name=addressee.name,
         kind=str(addressee.kind),
     )
@@ -132,7 +135,9 @@ def report(connection: Connection, directive_id: int, claim: OutreachClaim, who:
     row: dict[str, Any] = {"addressee_id": of.id, "items": [asdict(item) for item in claim.items]}
     row |= paper_columns(connection, claim.paper, version, who, None)
     connection.execute(insert(outreach).values(row))
-    detail = {"addressee": of.name, "version": version, "items": len(claim.items)}
+    detail: dict[str, Any] = {"addressee": of.name, "version": version, "items": len(claim.items)}
+    own = outreach.c.addressee_id == of.id, outreach.c.version == version
+    detail["kept"] = kept_rows.kept(connection, outreach, *own)
     audit.note(connection, who, "outreach.reported", f"directive/{directive_id}", **detail)
     return known.reports(connection, directive_id)[of.id or 0][-1]
 

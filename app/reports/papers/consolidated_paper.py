@@ -161,6 +161,13 @@ def _unexplained(report: ConsolidatedReport) -> Iterator[Block]:
                 f"{name}, mã đợt {line.run_id} trong Loa: có ít nhất {count(n)} tin chưa giải thích được "
                 "(các dòng trong sổ mâu thuẫn nhau); số liệu tính theo trạng thái đang ghi."
             )
+        if n := line.report.extra.contradicted_snapshots:
+            name = comparison_tables.carrier_name(line.carrier)
+            yield Paragraph(
+                f"{name}, mã đợt {line.run_id} trong Loa: {count(n)} mốc chốt số liệu trước đây "
+                "không khớp sổ (chẳng hạn do đồng hồ máy chủ chạy sai); "
+                "số liệu của báo cáo này tính theo sổ hiện tại."
+            )
 
 
 def _panel(report: ConsolidatedReport) -> Iterator[Block]:

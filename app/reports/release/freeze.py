@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -95,7 +95,7 @@ class Freezer:
         last, same = self.db.read(lambda c: (archive.newest(c, subject), archive.at(c, subject, until)))
         if same:
             return same, False
-        if last and clock.to_ms(last.cut_off_at) > until:
+        if last and cutoff_ms is not None and clock.to_ms(last.cut_off_at) > until:
             raise Conflict(
                 "Version {version} has a later cut-off ({at}). A new version cannot have an earlier one.",
                 version=last.version,
@@ -103,10 +103,10 @@ class Freezer:
                 field="cut_off_at",
             )
         self.db.read(_require_queued, subject)
-        unexplained = self.db.read(_require_recount, subject, self.ledger)
+        odd = self.db.read(_require_recount, subject, self.ledger)
         if cutoff_ms is None and taken_ms is None:
             until = take(self.db, [subject], SnapshotCause.FREEZE)
-        report = naming(self.db.read(build, subject, until), unexplained)
+        report = naming(self.db.read(build, subject, until), odd)
         if isinstance(report, ConsolidatedReport) and not (report.lines or report.channels):
             raise Conflict(
                 "No messages or reports exist under directive {id} yet, so there is nothing to "
@@ -275,12 +275,23 @@ def _require_queued(connection: Connection, subject: ReportSubject) -> None:
         )
 
 
-def _require_recount(connection: Connection, subject: ReportSubject, ledger: Ledger) -> dict[int, int]:
-    """Return by run how many messages nobody can explain. Raises Unbalanced where a figure is wrong."""
-    unexplained: dict[int, int] = {}
+class Contradicted(NamedTuple):
+    """What contradicts a run's report without making a figure wrong; see `Extra`."""
+
+    unexplained: int
+    snapshots: int
+
+
+def _require_recount(
+    connection: Connection, subject: ReportSubject, ledger: Ledger
+) -> dict[int, Contradicted]:
+    """Return by run what its report has to say of itself. Raises Unbalanced where a figure is wrong."""
+    odd: dict[int, Contradicted] = {}
     for campaign_id in _campaigns(connection, subject):
         recount = verify.recount(connection, campaign_id, ledger)
-        unexplained |= recount.unexplained
+        for run_id in {*recount.unexplained, *(each.run_id for each in recount.snapshots)}:
+            n = recount.unexplained.get(run_id, 0)
+            odd[run_id] = Contradicted(n, recount.contradicted(run_id))
         if found := recount.figures:
             raise Unbalanced(
                 "The recount found {n} differences, so nothing was frozen. The first: {first} Run "
@@ -288,15 +299,15 @@ def _require_recount(connection: Connection, subject: ReportSubject, ledger: Led
                 n=len(found),
                 first=found[0],
             )
-    return unexplained
+    return odd
 
 
-def naming(report: Built, unexplained: Mapping[int, int]) -> Built:
-    """Return the report with the number of messages, by run, that nobody could explain when it was frozen.
+def naming(report: Built, odd: Mapping[int, Contradicted]) -> Built:
+    """Return the report with what nobody could explain when it was frozen, by run.
 
-    One odd row must not keep a report back for good, and no report keeps silent about it.
+    One odd row or snapshot must not keep a report back for good, and no report keeps silent about it.
     """
-    return _each(report, lambda report: _naming(report, unexplained))
+    return _each(report, lambda report: _naming(report, odd))
 
 
 def _each(report: Built, change: Callable[[CarrierReport], CarrierReport]) -> Built:
@@ -307,9 +318,12 @@ def _each(report: Built, change: Callable[[CarrierReport], CarrierReport]) -> Bu
     return change(report) if isinstance(report, CarrierReport) else report
 
 
-def _naming(report: CarrierReport, unexplained: Mapping[int, int]) -> CarrierReport:
-    n = unexplained.get(report.header.run_id, report.extra.unexplained)
-    return replace(report, extra=replace(report.extra, unexplained=n))
+def _naming(report: CarrierReport, odd: Mapping[int, Contradicted]) -> CarrierReport:
+    found = odd.get(report.header.run_id)
+    if found is None:
+        return report
+    extra = replace(report.extra, unexplained=found.unexplained, contradicted_snapshots=found.snapshots)
+    return replace(report, extra=extra)
 
 
 def as_frozen(report: Built, document: Mapping[str, Any]) -> Built:
@@ -324,12 +338,13 @@ def as_frozen(report: Built, document: Mapping[str, Any]) -> Built:
         report = replace(report, lines=tuple(lines))
     each = [document, *(line["measured"] for line in document.get("runs", ()))]
     of_run = {run["run_id"]: run for run in each if "run_id" in run}
-    unexplained = {run_id: run.get("unexplained_messages", 0) for run_id, run in of_run.items()}
+    odd = {
+        run_id: Contradicted(run.get("unexplained_messages", 0), run.get("contradicted_snapshots", 0))
+        for run_id, run in of_run.items()
+    }
     if isinstance(report, StatedReport):
         return replace(report, rules=document.get("rules", 1))
-    return _each(
-        naming(report, unexplained), lambda report: _as_then(report, of_run.get(report.header.run_id, {}))
-    )
+    return _each(naming(report, odd), lambda report: _as_then(report, of_run.get(report.header.run_id, {})))
 
 
 def _panel(kept: Mapping[str, Any] | None) -> Judgement | None:

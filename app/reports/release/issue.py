@@ -25,7 +25,7 @@ from app.reports.papers import chairman_page, consolidated_paper, exchange_files
 from app.reports.papers.final_paper import Issue, ReplacedPaper, fill
 from app.reports.release import earlier_round, freeze, verify_archive
 from app.reports.release.freeze import SIDECAR, Built, Freezer
-from app.security import audit
+from app.security import audit, kept_rows
 
 _VERSIONS = 1000  # more than any report has
 _AT_ONCE = "Someone else has just issued this report. Reload and review it."
@@ -150,5 +150,6 @@ def _keep(
     named = [(f"{ISSUED}{form}", content) for form, content in files.items()]
     rows = [freeze.file_row(report.id, subject, report.version, each) for each in named]
     connection.execute(insert(report_files), rows)
-    kept = freeze_record.issue_detail(archive.get(connection, report.id))
-    audit.note(connection, who, freeze_record.ISSUE, f"report/{report.id}", **said, **kept)
+    record = freeze_record.issue_detail(archive.get(connection, report.id))
+    kept = kept_rows.kept(connection, issued_reports, issued_reports.c.report_id == report.id)
+    audit.note(connection, who, freeze_record.ISSUE, f"report/{report.id}", **said, **record, kept=kept)

@@ -13,7 +13,7 @@ from app.core import clock
 from app.core.errors import Conflict, NotFound
 from app.core.states import RunState
 from app.database.connection import Database
-from app.reports.counting import carrier_report, differences, snapshots
+from app.reports.counting import carrier_report, differences, scope, snapshots
 from app.reports.counting.consolidated import ConsolidationTerms
 from app.reports.counting.snapshots import Unkept
 from app.reports.export import json_file
@@ -117,11 +117,11 @@ def _recounted(connection: Connection, report: Frozen, stored: dict[str, Any]) -
             continue
         if snapshots.is_erased(connection, run["run_id"]):
             continue
-        settled = snapshots.settled(connection, run["run_id"], cutoff_ms) or cutoff_ms
         try:
-            again = carrier_report.count(connection, run["run_id"], cutoff_ms, settled)
+            seen_ms = snapshots.last_seen(connection, scope.of_run(connection, run["run_id"]), cutoff_ms)
+            again = carrier_report.count(connection, run["run_id"], cutoff_ms, seen_ms)
         except Unkept:
-            for sentence in snapshot_recount.of_document(connection, run, settled):
+            for sentence in snapshot_recount.of_document(connection, run, cutoff_ms, seen_ms):
                 yield Phrase("Report {report}: {what}", report=report.id, what=sentence)
             continue
         except (Conflict, NotFound, Unbalanced) as error:

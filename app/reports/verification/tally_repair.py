@@ -15,20 +15,25 @@ from itertools import groupby
 
 from sqlalchemy import Connection, and_, exists, func, insert, select, union
 
+from app.core import clock
 from app.core.errors import Conflict, no_such
 from app.core.states import RECEIVED, DeliveryState
 from app.database.advisory_locks import AdvisoryLock
-from app.database.connection import Database, one_at_a_time
+from app.database.connection import Database, one_at_a_time, shared_ms
 from app.database.models import audit as acts
 from app.database.models import campaigns, deliveries, receipts, run_batches, submissions, tallies
 from app.ledger import erasure
 from app.ledger.contract import TAKEN, ResultKind, TallyCount
 from app.ledger.ledger import Ledger
+from app.reports.counting import snapshots
 from app.reports.figures import tally
+from app.reports.verification import snapshot_recount
+from app.reports.verification.snapshot_recount import Contradiction
 from app.security import audit
 
 ACTION = "tallies.repaired"
 SETTLED = "submissions.repaired"
+SET_ASIDE = "snapshot.set-aside"
 _IN_THE_AUDIT = 50  # keys listed; the total number stands beside them
 
 
@@ -80,6 +85,35 @@ def settle(
     return done
 
 
+def set_aside(
+    db: Database,
+    who: str,
+    campaign_id: int | None = None,
+    say: Callable[[Contradiction], None] = lambda _: None,
+) -> int:
+    """Set aside the snapshots taken while the clock was ahead; return how many, each with an audit entry."""
+    done = 0
+    for number in dict.fromkeys(number for number, _ in db.read(_batches, campaign_id)):
+        found = db.read(_contradictions, number)
+        for contradiction in {(each.run_id, each.taken_ms): each for each in found if each.ahead}.values():
+            if db.write(_set_aside, who, contradiction):
+                done += 1
+                say(contradiction)
+    return done
+
+
+def _contradictions(connection: Connection, campaign_id: int) -> list[Contradiction]:
+    return list(snapshot_recount.of_campaign(connection, campaign_id))
+
+
+def _set_aside(connection: Connection, who: str, found: Contradiction) -> bool:
+    if not snapshots.set_aside(connection, found.run_id, found.taken_ms):
+        return False
+    at = clock.moment(found.taken_ms).isoformat()
+    audit.note(connection, who, SET_ASIDE, f"run/{found.run_id}", taken_at=at)
+    return True
+
+
 def _unrecorded(connection: Connection, campaign_id: int, batch_id: int) -> list[dict[str, int]]:
     """Return the submissions that are missing: of each message its first receipt that changed anything."""
     d, s, r = deliveries.c, submissions.c, receipts.c
@@ -104,7 +138,8 @@ def _record(connection: Connection, who: str, campaign_id: int, batch_id: int) -
     one_at_a_time(connection, AdvisoryLock.ERASURE)
     if erasure.of_campaign(connection, campaign_id) is not None:
         return 0
-    rows = _unrecorded(connection, campaign_id, batch_id)
+    now = shared_ms(connection)  # of today, so that snapshots taken before have not missed it
+    rows = [row | {"at": max(row["at"], now)} for row in _unrecorded(connection, campaign_id, batch_id)]
     if rows:
         connection.execute(insert(submissions), rows)
         audit.note(connection, who, SETTLED, f"campaign/{campaign_id}", batch=batch_id, n=len(rows))

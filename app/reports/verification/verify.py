@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, exists, func, select
 
 from app.core.errors import Conflict, no_such
-from app.core.states import BatchState, CampaignState, ChunkState, DeliveryState, RunState
+from app.core.states import ENDED, BatchState, CampaignState, ChunkState, DeliveryState, RunState
 from app.database.connection import Database, keys_of, shared_ms
 from app.database.models import (
     attachments,
@@ -21,12 +21,15 @@ from app.database.models import (
     chunks,
     deliveries,
     left_out,
+    link_levels,
+    links,
     quarantine,
     receipt_files,
     receipt_lines,
     receipts,
     run_batches,
     runs,
+    signed_papers,
     statements,
     submissions,
     subscribers,
@@ -38,12 +41,13 @@ from app.ledger.ledger import Ledger
 from app.reports.counting import carrier_report, clock_check, snapshots, unique_reach
 from app.reports.figures import carrier_statement, tally
 from app.reports.figures.carrier_statement import Statement
-from app.reports.figures.figures import OVER, Unbalanced
+from app.reports.figures.figures import Unbalanced
 from app.reports.frozen import freeze_record
 from app.reports.intake import statement_rules
 from app.reports.intake.statement_input import Circumstances, PaperClaim, StatementInput
 from app.reports.verification import erasure_checks as erased
 from app.reports.verification import snapshot_recount
+from app.reports.verification.snapshot_recount import Contradiction
 from app.reports.verification.state_recount import recount_states
 from app.security import kept_rows
 from carriers.phrases import Phrase
@@ -103,14 +107,32 @@ def _claim(statement: Statement) -> StatementInput:
 
 
 def attachments_kept(connection: Connection) -> list[str]:
-    """Name attachments whose bytes have changed; only one is in memory at a time."""
-    a = attachments.c
+    """Name attachments and signed papers whose bytes have changed; only one is in memory at a time."""
     found = []
-    for number, sha256 in connection.execute(select(a.id, a.sha256).order_by(a.id)).all():
-        content = connection.execute(select(a.content).where(a.id == number)).scalar_one()
-        if hashlib.sha256(content).hexdigest() != sha256:
-            found.append(f"Attachment {number} ({sha256[:16]}…) differs from the file that was uploaded.")
+    for what, table in (("Attachment", attachments), ("Signed document", signed_papers)):
+        a = table.c
+        for number, sha256 in connection.execute(select(a.id, a.sha256).order_by(a.id)).all():
+            content = connection.execute(select(a.content).where(a.id == number)).scalar_one()
+            if hashlib.sha256(content).hexdigest() != sha256:
+                found.append(f"{what} {number} ({sha256[:16]}…) differs from the file that was uploaded.")
     return found
+
+
+def _rows_kept(connection: Connection) -> list[str]:
+    """Name rows that differ from the audit, and links whose level is not the newest of their levels."""
+    return [*kept_rows.differences(connection), *_levels(connection)]
+
+
+def _levels(connection: Connection) -> Iterator[str]:
+    v = link_levels.c
+    levels = {row.link_id: row.level for row in connection.execute(select(link_levels).order_by(v.since))}
+    for link in connection.execute(select(links.c.id, links.c.name, links.c.receipt_level)):
+        if levels.get(link.id, link.receipt_level) != link.receipt_level:
+            yield Phrase(
+                "Link {name}: what its receipts prove was changed outside Loa. Restart the worker, which "
+                "takes it from the settings.",
+                name=link.name,
+            )
 
 
 # Result files: counters against lines
@@ -173,8 +195,15 @@ def verify(db: Database, ledger: Ledger, campaign_id: int | None = None) -> list
     return list(examine(db, ledger, campaign_id).differences)
 
 
-def examine(db: Database, ledger: Ledger, campaign_id: int | None = None) -> Verification:
+def examine(
+    db: Database,
+    ledger: Ledger,
+    campaign_id: int | None = None,
+    checks: Sequence[Callable[[Connection], list[str]]] = (),
+) -> Verification:
     """Recount one campaign with its batches, or everything; raises NotFound for an unknown campaign.
+
+    checks: of modules that this one does not know, made with everything.
 
     Each campaign and each batch is read in one snapshot while sending continues; memory stays bounded.
     """
@@ -187,6 +216,9 @@ def examine(db: Database, ledger: Ledger, campaign_id: int | None = None) -> Ver
         found += [Difference(None, sentence) for sentence in db.read(money.differences)]
         found += [Difference(None, sentence) for sentence in db.read(opt_out_seal.problems)]
         found += [Difference(None, sentence) for sentence in db.read(freeze_record.all_spoilt)]
+        found += [Difference(None, sentence) for sentence in db.read(_rows_kept)]
+        for check in checks:
+            found += [Difference(None, sentence) for sentence in db.read(check)]
     for number in ids:
         found += [Difference(number, sentence) for sentence in db.read(campaign_differences, number, ledger)]
         found += [Difference(number, sentence) for sentence in db.read(_not_as_approved, number)]
@@ -228,16 +260,22 @@ class Recount:
 
     figures: what makes a figure wrong; it is put right before a report is frozen. rows: where rows
     contradict each other, though every figure adds up; unexplained: at least so many messages, by run.
+    snapshots: the past ones that the rows contradict, of which a report of now says how many there are.
     """
 
     figures: list[str]
     rows: list[str]
     unexplained: dict[int, int]
+    snapshots: list[Contradiction] = field(default_factory=list)
+
+    def contradicted(self, run_id: int) -> int:
+        """Return how many of a run's snapshots its rows contradict."""
+        return len({each.taken_ms for each in self.snapshots if each.run_id == run_id and not each.to_come})
 
 
 def campaign_differences(connection: Connection, campaign_id: int, ledger: Ledger) -> list[str]:
     found = recount(connection, campaign_id, ledger)
-    return [*found.figures, *found.rows]
+    return [*found.figures, *found.rows, *(each.sentence for each in found.snapshots)]
 
 
 def recount(connection: Connection, campaign_id: int, ledger: Ledger) -> Recount:
@@ -248,9 +286,9 @@ def recount(connection: Connection, campaign_id: int, ledger: Ledger) -> Recount
         *tallies_agree(connection, campaign_id, ledger),
         *reports_add_up(connection, campaign_id),
         *statements_add_up(connection, campaign_id),
-        *snapshot_recount.of_campaign(connection, campaign_id),
     ]
-    return Recount(figures, *contradictions(connection, campaign_id))
+    past = list(snapshot_recount.of_campaign(connection, campaign_id))
+    return Recount(figures, *contradictions(connection, campaign_id), past)
 
 
 def _are_kept(connection: Connection, campaign_id: int) -> bool:
@@ -382,7 +420,7 @@ def as_approved(connection: Connection, campaign_id: int) -> Iterator[str]:
     query = select(runs.c.id, runs.c.state, runs.c.started_at).where(runs.c.campaign_id == campaign_id)
     own = connection.execute(query.order_by(runs.c.id)).all()
     running = [run.id for run in own if run.state == RunState.RUNNING]
-    alive = any(run.state not in OVER for run in own)
+    alive = any(run.state not in ENDED for run in own)
     begun = bool(running) or any(run.started_at is not None for run in own)
     approved = campaign.state == CampaignState.APPROVED
     if (approved or begun) and not approval_digest.stands(connection, campaign, alive=alive):
@@ -556,7 +594,7 @@ def runs_complete(connection: Connection, campaign_id: int) -> Iterator[OddRows]
     d, s, b = deliveries.c, subscribers.c, run_batches.c
     own = and_(d.campaign_id == campaign_id, d.run_id == runs.c.id, d.state == DeliveryState.QUEUED)
     queued = select(runs.c.id, func.count()).join(deliveries, own)
-    over = (runs.c.campaign_id == campaign_id, runs.c.state.in_(OVER))
+    over = (runs.c.campaign_id == campaign_id, runs.c.state.in_(ENDED))
     for run_id, n in connection.execute(queued.where(*over).group_by(runs.c.id)):
         yield OddRows(
             run_id,

@@ -31,6 +31,7 @@ from app.privacy import certificates, erasable, retention_due
 from app.privacy.erasable import RetentionTerms
 from app.reports.counting import consolidated, unique_reach
 from app.reports.verification.verify import verify
+from app.security import kept_rows
 from tests.app.world import FIRST_PHONE, World, accepted, add_batch, build, receipt
 from tests.long.app.privacy.past import erase, eraser
 
@@ -47,6 +48,7 @@ def first(db: Database) -> World:
     def directive(c: Connection) -> None:
         c.execute(insert(directives).values(LETTER | {"addressees": [], "created_at": 1, "created_by": "an"}))
         c.execute(update(campaigns).values(directive_id=1))
+        kept_rows.adopt(c)
 
     db.write(directive)
     world.fan_out()

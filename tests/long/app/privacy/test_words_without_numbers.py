@@ -14,12 +14,13 @@ from app.accounts import service
 from app.accounts.schemas import NewPasswordBody, PersonBody
 from app.accounts.service import NewPerson
 from app.api.bodies import filled
+from app.campaigns.schemas import FollowUpBody
 from app.cli import app as loa
 from app.cli import campaign_commands, report_commands
 from app.core.errors import Invalid
 from app.database.connection import Database
 from app.directives.notices import FailedNotices
-from app.dispatch.decisions import RejectedBody
+from app.dispatch.decisions import WriteOffBody
 from app.reports.figures.addressees import OutreachChannel, OutreachItem
 from app.reports.figures.document_meta import EntrySource
 from app.reports.intake import external_activity
@@ -69,6 +70,7 @@ OWN = {
     (OutreachBody, "reason"): "refused by app/reports/intake/statement_rules.py",
     (PersonBody, "name"): "refused by app/accounts/service.py",
     **dict.fromkeys(((PersonBody, "password"), (NewPasswordBody, "password")), "kept as a hash alone"),
+    (FollowUpBody, "causes"): "outcome, reason and code of the carrier, as Loa lists them",
     (NameBody, "template"): "a carrier's text, which a campaign's has to fit",
     (ImportBody, "table"): "each line is read as a NameBody",
     (PanelImportBody, "table"): "each line is read as a TelephoneBody",
@@ -88,7 +90,7 @@ def faults(model: type[BaseModel], name: str, value: Any) -> list[str]:
     return []
 
 
-@pytest.mark.parametrize("model", [*models(), RejectedBody], ids=lambda model: model.__name__)
+@pytest.mark.parametrize("model", [*models(), WriteOffBody], ids=lambda model: model.__name__)
 def test_every_field_of_words_refuses_a_mobile_number_and_takes_a_hotline(model: type[BaseModel]) -> None:
     for name in model.model_fields:
         for value in (WORDS, [WORDS]):

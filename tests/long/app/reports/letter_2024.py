@@ -25,6 +25,7 @@ from app.reports.intake import attachments, external_activity, statement_service
 from app.reports.intake.external_activity import OutreachClaim
 from app.reports.intake.schemas import StatementBody
 from app.reports.intake.statement_input import Circumstances, PaperClaim
+from app.security import kept_rows
 from tests.long.app.reports.intake.forms import filled, naive
 from tests.long.app.reports.intake.scene import PDF
 from tests.long.app.reports.scene import DAY, HOUR, T0, Scene
@@ -79,6 +80,7 @@ def _sent(db: Database) -> None:
 def _letter(c: Connection) -> None:
     values = {"addressees": NAMES, "report_deadline": DEADLINE, "subject": SUBJECT}
     c.execute(update(m.directives).values(issuer="Công an tỉnh Sơn La", **values))
+    kept_rows.adopt(c)
 
 
 def _viettel(db: Database) -> None:

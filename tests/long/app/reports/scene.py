@@ -14,6 +14,7 @@ from app.database.connection import Database
 from app.ledger.approval_digest import digest
 from app.ledger.contract import ResultKind
 from app.ledger.ledger import ledger_for
+from app.security import kept_rows
 from carriers.contract import Reason
 
 S = DeliveryState
@@ -183,6 +184,8 @@ class Scene:
         for row in self.rows[m.campaigns]:
             if row["state"] == "approved" and row["id"] not in decided:
                 self._approve(connection, row["id"])
+        if self.rows[m.directives]:
+            kept_rows.adopt(connection)
 
     def _approve(self, connection: Connection, campaign_id: int) -> None:
         """What is in it now, as another person's decision and its act in the audit say it."""

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import select, update
 
 from app.core import clock
-from app.core.states import DeliveryState, NotSent
+from app.core.states import NotSent
 from app.database.connection import Database
-from app.database.models import deliveries, quarantine, runs, submissions, unknowns
+from app.database.models import quarantine, runs, submissions, unknowns
 from app.ledger.contract import Arrival, DeliveryKey, DeliveryToSend, Reservation, SubmitOutcome
 from app.reports.counting.carrier_report import build as report
 from app.reports.counting.carrier_report import build_batch, build_campaign
@@ -123,17 +123,11 @@ class History:
         self.db.write(self.ledger.rematch, 100)
 
     def decide(self) -> None:
-        """A person sends some unknown messages again, and gives up others."""
+        """A person gives up some unknown messages."""
         u = unknowns.c
         query = select(u.campaign_id, u.batch_id, u.seq)
         keys = [DeliveryKey(*row) for row in self.db.read(lambda c: c.execute(query).all())]
-        self.db.write(self.ledger.resend, keys[:2])
         self.db.write(self.ledger.write_off, keys[2:3], "an")
-        d = deliveries.c
-        refused = select(d.campaign_id, d.batch_id, d.seq).where(d.state == DeliveryState.REJECTED).limit(3)
-        keys = [DeliveryKey(*row) for row in self.db.read(lambda c: c.execute(refused).all())]
-        by = self.db.read(self.ledger.now_ms)
-        self.db.write(self.ledger.resend_rejected, keys, Reason.NO_SUCH_NUMBER, by)
 
     def fold(self) -> None:
         self.db.write(self.ledger.fold_tallies)

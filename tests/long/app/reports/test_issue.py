@@ -126,7 +126,10 @@ def test_a_mistyped_number_is_written_anew_and_both_are_in_the_audit(
         ({"number": "125/BC"}, "digits and letters before the slash"),
         ({"number": ""}, "digits and letters before the slash"),
         ({"signer": "  "}, "rank and name"),
-        ({"signer": "\u200b\u2800\u3164"}, "rank and name"),
+        (
+            {"signer": "\u200b\u2800\u3164"},
+            "The signer must be a single line of text without control characters",
+        ),
         ({"signer": "……"}, "rank and name"),
         ({"signer": "......"}, "rank and name"),
         ({"signer": "Đại tá\x00A"}, "The signer must be a single line of text without control characters"),
