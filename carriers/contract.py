@@ -117,9 +117,8 @@ class OutboundSms:
     """One text to one subscriber: `phone` is 84 and nine digits, `sender` the registered sender ID.
 
     key: a unique name for this message in this attempt (letters, digits, hyphens), used as the request id
-    where a carrier takes one; again: the message was unknown and a person chose to send it again; permit:
-    until when it may be written, None for always; template_code: the carrier's id of the registered template
-    that the text fits, as approved, for links that send it along.
+    where a carrier takes one; permit: until when it may be written, None for always; template_code: the
+    carrier's id of the registered template that the text fits, as approved, for links that send it along.
     """
 
     phone: str
@@ -127,7 +126,6 @@ class OutboundSms:
     sender: str
     validity_s: int | None = None
     key: str = ""
-    again: bool = False
     permit: Permit | None = field(default=None, repr=False, compare=False)
     template_code: str = ""
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, fields
 from datetime import timedelta, timezone
+from difflib import get_close_matches
 from typing import Any, NamedTuple, TypeVar
 
 from carriers.contract import Carrier, LinkError, LinkOptions, Reason, ReceiptLevel
@@ -131,19 +132,27 @@ def read_options(link: LinkOptions, settings: type[Settings], kind: str) -> Sett
     LinkError names the link, the option and the remedy, never the value.
     """
     known: dict[str, Field[Any]] = {each.name: each for each in fields(settings)}  # type: ignore[arg-type]
-    unknown = sorted(set(link.options) - set(known))
-    if unknown:
-        raise LinkError(
-            f"Link {link.name}: {kind} has no setting {', '.join(unknown)}; it knows: {', '.join(known)}."
-        )
-    for name, each in known.items():
-        if each.default is MISSING and each.default_factory is MISSING and name not in link.options:
-            raise LinkError(f"Link {link.name}: {name} is missing; the carrier's contract states it.")
-    return settings(**{name: _read(link, known[name], value) for name, value in link.options.items()})
+    unknown = sorted({*link.options} - {*known})
+    missing = [
+        name
+        for name, field in known.items()
+        if field.default is MISSING and field.default_factory is MISSING and name not in link.options
+    ]
+    faults = [_unknown(kind, name, known) for name in unknown]
+    faults += [str(LinkError(f"{name} is missing; the carrier's contract states it.")) for name in missing]
+    values: dict[str, Any] = {}
+    for name in known.keys() & link.options.keys():
+        try:
+            values[name] = known[name].metadata["read"](link.options[name])
+        except ValueError as error:
+            faults.append(f"{name} {error}.")
+    if faults:
+        raise LinkError(f"Link {link.name}: {' '.join(faults)}")
+    return settings(**values)
 
 
-def _read(link: LinkOptions, field: Field[Any], value: object) -> Any:
-    try:
-        return field.metadata["read"](value)
-    except ValueError as error:
-        raise LinkError(f"Link {link.name}: {field.name} {error}.") from None
+def _unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return what a name that is no setting may have been meant for: the nearest one, or all."""
+    if near := get_close_matches(name, known, n=1):
+        return str(LinkError(f"{kind} has no setting {name}. Did you mean {near[0]}?"))
+    return str(LinkError(f"{kind} has no setting {name}. It knows: {', '.join(known)}."))

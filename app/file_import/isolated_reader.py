@@ -155,13 +155,16 @@ def main() -> None:
     areas.use(province)
     too_large = pickle.dumps(("refused", _TOO_LARGE))  # when memory is full, nothing more can be made
     _limit_resources(seconds)
-    with answers:
-        try:
-            for answer in _run_work(work):
-                answers.write(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
-                answers.flush()
-        except MemoryError:
-            answers.write(too_large)
+    try:
+        with answers:
+            try:
+                for answer in _run_work(work):
+                    answers.write(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
+                    answers.flush()
+            except MemoryError:
+                answers.write(too_large)
+    except BrokenPipeError:  # who asked was killed, so nobody is there to be told
+        os._exit(1)
 
 
 def _run_work(work: Callable[[], Iterator[Any]]) -> Iterator[tuple[str, Any]]:

@@ -15,7 +15,6 @@ from app.core import clock
 from app.core.errors import AppError, Conflict, DatabaseUnavailable, Invalid
 from app.core.logger import get_logger
 from app.core.states import BatchState
-from app.database.jobs import has_died
 from app.file_import.isolated_reader import ReaderEnded
 from app.file_import.leased_import import MOST_TRIES, came_at, is_waiting
 
@@ -112,13 +111,12 @@ def _age_s(path: Path) -> float | None:
 def gone(folder: Path, rows: Iterable[Row[Any]]) -> Iterator[tuple[int, Path]]:
     """Yield id and path of imports whose file is not here and will not come.
 
-    That is so at once where a process of this host was killed that read a file of somebody's, by command;
-    after a day where another host may have the file.
+    That is so after a day: until then another host may have the file.
     """
     before = clock.now_ms() - _UNKNOWN_S * 1000
     for row in rows:
         path = spool_path(folder, row.carrier, row.sha256)
-        given_up = came_at(row) < before or has_died(row.owner)
+        given_up = came_at(row) < before
         if is_waiting(row) and given_up and not path.is_file():
             yield row.id, path
 

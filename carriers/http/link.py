@@ -591,13 +591,13 @@ class HttpCarrier(ABC):
 
 
 def _alike(messages: Sequence[OutboundSms], most: int) -> Iterator[Sequence[OutboundSms]]:
-    """Split into runs of messages with equal text, sender, `again` and permit, at most `most` each."""
+    """Split into runs of messages with equal text, sender and permit, at most `most` each."""
     start = 0
     for index in range(1, len(messages) + 1):
         first = messages[start]
         if index < len(messages) and index - start < most:
             here = messages[index]
-            alike = (here.text, here.sender, here.again) == (first.text, first.sender, first.again)
+            alike = (here.text, here.sender) == (first.text, first.sender)
             if alike and here.permit is first.permit:
                 continue
         yield messages[start:index]

@@ -375,7 +375,9 @@ def _raw(text: str, tlvs: Mapping[int, bytes]) -> str:
 
 REMEMBERED = 5_000  # ids of answers
 ENOUGH = 10  # receipts that only another mode would have matched
-SURE, SELDOM = 100, 16  # after SURE receipts that fit, only one id in SELDOM is checked
+# Only one id in SELDOM is checked after SURE receipts that fit our mode alone, or LEARNT of which none fits
+# another: at some thousand messages a second a receipt comes when its answer is no longer remembered.
+SURE, LEARNT, SELDOM = 100, 1000, 16
 MODES = ("same", "hex_dec", "dec_hex")
 
 
@@ -396,7 +398,7 @@ class IdBases:
         self._newest: deque[str] = deque()
         self._known: dict[str, set[str]] = {each: set() for each in MODES}
         self._fits: dict[str, int] = {mode: 0}
-        self._turn = 0
+        self._turn = self._compared = 0
 
     def answered(self, written: str) -> None:
         if self._is_skipped():
@@ -420,6 +422,7 @@ class IdBases:
             if mode != self._mode and canonical(each, mode, "receipt") in ids
         }
         is_ours = reference in self._known[self._mode]
+        self._compared += 1
         if is_ours == bool(others):  # the id is ambiguous, or no longer remembered
             return None
         return self._count(self._mode if is_ours else min(others))
@@ -434,4 +437,6 @@ class IdBases:
 
     def _is_skipped(self) -> bool:
         self._turn += 1
-        return self._turn % SELDOM != 0 and self._fits[self._mode] >= SURE
+        if self._turn % SELDOM == 0:
+            return False
+        return self._fits[self._mode] >= SURE or (self._compared >= LEARNT and len(self._fits) == 1)

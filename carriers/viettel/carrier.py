@@ -78,15 +78,15 @@ class ListAnswer:
             return Unknown("the answer pairs the message id with another number")
         if self._list_refusal is not None:
             return self._list_refusal
-        verdicts = {self._verdict(detail, sms.again) for detail in details}
+        verdicts = {self._verdict(detail) for detail in details}
         if len(verdicts) != 1:
             return Unknown("the answer contradicts itself" if verdicts else self._silent())
         return verdicts.pop()
 
-    def _verdict(self, detail: BatchItem, resent: bool) -> SubmitResult:
-        verdict = self._book.verdict(detail.result, detail.message, resent)
-        if not isinstance(verdict, Accepted) or detail.result != "1":
-            return verdict  # a duplicate that counts as taken had another id
+    def _verdict(self, detail: BatchItem) -> SubmitResult:
+        verdict = self._book.verdict(detail.result, detail.message)
+        if not isinstance(verdict, Accepted):
+            return verdict
         if self._top.result != "1":
             return Unknown("the answer accepts this message but rejects its list")
         return Accepted((detail.msg_id,))
@@ -189,7 +189,7 @@ class ViettelCarrier(HttpCarrier):
         if not isinstance(found, Element):
             return found
         item = read_item(found)
-        verdict = self._book.verdict(item.result, item.message, sms.again)
+        verdict = self._book.verdict(item.result, item.message)
         return _registered(item, verdict) if own.operation == WITH_RECEIPT else verdict
 
     async def _submit_by(self, operation: str, *inside: Markup) -> Element | Failure:

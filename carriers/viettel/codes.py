@@ -117,11 +117,8 @@ class CodeTable:
                 return _alias(message, result) or _address(message, result) or result
         return None
 
-    def verdict(self, result: str, message: str, resent: bool = False) -> SubmitResult:
-        """Return the result of an answer by its `result` (1 is taken, T4) and message, without references.
-
-        resent: it was unknown and a person has sent it resent: "duplicate" means that the first was taken.
-        """
+    def verdict(self, result: str, message: str) -> SubmitResult:
+        """Return the result of an answer by its `result` (1 is taken, T4) and message, without references."""
         refusal, taken = self.refusal(message), bare(TAKEN) in bare(message)
         shown = self.quoted(message)
         if result == "1":
@@ -130,8 +127,6 @@ class CodeTable:
             return Unknown(
                 Phrase("result {result}: {words}", result=self.quoted(result) or "missing", words=shown)
             )
-        if refusal == DUPLICATE and resent:
-            return Accepted()
         return refusal or Rejected(shown or "result 0 without a message", Reason.OTHER)
 
     def quoted(self, words: str) -> str:

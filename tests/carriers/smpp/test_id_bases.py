@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from carriers.simulators.smsc import Smsc, SmscBehaviour
-from carriers.smpp.receipt import ENOUGH, REMEMBERED, SELDOM, SURE, IdBases, canonical
+from carriers.smpp.receipt import ENOUGH, LEARNT, REMEMBERED, SELDOM, SURE, IdBases, canonical
 from tests.carriers.smpp.peer import Inbox, Link, many, until
 
 
@@ -92,3 +92,32 @@ def test_of_a_sure_mode_s_receipts_one_in_so_many_is_compared() -> None:
     for _ in range(SURE + 10 * SELDOM):
         bases.received("abc1", lambda: compared.append(1) or [])
     assert len(compared) == SURE + 10
+
+
+def test_receipts_that_come_when_their_answers_are_forgotten_are_soon_compared_seldom() -> None:
+    """As at ten thousand messages a second, with receipts a second later."""
+    bases, compared, late = IdBases("same"), 0, 2 * REMEMBERED
+
+    def written(number: int) -> list[str]:
+        nonlocal compared
+        compared += 1
+        return [str(number)]
+
+    for number in range(late + LEARNT + 10 * SELDOM):
+        bases.answered(str(10**9 + number))
+        if number >= late:
+            assert (
+                bases.received(str(10**9 + number - late), lambda n=number: written(10**9 + n - late)) is None
+            )
+    assert compared < LEARNT + 10 * SELDOM
+
+
+@pytest.mark.longer
+def test_a_wrong_mode_is_named_though_its_answers_are_forgotten_early() -> None:
+    bases, late = IdBases("same"), 2 * REMEMBERED
+    for number in range(40 * REMEMBERED):
+        bases.answered(f"{number + 0xA00000:x}")
+        receipt = str(number - late + 0xA00000)
+        if number >= late and bases.received(receipt, lambda one=receipt: [one]) == "hex_dec":
+            return
+    raise AssertionError

@@ -66,7 +66,7 @@ def test_levels_zones_and_reasons_become_values() -> None:
         ({"reasons": "x"}, "reasons must be a table of error codes with words out of: none, other"),
         ({"reasons": {"1": "gone"}}, "reasons must be a table of error codes with words out of: none, other"),
         ({"reconnect_min_s": 9}, "reconnect_min_s must not be above reconnect_max_s"),
-        ({"pasword": "s3cr3t"}, "an SMPP link has no setting pasword; it knows: host, port, system_id"),
+        ({"pasword": "s3cr3t"}, "an SMPP link has no setting pasword. Did you mean password?"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_remedy(options: dict[str, object], sentence: str) -> None:

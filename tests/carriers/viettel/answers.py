@@ -29,8 +29,8 @@ BASE: dict[str, object] = {
 Answer = Callable[[httpx.Request], httpx.Response]
 
 
-def sms(number: int = 1, *, key: str = "", again: bool = False, text: str = TEXT) -> OutboundSms:
-    return OutboundSms(f"8498123{number:04d}", text, SENDER, key=key or f"k-{number}", again=again)
+def sms(number: int = 1, *, key: str = "", text: str = TEXT) -> OutboundSms:
+    return OutboundSms(f"8498123{number:04d}", text, SENDER, key=key or f"k-{number}")
 
 
 def envelope(operation: str, inside: str) -> bytes:

@@ -114,12 +114,14 @@ def test_a_list_of_one_is_refused_by_its_head_but_never_taken_by_it() -> None:
     assert is_unknown(read(listed([], TAKEN, 1), one)[0], one[0])
 
 
-def test_a_duplicate_sent_again_is_taken_by_its_own_detail_and_never_refused_by_the_head() -> None:
-    again = [sms(0, again=True)]
-    assert is_unknown(read(listed([], "DUPLICATE MESSAGE", 0), again)[0], again[0])
-    details = [own(again[0], "DUPLICATE MESSAGE", 0)]
+def test_a_duplicate_is_rejected_by_its_own_detail_and_never_by_the_head() -> None:
+    one = [sms(0)]
+    assert is_unknown(read(listed([], "DUPLICATE MESSAGE", 0), one)[0], one[0])
+    details = [own(one[0], "DUPLICATE MESSAGE", 0)]
     for top in (0, 1):
-        assert read(listed(details, "DUPLICATE MESSAGE", top), again) == [Accepted()]
+        assert read(listed(details, "DUPLICATE MESSAGE", top), one) == [
+            Rejected("DUPLICATE_MESSAGE", Reason.FILTERED)
+        ]
 
 
 FINE = (TAKEN, "", "Words that nobody has listed")
@@ -170,7 +172,7 @@ async def test_a_list_goes_out_as_the_service_takes_it() -> None:
 
 async def test_messages_of_two_texts_never_share_a_request() -> None:
     async with link(listed([])) as carrier:
-        messages = [sms(1), sms(2, text="Khac"), sms(3, text="Khac"), sms(4, again=True)]
+        messages = [sms(1), sms(2, text="Khac"), sms(3, text="Khac"), sms(4)]
         assert [result.refs for result in await carrier.submit(messages)] == [  # type: ignore[union-attr]
             (message.key,) for message in messages
         ]

@@ -149,14 +149,12 @@ async def test_words_against_their_result_are_unknown(result: object, message: s
     assert got.refs == ()
 
 
-async def test_a_duplicate_that_a_person_sent_again_was_taken_before() -> None:
+async def test_a_duplicate_is_rejected_and_never_taken() -> None:
     words = "Check ServiceID: DUPLICATE MESSAGE"
     async with link(single(words, 0), operation="wsCpMt") as carrier:
-        assert await carrier.submit([sms(again=True)]) == [Accepted()]
         assert await carrier.submit([sms()]) == [Rejected("DUPLICATE_MESSAGE", Reason.FILTERED)]
     async with link(listed([detail(words, 0, "k-1", sms().phone)])) as carrier:
-        # The copy that was taken went under the id of an earlier pass.
-        assert await carrier.submit([sms(again=True)]) == [Accepted()]
+        assert await carrier.submit([sms()]) == [Rejected("DUPLICATE_MESSAGE", Reason.FILTERED)]
 
 
 async def test_unlisted_words_are_shown_and_neither_repeated_nor_whole() -> None:

@@ -67,7 +67,7 @@ def test_tables_become_values() -> None:
         ({"messages": {"OUT OF BALANCE": "stop"}}, "messages must be a table of messages with words"),
         ({"messages": {" OK ": "halted"}}, "messages must have messages of four characters at least"),
         ({"reasons": {"1": "none of these"}}, "reasons must be a table of error codes with words"),
-        ({"window": 5}, "a Viettel link has no setting window; it knows: base_url"),
+        ({"window": 5}, "a Viettel link has no setting window. It knows: base_url"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_remedy(options: dict[str, object], sentence: str) -> None:

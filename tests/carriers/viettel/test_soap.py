@@ -248,7 +248,9 @@ async def test_an_id_without_the_words_for_taken_is_unknown(words: str) -> None:
     assert isinstance(await one(single(words, 77, "wsCpMtRegDlr"), operation="wsCpMtRegDlr"), Unknown)
 
 
-async def test_a_registered_duplicate_sent_again_by_a_person_is_taken_without_an_id() -> None:
+async def test_a_registered_duplicate_is_rejected() -> None:
     body = single("Check ServiceID: DUPLICATE MESSAGE 84981230001", 0, "wsCpMtRegDlr")
     async with link(body, operation="wsCpMtRegDlr") as carrier:
-        assert await carrier.submit([OutboundSms("84981230001", TEXT, SENDER, again=True)]) == [Accepted()]
+        assert await carrier.submit([OutboundSms("84981230001", TEXT, SENDER)]) == [
+            Rejected("DUPLICATE_MESSAGE", Reason.FILTERED)
+        ]

@@ -238,7 +238,7 @@ def test_a_carrier_of_ones_own_is_described_by_a_table() -> None:
     ("format_", "own", "words"),
     [
         ("fax", {}, "there is no webhook format 'fax'; there are: generic, esms"),
-        ("generic", {"colour": "red"}, "webhook.map has no setting colour; it knows: source"),
+        ("generic", {"colour": "red"}, "webhook.map has no setting colour. It knows: source"),
         ("generic", {"statuses": {"1": "arrived"}}, "statuses must be a table of the carrier's words"),
         ("generic", {"status": "a..b"}, "status must be the name of a field"),
         ("generic", {"status": ""}, "needs status and statuses"),
