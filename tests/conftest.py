@@ -7,8 +7,10 @@ import os
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
 import pytest
@@ -177,6 +179,59 @@ def new_postgresql_url(postgresql_pool: Pool) -> Iterator[str]:
     name = postgresql_pool.take()
     yield postgresql_url(name)
     postgresql_pool.give_back(name)
+
+
+@pytest.fixture(scope="session")
+def copied_scene(request: pytest.FixtureRequest) -> Callable[[str], AbstractContextManager[Database]]:
+    """Lend a copy of the scene of tests/every_source.py, which is made once for each engine."""
+
+    @contextmanager
+    def copied(engine: str) -> Iterator[Database]:
+        from tests import every_source  # most tests need neither it nor what it imports
+
+        factory = request.getfixturevalue("tmp_path_factory")
+        template = request.getfixturevalue(f"{engine}_template")
+
+        def filled(folder: Path) -> None:
+            name = _new_database(template)
+            (folder / _NAME).write_text(name, "ascii")
+            with closing(Database(postgresql_url(name))) as db:
+                every_source.fill(db)
+
+        if engine == "sqlite":
+            file = made_once.database_made_once(
+                factory, "every-source", template, lambda db, _folder: every_source.fill(db)
+            )
+            with TemporaryDirectory(dir=factory.getbasetemp()) as folder:
+                shutil.copy(file, f"{folder}/loa.sqlite3")
+                with closing(Database(f"sqlite:///{folder}/loa.sqlite3")) as db:
+                    yield db
+            return
+        made = made_once.made_once(factory, "every-source-postgresql", filled) / _NAME
+        name = _new_database(made.read_text("ascii"))
+        try:
+            with closing(Database(postgresql_url(name))) as db:
+                yield db
+        finally:
+            with _admin() as admin:
+                admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    return copied
+
+
+def _new_database(template: str) -> str:
+    """Create a database as a copy of another, which nobody has open; return its name."""
+    name = f"loa_scene_{uuid.uuid4().hex[:12]}"
+    with _admin() as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    return name
+
+
+@pytest.fixture
+def every_source(copied_scene: Callable[[str], AbstractContextManager[Database]]) -> Iterator[Database]:
+    """A copy of its own of the scene with every source of figures (tests/every_source.py), on SQLite."""
+    with copied_scene("sqlite") as db:
+        yield db
 
 
 # SQLite, unless a folder or a module says `database_url = each_engine`.

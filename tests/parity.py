@@ -29,7 +29,6 @@ COMMANDS |= {
     "answer_person_request": "privacy answer 1 --why x",
     "list_unknown": "unknown list 1",
     "download_unknown": "unknown export 1 --out unknown.csv",
-    "list_rejected": "rejected list 1",
     "run_report": "report run 1",
     "list_doubts": "report doubts 1",
     "batch_report": "report batch 1 1",
@@ -62,7 +61,6 @@ COMMANDS |= {
     "add_run": "campaign add-run 3 --carrier vnpt --batch 1",
     "add_held_run": "campaign add-held-run 3 --carrier viettel --estimated 9",
     "watch_run": "run watch 99",
-    "resend_unknown": "unknown resend 1 --all",
     "write_off_unknown": "unknown write-off 1 --all",
     "freeze_report": "report freeze --run 2",
     "keep_signed_paper": "report signed 1 scan.pdf",
@@ -115,9 +113,11 @@ NO_ACT = {
     "read_panel_gateway": "a key to be typed into an app by whoever sets it up: `loa panel gateway`",
     "keep_attachment": "a scan is handed in with what it proves, by a program or a command",
     **dict.fromkeys(
-        ("receive_order", "export_result"), "files of a carrier's own Loa, by the command or its programs"
+        ("receive_order", "repeat_order", "export_result"),
+        "for a carrier's own Loa, by the command or its programs",
     ),
     "end_signing_key": "an end that a contract sets beforehand; `loa signing-key end`",
+    "confirm_clock": "who looks after the host knows whether its clock is right: `loa clock confirm`",
     "preview_text": "the compose page shows it as one types",
 }
 # Acts of pages that are no operation.

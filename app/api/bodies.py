@@ -28,13 +28,20 @@ from pydantic_core import PydanticCustomError, PydanticKnownError
 from app.core import hashing
 from app.core.errors import GIVEN_TWICE, Invalid
 from app.core.masking import NO_MOBILE, holds_mobile
+from app.core.words import UNSEEN
 from carriers.phrases import Phrase, join
 
 CARRIER = r"^[a-z0-9][a-z0-9_-]{0,39}$"
-Carrier = Annotated[str, StringConstraints(pattern=CARRIER)]
+
+
+class Walled:
+    """Mark a parameter or field that names a carrier: operators name only their own (app/operations)."""
+
+
+Carrier = Annotated[str, StringConstraints(pattern=CARRIER), Walled]
 CLOCK = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 # For logs, papers, mails and terminals: no control characters, and no marks that turn a line round.
-_CONTROL = r"\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufffe\uffff"
+_CONTROL = rf"\x7f-\x9f{UNSEEN}\ufffe\uffff"
 LINE = rf"^[^\x00-\x1f{_CONTROL}]*$"
 PROSE = rf"^[^\x00-\x08\x0b\x0c\x0e-\x1f{_CONTROL}]*$"  # line ends and tabulators may be in it
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200, pattern=LINE)]
@@ -142,8 +149,8 @@ SENTENCES = {
 }
 # The same for a pattern, which nobody should have to read.
 PATTERNS = {
-    LINE: "{field} must be a single line without control characters.",
-    PROSE: "{field} must not contain control characters.",
+    LINE: "{field} must be a single line without control or invisible characters.",
+    PROSE: "{field} must not contain control or invisible characters.",
     CARRIER: "{field} must consist of lower-case letters, digits, - and _, for example viettel.",
     CLOCK: "{field} must be a time of day, for example 07:00.",
     hashing.PATTERN: "{field} must be the digest from the response that you have read.",

@@ -67,7 +67,7 @@ async def known_parameters(request: Request) -> None:
         if len(request.headers.getlist(name)) > 1:
             raise Invalid(GIVEN_TWICE, field=f"header.{name}")
     for name in request.query_params:
-        known = _query_names(request.scope["route"])
+        known = query_names(request.scope["route"])
         if name not in known:
             hint = hint_of(name, known)
             raise Invalid(
@@ -120,7 +120,8 @@ _NOTHING = (b"", b"{}", b"null")  # what clients send that always have a body
 _known: dict[tuple[str, str], frozenset[str]] = {}  # by path and operation; a route can't be a key
 
 
-def _query_names(route: APIRoute) -> frozenset[str]:
+def query_names(route: APIRoute) -> frozenset[str]:
+    """Return the names that a route's query may have."""
     operation = (route.path, route.name)
     if operation not in _known:
         _known[operation] = frozenset(_named(route.dependant))

@@ -13,7 +13,7 @@ from app.api.client_address import among, peer_of
 from app.api.dependencies import Config, Db, Routes
 from app.core import clock
 from app.core.errors import AppError, DatabaseUnavailable, NotFound
-from app.database import schema, server_waits
+from app.database import clock_leaps, schema, server_waits
 from app.database.connection import Database
 from app.observability import faults
 from app.observability.metrics import KEPT_S
@@ -63,6 +63,7 @@ class Ready:
 
     until: float = 0.0
     schema: str = ""
+    clock: str = ""  # what waits after a leap of the clock
     refused: AppError | None = None
     asking: threading.Lock = field(default_factory=threading.Lock)
 
@@ -79,6 +80,8 @@ class Ready:
     def _ask(self, db: Database) -> None:
         try:
             self.schema, self.refused = _require(db), None
+            leap = db.read(clock_leaps.leap)
+            self.clock = str(leap.sentence) if leap else ""
         except AppError as error:
             self.refused = error
 
@@ -109,10 +112,11 @@ async def _monitor(request: Request, settings: Config) -> None:
 @router.get("/readyz", summary="The process can serve", dependencies=[Depends(_monitor)])
 def readyz(request: Request, db: Db) -> dict[str, str]:
     """Ask the database for its schema; 503 when it is away, takes no changes, has another schema, or a part
-    of Loa fails.
+    of Loa fails. `clock` is there after a leap of the clock and says what waits until its time is trusted.
     """
-    found = cast(Ready, request.app.state.ready).look(db)
-    return {"status": "ready", "schema": found}
+    ready = cast(Ready, request.app.state.ready)
+    found = {"status": "ready", "schema": ready.look(db)}
+    return found | ({"clock": ready.clock} if ready.clock else {})
 
 
 @router.get(

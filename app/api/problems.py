@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, SkipValidation
 from sqlalchemy.exc import DataError, IntegrityError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 
 from app.api.api_docs import page
 from app.api.bodies import sentence
@@ -114,8 +115,14 @@ def _refused(request: Request, error: Exception) -> Response:
     return respond(request, refusal)
 
 
+_UNTYPED = "The header Content-Type is missing. Send the body as application/json, and say so in this header."
+
+
 def _wrong_input(request: Request, error: Exception) -> Response:
-    errors = [field_error(item) for item in cast(RequestValidationError, error).errors()]
+    wrong = cast(RequestValidationError, error).errors()
+    if "content-type" not in request.headers and any(tuple(item["loc"]) == ("body",) for item in wrong):
+        return respond(request, Invalid(_UNTYPED, field="Content-Type"))
+    errors = [field_error(item) for item in wrong]
     return respond(request, Invalid(join(each.detail for each in errors)), errors)
 
 
@@ -126,9 +133,18 @@ def field_error(item: Mapping[str, Any]) -> FieldError:
 
 def _http(request: Request, error: Exception) -> Response:
     error = cast(HTTPException, error)
+    if error.status_code == 405:
+        error.headers = dict(error.headers or {}) | {"Allow": ", ".join(_allowed(request))}
     response = respond(request, _refusal(error, request))
     response.headers.update(error.headers or {})
     return response
+
+
+def _allowed(request: Request) -> list[str]:
+    """Return all methods of this address: the framework knows those of the first route that has its path."""
+    routes = request.app.routes
+    partly = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return sorted({method for route in partly for method in getattr(route, "methods", None) or ()} - {"HEAD"})
 
 
 def _refusal(error: HTTPException, request: Request) -> AppError:
@@ -139,7 +155,7 @@ def _refusal(error: HTTPException, request: Request) -> AppError:
         case 413:
             return TooLarge(error.detail)
         case 405:
-            allowed = (error.headers or {}).get("Allow")
+            allowed = ", ".join(_allowed(request))
             words = AppError("This address accepts only {allowed}. See /docs.", allowed=allowed)
         case 400 if error.__cause__ is not None:  # FastAPI met what it has no words for
             words = AppError("The request body cannot be read. See /docs for what this address accepts.")

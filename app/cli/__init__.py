@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from errno import EADDRINUSE, EADDRNOTAVAIL, EDQUOT, EFBIG, EISDIR, ELOOP, ENAMETOOLONG, ENOSPC
 from typing import Annotated, Any, NoReturn
@@ -31,6 +32,8 @@ _REMEDIES = {
     ELOOP: "the link points to itself; name a file",
     ENAMETOOLONG: "choose a shorter name",
 }
+# Where a sentence names an address of the API and the command that does the same: the command is enough here.
+_ADDRESS = re.compile(r"GET /v1/\S+ (?:or|and) (?=`loa )")
 _WrongUse: Any = typer.BadParameter.__base__  # whatever is typed wrong
 
 
@@ -78,6 +81,8 @@ def main() -> None:
         _check_encoding(sys.argv[1:])
         status = app(prog_name="loa", standalone_mode=not as_json)
         raise SystemExit(status or 0)
+    except SystemExit as ended:
+        raise SystemExit(_say_stopped(ended.code)) from None
     except AppError as error:
         _fail(error, as_json)
     except Unreal as error:
@@ -91,6 +96,16 @@ def main() -> None:
         )
     except _WrongUse as error:
         _fail(Invalid(error.format_message()), as_json, error.exit_code)
+
+
+_INTERRUPTED = 130
+
+
+def _say_stopped(status: Any) -> Any:
+    """Return the exit status; after Ctrl-C, say that the command was stopped."""
+    if status == _INTERRUPTED:
+        typer.echo("\nloa: Stopped by Ctrl-C. What was stored before stays; the rest was not done.", err=True)
+    return status
 
 
 def _check_encoding(words: list[str]) -> None:
@@ -107,7 +122,9 @@ def _fail(error: AppError, as_json: bool, status: int = 1) -> NoReturn:
     from app.core.masking import escaped
     from app.observability.logs import mask_sentence, mask_text  # only needed on failure
 
-    detail = mask_sentence(error.detail) + (f" ({mask_text(error.cause)})" if error.cause else "")
+    detail = _ADDRESS.sub("", mask_sentence(error.detail)) + (
+        f" ({mask_text(error.cause)})" if error.cause else ""
+    )
     if as_json:
         faults = [{"field": field, "detail": mask_sentence(sentence)} for field, sentence in error.faults]
         problem = {"type": error.slug, "title": error.title, "detail": detail}

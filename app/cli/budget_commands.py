@@ -22,7 +22,7 @@ def show(campaign_id: Number, as_json: Json = False) -> None:
         say(found, as_json)
         return
     listing([found], ("campaign_id", "segments", "spent_segments"), as_json)
-    columns = ("number", "budget_segments", "asked_by", "approved_by", "open", "because")
+    columns = ("number", "budget_segments", "asked_by", "approved_by", "open", "reason")
     if found.orders:
         listing(found.orders, columns, as_json)
 

@@ -23,7 +23,7 @@ from app.core.areas import Basis
 from app.core.errors import Invalid
 from app.core.states import BatchState
 from app.directives import downloads
-from app.ledger.unreached import USUAL, Outcome
+from app.ledger.unreached import Outcome
 
 if TYPE_CHECKING:
     pass
@@ -40,7 +40,9 @@ def create(
     purpose: Annotated[str, typer.Option(help="tuyen_truyen or canh_bao_khan.")] = "tuyen_truyen",
     text_key: Annotated[str | None, typer.Option(help="A text from messages/.")] = None,
     text: Annotated[str | None, typer.Option(help="Your own text, instead of --text-key.")] = None,
-    form: Annotated[TextForm, typer.Option(help="The form to send.")] = TextForm.UNACCENTED,
+    form: Annotated[
+        TextForm, typer.Option(help="Which form of the text to send: with or without diacritics.")
+    ] = TextForm.UNACCENTED,
     directive: Annotated[
         int | None, typer.Option(parser=whole, help="The directive that it is based on.")
     ] = None,
@@ -66,7 +68,7 @@ def create(
     said["budget_segments"] = budget
     given = {field: value for field, value in said.items() if value is not None}
     made = carried_out(operations.create_campaign, {}, opens={"founds": True}, **given).id
-    done(f"Campaign {made}", campaign=made)
+    done(f"Campaign {made}", id=made)
     _warn(text)
 
 
@@ -78,7 +80,9 @@ def edit(
     purpose: Annotated[str | None, typer.Option(help="tuyen_truyen or canh_bao_khan.")] = None,
     text_key: Annotated[str | None, typer.Option(help="A text from messages/.")] = None,
     text: Annotated[str | None, typer.Option(help="Your own text, instead of --text-key.")] = None,
-    form: Annotated[TextForm | None, typer.Option(help="The form to send.")] = None,
+    form: Annotated[
+        TextForm | None, typer.Option(help="Which form of the text to send: with or without diacritics.")
+    ] = None,
     directive: Annotated[
         int | None, typer.Option(parser=whole, help="The directive that it is based on.")
     ] = None,
@@ -123,12 +127,20 @@ def _warn(text: str | None) -> None:
 
 @app.command()
 def follow_up(
-    campaigns: Annotated[list[int], typer.Argument(parser=whole, help="Finished campaigns.")],
+    campaigns: Annotated[list[int], typer.Argument(parser=whole, help="Campaigns that have sent.")],
     outcome: Annotated[
         list[Outcome] | None,
         typer.Option(
             help=("Outcome of their messages; repeat for more. Default: undelivered, expired, no_receipt.")
         ),
+    ] = None,
+    cause: Annotated[
+        list[str] | None,
+        typer.Option(help="OUTCOME:REASON[:CODE], as `loa campaign unreached` lists them; repeat for more."),
+    ] = None,
+    carrier: Annotated[list[str] | None, typer.Option(help="Only at this carrier; repeat for more.")] = None,
+    second_copies: Annotated[
+        int | None, typer.Option(help="Confirm how many people may get the text twice.")
     ] = None,
     area: Annotated[
         list[str] | None, typer.Option(help="An area code; repeat for more. Default: all areas.")
@@ -138,26 +150,30 @@ def follow_up(
     text: Annotated[
         str | None, typer.Option(help="Your own text. Default: the text of the last campaign.")
     ] = None,
-    form: Annotated[TextForm | None, typer.Option(help="The form to send.")] = None,
+    form: Annotated[
+        TextForm | None, typer.Option(help="Which form of the text to send: with or without diacritics.")
+    ] = None,
     sender: Annotated[str | None, typer.Option(help="Another registered sender ID.")] = None,
     start: Annotated[str | None, typer.Option(help="Earliest sending time, with a time zone.")] = None,
     end: Annotated[str | None, typer.Option(help="Latest sending time, with a time zone.")] = None,
 ) -> None:
-    """Create a draft for people whom finished campaigns did not reach, with one run per carrier."""
+    """Create a draft for people whom these campaigns did not reach, with one run per carrier."""
     given: dict[str, Any] = {"name": name, "text_key": text_key, "text": text, "form": form, "sender": sender}
     given |= {"window_start": instant("start", start), "window_end": instant("end", end)}
     changes = {field: value for field, value in given.items() if value is not None}
-    whose = {"campaign_ids": campaigns, "outcomes": list(outcome or USUAL), "areas": area or []}
-    made = carried_out(operations.follow_up, {}, **whose | changes)
+    whom: dict[str, Any] = {"campaign_ids": campaigns, "areas": area or [], "second_copies": second_copies}
+    whom |= {"causes": cause or [], "carriers": carrier or []}
+    whom |= {"outcomes": outcome} if outcome else {}
+    made = carried_out(operations.follow_up, {}, **whom | changes)
     while waiting := [each.batch_id for each in made.follow_up.batches if each.state == BatchState.IMPORTING]:
         if common.server is not None or not _made_here(waiting[0]):
             time.sleep(_EVERY_S)
         made = carried_out(operations.get_campaign, {"campaign_id": made.campaign.id})
     shares = {each.carrier: each.subscribers for each in made.follow_up.batches}
-    whom = ", ".join(f"{n} at {carrier}" for carrier, n in shares.items())
+    people = ", ".join(f"{n} at {name}" for name, n in shares.items())
     wrong = [each.error for each in made.follow_up.batches if each.error]
-    said = "\n".join([f"Campaign {made.campaign.id} is a draft for {whom}.", *wrong])
-    done(said, campaign=made.campaign.id, subscribers=shares)
+    said = "\n".join([f"Campaign {made.campaign.id} is a draft for {people}.", *wrong])
+    done(said, id=made.campaign.id, subscribers=shares)
 
 
 def _made_here(batch_id: int) -> bool:
@@ -189,13 +205,14 @@ def add_run(
     carrier: Annotated[str, typer.Option(help="The carrier that sends.")],
     batch: Annotated[list[int], typer.Option(parser=whole, help="A batch of this carrier; repeat for more.")],
     confirmed: Annotated[
-        bool, typer.Option("--known", help="Confirm batches that look like the wrong file.")
+        bool,
+        typer.Option("--acknowledge", help="Accept a batch with many bad lines or other carriers' numbers."),
     ] = False,
 ) -> None:
     """Add the campaign's run at one carrier."""
     said: dict[str, Any] = {"carrier": carrier, "batch_ids": batch, "acknowledged": confirmed}
     made = carried_out(operations.add_run, {"campaign_id": campaign_id}, **said).id
-    done(f"Run {made}", campaign=campaign_id, run=made)
+    done(f"Run {made}", id=made, campaign=campaign_id)
 
 
 @app.command()
@@ -212,7 +229,7 @@ def add_held_run(
     said: dict[str, Any] = {"carrier": carrier, "areas": area or [], "area_basis": area_basis}
     said["estimated"] = estimated
     made = carried_out(operations.add_held_run, {"campaign_id": campaign_id}, **said).id
-    done(f"Run {made}", campaign=campaign_id, run=made)
+    done(f"Run {made}", id=made, campaign=campaign_id)
 
 
 @app.command()

@@ -47,6 +47,7 @@ _NOUNS = {
     "budget": "Budgets: what has been spent, and requests for a new budget.",
     "campaign": "Campaigns: one text, one sender, one window.",
     "carrier": "Links to carriers: check and test them.",
+    "clock": "The clock, after it leapt ahead.",
     "database": "The database: backup, restore, move.",
     "delivery": "Deliveries: what one person received.",
     "directive": "The official letters that the work is based on.",
@@ -58,7 +59,6 @@ _NOUNS = {
     "panel": "Test telephones that show whether a campaign's text has arrived.",
     "privacy": "Data held about one person, and their requests.",
     "receipts": "Import a carrier's result file and reconcile it with receipts.",
-    "rejected": "Rejected messages: why, and how to send them again.",
     "report": "Result reports.",
     "result": "Results that carriers have signed.",
     "retention": "Erasure of expired data, with certificates.",
@@ -68,11 +68,12 @@ _NOUNS = {
     "simulate": "Run a simulated carrier for tests.",
     "statement": "Figures stated by carriers or entered by hand.",
     "text": "Prepared texts, and what a text costs.",
-    "unknown": "Unknown deliveries: list, resend or write off.",
+    "unknown": "Unknown deliveries: list, export or write off.",
     "user": "Users who sign in with a password and a second factor.",
 }
 # Nouns without a file in app/cli -> the modules that declare their operations.
 _DECLARED = {
+    "clock": ("app.privacy.clock_confirmation",),
     "link": ("app.dispatch.links",),
     "panel": (
         "app.telephone_panel.register",

@@ -116,8 +116,8 @@ def restored(
         )
     for run, carrier, n in refused:
         typer.echo(
-            f"Run {run} ({carrier}): no order can resend its {n:,} rejected messages, because an "
-            "order may already have done so."
+            f"Run {run} ({carrier}): no follow-up includes its {n:,} rejected messages, because "
+            "one that is lost may already have written to these people."
         )
     typer.echo("Nothing is resent automatically. Import the carriers' result files, then decide.")
     typer.echo(restore_acknowledgement.AWAITED)

@@ -44,7 +44,7 @@ def create(
         "contact": contact,
     }
     made = carried_out(operations.create_directive, {}, opens={"founds": True}, **said).id
-    done(f"Directive {made}", directive=made)
+    done(f"Directive {made}", id=made)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum, StrEnum
 from inspect import Parameter, Signature
@@ -165,7 +166,9 @@ def carried_out(
 
 
 def _progress(done: int, total: int) -> None:
-    typer.echo(f"{done:,} of {total:,}", err=True)
+    if sys.stderr.isatty():  # one line that counts; in a pipe nothing, since the answer says the sum
+        ended = "\n" if done >= total else ""
+        print(f"\r{done:,} of {total:,}\033[K", end=ended, file=sys.stderr, flush=True)
 
 
 def _id(typed: str | int, kind: Any) -> str | int:

@@ -10,8 +10,9 @@ import typer
 from app.cli.files import readable
 from app.cli.operation_commands import add_operations, carried_out
 from app.cli.output import done, whole
-from app.cli.result_commands import signed_file
-from app.signed_orders import orders, received
+from app.cli.result_commands import small
+from app.core.errors import Conflict
+from app.signed_orders import orders, received, results
 
 app = typer.Typer(no_args_is_help=True, help="Signed orders to carriers that send to their own subscribers.")
 
@@ -26,14 +27,30 @@ def import_(
 ) -> None:
     """At a carrier: verify the police's order and create a campaign from it with your own batches.
 
-    Another person approves the campaign before it starts. A withdrawal cancels the run of its order.
+    The file may have all documents of the order: only the newest counts, and stops what older ones started.
+    Another person approves the campaign before it starts.
     """
-    found = carried_out(received.receive_order, {}, batch_ids=batch or [], **signed_file(file))
-    said = f"Order {found.number}: campaign {found.campaign_id}, run {found.run_id} ({found.run_state})."
-    if found.kind == "withdrawal":
-        said = f"Withdrawal {found.number}: run {found.run_id} is {found.run_state}."
-    facts = {name: getattr(found, name) for name in ("number", "kind", "campaign_id", "run_id", "sha256")}
-    done(said, **facts)
+    documents = results.read_files(small(file).read_bytes())
+    found = [carried_out(received.receive_order, {}, batch_ids=batch or [], **each) for each in documents]
+    order = next((each for each in found if each.state == received.OrderState.IN_FORCE), found[0])
+    if order.problem and order.run_id is None:
+        raise Conflict(
+            "Order {number} was stored, but no campaign was created: {problem}",
+            number=order.number,
+            problem=order.problem,
+        )
+    facts = {name: getattr(order, name) for name in ("number", "kind", "campaign_id", "run_id", "sha256")}
+    done(_said(order), **facts)
+
+
+def _said(order: received.ReceivedOrder) -> str:
+    if order.state == received.OrderState.REPLACED:
+        return f"Document {order.number} was stored. A newer one is in force, so nothing changes."
+    if order.kind == "withdrawal":
+        return f"Withdrawal {order.number} was stored. What its order had started is stopped."
+    said = f"Order {order.number}: campaign {order.campaign_id}, run {order.run_id} ({order.run_state})."
+    return f"{said} {order.problem}" if order.problem else said
 
 
 add_operations(app, "order", orders)
+add_operations(app, "order", received)

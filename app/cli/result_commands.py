@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic_core import to_json, to_jsonable_python
@@ -17,15 +17,15 @@ from app.signed_orders import loa_carrier, received, results
 app = typer.Typer(no_args_is_help=True, help="Results that carriers have signed.")
 
 
-def signed_file(file: Path) -> dict[str, Any]:
-    """Return the fields of a signed file. Raises Invalid for what is none."""
+def small(file: Path) -> Path:
+    """Return the file. Raises Invalid for one that is larger than any signed document."""
     if file.stat().st_size > loa_carrier.MOST_BYTES:
         raise Invalid(
             "{name} is larger than {most_bytes} bytes. Choose the signed file.",
             name=file.name,
             most_bytes=loa_carrier.MOST_BYTES,
         )
-    return results.read_file(file.read_bytes())
+    return file
 
 
 @app.command()
@@ -34,7 +34,9 @@ def add(
     file: Annotated[Path, typer.Argument(callback=readable, help="The signed file of the carrier.")],
 ) -> None:
     """Accept a result signed by its carrier: verify it, match it to its order, store it as a statement."""
-    found = carried_out(results.take_result, {"run_id": run_id}, **signed_file(file))
+    found = carried_out(
+        results.take_result, {"run_id": run_id}, **results.read_file(small(file).read_bytes())
+    )
     said = f"Result version {found.version} is taken, as version {found.statement} of the figures."
     facts = {name: getattr(found, name) for name in ("version", "statement", "order", "sha256", "kid")}
     done(said, run=run_id, **facts)

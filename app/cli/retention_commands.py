@@ -18,6 +18,7 @@ from app.cli.output import Json, listing, say, whoami, whole
 from app.cli.remote import at_server
 from app.core import clock
 from app.core.config import Settings
+from app.database import clock_leaps
 from app.database.connection import Database
 from app.privacy import certificates, operations, retention_due, terms_in_force
 from app.privacy.erasable import Erasable, RetentionTerms
@@ -60,10 +61,14 @@ def run(as_json: Json = False) -> None:
         made = [each for number, each in db.read(_ended).items() if number not in before]
         left_ms = db.read(certificates.free_in_ms)
         _in_force(db, settings)
+        leap = db.read(clock_leaps.leap)
     if as_json:
         say(made, True)
-    elif made or left_ms is None:
+    elif made or (left_ms is None and leap is None):
         typer.echo("\n\n".join(certificates.text(each) for each in made) or "Nothing is due.")
+    if leap is not None:
+        typer.echo(leap.sentence, err=True)
+        raise typer.Exit(1)
     if left_ms is not None:
         typer.echo(
             "An erasure is unfinished: another process is working on it, or was stopped. If it "

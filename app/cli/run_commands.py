@@ -18,7 +18,7 @@ from app.cli.operation_commands import add_operations, carried_out, written
 from app.cli.output import Json, Number, say, shown
 from app.cli.remote import client
 from app.core.errors import Invalid
-from app.core.states import RunState
+from app.core.states import OVER, RunState
 from app.directives import downloads
 
 app = typer.Typer(no_args_is_help=True, help="Runs: a campaign's share at one carrier.")
@@ -91,9 +91,8 @@ def _following(run_id: int, every_s: float) -> Iterator[queries.RunSummary]:
                 if each.event == "progress":
                     yield parse(RunSummary, each.data)
         return
-    over = (RunState.FINISHED, RunState.CANCELLED)
     with open_db(looks=True) as (db, _):
-        while (found := db.read(queries.run, run_id)).state not in over:
+        while (found := db.read(queries.run, run_id)).state not in OVER:
             yield found
             time.sleep(every_s)
         yield found

@@ -26,6 +26,7 @@ from app.observability import logs
 from app.observability.faults import Faults, Supervisor
 from app.observability.metrics import Metrics
 from app.receipts.receipt_writer import Inbox
+from app.reports.forms import letterhead
 from app.runtime import transport_security, webhooks
 from app.runtime.worker import Worker
 from app.runtime.worker import faults as worker_faults
@@ -151,6 +152,10 @@ def _faults(settings: Settings) -> Iterator[str]:
     yield from worker_faults(settings)
     yield from webhooks.faults(settings)
     yield from transport_security.faults(settings)
+    try:
+        letterhead.load(settings.letterheads)
+    except SetupError as error:
+        yield error.detail
 
 
 def _on_signals(stop: Callable[[], None]) -> None:

@@ -19,10 +19,13 @@ app = typer.Typer(no_args_is_help=True, help="Keys that sign orders and results:
 @app.command()
 def new(
     out: Annotated[Path, typer.Argument(help="File for the private key; FILE.jwk is the public one.")],
+    carrier: Annotated[
+        str, typer.Option(help="At a carrier: its code, such as vnpt. Default: the agency.")
+    ] = loa_carrier.AGENCY,
 ) -> None:
     """Make a key pair: the private key for the secret file loa_order_key, the public one to register."""
     refuse_server()
-    pem, public = loa_carrier.new_pair()
+    pem, public = loa_carrier.new_pair(carrier)
     known = loa_carrier.parse(public)["kid"]
     try:
         for path, content in ((out, pem), (Path(f"{out}.jwk"), public)):

@@ -12,7 +12,7 @@ import typer
 from app.cli import common
 from app.cli.common import open_db
 from app.cli.files import replace_lines
-from app.cli.operation_commands import Act, carried_out
+from app.cli.operation_commands import carried_out
 from app.cli.output import Json, counted, done, listing, whoami, whole
 from app.cli.remote import at_server
 from app.core import ids
@@ -21,7 +21,7 @@ from app.dispatch import decisions, unknown_export
 from app.security import phone_disclosure
 from app.security.phone_disclosure import DisclosurePlace
 
-app = typer.Typer(no_args_is_help=True, help="Unknown deliveries: list, resend or write off.")
+app = typer.Typer(no_args_is_help=True, help="Unknown deliveries: list, export or write off.")
 RunNumber = Annotated[int, typer.Argument(parser=whole, metavar="NUMBER", help="Number of the run.")]
 
 Lines = Annotated[
@@ -74,15 +74,6 @@ def export(
         replace_lines(out, unknown_export.carrier_list(db, run_id, whole=whole_numbers))
 
 
-@app.command()
-def resend(run_id: RunNumber, lines: Lines = None, everything: All = False) -> None:
-    """Queue unknown deliveries again. People may get a second copy.
-
-    An administrator or an operator of the run's carrier decides; the audit keeps who did.
-    """
-    _decide(decisions.resend_unknown, run_id, "queued again", **_chosen(lines, everything))
-
-
 @app.command("write-off")
 def write_off(
     run_id: RunNumber,
@@ -91,14 +82,10 @@ def write_off(
     reason: Annotated[str | None, typer.Option(help="The reason, kept in the audit.")] = None,
 ) -> None:
     """Leave unknown deliveries unknown permanently. The report counts them separately."""
-    said = {"reason": reason} if reason else {}
-    _decide(decisions.write_off_unknown, run_id, "written off", **_chosen(lines, everything), **said)
-
-
-def _decide(act: Act, run_id: int, words: str, **options: Any) -> None:
-    moved = carried_out(act, {"run_id": run_id}, **options).deliveries
-    said = counted(moved, f"delivery of run {run_id} is", f"deliveries of run {run_id} are")
-    done(f"{said} {words}.", run=run_id, deliveries=moved)
+    body = _chosen(lines, everything) | ({"reason": reason} if reason else {})
+    n = carried_out(decisions.write_off_unknown, {"run_id": run_id}, **body).deliveries
+    deliveries = counted(n, f"delivery of run {run_id} is", f"deliveries of run {run_id} are")
+    done(f"{deliveries} written off.", run=run_id, deliveries=n)
 
 
 def _chosen(lines: list[str] | None, everything: bool) -> dict[str, Any]:

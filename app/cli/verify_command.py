@@ -10,9 +10,12 @@ import typer
 
 from app.cli.common import open_db
 from app.cli.output import keep, whoami, whole
+from app.core import clock
 from app.ledger.ledger import ledger_for
-from app.reports.verification.tally_repair import Repair, repair, settle
+from app.reports.verification.snapshot_recount import Contradiction
+from app.reports.verification.tally_repair import Repair, repair, set_aside, settle
 from app.reports.verification.verify import Verification, examine
+from app.signed_orders import kept_documents
 
 # Enough to recognise the problem; --json has all.
 _SHOWN = 50
@@ -30,16 +33,20 @@ def verify(
     """Recount every figure from the rows. Exit status 1 if anything differs.
 
     With --repair, tallies that differ are corrected from the rows while sending continues. Messages that a
-    receipt has settled are recorded as accepted where that was missing. Each batch gets an audit entry.
+    receipt has settled are recorded as accepted where that was missing. Snapshots taken while the clock was
+    ahead are set aside. Each batch and each snapshot gets an audit entry.
     Before a repair, keep a backup and the output of `loa verify`.
     """
     with open_db(looks=True, working="Recounting every row") as (db, _):
         ledger = ledger_for(db)
         repaired = repair(db, ledger, whoami(), campaign, _say) if mend else []
         settled = settle(db, whoami(), campaign, _say_settled) if mend else 0
-        verdict = examine(db, ledger, campaign)
+        aside = set_aside(db, whoami(), campaign, _say_set_aside) if mend else 0
+        verdict = examine(db, ledger, campaign, checks=(kept_documents.differences,))
     said = document(verdict) | (
-        {"repaired": [asdict(each) for each in repaired], "recorded": settled} if mend else {}
+        {"repaired": [asdict(each) for each in repaired], "recorded": settled, "set_aside": aside}
+        if mend
+        else {}
     )
     figures = json.dumps(said, ensure_ascii=False)
     keep("verify", figures)
@@ -58,6 +65,11 @@ def _say_settled(campaign_id: int, batch_id: int, n: int) -> None:
     typer.echo(
         f"REPAIRED: {where}: {n} messages recorded as accepted, according to their receipts.", err=True
     )
+
+
+def _say_set_aside(found: Contradiction) -> None:
+    at = f"{clock.moment(found.taken_ms):%d/%m/%Y %H:%M:%S}"
+    typer.echo(f"REPAIRED: run {found.run_id}: the snapshot of {at} was set aside.", err=True)
 
 
 def document(verdict: Verification) -> dict[str, object]:

@@ -59,7 +59,7 @@ _WHOLE_DAY = DayHours("00:00", "24:00")  # whoever tries Loa at night sees it se
 _OWN_BASE = Audience((), Basis.UNDIVIDED, 4_000)
 _PAST_SHARE = 0.3  # of the subscribers are in the campaigns that are over
 _PATIENCE_S = 90.0
-_REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - where an image listens
+_REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  # nosec B104 - an image listens there
 
 # Under the first letter each carrier is quick. Under the second VNPT is slow, and MobiFone fails so often
 # that Loa pauses its run.

@@ -5,12 +5,15 @@ from __future__ import annotations
 import grp
 import json
 import os
+import re
 import shutil
 import ssl
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +24,7 @@ from app.core import areas, clock, setting_sources
 from app.core.config import EndpointSettings, LinkSettings, Settings
 from app.core.errors import AppError
 from app.core.states import LinkState, RunState
-from app.database import engines, schema, server_waits
+from app.database import clock_leaps, engines, schema, server_waits
 from app.database.connection import Database
 from app.database.models import audit as acts
 from app.database.models import links, notices, quarantine, runs, unknowns
@@ -206,6 +209,39 @@ def optional(settings: Settings) -> Iterator[Symptom]:
     for name, (unset, what) in _OPTIONAL.items():
         if getattr(settings, name) == unset and settings.environment == "production":
             yield Symptom("protection", True, f"With the current {name}, {what}.", note=True)
+
+
+_LOCKED = re.compile(r"^([a-z0-9._-]+)==(\S+)( ;)?", re.MULTILINE)
+_BY_THE_LOCK = (
+    "Install what the release locks: pip install --require-hashes --no-deps --requirement loa.lock "
+    "(docs/deploy/README.md)."
+)
+
+
+def libraries() -> Symptom:
+    """Compare the installed libraries with the lock that this release ships.
+
+    One that only some platforms need, or only the check of signatures, may be missing.
+    """
+    differing = []
+    for lock, needed in (("loa.lock", True), ("loa-sign.lock", False)):
+        for name, locked, conditional in _LOCKED.findall(
+            (package_files("app") / "data" / lock).read_text("utf-8")
+        ):
+            installed = _installed(name)
+            if installed != locked and (installed or (needed and not conditional)):
+                differing.append(f"{name} {installed or 'missing'} (locked: {locked})")
+    if differing:
+        names = ", ".join(dict.fromkeys(differing))
+        return Symptom("libraries", False, f"Not as this release was tested: {names}. {_BY_THE_LOCK}")
+    return Symptom("libraries", True, "All are the versions that this release locks.")
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
 
 
 def papers(settings: Settings) -> Iterator[Symptom]:
@@ -469,6 +505,8 @@ def clocks(db: Database) -> Symptom:
         return Symptom("clock", False, what)
     if newest > here + _CLOCKS_MS:
         return Symptom("clock", False, "The clock is behind the newest recorded act. Was it set back?")
+    if leap := db.read(clock_leaps.leap):
+        return Symptom("clock", False, leap.sentence)
     return Symptom("clock", True, f"It is {clock.local(clock.now()):%d/%m/%Y %H:%M:%S} in Vietnam.")
 
 
@@ -543,7 +581,7 @@ async def examine(
     settings: Settings, links: Mapping[str, LinkSettings], endpoints: Mapping[str, EndpointSettings]
 ) -> list[Symptom]:
     found = [*settings_file(Path(setting_sources.file())), *wiring(settings), *connections(settings)]
-    found += [*optional(settings), *papers(settings)]
+    found += [libraries(), *optional(settings), *papers(settings)]
     found += [*disk(settings), *ledger(settings)]
     looked = await check_endpoints(endpoints, settings.private_endpoints)
     found += [Symptom(f"endpoint {each.link}", each.good, each.what) for each in looked]

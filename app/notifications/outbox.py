@@ -16,6 +16,7 @@ from app.database.engines import insert_new
 from app.database.models import notices
 from app.observability import faults
 from app.security import row_stamps
+from carriers.phrases import Phrase
 
 # Pauses after each failure in seconds, about four days in total; then a person must look.
 WAITS = (30.0, 120.0, 600.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 24 * 3600.0, 48 * 3600.0)
@@ -26,6 +27,7 @@ _NOT_OURS = (
     "This notice was created or changed outside Loa, so it is not sent. Check who has write access "
     "to the database."
 )
+_NO_CHANNEL = "This version of Loa has no notification channel “{channel}”, so this notice is not sent."
 
 
 class NotificationChannel(StrEnum):
@@ -137,21 +139,29 @@ def next_due(connection: Connection) -> DueNotice | None:
     n = notices.c
     query = select(notices).where(n.state == NoticeState.WAITING.value, n.due_at <= clock.now_ms())
     for row in connection.execute(query.order_by(n.due_at).limit(_AT_ONCE)).all():
-        if row_stamps.holds(connection, _content(_notice(row)), row.stamp):
+        if row.channel not in list(NotificationChannel):
+            _refuse(connection, row.id, Phrase(_NO_CHANNEL, channel=row.channel))
+        elif row_stamps.holds(connection, _content(_notice(row)), row.stamp):
             return DueNotice(row.id, row.due_at, _notice(row), row.tries)
-        _refuse(connection, row.id)
+        else:
+            _refuse(connection, row.id, _NOT_OURS)
     return None
 
 
-def _refuse(connection: Connection, notice_id: int) -> None:
-    failed = {"state": str(NoticeState.FAILED), "error": _NOT_OURS}
+def _refuse(connection: Connection, notice_id: int, reason: str) -> None:
+    failed = {"state": str(NoticeState.FAILED), "error": reason}
     connection.execute(update(notices).where(notices.c.id == notice_id).values(failed))
-    faults.record(connection, "notices", f"notice {notice_id}", _NOT_OURS)
+    faults.record(connection, "notices", f"notice {notice_id}", reason)
 
 
 def adopt(connection: Connection) -> None:
     """Stamp the notices that wait, in the migration that introduces stamps."""
-    waiting = notices.c.stamp.is_(None), notices.c.state == NoticeState.WAITING.value
+    n = notices.c
+    waiting = (
+        n.stamp.is_(None),
+        n.state == NoticeState.WAITING.value,
+        n.channel.in_([str(each) for each in NotificationChannel]),
+    )
     for row in connection.execute(select(notices).where(*waiting)).all() if keys_of(connection) else ():
         stamp = row_stamps.make(connection, _content(_notice(row)))
         connection.execute(update(notices).where(notices.c.id == row.id).values(stamp=stamp))

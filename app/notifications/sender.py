@@ -29,6 +29,7 @@ from app.database.connection import Database
 from app.database.jobs import Hold
 from app.notifications import outbox
 from app.notifications.outbox import DueNotice, Later, Never, Notice, NotificationChannel, Outcome, Sent
+from app.observability.faults import described
 from app.observability.logs import mask_text
 from carriers.causes import cause_of
 from carriers.phrases import Phrase
@@ -252,12 +253,22 @@ class Sender:
         """Send due notices one after the other; return how many were tried."""
         tried = 0
         while await self.hold.hold() and (due := await self.db.write_with_retry(outbox.next_due)):
-            outcome = await self.hold.during(self._send(due))
+            outcome = await self.hold.during(self._outcome(due))
             if not isinstance(outcome, Sent):
                 log.warning("notice not sent", id=due.id, kind=due.notice.kind, reason=outcome.reason)
             await self.db.write_with_retry(outbox.record_outcome, due, outcome, self.waits)
             tried += 1
         return tried
+
+    async def _outcome(self, due: DueNotice) -> Outcome:
+        """Try once; what goes wrong unforeseen with one notice holds up none of the others."""
+        (outcome,) = await asyncio.gather(self._send(due), return_exceptions=True)
+        if not isinstance(outcome, BaseException):
+            return outcome
+        if not isinstance(outcome, Exception):
+            raise outcome
+        log.error("fault", source="notices", subject=f"notice {due.id}", exc_info=outcome)
+        return Later(Phrase("An unexpected error ({why}). Please report this bug.", why=described(outcome)))
 
     async def _send(self, pending: DueNotice) -> Outcome:
         notice, settings = pending.notice, self.settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ from fastapi.telemetry import TelemetryConfig
 from app.accounts import audit_routes, keys, people, session_routes
 from app.api import api_docs, health, problems, security_headers
 from app.api.client_address import peer_of
-from app.api.dependencies import Routes
+from app.api.dependencies import Routes, query_names
 from app.api.event_streams import Hub
 from app.api.middleware import BodyLimit, Hosts, RequestContext, Tags
 from app.api.openapi import describe
@@ -32,6 +33,7 @@ from app.inbound import routes as inbound
 from app.ledger.ledger import ledger_for
 from app.observability.metrics import Metrics
 from app.operations import routes as operation_routes
+from app.privacy import clock_confirmation
 from app.privacy import operations as privacy_operations
 from app.receipts import result_file_operations
 from app.receipts import result_file_routes as receipt_files
@@ -45,7 +47,7 @@ from app.reports.counting import panel_judgements
 from app.reports.intake import addressee_operations, statement_operations
 from app.reports.intake import routes as intake
 from app.security.authorization import cookie_name
-from app.security.roles import OPEN
+from app.security.roles import OPEN, Role, may
 from app.security.tenant_scope import require_walled
 from app.sender_names import checks, refusals, register
 from app.signed_orders import keys as signing_keys
@@ -77,7 +79,7 @@ ROUTERS: list[Routes] = [
     intake.router,
     intake.addressees,
     operation_routes.routes(status, notices, downloads),
-    operation_routes.routes(privacy_operations),
+    operation_routes.routes(privacy_operations, clock_confirmation),
     genuine.router,
     operation_routes.routes(result_file_operations),
     receipt_files.router,
@@ -92,9 +94,21 @@ ROUTERS: list[Routes] = [
     *routers.ROUTERS,
 ]
 
+
+def require_distinct(routers: Iterable[Routes]) -> None:
+    """Raise TypeError for a method and address that two routes claim: the second would never be asked."""
+    claimed: set[tuple[str, str]] = set()
+    for route in (route for router in routers for route in router.routes if isinstance(route, APIRoute)):
+        for method in route.methods or ():
+            if (method, route.path) in claimed:
+                raise TypeError(f"{route.name}: {method} {route.path} is claimed by another route")
+            claimed.add((method, route.path))
+
+
+require_distinct(ROUTERS)
 for _route in (route for each in ROUTERS for route in each.routes if isinstance(route, APIRoute)):
-    if _route.name not in OPEN:
-        require_walled(_route.name, _route.path)  # KeyError: it has no roles
+    if _route.name not in OPEN and may(Role.OPERATOR, _route.name):  # KeyError: it has no roles
+        require_walled(_route.name, _route.path, query_names(_route))
 
 _DESCRIPTION = (
     "One approved text, every subscriber once, a report that adds up. Times are ISO 8601 with their zone; "
@@ -111,8 +125,9 @@ class Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
             schemas = super().openapi().setdefault("components", {}).setdefault("schemas", {})
-            problem = problems.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas.update(problem.pop("$defs"), Problem=problem)
+            for model in (problems.Problem, *gateway_route.CALLS.values()):  # of no route's signature
+                schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+                schemas.update(schema.pop("$defs"), **{model.__name__: schema})
             describe(self.openapi_schema or {}, {kind.slug: kind.title for kind in problems.kinds()})
         return self.openapi_schema or {}
 

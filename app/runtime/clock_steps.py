@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, select, update
 from app.core import clock
 from app.core.logger import get_logger
 from app.database.advisory_locks import AdvisoryLock
+from app.database.clock_leaps import LeapWatch
 from app.database.connection import Database, one_at_a_time, shared_ms
 from app.database.models import (
     chunks,
@@ -55,13 +56,19 @@ class ClockSteps:
         self._db, self._wall_ms, self._monotonic = db, wall_ms, monotonic
         clock.forget_latest()
         self._ahead_ms, self._is_first = self._look(), True
+        self._leaps = LeapWatch()
 
     def _look(self) -> float:
         """Return how far the host's clock is ahead of the monotonic one, in ms."""
         return self._wall_ms() - 1000 * self._monotonic()
 
     async def step(self) -> bool:
-        """Move what waits if the clock was set back since the last call; return False (nothing is left)."""
+        """Move what waits if the clock was set back since the last call; return False (nothing is left).
+
+        A leap ahead is recorded, so that what is irreversible waits.
+        """
+        if await self._db.read_with_retry(self._leaps.is_due):
+            await self._db.write_with_retry(self._leaps.note, self._monotonic())
         if not self._db.sqlite:
             return await self._step_of_server()
         before, now = self._ahead_ms, self._look()

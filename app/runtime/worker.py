@@ -18,7 +18,7 @@ from app.batches import follow_up_job
 from app.core.clock import DAY_MS
 from app.core.config import LinkSettings, Settings
 from app.core.errors import DatabaseUnavailable, SetupError
-from app.database import audit_heads
+from app.database import audit_heads, clock_leaps
 from app.database.connection import Database
 from app.directives.notification_loop import NotificationLoop
 from app.dispatch import link_store, suspend_sweep
@@ -273,6 +273,8 @@ class Worker:
             await self.db.write_with_retry(late_references.note_offset, link_id, minutes)
 
     async def _forget_answers(self) -> None:
+        if not await self.db.read_with_retry(clock_leaps.may_be_irreversible):
+            return
         while await self.db.write_with_retry(idempotency_store.sweep, self.settings.idempotency_ms):
             pass
 

@@ -55,12 +55,25 @@ def add_forms(
     another page. reads: returns the body's fields out of a form that has them in other shapes. unchanged:
     raises VersionChanged if the page was rendered from another version than the one of now.
     """
-    for operation in declared_in(*modules):
-        name = operation.name
-        if operation.page and (only is None or name in only):
+    operations = {each.name: each for each in declared_in(*modules) if each.page}
+    if unknown := {*(only or ()), *shows, *reads} - operations.keys():
+        raise TypeError(f"{min(unknown)}: these modules declare no such form")
+    for name, operation in operations.items():
+        if only is None or name in only:
             rendered = again if only is None else only[name]
+            _require_arguments(operation, rendered, "visit", "entered", "fields")
+            _require_arguments(operation, shows.get(name), "visit", "answer", *(operation.body or ())[:1])
             target = _target(operation, rendered, shows.get(name), reads.get(name), unchanged)
             router.add_api_route(operation.form, target, methods=["POST"], response_model=None)
+
+
+def _require_arguments(operation: Operation, page: Callable[..., Any] | None, *arguments: str) -> None:
+    """Raise TypeError for a page that needs more than these and what the form's address has."""
+    known = {*arguments, *(each.name for each in operation.ids)}
+    for each in inspect.signature(page).parameters.values() if page else ():
+        is_open = each.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+        if each.default is Parameter.empty and not is_open and each.name not in known:
+            raise TypeError(f"{operation.name}: its page needs {each.name}, which {operation.form} has not")
 
 
 def _target(

@@ -27,6 +27,7 @@ from app.api.security_headers import PAPER_POLICY
 from app.core import clock
 from app.core.config import Settings
 from app.core.errors import AppError, Unauthorised
+from app.core.states import SENDS_NO_MORE
 from app.database import listing
 from app.database.connection import Database
 from app.observability.logs import mask_sentence
@@ -36,7 +37,7 @@ from app.security.authorization import CSRF_FIELD, cookie_name, permit
 from app.security.principal import Caller
 from app.security.roles import OPEN, PAGE, may
 from app.security.totp import FactorWanted
-from app.web import assets, display_names, error_translation, nav, stages
+from app.web import assets, display_names, error_translation, nav
 from app.web.translations import DEFAULT, LANGUAGES, Said, Speaker, catalogue
 
 NOTHING = numbers.NOTHING
@@ -371,7 +372,7 @@ def _templates(language: str) -> Environment:
         "may": may,
         "now": clock.now,
         "COUNTED": listing.COUNTED,
-        "OVER": stages.OVER,
+        "OVER": SENDS_NO_MORE,
         "named": lambda states: {each: _state(speaker, each) for each in states},
     }
     for each in (

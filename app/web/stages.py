@@ -15,7 +15,7 @@ from sqlalchemy import cast as as_type
 
 from app.campaigns import forecast
 from app.core import clock
-from app.core.states import CampaignState, RunState
+from app.core.states import OVER, CampaignState, RunState
 from app.database.models import audiences, campaigns, directives, runs
 from app.observability import link_status
 from app.security.tenant_scope import own_campaigns
@@ -51,8 +51,6 @@ FILTERS: tuple[str, ...] = (
     CampaignState.REJECTED,
     CampaignState.WITHDRAWN,
 )
-# States in which a run's end is no forecast.
-OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLING, RunState.CANCELLED)
 _RESTS = (CampaignState.DRAFT, CampaignState.REJECTED, CampaignState.WITHDRAWN)
 
 
@@ -146,6 +144,6 @@ def of_runs_by_id(connection: Connection, ids: Collection[int]) -> dict[int, str
 def liveness() -> ColumnElement[int]:
     """Rank campaigns for a list: what is live highest, then what is over, then drafts and the rejected."""
     own = runs.c.campaign_id == campaigns.c.id
-    over = ~exists().where(own, runs.c.state.not_in((RunState.FINISHED, RunState.CANCELLED)))
+    over = ~exists().where(own, runs.c.state.not_in(OVER))
     has_run = exists().where(own)
     return case((campaigns.c.state.in_(_RESTS), 0), (over & has_run, 1), else_=2)

@@ -40,7 +40,9 @@ class Campaign:
 
 TextForm = Literal["accented", "unaccented"]
 
-Outcome = Literal["undelivered", "expired", "no_receipt", "rejected", "not_sent", "accepted", "written_off"]
+Outcome = Literal[
+    "undelivered", "expired", "no_receipt", "unknown", "rejected", "not_sent", "accepted", "written_off"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +130,12 @@ class FollowUpBatch:
 class FollowUp:
     sources: list[int]
     outcomes: list[Outcome]
+    causes: list[str]
     areas: list[str]
     ready: bool
     subscribers: int
     batches: list[FollowUpBatch]
+    same_as: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +143,7 @@ class BudgetOrder:
     number: int
     campaign_id: int
     budget_segments: int | None
-    because: str
+    reason: str
     asked_by: str
     asked_at: datetime
     approved_by: str | None = None
@@ -164,6 +168,18 @@ class Dossier:
     advice: dict[str, list[Advice]]
     follow_up: FollowUp | None = None
     budget: BudgetStatus | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreachedView:
+    carrier: str
+    outcome: Outcome
+    reason: str | None
+    code: str | None
+    messages: int
+    subscribers: int
+    usual: bool
+    cause: str
 
 
 class CampaignsOperations:
@@ -234,6 +250,9 @@ class CampaignsOperations:
         *,
         campaign_ids: list[int],
         outcomes: list[Outcome] | None = None,
+        causes: list[str] | None = None,
+        carriers: list[str] | None = None,
+        second_copies: int | None = None,
         areas: list[str] | None = None,
         name: str | None = None,
         sender: str | None = None,
@@ -246,7 +265,7 @@ class CampaignsOperations:
         day_ends: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[Dossier]:
-        """Create a draft for people whom finished campaigns did not reach, with one run per carrier."""
+        """Create a draft for people whom these campaigns did not reach, with one run per carrier."""
         return Call(
             method="POST",
             path="/v1/campaigns/follow-ups",
@@ -254,6 +273,9 @@ class CampaignsOperations:
             json=given(
                 campaign_ids=campaign_ids,
                 outcomes=outcomes,
+                causes=causes,
+                carriers=carriers,
+                second_copies=second_copies,
                 areas=areas,
                 name=name,
                 sender=sender,
@@ -266,6 +288,13 @@ class CampaignsOperations:
                 day_ends=day_ends,
             ),
             key=idempotency_key or new_key(),
+        )
+
+    @Operation
+    def list_unreached(self, campaign_id: int) -> Call[list[UnreachedView]]:
+        """Count whom the campaign is not proved to have reached, by carrier, outcome, reason and code."""
+        return Call(
+            method="GET", path=place("/v1/campaigns/{}/unreached", campaign_id), answer=list[UnreachedView]
         )
 
     @Operation
@@ -448,7 +477,7 @@ class CampaignsOperations:
         campaign_id: int,
         *,
         budget_segments: int,
-        because: str,
+        reason: str,
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[BudgetOrder]:
@@ -457,7 +486,7 @@ class CampaignsOperations:
             method="POST",
             path=place("/v1/campaigns/{}/budget", campaign_id),
             answer=BudgetOrder,
-            json=given(budget_segments=budget_segments, because=because),
+            json=given(budget_segments=budget_segments, reason=reason),
             key=idempotency_key or new_key(),
             headers=given(**{"If-Match": if_match}),
         )

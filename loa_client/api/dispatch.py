@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from loa_client.operation import Call, Iteration, Operation, new_key, place
 from loa_client.values import given
@@ -54,36 +53,6 @@ class UnknownView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decided:
     deliveries: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rejected:
-    reason: str
-    code: str
-    messages: int
-    sendable: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RejectedOrder:
-    number: int
-    run_id: int
-    reason: str
-    code: str
-    because: str
-    messages: int
-    asked_by: str
-    asked_at: datetime
-    approved_by: str | None = None
-    sent_again: int = 0
-    left_out: int = 0
-    carried_out: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RejectedView:
-    rejected: list[Rejected]
-    orders: list[RejectedOrder]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,26 +111,6 @@ class DispatchOperations:
         )
 
     @Operation
-    def resend_unknown(
-        self,
-        run_id: int,
-        *,
-        lines: list[tuple[int, int]] | None = None,
-        all: bool | None = None,
-        if_match: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> Call[Decided]:
-        """Send these again, accepting that some may arrive twice."""
-        return Call(
-            method="POST",
-            path=place("/v1/runs/{}/unknown/resend", run_id),
-            answer=Decided,
-            json=given(lines=lines, all=all),
-            key=idempotency_key or new_key(),
-            headers=given(**{"If-Match": if_match}),
-        )
-
-    @Operation
     def write_off_unknown(
         self,
         run_id: int,
@@ -178,55 +127,6 @@ class DispatchOperations:
             path=place("/v1/runs/{}/unknown/write-off", run_id),
             answer=Decided,
             json=given(lines=lines, all=all, reason=reason),
-            key=idempotency_key or new_key(),
-            headers=given(**{"If-Match": if_match}),
-        )
-
-    @Operation
-    def list_rejected(self, run_id: int) -> Call[RejectedView]:
-        """Count what the carrier refused, by reason and code, and list the orders to send it again."""
-        return Call(method="GET", path=place("/v1/runs/{}/rejected", run_id), answer=RejectedView)
-
-    @Operation
-    def ask_rejected(
-        self,
-        run_id: int,
-        *,
-        reason: Literal[
-            "other",
-            "system",
-            "expired",
-            "handset",
-            "barred",
-            "other_network",
-            "no_such_number",
-            "filtered",
-            "wrong_request",
-        ],
-        because: str,
-        code: str | None = None,
-        if_match: str | None = None,
-        idempotency_key: str | None = None,
-    ) -> Call[RejectedOrder]:
-        """Ask to resend the messages refused for one reason and code."""
-        return Call(
-            method="POST",
-            path=place("/v1/runs/{}/rejected", run_id),
-            answer=RejectedOrder,
-            json=given(reason=reason, code=code, because=because),
-            key=idempotency_key or new_key(),
-            headers=given(**{"If-Match": if_match}),
-        )
-
-    @Operation
-    def approve_rejected(
-        self, run_id: int, order_id: int, *, if_match: str | None = None, idempotency_key: str | None = None
-    ) -> Call[RejectedOrder]:
-        """Approve another person's order."""
-        return Call(
-            method="POST",
-            path=place("/v1/runs/{}/rejected/{}/approve", run_id, order_id),
-            answer=RejectedOrder,
             key=idempotency_key or new_key(),
             headers=given(**{"If-Match": if_match}),
         )

@@ -132,6 +132,12 @@ class Certificate:
     anchor: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmedClock:
+    before: datetime
+    after: datetime
+
+
 class PrivacyOperations:
     @Operation
     def read_person_data(self, *, phone: str) -> Call[PersonData]:
@@ -234,3 +240,10 @@ class PrivacyOperations:
     def print_erasure(self, erasure_id: int) -> Call[str]:
         """Get the certificate to print and file, in Vietnamese."""
         return Call(method="GET", path=place("/v1/erasures/{}/text", erasure_id), answer=str)
+
+    @Operation
+    def confirm_clock(self, *, idempotency_key: str | None = None) -> Call[ConfirmedClock]:
+        """Confirm the present time after the clock leapt ahead."""
+        return Call(
+            method="POST", path="/v1/clock/confirm", answer=ConfirmedClock, key=idempotency_key or new_key()
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from loa_client.operation import Call, Operation, new_key, place
 from loa_client.values import given
@@ -79,14 +80,19 @@ class SignatureBody:
     signature: str
 
 
+OrderState = Literal["in_force", "replaced"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedOrder:
     number: str
     kind: str
-    campaign_id: int
-    run_id: int
-    run_state: str
+    state: OrderState
+    campaign_id: int | None
+    run_id: int | None
+    run_state: str | None
     sha256: str
+    problem: str | None = None
 
 
 class SignaturesOperations:
@@ -169,6 +175,7 @@ class SignaturesOperations:
         run_id: int,
         *,
         reason: str | None = None,
+        repeat: bool | None = None,
         if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> Call[SignedOrder]:
@@ -177,7 +184,7 @@ class SignaturesOperations:
             method="POST",
             path=place("/v1/runs/{}/orders", run_id),
             answer=SignedOrder,
-            json=given(reason=reason),
+            json=given(reason=reason, repeat=repeat),
             key=idempotency_key or new_key(),
             headers=given(**{"If-Match": if_match}),
         )
@@ -186,6 +193,11 @@ class SignaturesOperations:
     def get_signed_order(self, run_id: int) -> Call[SignedDocument]:
         """Get the latest signed document of a run."""
         return Call(method="GET", path=place("/v1/runs/{}/orders/signed", run_id), answer=SignedDocument)
+
+    @Operation
+    def get_order_chain(self, run_id: int) -> Call[list[SignedDocument]]:
+        """Get all signed documents of a run's order, the newest first."""
+        return Call(method="GET", path=place("/v1/runs/{}/orders/chain", run_id), answer=list[SignedDocument])
 
     @Operation
     def withdraw_order(
@@ -227,6 +239,11 @@ class SignaturesOperations:
         )
 
     @Operation
+    def list_received_orders(self) -> Call[list[ReceivedOrder]]:
+        """At a carrier."""
+        return Call(method="GET", path="/v1/received-orders", answer=list[ReceivedOrder])
+
+    @Operation
     def receive_order(
         self,
         *,
@@ -235,12 +252,25 @@ class SignaturesOperations:
         batch_ids: list[int] | None = None,
         idempotency_key: str | None = None,
     ) -> Call[ReceivedOrder]:
-        """Receive the police's signed order at a carrier."""
+        """Receive a signed document of the police at a carrier."""
         return Call(
             method="POST",
             path="/v1/received-orders",
             answer=ReceivedOrder,
             json=given(payload=payload, signatures=signatures, batch_ids=batch_ids),
+            key=idempotency_key or new_key(),
+        )
+
+    @Operation
+    def repeat_order(
+        self, number: str, *, people: int, idempotency_key: str | None = None
+    ) -> Call[ReceivedOrder]:
+        """At a carrier."""
+        return Call(
+            method="POST",
+            path=place("/v1/received-orders/{}/repeat", number),
+            answer=ReceivedOrder,
+            json=given(people=people),
             key=idempotency_key or new_key(),
         )
 

@@ -123,7 +123,7 @@ class TelephonePanelOperations:
 
     @Operation
     def list_run_panel(self, run_id: int) -> Call[list[PanelMember]]:
-        """List the test telephones that take part in a run, with their answers and personal links."""
+        """List the test telephones that take part in a run, with their answers."""
         return Call(method="GET", path=place("/v1/runs/{}/panel", run_id), answer=list[PanelMember])
 
     @Operation

@@ -34,7 +34,6 @@ VISITS = (
     Visit("run", "/runs/1", "viettel"),
     Visit("run-planned", "/runs/3"),
     Visit("unknown", "/runs/1/unknown", "viettel"),
-    Visit("rejected", "/runs/1/rejected", "viettel"),
     Visit("batches", "/batches"),
     Visit("batch-new", "/batches/new", "vnpt"),
     Visit("batch", "/batches/2?campaign=1"),

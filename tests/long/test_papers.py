@@ -246,7 +246,7 @@ def test_what_builds_loa_is_locked_and_nothing_is_fetched_beside_the_lock() -> N
         assert [
             step for step in builds if not {"--no-build-isolation", "--no-deps"} <= set(step.split())
         ] == []
-        named = [step for step in steps if re.search(r"(install|wheel|:=) .*requirements\.lock", step)]
+        named = [step for step in steps if re.search(r"(install|wheel|:=) .*\.lock", step)]
         assert named
         assert [step for step in named if "--require-hashes" not in step] == []
 

@@ -30,9 +30,32 @@ def hindrance() -> str:
     return "this machine gives nobody namespaces of their own" if tried.returncode else ""
 
 
-def typed(document: Path) -> subprocess.CompletedProcess[str]:
-    command = [*APART, sys.executable, "-m", "tests.tutorials", str(document)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def typed(*documents: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [*APART, sys.executable, "-m", "tests.tutorials", *map(str, documents)]
+    return subprocess.run(
+        command, cwd=ROOT, env=os.environ | variables, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(900)
+def test_operator_then_administrator_then_service_on_one_host(tmp_path: Path) -> None:
+    """The service installs a release by its lock and keeps the tutorial's letterheads."""
+    if hindrance():
+        pytest.skip(hindrance())
+    release = tmp_path / "release-0.2.0"
+    subprocess.run(["make", "wheel"], cwd=ROOT, check=True, capture_output=True)
+    shutil.copytree(ROOT / "build/wheel", release)
+    fetch = (sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes", "--no-deps")
+    subprocess.run([*fetch, "--dest", str(release / "wheels"), "-r", str(release / "loa.lock")], check=True)
+    documents = (
+        ROOT / f"docs/{name}.md" for name in ("tutorials/operator", "tutorials/admin", "deploy/README")
+    )
+    done = typed(*documents, LOA_TEST_RELEASE=str(release))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert (
+        "Papers bear the letterhead of Công an tỉnh Điện Biên" in done.stdout.rpartition("loa_here doctor")[2]
+    )
 
 
 @pytest.mark.prove

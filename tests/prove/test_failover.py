@@ -20,7 +20,7 @@ from app.database import schema
 from app.database.connection import Database
 from app.database.models import links
 from carriers.simulators.smsc import Smsc, SmscBehaviour
-from tests.faults.ending import sent_again, settled
+from tests.faults.ending import followed_up, settled
 from tests.faults.processes import Home, smpp_link
 from tests.faults.server import Server, own_server
 from tests.faults.view import View, queue
@@ -77,7 +77,7 @@ async def test_twenty_failovers_in_mid_campaign_double_and_lose_nothing(
             never = await settled(home, smsc, COUNT)
             assert len(never) <= KILLS * Settings().sub_batch
             print(f"{KILLS} failovers: {len(never)} of {COUNT} unknown, 0 copies")
-            await sent_again(home, smsc, COUNT)
+            await followed_up(home, smsc, COUNT)
     finally:
         home.end()
 

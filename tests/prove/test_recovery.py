@@ -2,7 +2,7 @@
 
 The ledger has gone back, the carrier has not: what was sent since stands there as queued. Loa sends nothing
 of it by itself; a person says `loa database restored`, the carrier's own result file tells what it took, and
-only what it has never had is sent again.
+only those who have never had it are written to again.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from app.database import schema
 from app.database.connection import Database
 from app.database.models import links, runs
 from carriers.simulators.smsc import Smsc, SmscBehaviour
-from tests.faults.ending import stopped, verified
+from tests.faults.ending import follow_up_unknown, stopped, verified
 from tests.faults.processes import Home, smpp_link
 from tests.faults.server import Server, own_server
 from tests.faults.view import View, queue
@@ -115,7 +115,7 @@ async def waits_for_a_person(home: Home, smsc: Smsc) -> None:
 
 
 async def goes_on(home: Home, smsc: Smsc) -> None:
-    """The person's word, the carrier's result file, the rest sent again: one copy for each number."""
+    """The person's word, the carrier's result file, a round to the rest: one copy for each number."""
     view, left = View(home.url), queued(View(home.url))
     if not home.url.startswith("sqlite"):
         # The state that came back says that a worker is up: it counts for half a minute.
@@ -137,12 +137,12 @@ async def goes_on(home: Home, smsc: Smsc) -> None:
     assert never.isdisjoint(taken)
     assert len(never) == COUNT - len(taken)
     assert "can be started" in await home.command("database", "entered-again")
-    await home.command("unknown", "resend", "1", "--all")
+    await asyncio.to_thread(follow_up_unknown, home.url, len(never))
     home.sender()
     await home.until(view.over, "the run is finished")
     seen = smsc.report()
     assert (seen["distinct_numbers"], seen["copies_max"]) == (COUNT, 1)
-    assert view.states() == {DeliveryState.DELIVERED: COUNT}
+    assert view.states() == {DeliveryState.DELIVERED: COUNT, DeliveryState.UNKNOWN: len(never)}
     await stopped(home)
     verified(home)
 

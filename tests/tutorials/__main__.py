@@ -1,4 +1,7 @@
-"""Run a tutorial, behind `unshare` as tests/long/test_tutorials.py has it: `python -m tests.tutorials FILE`.
+"""Run documents behind `unshare`, as tests/long/test_tutorials.py does: `python -m tests.tutorials FILE...`.
+
+They follow one another on one host, each in new terminals. LOA_TEST_RELEASE is the folder of a release that
+the host has, with the libraries of its lock in `wheels`; then `loa` is what the document installs.
 
 In these namespaces accounts are added to a copy of /etc, /srv and /home are empty, every port is free, and
 whatever was started ends with the last process. Exit status 1 where a command fails or answers otherwise.
@@ -19,27 +22,37 @@ from tests.tutorials.blocks import Block, blocks
 OURS = Path("/mnt")
 _PATH = f"{OURS}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _END = "--- end of the block:"
-_PATIENCE_S = 220
+_PATIENCE_S = 220  # for each document
+# A host of these namespaces reaches no index: the libraries are in the release's folder.
+_INDEX = ("PIP_NO_INDEX=1", "PIP_FIND_LINKS=/opt/release-0.2.0/wheels", "PIP_DISABLE_PIP_VERSION_CHECK=1")
 
 
 def main() -> int:
     """Run the blocks of the document one after the other."""
-    signal.alarm(_PATIENCE_S)  # the test run allows 240 s
+    signal.alarm(_PATIENCE_S * len(sys.argv[1:]))
     os.umask(0o022)  # other accounts are to enter the folders that are made here
     _set_apart()
     commands.install(OURS)
-    terminals: dict[str, subprocess.Popen[str]] = {}
-    for number, block in enumerate(blocks(Path(sys.argv[1]))):
-        if block.account not in terminals:
-            terminals[block.account] = _terminal(block.account)
-        said, status = _type(terminals[block.account], block, OURS / f"{number}.sh")
-        print(f"[{block.account}]\n{block.commands}{said}", flush=True)
-        if status != "0":
-            print(f"FAILED with status {status}")
-            return 1
-        if (missing := block.missing(said)) is not None:
-            print(f"NOT ANSWERED: {missing}")
-            return 1
+    number = 0
+    for document in map(Path, sys.argv[1:]):
+        terminals: dict[str, subprocess.Popen[str]] = {}
+        if document.parent.name == "deploy":
+            (OURS / "loa").unlink()
+        for block in blocks(document):
+            number += 1
+            if block.account not in terminals:
+                terminals[block.account] = _terminal(block.account)
+            said, status = _type(terminals[block.account], block, OURS / f"{number}.sh")
+            print(f"[{block.account}]\n{block.commands}{said}", flush=True)
+            if status != "0":
+                print(f"FAILED with status {status}")
+                return 1
+            if (missing := block.missing(said)) is not None:
+                print(f"NOT ANSWERED: {missing}")
+                return 1
+        for terminal in terminals.values():
+            _written(terminal).close()
+            terminal.wait()
     return 0
 
 
@@ -56,8 +69,16 @@ def _set_apart() -> None:
     for number, place in enumerate(readable):
         place.mkdir(parents=True, exist_ok=True)
         _mount("--bind", str(OURS / str(number)), str(place))
-    for empty in ("/home", "/srv"):
+    release = os.environ.get("LOA_TEST_RELEASE")
+    if release:
+        _run("cp", "-a", release, str(OURS / "release"))
+        _run("cp", "-a", "/usr/local/bin", str(OURS / "bin"))
+        _mount("--bind", str(OURS / "bin"), "/usr/local/bin")
+        (OURS / "python3").symlink_to(Path(sys.base_prefix) / "bin/python3")
+    for empty in ("/home", "/srv", *(("/opt", "/var/lib") if release else ())):
         _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", empty)
+    if release:
+        _run("mv", str(OURS / "release"), "/opt/release-" + Path(release).name.removeprefix("release-"))
     _run("cp", "-a", "/etc", str(OURS / "etc"))
     _mount("--bind", str(OURS / "etc"), "/etc")
 
@@ -83,7 +104,7 @@ def _terminal(account: str) -> subprocess.Popen[str]:
     who = (
         () if account == "root" else ("setpriv", f"--reuid={account}", f"--regid={account}", "--init-groups")
     )
-    clean = ("env", "-i", f"HOME={home}", f"USER={account}", f"PATH={_PATH}", "LANG=C.UTF-8")
+    clean = ("env", "-i", f"HOME={home}", f"USER={account}", f"PATH={_PATH}", "LANG=C.UTF-8", *_INDEX)
     shell = subprocess.Popen(
         [*who, *clean, "bash", "-e"],
         stdin=subprocess.PIPE,

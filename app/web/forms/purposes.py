@@ -1,12 +1,9 @@
-"""Labels of purposes, text forms, decisions, addressees, channels and outcomes."""
+"""Labels of purposes, text forms, decisions, addressees and channels."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from app.campaigns.drafts import Purpose, TextForm
 from app.core.areas import Basis
-from app.ledger.unreached import Outcome
 from app.reports.figures.addressees import AddresseeKind, OutreachChannel
 from app.web.translations import Said, say
 
@@ -49,24 +46,4 @@ CHANNELS: dict[str, Said] = {
     OutreachChannel.COUNTER: say("counters"),
     OutreachChannel.NOTICE: say("notices in apps, e-mail"),
     OutreachChannel.OTHER: say("another way"),
-}
-
-
-class OutcomeWords(NamedTuple):
-    """What an outcome is called; perhaps: the person may have got the message."""
-
-    said: Said
-    perhaps: bool = False
-
-
-OUTCOMES: dict[str, OutcomeWords] = {
-    Outcome.UNDELIVERED: OutcomeWords(say("not delivered, by a receipt")),
-    Outcome.EXPIRED: OutcomeWords(say("expired: the phone was off too long")),
-    Outcome.NO_RECEIPT: OutcomeWords(say("no receipt arrived before the run ended")),
-    Outcome.REJECTED: OutcomeWords(say("rejected immediately by the carrier")),
-    Outcome.NOT_SENT: OutcomeWords(say("not sent: cancelled, or the window ended")),
-    Outcome.ACCEPTED: OutcomeWords(
-        say("accepted by the carrier's centre, or by a carrier without receipts"), True
-    ),
-    Outcome.WRITTEN_OFF: OutcomeWords(say("unknown, and written off by a person"), True),
 }

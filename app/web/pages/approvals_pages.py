@@ -29,7 +29,6 @@ from app.sender_names.checks import Finding, of_campaign
 from app.text_verification.compare import TextPart, word_by_word
 from app.web import query_params
 from app.web.forms import purposes
-from app.web.forms.purposes import OUTCOMES
 from app.web.operation_forms import add_forms
 from app.web.rendering import (
     FormState,
@@ -38,7 +37,7 @@ from app.web.rendering import (
     render,
 )
 from app.web.translations import Said, say
-from app.web.view_models import traffic_light
+from app.web.view_models import follow_up_offer, traffic_light
 from app.web.view_models.estimate import Hint, hints, prices
 from carriers.text import nfc
 
@@ -402,7 +401,9 @@ async def _page(
     visit: PageRequest, campaign_id: int, entered: FormState, *, counts: bool = False
 ) -> Response:
     waiting, found = await visit.db.aread(_read, campaign_id, visit, counts)
-    values = {"waiting": waiting, "found": found, "purposes": purposes, "outcomes": OUTCOMES}
+    follow_up = found.dossier.follow_up if found else None
+    values: dict[str, Any] = {"waiting": waiting, "found": found, "purposes": purposes}
+    values |= {"chosen": follow_up_offer.chosen_outcomes(follow_up) if follow_up else []}
     return render(visit, "approvals.html", entered.status, entered=entered, **values)
 
 

@@ -45,6 +45,8 @@ SENTENCES: Mapping[str, Said] = {
     "link.test": say("sent a test message through {subject}"),
     "link.test_answer": say("received the answer to a test message through {subject}"),
     "numbers.shown": say("viewed full numbers of {subject}"),
+    "panel.answer": say("received the answer of a test telephone about {subject}"),
+    "panel.erase": say("erased the number of {subject}"),
     "person.factor.ask": say("started to set up a second factor"),
     "person.factor.remove": say("removed the second factor of {subject}"),
     "person.factor.reseal": say("re-encrypted second factors with the new key"),
@@ -54,7 +56,7 @@ SENTENCES: Mapping[str, Said] = {
     "plan.create": say("made {subject}"),
     "plan.round": say("changed a call round of {subject}"),
     "publication.report": say("recorded where the text of {subject} was published"),
-    "publication.withdraw": say("withdrew where the text of {subject} was published"),
+    "publication.withdraw": say("removed a publication address of {subject}"),
     "receipts.failure_list": say("counted numbers on a failure list of {subject}"),
     "receipts.import": say("imported the result file {subject}"),
     "receipts.register": say("uploaded {subject}"),
@@ -65,11 +67,13 @@ SENTENCES: Mapping[str, Said] = {
     "report.freeze": say("froze {subject}"),
     "report.signed": say("uploaded a signed PDF of {subject}"),
     "retention.shorten": say("confirmed shorter retention terms"),
+    "rows.keep": say("recorded the state of {subject} as it is"),
     "run.stopped": say("stopped {subject} because it differs from what was approved"),
     "run.suspended": say(
         "paused {subject} because too many messages failed or were sent today, or its budget is used up"
     ),
     "tallies.repaired": say("recounted {subject}"),
+    "snapshot.set-aside": say("set aside a snapshot of {subject} taken while the clock was ahead"),
     "submissions.repaired": say("recorded messages of {subject} as accepted, according to their receipts"),
 }
 # Kinds of acts to choose from, by the beginning of their names.

@@ -16,7 +16,7 @@ from app.api.dependencies import Id, Routes
 from app.batches import operations, queries
 from app.batches.importer import folder_of, register
 from app.batches.queries import BadLine, Batch
-from app.batches.routes import begin, carrier_of
+from app.batches.routes import begin
 from app.batches.row_parser import KEPT
 from app.core.carrier_check import check_carrier
 from app.core.errors import Forbidden, Invalid, TooLarge
@@ -27,6 +27,7 @@ from app.dispatch import deliveries
 from app.dispatch.deliveries import DeliveryPage, DeliveryView
 from app.file_import.spool import spool_path
 from app.reports.figures import tally
+from app.security.tenant_scope import named_carrier
 from app.web import query_params
 from app.web.forms.list_export import ListFile, carrier_name, list_file, wants_file
 from app.web.forms.list_query import ListQuery, list_view
@@ -92,7 +93,8 @@ async def page_do_upload_batch(visit: Visit) -> Response:
             fields = FormData({name: [value] for name, value in upload.fields.items()})
             if not upload.file.size:
                 raise Invalid("The file is empty. Choose another file.", field="file")
-            carrier = await run_in_threadpool(check_carrier, visit.settings, carrier_of(who, upload))
+            carrier = named_carrier(who, upload.fields.get("carrier"))
+            await run_in_threadpool(check_carrier, visit.settings, carrier)
             found = await visit.db.awrite(register, carrier, upload.named, who.name)
             begin(visit.db, found, upload, spool_path(folder, carrier, upload.file.sha256))
     except (Invalid, Forbidden, TooLarge) as error:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Response
+from fastapi import Depends, Header, Query, Response
 from sqlalchemy import Connection, select
 
 from app.api.bodies import filled
@@ -35,7 +34,6 @@ from app.database.listing import ListPart, ListRequest
 from app.database.models import campaigns, directives, links, runs, tallies
 from app.ledger import erasure
 from app.ledger.contract import TallyCount
-from app.ledger.unreached import STATES, USUAL
 from app.reports.counting.scope import ReceiptLevels, read_levels
 from app.reports.figures import tally
 from app.reports.figures.figures import Figures
@@ -45,7 +43,6 @@ from app.web import display_names, query_params, stages
 from app.web.forms import area_choice, read_fields
 from app.web.forms.list_export import ListFile, list_file, stage_name, wants_file
 from app.web.forms.list_query import ListQuery, list_view
-from app.web.forms.purposes import OUTCOMES
 from app.web.operation_forms import add_forms
 from app.web.rendering import (
     Fields,
@@ -61,6 +58,7 @@ from app.web.translations import Speaker, say
 from app.web.view_models import (
     campaign_stream,
     course_marks,
+    follow_up_offer,
     latency_sample,
     norm,
     run_page,
@@ -463,7 +461,6 @@ async def page_campaigns(
     return render(visit, "campaigns.html", found=found, list=shown, states=stages.FILTERS)
 
 
-_OVER = (RunState.FINISHED, RunState.CANCELLED)
 LastId = Annotated[str, Header(alias="Last-Event-ID", max_length=64)]
 
 
@@ -476,13 +473,14 @@ async def page_campaign(campaign_id: Id, visit: Visit) -> Response:
 async def _page(visit: PageRequest, campaign_id: int, entered: FormState) -> Response:
     page = await visit.db.aread(read_campaign, campaign_id, visit.who)
     shape = campaign_stream.shape(page.dossier.campaign.state, page.runs)
-    values: dict[str, Any] = {"outcomes": OUTCOMES}
-    values |= {"followable": any(map(_is_over, page.runs))}
+    follow_up = page.dossier.follow_up
+    values: dict[str, Any] = {"followable": any(map(_has_sent, page.runs))}
+    values |= {"chosen": follow_up_offer.chosen_outcomes(follow_up) if follow_up else []}
     return render(visit, "campaign.html", entered.status, page=page, shape=shape, entered=entered, **values)
 
 
-def _is_over(run: RunView) -> bool:
-    return not run.held and run.state in _OVER
+def _has_sent(run: RunView) -> bool:
+    return not run.held and run.state != RunState.PLANNED
 
 
 @router.get("/campaigns/{campaign_id}/events")
@@ -496,16 +494,19 @@ add_forms(router, operations, only={"withdraw_campaign": None, "ask_budget": _pa
 
 
 @router.get("/campaigns/{campaign_id}/follow-up")
-async def page_follow_up(campaign_id: Id, visit: Visit) -> Response:
-    """Show the form, with the usual outcomes chosen."""
-    return await _form(visit, campaign_id, FormState(), FormData({"outcomes": [str(each) for each in USUAL]}))
+async def page_follow_up(
+    campaign_id: Id, visit: Visit, carrier: Annotated[str, Query()] = "", cause: Annotated[str, Query()] = ""
+) -> Response:
+    """Show the form, with the usual causes chosen, or the one of the link."""
+    fields = FormData({"carriers": [carrier] if carrier else [], "causes": [cause] if cause else []})
+    return await _form(visit, campaign_id, FormState(), fields)
 
 
 @router.post("/campaigns/{campaign_id}/follow-up")
 async def page_do_follow_up(campaign_id: Id, visit: Visit, fields: Fields) -> Response:
     """Make the draft; its audience is made then by a worker."""
     try:
-        wanted = filled(FollowUpBody, _said(fields, campaign_id)).request()
+        wanted = filled(FollowUpBody, _follow_up_body(fields, campaign_id)).request()
         hours = DayHours(visit.settings.day_starts, visit.settings.day_ends)
         made = await visit.db.awrite(follow_ups.create_waking, visit.db, wanted, hours, visit.who.name)
     except (Conflict, Invalid, NotFound) as error:
@@ -515,29 +516,22 @@ async def page_do_follow_up(campaign_id: Id, visit: Visit, fields: Fields) -> Re
     )
 
 
-def _said(fields: FormData, campaign_id: int) -> dict[str, Any]:
+def _follow_up_body(fields: FormData, campaign_id: int) -> dict[str, Any]:
+    causes = fields.all("causes")
+    if not causes:
+        raise Invalid("Select at least one group of messages.", field="causes")
     others = fields.get("campaign_ids").replace(",", " ").split()
-    said: dict[str, Any] = {name: fields.get(name) or None for name in ("name", "text")}
-    said |= {name: read_fields.moment(fields, name) for name in ("window_start", "window_end")}
-    said |= {"campaign_ids": [campaign_id, *others], "outcomes": fields.all("outcomes")}
-    return said | {"areas": area_choice.chosen_or_named(fields)}
-
-
-def _sizes(connection: Connection, campaign_id: int) -> dict[str, int]:
-    """Return the most that a follow-up can have, by outcome: who was reached by another round is left out."""
-    found: Counter[int] = Counter()
-    for count in tally.of_campaign(connection, campaign_id):
-        found[count.state] += count.n
-    return {str(outcome): sum(found[each] for each in states) for outcome, states in STATES.items()}
+    body: dict[str, Any] = {name: fields.get(name) or None for name in ("name", "text", "second_copies")}
+    body |= {name: read_fields.moment(fields, name) for name in ("window_start", "window_end")}
+    body |= {"campaign_ids": [campaign_id, *others], "causes": causes, "carriers": fields.all("carriers")}
+    return body | {"areas": area_choice.chosen_or_named(fields)}
 
 
 async def _form(visit: PageRequest, campaign_id: int, entered: FormState, fields: FormData) -> Response:
     source = await visit.db.aread(optimistic_lock.campaign, campaign_id)
-    sizes = await visit.db.aread(_sizes, campaign_id)
-    values: dict[str, Any] = {
-        "sizes": sizes,
-        "most": sum(sizes[each] for each in fields.all("outcomes") if each in sizes),
-    }
-    values |= {"source": source, "outcomes": OUTCOMES, "ticked": set(fields.all("outcomes"))}
+    offer = await visit.db.aread(
+        follow_up_offer.offer, campaign_id, fields.all("carriers"), fields.all("causes")
+    )
+    values: dict[str, Any] = {"source": source, "offer": offer}
     values |= {"groups": area_choice.offered(), "picked": set(fields.all("area"))}
     return render(visit, "follow_up.html", entered.status, entered=entered, **values)

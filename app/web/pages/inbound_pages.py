@@ -17,8 +17,9 @@ from app.inbound import queries
 from app.inbound.reply_kinds import ReplyKind
 from app.privacy import do_not_send, operations
 from app.privacy.do_not_send import Changed
-from app.privacy.operations import Numbers, named
+from app.privacy.operations import Numbers
 from app.security.roles import may
+from app.security.tenant_scope import named_carrier
 from app.web import query_params
 from app.web.forms.list_export import ListFile, carrier_name, list_file, wants_file
 from app.web.forms.list_query import UNASKED, ListQuery, list_view
@@ -142,7 +143,7 @@ def _changed(flash: tuple[Said, Said], visit: PageRequest, answer: Changed, body
     if answer.refused:
         places = [str(each.place) for each in answer.refused[:_SHOWN]]
         values["places"] = ", ".join(places) + (" …" if len(answer.refused) > _SHOWN else "")
-    place = f"/do-not-send?carrier={named(visit.who, body.carrier)}"
+    place = f"/do-not-send?carrier={named_carrier(visit.who, body.carrier)}"
     return redirect_with_flash(visit, place, flash[bool(answer.refused)], **values)
 
 

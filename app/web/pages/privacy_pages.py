@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from app.api.dependencies import Id, Routes
 from app.core import clock
+from app.database import clock_leaps
 from app.database.listing import ListPart
 from app.privacy import certificates, erasable, operations, person_requests, retention_due, terms_in_force
 from app.privacy.certificates import Certificate
@@ -171,9 +172,10 @@ async def page_erasures(
         return made, ListPart((), 0) if query.after else _kept(connection, force.terms, place), force
 
     made, kept, force = await visit.db.aread(work)
+    leap = await visit.db.aread(clock_leaps.leap)
     shown = list_view(visit, query, made, {"kind": only or ""})
     later = ListView(kept.items, visit.path, {}, frozenset(), kept.total, place, kept.next, "kept_")
-    return render(visit, "erasures.html", list=shown, kept=later, kinds=ERASURE_KINDS, force=force)
+    return render(visit, "erasures.html", list=shown, kept=later, kinds=ERASURE_KINDS, force=force, leap=leap)
 
 
 @router.get("/erasures/{erasure_id}")

@@ -13,14 +13,13 @@ from sqlalchemy import Connection, select
 
 from app.api.event_streams import Hub, StateSnapshot
 from app.campaigns import queries
-from app.core.states import RunState
+from app.core.states import OVER
 from app.database.models import campaigns, runs
 from app.web.view_models import run_status
 from app.web.view_models.overview_page import LiveRun, live_run
 from app.web.view_models.run_status import RunView
 
 _TAG = 16
-_OVER = (RunState.FINISHED, RunState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ def _picture(followed: Followed, state: str, runs: Sequence[RunView]) -> StateSn
         run for run in own if followed.run_id in (None, run.id) and followed.operator in (None, run.carrier)
     ]
     body = _MOVING.dump_json(Moving(shape(state, own), {run.id: live_run(run) for run in own}))
-    over = bool(own) and all(run.state in _OVER for run in own)
+    over = bool(own) and all(run.state in OVER for run in own)
     return StateSnapshot("open", body, hashlib.sha256(body).hexdigest()[:_TAG], over)
 
 

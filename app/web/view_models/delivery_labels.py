@@ -1,11 +1,10 @@
-"""Labels of a delivery's states, reasons, submit results, receipts and decisions."""
+"""Labels of a delivery's states, outcomes, reasons, submit results, receipts and decisions."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from app.core.states import DeliveryState, NotSent
 from app.ledger.contract import ResultKind, StateEvent
+from app.ledger.unreached import Outcome
 from app.web.translations import Said, say
 from carriers.contract import Reason, ReceiptStatus
 
@@ -52,43 +51,30 @@ REASONS: dict[int, Said] = {
 }
 
 
-class Remedy(NamedTuple):
-    """What can be done about messages that failed. again: sending them again may help; next: a follow-up."""
-
-    said: Said
-    again: bool = False
-    next: bool = False
-
-
-REMEDIES: dict[int, Remedy] = {
-    Reason.OTHER: Remedy(
-        say("Ask the carrier what its code means before anything is sent again."), again=True
-    ),
-    Reason.SYSTEM: Remedy(
-        say("Once the carrier has fixed it, resend the rejected messages."), again=True, next=True
-    ),
-    Reason.EXPIRED: Remedy(say("A follow-up some days later reaches many of them."), next=True),
-    Reason.HANDSET: Remedy(
-        say("A follow-up reaches some of them. Use other channels for the rest."), next=True
-    ),
-    Reason.BARRED: Remedy(
-        say("Resending does not help: these numbers block such messages. Use other channels.")
-    ),
-    Reason.OTHER_NETWORK: Remedy(
-        say("Resending here does not help: pass the numbers to their new carrier."), next=True
-    ),
-    Reason.NO_SUCH_NUMBER: Remedy(
-        say(
-            "Sending again does not help, because these numbers are not in use. Have them "
-            "removed from the list."
-        )
-    ),
-    Reason.FILTERED: Remedy(
-        say("Have the carrier register the sender and the text, then resend."), again=True, next=True
-    ),
-    Reason.WRONG_REQUEST: Remedy(say("Tell your Loa administrator, then resend."), again=True, next=True),
+OUTCOMES: dict[Outcome, Said] = {
+    Outcome.UNDELIVERED: say("not delivered, by a receipt"),
+    Outcome.EXPIRED: say("expired: the phone was off too long"),
+    Outcome.NO_RECEIPT: say("no receipt arrived in time"),
+    Outcome.UNKNOWN: say("outcome unknown: the carrier's answer was lost"),
+    Outcome.REJECTED: say("rejected immediately by the carrier"),
+    Outcome.NOT_SENT: say("not sent: cancelled, or the window ended"),
+    Outcome.ACCEPTED: say("accepted by the carrier's centre, or by a carrier without receipts"),
+    Outcome.WRITTEN_OFF: say("unknown, and written off by a person"),
 }
-HELPLESS = frozenset(reason for reason, each in REMEDIES.items() if not each.again)
+# What can be done about messages that failed for a reason.
+REMEDIES: dict[int, Said] = {
+    Reason.OTHER: say("Ask the carrier what its code means before a follow-up."),
+    Reason.SYSTEM: say("Once the carrier has fixed it, create a follow-up."),
+    Reason.EXPIRED: say("A follow-up some days later reaches many of them."),
+    Reason.HANDSET: say("A follow-up reaches some of them. Use other channels for the rest."),
+    Reason.BARRED: say("A follow-up does not help: these numbers block such messages. Use other channels."),
+    Reason.OTHER_NETWORK: say("A follow-up here does not help: pass the numbers to their new carrier."),
+    Reason.NO_SUCH_NUMBER: say(
+        "A follow-up does not help: these numbers are not in use. Have them removed from the list."
+    ),
+    Reason.FILTERED: say("Have the carrier register the sender and the text, then create a follow-up."),
+    Reason.WRONG_REQUEST: say("Tell your Loa administrator, then create a follow-up."),
+}
 RESULTS: dict[str, Said] = {
     ResultKind.ACCEPTED.name.lower(): say("sent: accepted by the carrier"),
     ResultKind.REJECTED.name.lower(): say("sent: permanently rejected by the carrier"),
@@ -109,7 +95,7 @@ STATE_CHANGES: dict[str, Said] = {
     StateEvent.REQUEUED.name.lower(): say("queued again"),
     StateEvent.WRITTEN_OFF.name.lower(): say("written off: stays unknown"),
     StateEvent.PARTLY.name.lower(): say("some parts were rejected"),
-    StateEvent.REFUSED.name.lower(): say("the resend was rejected"),
+    StateEvent.REFUSED.name.lower(): say("the resend was rejected"),  # in ledgers from before rounds
 }
 LEVELS: dict[str, Said] = {
     "none": say("no level"),

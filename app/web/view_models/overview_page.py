@@ -16,7 +16,9 @@ from app.api.event_streams import StateSnapshot
 from app.campaigns import forecast, queries
 from app.campaigns.forecast import LinkUse
 from app.core import clock
-from app.core.states import CampaignState, LinkState, RunState
+from app.core.states import ENDED, CampaignState, LinkState, RunState
+from app.database import clock_leaps
+from app.database.clock_leaps import Leap
 from app.database.models import (
     approvals,
     audiences,
@@ -174,7 +176,6 @@ MOST_PANELS = 5  # letters with their figures, those under way first
 MANY = 10_000  # counting stops here
 MANY_RETURNED = 1_000  # of all authors; the page shows a reader the newest three of its own
 _TAG = 16
-_OVER = (RunState.SENT, RunState.FINISHED, RunState.CANCELLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,7 @@ class CampaignView:
     @property
     def over(self) -> bool:
         """Whether nothing of it is to be sent any more."""
-        return bool(self.runs) and all(run.state in _OVER for run in self.runs)
+        return bool(self.runs) and all(run.state in ENDED for run in self.runs)
 
     @property
     def judged(self) -> Judged:
@@ -262,6 +263,7 @@ class OverviewView:
     letters: list[DirectiveDeadline]
     campaigns: list[CampaignView]
     takes_changes: bool  # whether the database confirms writes
+    leap: Leap | None  # of the clock, for which what is irreversible waits
     faults: list[FaultView]
     halted: list[HaltedLink]
     away: list[AwayLink]
@@ -333,6 +335,7 @@ def read_overview(connection: Connection, carrier: str | None) -> OverviewView:
         letters=letters,
         campaigns=sorted(every[:MOST], key=_worst_first),
         takes_changes=takes_changes(connection),
+        leap=clock_leaps.leap(connection),
         faults=_faults(connection, carrier, use.links.at),
         halted=[
             HaltedLink(row.id, row.name, row.carrier, row.code, row.reason)
@@ -501,7 +504,11 @@ def shape(overview: OverviewView) -> str:
             (campaign.id, campaign.state),
             *((run.id, run.stage, run.light, run.said) for run in campaign.runs),
         ]
-    parts += [overview.takes_changes, *((each.source, each.subject) for each in overview.faults)]
+    parts += [
+        overview.takes_changes,
+        overview.leap is not None,
+        *((each.source, each.subject) for each in overview.faults),
+    ]
     parts += [each.id for each in overview.halted] + [-each.run_id for each in overview.suspended]
     parts += [(each.id, each.judged.said) for each in overview.away]
     parts += [(each.id, each.since) for each in overview.remarked]  # repeated failures alone change nothing

@@ -11,23 +11,24 @@ from sqlalchemy import Connection, Row, func, select
 
 from app.campaigns import optimistic_lock, queries, text_cost
 from app.campaigns.forecast import forecast
-from app.campaigns.queries import Campaign, MessageCount, RunSummary
+from app.campaigns.queries import Campaign, RunSummary
 from app.campaigns.runs import Verb, open_to
 from app.campaigns.text_cost import Preview
 from app.core import clock
 from app.core.config import Settings
-from app.core.states import FAILED, CampaignState, DeliveryState, LinkState, RunState
+from app.core.states import FAILED, OVER, CampaignState, DeliveryState, LinkState, RunState
 from app.database.models import batches, directives, unknowns
 from app.dispatch import link_store
 from app.ledger import erasure, money
+from app.ledger.contract import TallyCount
 from app.reports.figures import carrier_statement, tally
 from app.reports.figures.carrier_statement import Statement
 from app.security.principal import Caller
 from app.security.roles import may
 from app.sender_names.checks import Finding, of_campaign
 from app.web.translations import Said
-from app.web.view_models import delivery_labels, run_status
-from app.web.view_models.delivery_labels import Remedy
+from app.web.view_models import delivery_labels, follow_up_offer, run_status
+from app.web.view_models.follow_up_offer import Offer
 from app.web.view_models.run_status import RunView
 
 MOST_BATCHES = 50
@@ -70,7 +71,7 @@ class ReasonCount:
     said: Said
     n: int
     share: float
-    remedy: Remedy | None = None
+    remedy: Said | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +103,7 @@ class RunPageView:
         tuple[str, str | None, date | None]
     ]  # links whose receipts prove the telephone, who says so
     register: list[Finding]  # what the register says against a start
-
-    @property
-    def follows(self) -> int:
-        """How many of those who were not reached a follow-up may reach, once the run is finished."""
-        over = self.run.state in (RunState.FINISHED, RunState.CANCELLED) and not self.run.audience
-        if not over or self.numbers_erased:
-            return 0
-        return sum(each.n for each in self.failed if each.remedy and each.remedy.next)
-
-    @property
-    def refused(self) -> int:
-        """How many messages the carrier has refused at once."""
-        return self.run.progress.get("rejected", MessageCount(0, 0)).messages
+    offer: Offer | None  # whom a follow-up can write to; None while nobody is known to have been missed
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +180,20 @@ def read_run(connection: Connection, run_id: int, who: Caller, settings: Setting
         left_off=versions[-1].lacks(versions[-2]) if len(versions) > 1 else [],
         handset=[] if run.audience else link_store.handset_sources(connection, run.carrier),
         register=of_campaign(connection, row, {run.carrier}) if run.state is RunState.PLANNED else [],
+        offer=_offer(connection, run, counts),
     )
+
+
+def _offer(connection: Connection, run: RunSummary, counts: Sequence[TallyCount]) -> Offer | None:
+    """Return whom a follow-up of the run's campaign can write to at its carrier.
+
+    While it sends and nothing has failed nobody can have been missed, so no message is looked at.
+    """
+    over = run.state in OVER
+    missed = over or any(count.n and count.state in FAILED for count in counts)
+    if run.audience is not None or not missed or erasure.of_campaign(connection, run.campaign_id) is not None:
+        return None
+    return follow_up_offer.offer(connection, run.campaign_id, [run.carrier])
 
 
 def _texts(run: RunSummary, campaign: Row[Any]) -> dict[str, Preview]:

@@ -13,7 +13,7 @@ from app.campaigns import forecast
 from app.campaigns.forecast import Deadlines, LinkUse, Load, Queued, Rate
 from app.campaigns.queries import RunSummary
 from app.core import clock, sending_window
-from app.core.states import DeliveryState, NotSent, RunState
+from app.core.states import SENDS_NO_MORE, DeliveryState, NotSent, RunState
 from app.database.models import directives
 from app.ledger import tallies
 from app.ledger.contract import TallyCount
@@ -153,7 +153,7 @@ def _view(run: RunSummary, page_data: _PageData) -> RunView:
     level = page_data.levels[run.id] if figures.sent else None
     received = _received(figures, level)
     waiting = figures.no_receipt + figures.unknown + (figures.relayed if _by_handset(level) else 0)
-    ends = _ended(run) if run.state in stages.OVER else _forecast(run, page_data)
+    ends = _ended(run) if run.state in SENDS_NO_MORE else _forecast(run, page_data)
     against = norm.judge(level, figures.sent, received, waiting)
     over = run.state in (RunState.SENT, RunState.FINISHED)
     stops = _lacks(run, figures, page_data) if over else _stops(run, figures, page_data)
@@ -219,7 +219,7 @@ def _standstill(run: RunSummary, judged: Judged, page_data: _PageData) -> dict[s
         "since": None if stop is None or stop.since is None else clock.from_ms(stop.since),
         "advice": traffic_light.ADVICE.get(judged),
         "begins_at": begins,
-        "segments_left": 0 if run.state in stages.OVER else _load(run, page_data).segments_left,
+        "segments_left": 0 if run.state in SENDS_NO_MORE else _load(run, page_data).segments_left,
     }
 
 

@@ -94,7 +94,7 @@ ADVICE: dict[Judged, Said] = {
     STILL: say("Check the links. If they are working, tell the people who operate Loa."),
     CUT_OFF: say("Use a follow-up to reach those who received nothing."),
     NONE_SENT: say("Use a follow-up to reach those who received nothing."),
-    UNCLEAR: say("Ask the carrier about them, then resend them or write them off."),
+    UNCLEAR: say("Ask the carrier about them, then write them off or create a follow-up."),
 }
 PAUSED = Judged(Light.WAIT, say("paused: waiting to be resumed"))
 NO_END = Judged(Light.WAIT, say("the carrier has not reported the end"))

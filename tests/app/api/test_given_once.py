@@ -115,7 +115,7 @@ def test_a_number_is_no_true_and_no_false(client: Client, db: Database) -> None:
     for value in ("true", "false"):
         assert said(client, "PUT", url, f'{{"priority": {value}}}') == (422, whole)
     assert said(client, "PUT", url, '{"priority": 1}')[0] == 200
-    lines = said(client, "POST", f"/v1/runs/{run}/unknown/resend", '{"lines": [[2, true]]}')
+    lines = said(client, "POST", f"/v1/runs/{run}/unknown/write-off", '{"lines": [[2, true]]}')
     assert lines[0] == 422
     assert "must be a whole number" in lines[1]
     client.post("/v1/keys", json={"name": "desk", "role": "operator", "carrier": "vnpt"})

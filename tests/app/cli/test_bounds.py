@@ -28,7 +28,6 @@ CAMPAIGN = {"--sender": "CA SON LA", "--text": "Canh giac"}
 HELD = ["campaign", "add-held-run", "1", "--carrier"]
 BY_PRESS = ["addressee", "report", "1", "Bao", "--channel", "meeting", "--pieces"]
 ISSUE = ["report", "issue", "1", "--on", "2024-02-09", "--number"]
-ORDERED = ["rejected", "ask", "1", "--reason", "filtered", "--because", "mended"]
 
 
 def letter(**changed: str) -> list[str]:
@@ -77,11 +76,9 @@ LONG = [
     (["run", "priority", "1", "9" * 20], "priority must be at most 100"),
     (["run", "rate", "1", "0"], "segments_per_second must be at least 1"),
     (["run", "rate", "1", "9" * 20], "segments_per_second must be at most 100000"),
-    (
-        ["rejected", "ask", "1", "--reason", "filtered", "--because", "x" * 501],
-        "because must have at most 500",
-    ),
-    ([*ORDERED, "--code", "x" * 81], "code must have at most 80"),
+    (["campaign", "follow-up", "1", "--cause", "x" * 121], "causes.0 must have at most 120"),
+    (["campaign", "follow-up", "1", "--second-copies", "-1"], "second_copies must be at least 0"),
+    (["campaign", "follow-up", "1", "--carrier", "x" * 41], "carriers.0 must consist of lower-case"),
     (["addressee", "set", "1", "x" * 201, "--kind", "press"], "name must have at most 200"),
     (
         ["addressee", "set", "1", "VNPT", "--kind", "carrier", "--carrier", "x" * 41],
@@ -141,7 +138,7 @@ ONE_LINE: list[tuple[Build, str]] = [
     (lambda bad: ["campaign", "edit", "1", "--name", bad], "name"),
     (lambda bad: campaign(sender=bad), "sender"),
     (lambda bad: ["campaign", "follow-up", "1", "--name", bad], "name"),
-    (lambda bad: [*ORDERED, "--code", bad], "code"),
+    (lambda bad: ["campaign", "follow-up", "1", "--cause", bad], "causes.0"),
     (lambda bad: ["addressee", "set", "1", bad, "--kind", "press"], "name"),
     (lambda bad: [*ISSUE, bad, "--signer", "An"], "number"),
     (lambda bad: [*ISSUE, "1", "--signer", bad], "signer"),

@@ -92,7 +92,7 @@ def test_a_campaign_goes_from_the_letter_to_cancelled(shell: Shell, database_url
     add = ("add-run", "1", "--carrier", "vnpt", "--batch", str(batch(database_url, rejected=500, lines=1500)))
     with pytest.raises(Invalid, match="500 of 1500 lines are bad"):
         shell(campaign_commands.app, *add)
-    assert shell(campaign_commands.app, *add, "--known") == "Run 1"
+    assert shell(campaign_commands.app, *add, "--acknowledge") == "Run 1"
     assert shell(campaign_commands.app, "submit", "1") == "Campaign 1 is submitted."
     with pytest.raises(
         FourEyes,

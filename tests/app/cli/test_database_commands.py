@@ -81,8 +81,8 @@ def test_a_copy_that_is_put_back_has_its_open_work_made_unknown_by_one_command(
         db.write(lambda c: c.execute(insert(tallies).values(refused)))
     said = loa("restored")
     assert (
-        "Run 1 (viettel): no order can resend its 2 rejected messages, because an order may "
-        "already have done so." in said.stdout
+        "Run 1 (viettel): no follow-up includes its 2 rejected messages, because one that is lost "
+        "may already have written to these people." in said.stdout
     )
     assert "Run 1 (viettel): 3 deliveries are unknown now." in said.stdout
     assert "Run 2 is planned here." in said.stdout

@@ -91,26 +91,24 @@ def test_what_is_wrong_is_red_on_a_terminal_alone(shell: Shell, monkeypatch: pyt
 
 
 @pytest.mark.longer
-def test_unknown_deliveries_are_listed_sent_again_and_written_off(shell: Shell, database_url: str) -> None:
+def test_unknown_deliveries_are_listed_and_written_off(shell: Shell, database_url: str) -> None:
     listed = shell(unknown_commands.app, "list", "1")
     assert "8491*****00" in listed
     assert "84912000000" not in listed
-    assert (
-        shell(unknown_commands.app, "resend", "1", "--line", "1:2") == "1 delivery of run 1 is queued again."
-    )
+    one = shell(unknown_commands.app, "write-off", "1", "--line", "1:2")
+    assert one == "1 delivery of run 1 is written off."
     assert shell(unknown_commands.app, "write-off", "1", "--all") == "1 delivery of run 1 is written off."
-    assert states(database_url) == {int(DeliveryState.QUEUED): 1, int(DeliveryState.UNKNOWN): 1}
+    assert states(database_url) == {int(DeliveryState.UNKNOWN): 2}
 
 
 @pytest.mark.parametrize("words", [[], ["--all", "--line", "1:2"], ["--line", "x"], ["--line", "1"]])
 def test_an_unclear_choice_is_refused_in_words(shell: Shell, words: list[str]) -> None:
     with pytest.raises(Invalid, match="BATCH:LINE"):
-        shell(unknown_commands.app, "resend", "1", *words)
+        shell(unknown_commands.app, "write-off", "1", *words)
 
 
 @pytest.mark.longer
-@pytest.mark.parametrize("order", ["resend", "write-off"])
-def test_an_order_that_moves_nothing_is_refused(shell: Shell, order: str) -> None:
+def test_a_write_off_of_nothing_is_refused(shell: Shell) -> None:
     with pytest.raises(
         Invalid,
         match=exactly(
@@ -118,7 +116,7 @@ def test_an_order_that_moves_nothing_is_refused(shell: Shell, order: str) -> Non
             "/v1/runs/1/unknown and `loa unknown list 1` show the unknown messages."
         ),
     ):
-        shell(unknown_commands.app, order, "1", "--line", "4:999999", "--line", "4:4")
+        shell(unknown_commands.app, "write-off", "1", "--line", "4:999999", "--line", "4:4")
 
 
 @pytest.mark.parametrize("command", ["serve", "worker"])

@@ -62,8 +62,8 @@ def test_what_is_made_is_told_as_facts(
     steps = [
         (("key", "add", "lan", "--role", "auditor"), {"name": "lan", "role": "auditor"}),
         (("batch", "import", "vnpt.csv", "--carrier", "vnpt"), {"id": 1, "accepted": 1}),
-        (("campaign", "create", "Tet", "--sender", "CA SON LA", "--text", "Canh giac."), {"campaign": 1}),
-        (("campaign", "add-run", "1", "--carrier", "vnpt", "--batch", "1"), {"run": 1, "campaign": 1}),
+        (("campaign", "create", "Tet", "--sender", "CA SON LA", "--text", "Canh giac."), {"id": 1}),
+        (("campaign", "add-run", "1", "--carrier", "vnpt", "--batch", "1"), {"id": 1, "campaign": 1}),
         (("campaign", "submit", "1"), {"campaign": 1, "state": "submitted"}),
         (("run", "priority", "1", "5"), {"run": 1, "priority": 5}),
         (("run", "cancel", "1"), {"run": 1, "state": "cancelling"}),

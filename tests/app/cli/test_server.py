@@ -67,7 +67,7 @@ def test_a_campaign_goes_from_draft_to_running_there_by_two_keys(
     add = ("campaign", "add-run", "1", "--carrier", "vnpt", "--batch", "1")
     with pytest.raises(RequestRefused, match="9000 of 10000 lines are bad"):
         said(server, *add)
-    assert said(server, *add, "--known") == "Run 1\n"
+    assert said(server, *add, "--acknowledge") == "Run 1\n"
     assert said(server, "campaign", "submit", "1") == "Campaign 1 is submitted.\n"
     shown = said(server, "campaign", "show", "1")
     assert "sms_parts: 1000" in shown

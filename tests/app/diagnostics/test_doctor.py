@@ -27,6 +27,7 @@ from app.diagnostics.doctor import (
     disk,
     examine,
     ledger,
+    libraries,
     modes,
     optional,
     papers,
@@ -372,3 +373,17 @@ def test_an_account_that_owns_the_tables_is_named_and_no_fault(new_postgresql_ur
     db.close()
     assert found.good
     assert "owns the tables or is a superuser" in found.what
+
+
+def test_a_library_of_another_version_than_the_release_locks_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert libraries() == Symptom("libraries", True, "All are the versions that this release locks.")
+    old = tmp_path / "typer-0.1.0.dist-info"
+    old.mkdir()
+    (old / "METADATA").write_text("Metadata-Version: 2.1\nName: typer\nVersion: 0.1.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    told = libraries()
+    assert not told.good
+    assert "typer 0.1.0 (locked: " in told.what
+    assert "--requirement loa.lock" in told.what

@@ -59,6 +59,7 @@ def rows(db: Database, *tables: object) -> int:
 
 def acts(db: Database) -> list[tuple[str, str, dict[str, object]]]:
     query = select(audit.c.action, audit.c.subject, audit.c.detail).order_by(audit.c.id)
+    query = query.where(audit.c.action != "link.receipt_level")  # of the link, when it is registered
     return [tuple(row) for row in db.read(lambda c: c.execute(query).all())]  # type: ignore[misc]
 
 

@@ -83,6 +83,33 @@ def test_what_loa_has_not_written_is_not_sent_and_is_a_fault(
         keyed.close()
 
 
+def test_a_notice_by_an_unknown_channel_stops_none_of_the_others(db: Database) -> None:
+    db.write(outbox.put, [notice("odd"), notice("right")])
+    odd = notices.c.key == "odd"
+    db.write(lambda c: c.execute(update(notices).where(odd).values(channel="pigeon", due_at=0)))
+    taken = db.write(outbox.next_due)
+    assert taken is not None
+    assert taken.notice.key == "right"
+    found = db.read(lambda c: c.execute(select(notices).where(odd)).one())
+    assert (found.state, "pigeon" in found.error) == (NoticeState.FAILED, True)
+    assert [each.reason for each in db.read(present)] == [found.error]
+    assert [each.channel for each in db.read(listed, 0, 10).items] == ["pigeon", "email"]
+
+
+@pytest.mark.longer
+async def test_a_notice_that_nobody_can_write_out_stops_none_of_the_others(db: Database) -> None:
+    with smtp_server() as (post, port):
+        mail = {"host": "127.0.0.1", "port": port, "security": "none", "sender": "loa@x.example"}
+        db.write(outbox.put, [notice("odd", payload={}), notice("right")])
+        sender = Sender(db, Settings.model_validate({"mail": mail}), holding(db))
+        assert await sender.sweep() == 2
+    assert len(post.messages) == 1
+    query = select(notices.c.state, notices.c.error).order_by(notices.c.id)
+    odd, right = db.read(lambda c: c.execute(query).all())
+    assert (odd.state, "KeyError" in odd.error) == (NoticeState.WAITING, True)
+    assert right.state == NoticeState.SENT
+
+
 def test_notices_from_before_stamps_are_sent_once_the_ledger_is_migrated(
     db: Database, database_url: str
 ) -> None:

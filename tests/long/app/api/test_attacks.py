@@ -127,7 +127,9 @@ def test_every_field_of_a_body_is_named_and_others_are_refused(application: Fast
         for name in _named(operation.get("requestBody", {}))
     }
     assert len(bodies) > 15
-    assert [name for name, others in bodies.items() if others is not False] == []
+    # The app on a test telephone tells more than Loa reads.
+    foreign = {"GatewayCall", "GatewayBatchCall"}
+    assert {name for name, others in bodies.items() if others is not False} == foreign
 
 
 def _named(body: dict[str, object]) -> Iterator[str]:

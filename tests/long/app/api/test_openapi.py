@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -54,6 +55,24 @@ def test_every_schema_has_a_title_of_its_own(document: dict[str, Any]) -> None:
     """Programs that make clients name a class by it, and leave out the second of a name."""
     titles = [schema["title"] for schema in document["components"]["schemas"].values() if "title" in schema]
     assert len(set(titles)) == len(titles) > 100
+
+
+def references(part: Any) -> Iterator[str]:
+    """Yield every $ref, however deep."""
+    if isinstance(part, dict):
+        yield from (value for name, value in part.items() if name == "$ref" and isinstance(value, str))
+    for within in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from references(within)
+
+
+def test_every_reference_leads_to_something(document: dict[str, Any]) -> None:
+    found = set(references(document))
+    for reference in found:
+        place: Any = document
+        for step in reference.removeprefix("#/").split("/"):
+            assert step in place, reference
+            place = place[step]
+    assert len(found) > 100
 
 
 def test_every_request_and_answer_has_an_example(document: dict[str, Any]) -> None:
@@ -126,7 +145,7 @@ def test_posts_that_make_or_start_something_know_the_key(document: dict[str, Any
         for parameter in operation.get("parameters", [])
         if parameter["name"] == "Idempotency-Key"
     }
-    assert {"create_campaign", "create_directive", "add_run", "start_run", "resend_unknown"} <= keyed
+    assert {"create_campaign", "create_directive", "add_run", "start_run", "write_off_unknown"} <= keyed
     assert {"upload_batch", "upload_receipt_file", "keep_attachment", "add_key", "rotate_key"} <= keyed
     assert not keyed & {
         "preview_text",

@@ -8,8 +8,8 @@ from sqlalchemy import delete, insert, select, update
 from app.core import clock
 from app.core.states import RunState
 from app.database.connection import Database
-from app.database.models import chunks, erasures, quarantine, runs, submissions, unknowns
-from app.ledger.contract import DeliveryKey, Reservation, SubmitOutcome
+from app.database.models import erasures, quarantine, runs, submissions, unknowns
+from app.ledger.contract import SubmitOutcome
 from app.receipts import receipt_log
 from app.reports.verification.verify import verify
 from carriers.contract import Accepted, ReceiptStatus, Unknown
@@ -25,7 +25,6 @@ from tests.app.ledger.times import (
     apply,
     killed,
     look_again,
-    notice,
     passes,
     said,
 )
@@ -116,21 +115,6 @@ def test_of_an_id_given_again_since_the_clock_was_set_back_the_newer_message_is_
     assert (state(world), state(second)) == (SUBMITTED, DELIVERED)
 
 
-def test_what_was_ordered_again_before_the_clock_was_set_back_fails_by_a_receipt_of_its_own(
-    db: Database,
-) -> None:
-    world = sent(db, Unknown("no answer"), count=1)
-    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
-    passes(db, -1)
-    db.write(lambda c: c.execute(update(chunks).values(not_before=0)))
-    lease = world.claim()
-    assert lease
-    outcomes = [SubmitOutcome(item, Accepted(("K2",))) for item in lease.items]
-    db.write(world.ledger.record, world.link, lease, outcomes, None, 30.0)
-    assert apply(world, said(world, "K2", BAD)) == (1, 1, 0)
-    assert state(world) == UNDELIVERED
-
-
 def test_a_receipt_without_its_number_that_came_before_the_message_is_not_its_own(db: Database) -> None:
     world = sent(db, Accepted(("K1",)), count=1)
     passes(db, -1 / 24)
@@ -196,23 +180,6 @@ def test_an_unknown_whose_own_reference_is_known_learns_no_other(db: Database) -
     assert apply(world, said(world, "K1")) == (1, 1, 0)
 
 
-def test_the_copy_that_a_person_ordered_feeds_no_later_campaign(db: Database) -> None:
-    """Killed, sent again, both copies delivered: the receipt that nobody knows stays, and settles nothing."""
-    first = killed(db)
-    notice(first)
-    key = DeliveryKey(first.campaign, first.batch, 2)
-    assert db.write(first.ledger.resend, [key]) == 1
-    lease = first.claim("y")
-    assert lease
-    db.write(first.ledger.record, first.link, lease, accepted(lease.items), None, 30.0)
-    assert apply(first, said(first, "m2"), said(first, "of-the-first-copy")) == (1, 1, 1)
-    passes(db, 15)
-    second = again(first, Unknown("killed before a byte went out"))
-    look_again(second)
-    assert state(second) == UNKNOWN
-    assert count(db, quarantine) == 1
-
-
 def test_of_two_unknown_ones_the_time_tells_which_is_meant(db: Database) -> None:
     first = sent(db, Unknown("no answer"), count=1)
     passes(db, 20)
@@ -236,24 +203,6 @@ def test_a_receipt_that_is_repeated_after_a_kill_is_one_part_and_not_two(
     row = world.delivery(2)
     assert (row["state"], row["delivered"]) == (DELIVERED, 0b11)
     assert (count(db, unknowns), count(db, quarantine)) == (0, 0)
-    assert verify(db, world.ledger) == []
-
-
-def test_parts_learnt_of_one_sending_are_not_those_of_the_next(db: Database) -> None:
-    world = killed(db, parts=2)
-    apply(world, said(world, "r1"))
-    notice(world)
-    look_again(world)
-    assert (state(world), count(db, quarantine)) == (UNKNOWN, 0)
-    passes(db, 0.5)
-    assert db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)]) == 1
-    dead = world.claim(lease_s=0.0)
-    assert dead
-    db.write(world.ledger.record, world.link, dead, [], Reservation(2, 2), -1.0)
-    notice(world)
-    apply(world, said(world, "r3"), said(world, "r4"))
-    look_again(world)
-    assert (state(world), world.delivery(2)["delivered"], count(db, quarantine)) == (DELIVERED, 0b11, 0)
     assert verify(db, world.ledger) == []
 
 

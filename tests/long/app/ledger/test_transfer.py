@@ -15,7 +15,7 @@ from app.database.connection import Database
 from app.ledger.ledger import ledger_for
 from app.ledger.transfer import copy_ledger
 from app.reports.verification.verify import verify
-from app.security import audit
+from app.security import audit, kept_rows
 from tests.long.app.reports.scene import T0, varied
 
 LETTER = {"number": "303/CAT-PA05", "issued_on": "2024-01-29", "issuer": "Công an tỉnh", "subject": "x"}
@@ -28,7 +28,6 @@ def source(sqlite_url: str) -> Iterator[Database]:
     varied(database)
     note = {"at": T0, "who": "an", "action": "x", "subject": "y", "hash": "h"}
     note |= {"detail": {"tên": "Sơn La", "n": [1, None]}}
-    database.write(lambda c: c.execute(insert(m.audit).values(id=41, **note)))
     database.write(lambda c: c.execute(insert(m.directives).values(id=41, **LETTER | {"number": "41"})))
     key = {"name": "an", "prefix": "abcd1234", "secret_hash": b"\x00\xff", "role": "admin", "created_at": T0}
     database.write(lambda c: c.execute(insert(m.api_keys).values(**key)))
@@ -40,6 +39,8 @@ def source(sqlite_url: str) -> Iterator[Database]:
     }
     scan |= {"content": b"\x00\xff\x00", "created_at": T0, "created_by": "an"}
     database.write(lambda c: c.execute(insert(m.attachments).values(**scan)))
+    database.write(kept_rows.adopt)
+    database.write(lambda c: c.execute(insert(m.audit).values(id=41, **note)))
     yield database
     database.close()
 

@@ -16,7 +16,7 @@ from app.core.states import DeliveryState, LinkState
 from app.database.connection import Database
 from app.database.models import deliveries, jobs, receipts, status_queries, unknowns
 from app.database.models import links as links_table
-from app.ledger.contract import DeliveryKey, SubmitOutcome
+from app.ledger.contract import DeliveryKey
 from app.receipts.poll import Poll
 from app.receipts.status_queries import LONGEST_MS, QueryPlan
 from carriers.contract import Halted, ReadError, ReceiptLevel, ReceiptStatus
@@ -216,23 +216,6 @@ async def test_after_three_days_nobody_is_asked_any_more(db: Database) -> None:
         await asyncio.sleep(0.3)
         assert len(oracle.asked) == before
     assert world.states() == {U: 1, S: 1}
-
-
-async def test_one_that_was_sent_again_is_asked_about_by_its_new_reference(db: Database) -> None:
-    world, oracle = sent(db, [lost("old")]), Oracle()
-    oracle.says = lambda question: None if question.reference == "old" else ReceiptStatus.DELIVERED
-    async with at_work(poll(world, oracle)):
-        await until(lambda: len(oracle.asked) >= 1)
-        db.write(world.ledger.resend, [DeliveryKey(world.campaign, world.batch, 2)])
-        lease = world.claim()
-        assert lease
-        await asyncio.sleep(0.2)
-        assert {question.reference for _, question in oracle.asked} == {"old"}
-        again = [SubmitOutcome(lease.items[0], lost("new"))]
-        db.write(world.ledger.record, world.link, lease, again, None, 30.0)
-        db.write(world.ledger.release, lease, 0.0)
-        await until(lambda: world.states() == {D: 1})
-    world.check()
 
 
 def test_pauses_double_up_to_an_hour() -> None:

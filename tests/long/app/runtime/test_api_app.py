@@ -145,7 +145,7 @@ def test_wrong_input_is_named_and_not_repeated(trouble: Client, content: str, de
         (
             "/v1/directives",
             {"number": "9/X\x01"},
-            "body.number must be a single line without control characters.",
+            "body.number must be a single line without control or invisible characters.",
         ),
         ("/v1/directives", {"number": "x" * 61}, "body.number must have at most 60 characters."),
         ("/v1/directives", {"number": ""}, "body.number must have 1 or more characters."),
@@ -190,12 +190,16 @@ def test_what_a_field_needs_is_said_in_words(
     assert any(each["detail"].startswith(detail) for each in found["errors"]), found
 
 
+def test_a_body_without_its_kind_is_told_which_header_is_missing(client: Client) -> None:
+    untyped = client.post("/v1/campaigns", content=b'{"name": "A"}')
+    assert problem(untyped)["detail"].startswith("The header Content-Type is missing.")
+
+
 def test_what_the_framework_refuses_has_a_remedy(client: Client) -> None:
-    elsewhere = problem(client.request("PATCH", "/v1/campaigns"))
-    assert elsewhere["detail"] in (
-        "This address accepts only GET. See /docs.",
-        "This address accepts only POST. See /docs.",
-    )
+    answer = client.request("PATCH", "/v1/campaigns")
+    assert problem(answer)["detail"] == "This address accepts only GET, POST. See /docs."
+    assert answer.headers["Allow"] == "GET, POST"
+    assert client.request("DELETE", "/v1/campaigns/1").headers["Allow"] == "GET, PUT"
     odd = client.post("/v1/campaigns", content=b'{"\xff": 1}', headers={"Content-Type": "application/json"})
     assert problem(odd)["detail"] == (
         "The request body cannot be read. See /docs for what this address accepts."

@@ -13,6 +13,7 @@ _OWN = "pages have sentences of their own for it"
 
 # The beginning of a path.
 MODULES = {
+    "app/security/protection.py": "names of columns",
     "app/cli/": _HOST,
     "app/devtools/": _HOST,
     "app/diagnostics/": _HOST,
@@ -88,6 +89,11 @@ WORDS = {
     "attachment; {}": _INSIDE,
     "{}: an operation needs a unique name and at least one role": _START,
     "{}: RULES has no entry for {}": _START,
+    "{}: a carrier in a query is called {}, not {}": _START,
+    "{}: {} must be of the type Carrier": _START,
+    "{}: its page needs {}, which {} has not": _START,
+    "{}: these modules declare no such form": _START,
+    "{}: {}.{} must be of the type Carrier": _START,
     "Insert MT_QUEUE: OK": _INSIDE,
     "nobody's password": _INSIDE,
     "until the hours that are open": _INSIDE,
@@ -147,6 +153,8 @@ WORDS = {
             "loa_carrier: The order does not keep its format.",
             "loa_carrier: {}",
             "for the private key; FILE.jwk is for the police",
+            "--carrier must be such as vnpt.",
+            "your code in the orders, such as vnpt",
             "such as 2031-02-05T01:00:00Z",
             "the figures will change no more",
             "{} is not of the format {}.",

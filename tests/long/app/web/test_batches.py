@@ -57,7 +57,9 @@ def test_an_empty_list_says_what_to_do_next(signed_in: In) -> None:
 def test_an_operator_sees_its_own_batches(pages_db: Database, signed_in: In) -> None:
     for carrier in ("vnpt", "viettel"):
         pages_db.write(new_batch, carrier, name=f"{carrier}.csv", sha256=carrier.ljust(64, "0"))
-    page = signed_in("operator", "vnpt").get("/batches?carrier=viettel").text
+    operator = signed_in("operator", "vnpt")
+    assert operator.get("/batches?carrier=viettel").status_code == 403
+    page = operator.get("/batches").text
     assert "vnpt.csv" in page
     assert "viettel.csv" not in page
 

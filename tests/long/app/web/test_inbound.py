@@ -69,7 +69,9 @@ def test_a_carrier_is_chosen_and_an_operator_sees_only_the_own_one(kept: Databas
     paper = signed_in("admin")
     assert "TU CHOI" not in paper.get("/inbound?carrier=viettel").text
     assert "TU CHOI" in paper.get("/inbound?carrier=nobody").text
-    own = signed_in("operator", "viettel").get("/inbound?carrier=vnpt").text
+    operator = signed_in("operator", "viettel")
+    assert operator.get("/inbound?carrier=vnpt").status_code == 403
+    own = operator.get("/inbound").text
     assert "8491*****02" in own
     assert "TU CHOI" not in own
     assert 'name="carrier"' not in own

@@ -56,7 +56,7 @@ def test_a_spent_budget_is_raised_on_the_campaigns_page(pages_db: Database, sign
     assert "Hạn mức của chiến dịch là 20 bản tin, đã gửi hoặc có thể đã gửi 20 bản tin." in said
     assert "Chi phí đến nay: 5.010 đồng chưa gồm VAT, cho 20 bản tin." in said
     page = f"/campaigns/{campaign}"
-    fields = {"budget_segments": "20", "because": "Thêm hai huyện"}
+    fields = {"budget_segments": "20", "reason": "Thêm hai huyện"}
     refused = asker.send(page, f"{page}/budget", **fields)
     assert refused.status_code == 422
     assert "Chiến dịch đã có hạn mức này." in text(refused.text)

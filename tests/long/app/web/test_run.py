@@ -207,7 +207,7 @@ def test_unknown_ones_are_decided_on_one_by_one_or_all(lost: World, signed_in: I
     assert "8491*****00" in page
     assert "84912000000" not in page
     assert "no answer &lt;in 30 s&gt;" in page
-    nobody = paper.send("/runs/1/unknown", "/runs/1/unknown/resend")
+    nobody = paper.send("/runs/1/unknown", "/runs/1/unknown/write-off", reason="x")
     assert nobody.status_code == 422
     silent = paper.send("/runs/1/unknown", "/runs/1/unknown/write-off", line="1-2")
     assert silent.status_code == 422
@@ -223,9 +223,9 @@ def test_unknown_ones_are_decided_on_one_by_one_or_all(lost: World, signed_in: I
         lambda c: c.execute(select(audit.c.detail).order_by(audit.c.id.desc()).limit(1)).scalar_one()
     )
     assert detail == {"n": 1, "reason": "nhà mạng đã trả lời"}
-    assert paper.send("/runs/1/unknown", "/runs/1/unknown/resend", line="1-3").status_code == 303
-    assert "Đã đưa lại vào hàng đợi: 1 tin." in text(paper.get("/runs/1").text)
-    assert paper.send("/runs/1/unknown", "/runs/1/unknown/resend", all="1").status_code == 303
+    rest = paper.send("/runs/1/unknown", "/runs/1/unknown/write-off", all="1", reason="hỏi rồi")
+    assert rest.status_code == 303
+    assert "Đã chốt là chưa rõ: 2 tin." in text(paper.get("/runs/1").text)
     lost.check()
 
 

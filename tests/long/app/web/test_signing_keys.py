@@ -15,7 +15,7 @@ from tests.operations import carry_out
 
 In = Callable[..., Paper]
 PAGE = "/signing-keys"
-FORM = {"key": text(CARRIER), "carrier": "vnpt", "replaces": "", "overlap_days": "7"}
+FORM = {"key": text(CARRIER, "vnpt"), "carrier": "vnpt", "replaces": "", "overlap_days": "7"}
 
 
 def test_a_key_is_registered_approved_and_revoked_on_the_page(pages_db: Database, signed_in: In) -> None:

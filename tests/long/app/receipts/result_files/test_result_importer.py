@@ -13,12 +13,10 @@ from app.core.errors import Conflict, Invalid
 from app.core.states import DeliveryState
 from app.database.connection import Database
 from app.database.models import audit, deliveries, links
-from app.ledger.contract import EVER, DeliveryKey
 from app.receipts.result_files.register import FileClaim
 from app.receipts.result_files.result_import_job import ResultFileImport
 from app.receipts.result_files.status_words import StatusWords
-from carriers.contract import Reason, ReceiptLevel, ReceiptStatus, SubmitResult
-from tests.app.ledger.times import passes
+from carriers.contract import ReceiptLevel, ReceiptStatus
 from tests.app.receipts.result_files import scene
 from tests.app.receipts.result_files.scene import LOST, REFUSED, TAKEN, at, csv_file, load, look, phone, sent
 from tests.app.world import FIRST_PHONE, World, receipt
@@ -138,55 +136,6 @@ def test_of_several_lines_for_one_message_the_last_by_its_time_counts(
     found = load(world, csv_file(tmp_path / "f.csv", rows), HANDSET)
     assert (found.verdicts, world.states()) == (verdicts, {DeliveryState[state]: 1})
     assert len(scene.journal(db)) == 1
-
-
-FIRST, SECOND = -120, -1  # minutes from now, around an order to send again
-
-
-@pytest.mark.prove
-@pytest.mark.parametrize(
-    ("lines", "verdicts", "state"),
-    [
-        ([("REJECTD", FIRST)], ["open"], "SUBMITTED"),
-        ([("SENT", FIRST)], ["open"], "SUBMITTED"),
-        ([("DELIVRD", FIRST)], ["settled"], "DELIVERED"),
-        ([("UNDELIV", SECOND)], ["settled"], "UNDELIVERED"),
-        ([("REJECTD", FIRST), ("DELIVRD", None)], ["repeated", "settled"], "DELIVERED"),
-    ],
-)
-@pytest.mark.parametrize("first", [REFUSED, LOST], ids=["refused", "unknown"])
-def test_a_line_about_the_first_sending_does_not_fail_the_second(
-    db: Database,
-    tmp_path: Path,
-    first: SubmitResult,
-    lines: list[tuple[str, int | None]],
-    verdicts: list[str],
-    state: str,
-) -> None:
-    world = sent(db, [first])
-    send_again(world, first)
-    rows = [(phone(0), word, "" if minutes is None else at(minutes), "10") for word, minutes in lines]
-    found = load(world, csv_file(tmp_path / "f.csv", rows), HANDSET)
-    assert (found.verdicts, world.states()) == (verdicts, {DeliveryState[state]: 1})
-
-
-def test_a_line_of_the_first_sending_does_not_settle_an_unknown_second(db: Database, tmp_path: Path) -> None:
-    world = sent(db, [LOST])
-    send_again(world, LOST, LOST)
-    rows = [(phone(0), "SENT", at(FIRST), "")]
-    assert load(world, csv_file(tmp_path / "f.csv", rows), HANDSET).verdicts == ["open"]
-    assert world.states() == {DeliveryState.UNKNOWN: 1}
-
-
-def send_again(world: World, first: SubmitResult, second: SubmitResult = TAKEN) -> None:
-    """Somebody has the only message sent again, an hour ago by now."""
-    key = [DeliveryKey(world.campaign, world.batch, 2)]
-    if first is LOST:
-        assert world.db.write(world.ledger.resend, key) == 1
-    else:
-        assert world.db.write(world.ledger.resend_rejected, key, Reason.NO_SUCH_NUMBER, EVER) == 1
-    scene.hand_over(world, [second])
-    passes(world.db, 1 / 24)
 
 
 def test_a_line_of_weeks_ago_settles_no_unknown_message_of_today(db: Database, tmp_path: Path) -> None:
