@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup try demo drill simulate soak attack test-fast test prove check bench run wheel guide client reference docs new-carrier lint lock coverage audit sbom release image clean
+.PHONY: help setup try demo drill simulate soak attack test-fast test prove check bench run wheel guide client reference docs new-carrier lint lock coverage audit audit-code sbom release image clean
 
 PYTHON ?= python3
 VENV   := .venv
@@ -36,14 +36,17 @@ help:            ## show this list
 # than the one locked as `coverage`, and end for want of its hash. uv takes a tenth of pip's time; where there is
 # none for a machine, or it does not reach what pip's settings name, pip installs the same.
 LOCKED := --quiet --require-hashes --no-deps -r requirements.lock
+# What a command imports is compiled now: an account that can't write beside it would compile it at every start.
+COMPILE := compileall -q -j 0
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Loa needs Python 3.11 or newer; name it with: make PYTHON=python3.12"; exit 1; }
 	@echo "Setting up the environment in $(VENV), which takes about a minute ..."
 	@$(PYTHON) -m venv $(VENV)
 	@sed -n '/^uv==/,/[^\\]$$/p' requirements.lock >$(VENV)/uv.lock
 	@$(PIP) install --quiet --require-hashes --no-deps -r $(VENV)/uv.lock 2>/dev/null || echo "no uv here: pip does its work, in a minute"
-	@$(BIN)/uv pip install --python $(BIN)/python $(LOCKED) 2>/dev/null || $(PIP) install $(LOCKED)
+	@$(BIN)/uv pip install --compile-bytecode --python $(BIN)/python $(LOCKED) 2>/dev/null || $(PIP) install $(LOCKED)
 	@PYTHONWARNINGS=ignore $(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m $(COMPILE) app carriers loa_client messages migrations
 	@touch $@
 
 setup: $(VENV)/.ready  ## make the virtual environment
@@ -93,8 +96,8 @@ build/docs-tools/.ready: docs/site/requirements.txt
 	@touch $@
 
 docs: build/docs-tools/.ready reference  ## build docs as a site, in build/docs; a dead link is an error
-	@rm -rf $(PAGES) && mkdir -p $(PAGES)
-	@git ls-files --cached --others --exclude-standard '*.md' docs app/data compose.yaml loa.example.toml LICENSE | tar -cf - -T - docs/reference | tar -xf - -C $(PAGES)
+	@rm -rf $(PAGES) build/doctrees && mkdir -p $(PAGES)
+	@git ls-files --cached --others --exclude-standard | tar -cf - -T - docs/reference | tar -xf - -C $(PAGES)
 	build/docs-tools/bin/sphinx-build --quiet --fail-on-warning --keep-going -d build/doctrees -c docs/site $(PAGES) build/docs
 	@echo '<!doctype html><title>Loa</title><meta http-equiv="refresh" content="0; url=docs/README.html">' >build/docs/index.html
 	@echo "build/docs/index.html"
@@ -120,17 +123,21 @@ check: $(VENV)/.ready  ## `make test`, beside it lint, simulated days, random hi
 		nice -n 5 $(BIN)/python -m tests.simulate --seeds 300 && \
 		nice -n 5 $(BIN)/python -m tests.ledger_life --seeds 200'
 
+# In two steps: with --fail-under SlipCover reads what forked children have left a second time, and fails.
 coverage: $(VENV)/.ready  ## branch coverage of `make test`, in one process, since what xdist's workers see gets lost
-	$(BIN)/python -m slipcover --skip-covered --fail-under 94 -m pytest -n 0 $(TESTS)
+	@mkdir -p build
+	$(BIN)/python -m slipcover --json --out build/coverage.json -m pytest -n 0 --timeout 120 $(TESTS)
+	$(BIN)/python -m slipcover --skip-covered --fail-under 94 --out build/coverage.json --merge build/coverage.json
 
 bench: $(VENV)/.ready  ## speed, each figure beside its limit (SIZE=full: with millions; PART="path pace"; PEER=kannel; BASE=88bd714: that commit beside it)
 	$(BIN)/python -m tests.bench $(if $(SIZE),--size $(SIZE)) $(if $(PART),--part $(PART)) \
 		$(if $(PEER),--peer $(PEER) --build build/bench-$(PEER).json) $(if $(BASE),--base $(BASE) --build build/bench-base.json)
 
-wheel: $(VENV)/.ready  ## build the package, with migrations, texts and pages, in build/wheel
+wheel: $(VENV)/.ready  ## build the package and what a host needs beside it (locks, unit, proxy, example), in build/wheel
 	@rm -rf build/lib build/wheel
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct 2>/dev/null || echo 0) $(PIP) wheel --quiet --no-deps --no-build-isolation --wheel-dir build/wheel .
-	@ls build/wheel/*.whl
+	@cp app/data/loa.lock app/data/loa-sign.lock loa.example.toml docs/deploy/loa@.service docs/deploy/nginx.conf build/wheel/
+	@ls build/wheel/*
 
 image:           ## build the image `loa` with docker, podman or buildah (BASE: what it is built on)
 	@BASE='$(BASE)' .ci/image
@@ -138,16 +145,22 @@ image:           ## build the image `loa` with docker, podman or buildah (BASE: 
 run: $(VENV)/.ready  ## run Loa in one process on SQLite, in ./data
 	$(BIN)/loa up
 
-lock: $(VENV)/.ready  ## renew requirements.lock from pyproject.toml (UPGRADE=1: with the newest releases)
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade) --extra dev pyproject.toml -o requirements.lock
+# Three: all that developers have, and of it what an installation has, without and with the check of signatures.
+RESOLVE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+lock: $(VENV)/.ready  ## renew requirements.lock and, of it, what is shipped, from pyproject.toml (UPGRADE=1: with the newest releases)
+	$(RESOLVE) $(if $(UPGRADE),--upgrade) --extra dev pyproject.toml -o requirements.lock
+	$(RESOLVE) --no-annotate --constraint requirements.lock pyproject.toml -o app/data/loa.lock
+	$(RESOLVE) --no-annotate --constraint requirements.lock --extra sign pyproject.toml -o app/data/loa-sign.lock
 
 $(TOOLS)/.ready: Makefile
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.7' 'cyclonedx-bom>=5' 'bandit>=1.8'
 	@touch $@
 
-audit: $(VENV)/.ready $(TOOLS)/.ready  ## known weaknesses of what is locked, and bandit's look at the code
+audit-code: $(TOOLS)/.ready  ## bandit's look at the code: the part of `make audit` that asks nobody
 	$(TOOLS)/bin/bandit --quiet --recursive app carriers loa_client -ll --skip B608
+
+audit: $(VENV)/.ready audit-code  ## known weaknesses of what is locked, and bandit's look at the code
 	@mkdir -p $(dir $(FOUND)) && rm -f $(FOUND)
 	$(TOOLS)/bin/pip-audit --requirement requirements.lock --disable-pip --require-hashes --strict --output $(FOUND) || \
 		if [ -e $(FOUND) ]; then cat $(FOUND); exit 1; else $(BIN)/python .ci/weaknesses.py requirements.lock loa; fi
@@ -155,17 +168,19 @@ audit: $(VENV)/.ready $(TOOLS)/.ready  ## known weaknesses of what is locked, an
 # Of an environment with the wheel alone: tools and tests are no part of what is shipped.
 sbom: wheel $(TOOLS)/.ready  ## what is shipped, with licences, as CycloneDX, in build/sbom.json
 	@rm -rf build/shipped && $(PYTHON) -m venv --without-pip build/shipped
-	@$(PIP) download --quiet --require-hashes --no-deps --dest build/locked --requirement requirements.lock
-	@$(BIN)/uv pip install --quiet --python build/shipped/bin/python --no-index --find-links build/locked build/wheel/loa-*.whl
+	@$(PIP) --python build/shipped/bin/python install --quiet --require-hashes --no-deps --requirement app/data/loa.lock
+	@$(PIP) --python build/shipped/bin/python install --quiet --no-deps --no-index build/wheel/loa-*.whl
 	$(TOOLS)/bin/cyclonedx-py environment build/shipped/bin/python --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json
 	@echo "build/sbom.json"
 
-release: check audit sbom docs image  ## everything that a release has: checks, wheel, source, SBOM, documents, image; it publishes nothing
+# Where no program can build an image, the release has none, and says so: .ci/image ends with 3.
+release: check audit sbom docs  ## everything that a release has: checks, wheel, locks, source, SBOM, documents, image; it publishes nothing
 	@grep -q "^## \[$(VERSION)\]" CHANGELOG.md || { echo "CHANGELOG.md has no section [$(VERSION)]"; exit 1; }
-	@mkdir -p build/release && cp build/wheel/loa-$(VERSION)-*.whl build/sbom.json build/release/
+	@BASE='$(BASE)' .ci/image || { [ $$? -eq 3 ] && echo "This release has no image: build it where one of them is, with \`make image\`."; }
+	@rm -rf build/release && mkdir -p build/release && cp build/wheel/* build/sbom.json build/release/
 	git archive --format=tar.gz --prefix=loa-$(VERSION)/ --output build/release/loa-$(VERSION).tar.gz HEAD
 	tar -czf build/release/loa-$(VERSION)-docs.tar.gz -C build docs
-	@cd build/release && sha256sum loa-* sbom.json | tee SHA256SUMS
+	@cd build/release && sha256sum * | tee SHA256SUMS
 	@echo "Next, by a maintainer: git tag -s v$(VERSION), then publish build/release."
 
 clean:  ## remove what the build made
