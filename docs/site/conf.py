@@ -18,6 +18,7 @@ myst_heading_anchors = 4  # anchors as other readers of Markdown make them
 _GROUP = re.compile(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 _UNKNOWN = re.compile(r"^( *```)(?:csv|mermaid)$", re.MULTILINE)  # languages that Pygments does not colour
 _PAGE = re.compile(r"\[[^\]]+\]\(([^)#:]+)\.md\)")
+_BESIDE = ("README", "README.vi")  # the repository's own front pages, which are in no navigation
 _TREE = "\n```{{toctree}}\n:hidden:\n{options}\n\n{pages}\n```\n"
 
 
@@ -40,4 +41,6 @@ def _with_trees(_app: Sphinx, page: str, source: list[str]) -> None:
     if page == root_doc:
         for title, links in _GROUP.findall(source[0]):
             text += _TREE.format(options=f":caption: {title}", pages="\n".join(_PAGE.findall(links)))
+    if page in _BESIDE:
+        text = "---\norphan: true\n---\n" + text
     source[0] = text
