@@ -238,9 +238,11 @@ def _take(connection: Connection, ledger: Ledger, step: RunMove, last_ms: int | 
 
 def last_message_ms(connection: Connection, run_id: int) -> int | None:
     """Return when the run's last message was sent, as its report has it; None if none was."""
-    d, campaign = deliveries.c, select(runs.c.campaign_id).where(runs.c.id == run_id).scalar_subquery()
+    # On PostgreSQL each campaign has tables of its own: by a subquery instead of a number, all would be opened.
+    campaign_id = connection.execute(select(runs.c.campaign_id).where(runs.c.id == run_id)).scalar_one()
+    d = deliveries.c
     query = select(func.max(d.submitted_at)).where(
-        d.campaign_id == campaign, d.run_id == run_id, d.state.in_(SENT)
+        d.campaign_id == campaign_id, d.run_id == run_id, d.state.in_(SENT)
     )
     return connection.execute(query).scalar()
 
