@@ -274,7 +274,7 @@ def list_(
         say(found, True)
         return
     for report in found:
-        _tell(report, "interim" if report.interim else "final")
+        _tell(report, _standing(report))
     if not found:
         typer.echo("No report has been frozen. Run `loa report freeze --run NUMBER` to freeze one.")
 
@@ -312,6 +312,14 @@ def verify(
 def _freezer() -> Iterator[tuple[Freezer, Settings]]:
     with open_db(working="Counting the report") as (db, settings):
         yield freezing.freezer_of(db, ledger_for(db, settings.chunk_size), settings, whoami()), settings
+
+
+def _standing(report: Any) -> str:
+    """Return the number and day under which a report was issued, and whether its figures are final."""
+    if report.issued is None:
+        return f"draft, {'interim' if report.interim else 'final'}"
+    figures = " with interim figures" if report.interim else ""
+    return f"issued as number {report.issued.number} on {report.issued.dated_on}{figures}"
 
 
 def _tell(report: Any, words: str) -> None:

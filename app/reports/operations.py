@@ -61,7 +61,7 @@ def batch_report(work: Work, batch_id: Number, campaign: InCampaign, form: Wante
 
 @operation("GET /v1/campaigns/{campaign_id}/report", roles=EVERYBODY, files=FILES)
 def campaign_report(work: Work, campaign_id: Number, form: Wanted = Format.JSON) -> Download:
-    """The runs of a campaign side by side (form 5), then each; a carrier's operator sees its own."""
+    """The runs of a campaign side by side (form 7), then each; a carrier's operator sees its own."""
     carrier = work.who.carrier
     work.db.read(clock_check.require_past, [campaign_id])
     report = work.db.read(lambda c: carrier_report.build_campaign(c, campaign_id, shared_ms(c), carrier))

@@ -58,7 +58,7 @@ def add_table(docx: Docx, block: Table, room: float) -> None:
     rows, like = list(made.rows), dict[tuple[object, ...], Any]()
     _head(rows[0], block, widths)
     for nth, (row, said) in enumerate(zip(rows[1:], form.rows, strict=True), 1):
-        together = layout.stays(nth, len(form.rows))
+        together = layout.stays(nth, len(form.rows), block.below_picture)
         cells = zip(_cells(row), form.columns, said.cells, widths, strict=True)
         for cell, column, content, wide in cells:
             text = shown(column.kind, value(content))

@@ -91,8 +91,8 @@ class Rendered(NamedTuple):
 def render(
     report: Report, form: Format, letterheads: Letterheads | None = None, version: Version = PREVIEW
 ) -> Rendered:
-    """Render the report. A campaign's XLSX and CSV hold form 5 and then every run's forms, its text only form
-    5; it has no document of its own (raises Invalid).
+    """Render the report. A campaign's XLSX and CSV hold form 7 and then every run's forms, its text only form
+    7; it has no document of its own (raises Invalid).
     """
     if form is Format.SUMMARY:
         content = _pdf(_summary(report, letterheads or Letterheads(()), version))

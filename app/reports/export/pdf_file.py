@@ -58,10 +58,13 @@ def render(paper: PaperDocument) -> bytes:
         folder = Path(name)
         (folder / "paper.json").write_text(json.dumps(_document(paper, folder)), "utf-8")
         shutil.copy(data / "chart.typ", folder)
+        fonts: dict[str, Any] = {"font_paths": [data / "fonts"], "ignore_system_fonts": True}
+        if paper.mark:
+            outlines: Any = typst.compile(Path(shutil.copy(data / "mark.typ", folder)), format="svg", **fonts)
+            (folder / "mark.svg").write_bytes(outlines)
         return typst.compile(
             Path(shutil.copy(data / "paper.typ", folder)),
-            font_paths=[data / "fonts"],
-            ignore_system_fonts=True,
+            **fonts,
             pdf_standards=["a-2a", "ua-1"],  # checked while writing; a-2a contains a-2b
             timestamp=paper.cutoff_ms // 1000,
         )
@@ -156,7 +159,7 @@ class _Parts:
         yield {
             "is": "table",
             "size": block.size,
-            "long": len(form.rows) > layout.WHOLE_ROWS,
+            "long": block.below_picture or len(form.rows) > layout.WHOLE_ROWS,
             "widths": widths,
             "heads": [clean(column.title) for column in form.columns],
             "rows": [

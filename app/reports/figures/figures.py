@@ -82,8 +82,9 @@ class Figure:
     """A figure as every form, file and page has it, in the order of the forms.
 
     key: attribute of Figures; name: in JSON; label: Vietnamese, in forms and on pages; english: on pages.
-    forms: in which it stands: 1, general; 2, by area; 3, by day, and the charts; 5, by carrier; 6, by area
-    over all carriers; and m: on what shows the main figures only, papers with changes and the code page.
+    forms: in which it stands: 1, general; 2, by area; 3, by day, and the charts; 5, a letter's carriers; 6,
+    by area over all carriers; 7, a campaign's carriers; and m: on what shows the main figures only, papers
+    with changes and the code page.
     line: number, words and unit of its row of form 1.
     needs: what its receipts must prove; part: of a ratio, the figure that is divided by `sent`. A total sums
     a count over the rows that can prove it; its ratio is that of the sums, only where all rows are of one
@@ -119,31 +120,31 @@ class Figure:
 
 _FIGURES = (
     Figure(
-        *("eligible", "eligible_subscribers", "Thuộc diện", "Eligible", "125"),
+        *("eligible", "eligible_subscribers", "Thuộc diện", "Eligible", "1257"),
         line=("(1)", "Thuê bao thuộc diện gửi", "thuê bao"),
         again=True,
         once="addressed",
     ),
     Figure(
-        *("excluded", "excluded_subscribers", "Loại trước khi gửi", "Left out before sending", "125"),
+        *("excluded", "excluded_subscribers", "Loại trước khi gửi", "Left out before sending", "1257"),
         line=("(2)", "Loại trước khi gửi", "thuê bao"),
         once="not_sent",
         rare=True,
     ),
     Figure(
-        *("waiting", "waiting_subscribers", "Đang chờ gửi", "Waiting", "125"),
+        *("waiting", "waiting_subscribers", "Đang chờ gửi", "Waiting", "1257"),
         line=("(2')", "Đang chờ gửi", "thuê bao"),
         bar="waiting to be sent",
         once="waiting",
         rare=True,
     ),
     Figure(
-        *("sent", "sent_messages", "Đã gửi", "Sent", "12356m"),
+        *("sent", "sent_messages", "Đã gửi", "Sent", "123567m"),
         line=("(3)", "Đã gửi = (1) − (2) − (2')", "tin"),
     ),
     Figure(
         *("delivered", "received_by_handset_messages", "Đã nhận (biên nhận máy)"),
-        *("Received by the handset", "12356m"),
+        *("Received by the handset", "123567m"),
         line=("(4a)", "Đã nhận (có biên nhận của máy thuê bao)", "tin"),
         outcome=True,
         bar="received by the handset",
@@ -151,7 +152,7 @@ _FIGURES = (
         needs=ReceiptLevel.HANDSET,
     ),
     Figure(
-        *("relayed", "taken_by_operator_messages", "Nhà mạng đã tiếp nhận", "Taken by the centre", "12356m"),
+        *("relayed", "taken_by_operator_messages", "Nhà mạng đã tiếp nhận", "Taken by the centre", "123567m"),
         line=("(4b)", "Nhà mạng đã tiếp nhận/chuyển (chưa có biên nhận của máy)", "tin"),
         outcome=True,
         bar="accepted by the carrier's centre",
@@ -159,7 +160,7 @@ _FIGURES = (
         needs=ReceiptLevel.OPERATOR,
     ),
     Figure(
-        *("failed", "failed_messages", "Không nhận được", "Not received", "125m"),
+        *("failed", "failed_messages", "Không nhận được", "Not received", "1257m"),
         line=("(5)", "Không nhận được", "tin"),
         again=True,
         outcome=True,
@@ -174,14 +175,14 @@ _FIGURES = (
         added=True,
     ),
     Figure(
-        *("no_receipt", "no_receipt_messages", "Chưa có biên nhận", "No receipt", "125m"),
+        *("no_receipt", "no_receipt_messages", "Chưa có biên nhận", "No receipt", "1257m"),
         line=("(6a)", "Chưa có biên nhận = (3) − (4a) − (4b) − (5) − (6b)", "tin"),
         outcome=True,
         bar="no receipt yet",
         once="no_receipt",
     ),
     Figure(
-        *("unknown", "unknown_messages", "Chưa rõ kết quả", "Unknown", "125"),
+        *("unknown", "unknown_messages", "Chưa rõ kết quả", "Unknown", "1257"),
         line=("(6b)", "Chưa rõ kết quả (có thể đã gửi, không gửi lại tự động)", "tin"),
         outcome=True,
         bar="outcome unknown",
@@ -189,18 +190,18 @@ _FIGURES = (
         rare=True,
     ),
     Figure(
-        *("segments", "sent_segments", "Bản tin quy đổi", "SMS parts", "125"),
+        *("segments", "sent_segments", "Bản tin quy đổi", "SMS parts", "1257"),
         line=("(8)", "Tổng số bản tin quy đổi của tin đã gửi", "bản tin"),
     ),
     Figure(
-        *("delivered_ratio", "received_by_handset_ratio", "Tỷ lệ nhận", "Share received", "125"),
+        *("delivered_ratio", "received_by_handset_ratio", "Tỷ lệ nhận", "Share received", "1257"),
         line=("(7a)", "Tỷ lệ đã nhận = (4a)/(3)", "%"),
         part="delivered",
         needs=ReceiptLevel.HANDSET,
     ),
     Figure(
         *("relayed_ratio", "taken_by_operator_ratio", "Tỷ lệ nhà mạng tiếp nhận"),
-        *("Share taken by the centre", "12"),
+        *("Share taken by the centre", "127"),
         line=("(7b)", "Tỷ lệ nhà mạng tiếp nhận = (4b)/(3)", "%"),
         part="relayed",
         needs=ReceiptLevel.OPERATOR,

@@ -1,4 +1,4 @@
-"""Forms of the result report (Biểu 1 to 5) with Vietnamese labels, measured or as a carrier states it."""
+"""Forms of the result report (Biểu 1 to 4, and 7) with Vietnamese labels, measured or as a carrier states it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ _OPEN = "còn tin đang chờ gửi, chưa có biên nhận hoặc chưa rõ k�
 INTERIM = f"{_INTERIM}: {_OPEN}"
 STEPS = "Diễn biến"
 TITLE = "Kết quả nhắn tin tuyên truyền"
-_CAMPAIGN = standing_in("2")
+CAMPAIGN = "Biểu 7"
+_CAMPAIGN_KEYS = standing_in("7")
 OfRun = CarrierReport | StatedReport
 
 
@@ -73,7 +74,7 @@ def of_run(report: OfRun) -> tuple[ReportTable, ...]:
 
 
 def of_campaign(report: CampaignReport) -> tuple[ReportTable, ...]:
-    """Return form 5, the runs side by side, followed by each run's forms."""
+    """Return form 7, the runs side by side, followed by each run's forms."""
     return _side_by_side(report), *(form for run in report.runs for form in _named(run))
 
 
@@ -95,9 +96,7 @@ def _side_by_side(report: CampaignReport) -> ReportTable:
         TableColumn("level", "Biên nhận", CellKind.TEXT, 18),
     )
     rows = [_run_row(n, run) for n, run in enumerate(report.runs, 1)]
-    title = (
-        f"Biểu 5 – Tổng hợp theo doanh nghiệp: {report.campaign} (chốt số liệu {moment(report.cutoff_ms)})"
-    )
+    title = f"{CAMPAIGN} – Tổng hợp theo doanh nghiệp: {report.campaign} (chốt số liệu {moment(report.cutoff_ms)})"
     source = measured(report.receipt_level)
     if len(report.by_level) > 1:
         source = (
@@ -107,24 +106,24 @@ def _side_by_side(report: CampaignReport) -> ReportTable:
     if report.held:
         names = ", ".join(labels.network(carrier) for carrier in report.held)
         source += f" Chưa gồm đợt do doanh nghiệp tự gửi ({names}): xem báo cáo của đợt đó."
-    return ReportTable("Biểu 5", title, first + columns(_CAMPAIGN), (*rows, *_sums(report)), source)
+    return ReportTable(CAMPAIGN, title, first + columns(_CAMPAIGN_KEYS), (*rows, *_sums(report)), source)
 
 
 def _run_row(n: int, run: CarrierReport) -> TableRow:
     level = run.header.receipt_level
     first = (str(n), labels.network(run.header.carrier), _settled(run.interim), LEVELS[level])
-    return TableRow(f"run_{n}", (*first, *pick(cells(run.general, level), _CAMPAIGN)))
+    return TableRow(f"run_{n}", (*first, *pick(cells(run.general, level), _CAMPAIGN_KEYS)))
 
 
 def _sums(report: CampaignReport) -> list[TableRow]:
     by_level, settled = report.by_level, _settled(report.interim)
     one = len(by_level) < 2
     first = ("", labels.TOTAL, settled, LEVELS[report.receipt_level] if one else "")
-    total_cells = pick(totals(report.total, report.receipt_level, one), _CAMPAIGN)
+    total_cells = pick(totals(report.total, report.receipt_level, one), _CAMPAIGN_KEYS)
     rows = [TableRow("total", (*first, *total_cells), strong=True)]
     if not one:
         for level, figures in by_level.items():
-            own = ("", part(level), "", LEVELS[level], *pick(cells(figures, level), _CAMPAIGN))
+            own = ("", part(level), "", LEVELS[level], *pick(cells(figures, level), _CAMPAIGN_KEYS))
             rows.append(TableRow(f"total_{level}", own, strong=True))
     return rows
 

@@ -161,8 +161,13 @@ def _letter(letter: str) -> float:
     return 0.85 if letter == "%" else 0.7 if letter.isupper() else 0.3 if letter in ".,/-()\u00a0" else 0.5
 
 
-def stays(nth: int, rows: int) -> bool:
-    """Return whether a row (from 1) stays with the next one: short tables whole, long ones at their ends."""
+def stays(nth: int, rows: int, below_picture: bool) -> bool:
+    """Return whether a row (from 1) stays with the next one: short tables whole, long ones at their ends.
+
+    What stands below a picture may be broken after its second row.
+    """
+    if below_picture:
+        return nth < min(2, rows)
     return nth < rows and (rows <= WHOLE_ROWS or nth < END_ROWS or nth > rows - END_ROWS)
 
 

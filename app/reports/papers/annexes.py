@@ -79,15 +79,16 @@ def replaces(version: Version, head: Letterhead, names: Mapping[str, str]) -> It
         )
 
 
-def texts_annex(texts: Mapping[str, str]) -> Annex:
-    """List each text as sent, with its hash, characters and SMS parts."""
-    blocks = (block for lang, wording in sorted(texts.items()) for block in _wording(lang, wording))
+def texts_annex(texts: Mapping[str, Sequence[str]]) -> Annex:
+    """List each text as sent, once, under the names of all that sent it, with hash, characters, SMS parts."""
+    named = sorted((sorted(filter(None, dict.fromkeys(names))), wording) for wording, names in texts.items())
+    blocks = (block for names, wording in named for block in _wording("; ".join(names), wording))
     return Annex("texts", "NỘI DUNG TIN NHẮN", tuple(blocks))
 
 
-def _wording(lang: str, wording: str) -> Iterator[Block]:
+def _wording(named: str, wording: str) -> Iterator[Block]:
     parts = sms.segments(wording)
-    yield Paragraph(f"Nội dung{f' ({lang})' if lang else ''}:")
+    yield Paragraph(f"Nội dung{f' ({named})' if named else ''}:")
     yield Paragraph(wording, Style.QUOTED)
     columns = (
         TableColumn("name", "Mục", CellKind.TEXT, 34),
@@ -99,8 +100,7 @@ def _wording(lang: str, wording: str) -> Iterator[Block]:
         TableRow("segments", ("Số bản tin quy đổi của một tin", str(parts))),
         TableRow("sha256", ("Mã băm SHA-256 (UTF-8)", hashlib.sha256(wording.encode()).hexdigest())),
     )
-    title = f"Thông số của nội dung{f' ({lang})' if lang else ''}"
-    yield Table(ReportTable(f"Nội dung {lang}".strip(), title, columns, rows), "")
+    yield Table(ReportTable("Nội dung", "Thông số của nội dung", columns, rows), "")
 
 
 def changes_annex(version: Version, reasons: Iterable[str] = ()) -> tuple[Annex, ...]:

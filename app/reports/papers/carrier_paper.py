@@ -54,7 +54,7 @@ def compose(report: OfRun, head: Letterhead, version: Version) -> PaperDocument:
     form_2 = found.get("Biểu 2")
     kept = (
         *([_areas_annex(form_2)] if form_2 else []),
-        annexes.texts_annex(report.header.texts),
+        annexes.texts_annex(_texts(report.header.texts)),
         *annexes.changes_annex(version, reasons),
     )
     at = annexes.references(kept)
@@ -72,13 +72,21 @@ def compose(report: OfRun, head: Letterhead, version: Version) -> PaperDocument:
     return PaperDocument(subject(directive), head.name, DRAFT, cutoff_ms, sections)
 
 
+def _texts(texts: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return each wording with its languages."""
+    found: dict[str, list[str]] = {}
+    for lang, wording in texts.items():
+        found.setdefault(wording, []).append(lang)
+    return found
+
+
 def _areas_annex(form: ReportTable) -> Annex:
     """Return form 2 with its picture, without columns that have no number; across where it has many."""
     picture = chart_images.draw(form)
     shown, none = form.without_empty(RARE)
     words = f" Cột không có số liệu: {', '.join(none)}." if none else ""
-    table = Table(shown, f"{form.source}{words}", size=8.5)
-    blocks = (table, picture) if picture else (table,)
+    table = Table(shown, f"{form.source}{words}", size=8.5, below_picture=picture is not None)
+    blocks = (picture, table) if picture else (table,)
     wide = not layout.fits_upright(shown, table.size)
     return Annex("areas", "KẾT QUẢ THEO ĐỊA BÀN", blocks, landscape=wide)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import date
 
@@ -245,7 +246,8 @@ def _judgement() -> Iterator[Block]:
 
 def _carriers(report: ConsolidatedReport, form: ReportTable) -> Annex:
     source = f"{form.source} Số liệu chốt đến {hour(report.cutoff_ms)}."
-    blocks: tuple[Block, ...] = (Table(form, source, size=8.5), *chart_images.draw_all(form))
+    pictures = chart_images.draw_all(form)
+    blocks: tuple[Block, ...] = (*pictures, Table(form, source, size=8.5, below_picture=bool(pictures)))
     blocks += tuple(Table(each, each.source, size=10) for each in comparison_tables.cost(report))
     return Annex("carriers", "KẾT QUẢ CỦA DOANH NGHIỆP VIỄN THÔNG", blocks, landscape=True)
 
@@ -265,11 +267,14 @@ def _areas(form: ReportTable) -> tuple[Annex, ...]:
     return (found,) if form.rows else ()
 
 
-def _texts(report: ConsolidatedReport) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _texts(report: ConsolidatedReport) -> dict[str, list[str]]:
+    """Return each wording with the campaigns that sent it; those of one name have their numbers too."""
+    campaigns = {line.campaign_id: line.campaign for line in report.lines}
+    times = Counter(campaigns.values())
+    found: dict[str, list[str]] = {}
     for line in report.lines:
+        number = f" (số {line.campaign_id})" if times[line.campaign] > 1 else ""
         for lang, wording in line.report.header.texts.items():
-            name = f"chiến dịch “{line.campaign}”{f', {lang}' if lang else ''}"
-            same = found.get(name, wording) == wording
-            found[name if same else f"{name} (số {line.campaign_id})"] = wording
+            name = f"chiến dịch “{line.campaign}”{number}{f', {lang}' if lang else ''}"
+            found.setdefault(wording, []).append(name)
     return found

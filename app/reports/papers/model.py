@@ -60,11 +60,15 @@ class Paragraph:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A form under its title. source: where its figures come from; size: of the text, in points."""
+    """A form under its title. source: where its figures come from; size: of the text, in points.
+
+    below_picture: it begins right below a picture, however short it is, so that no page has a picture alone.
+    """
 
     form: ReportTable
     source: str
     size: float = 11.0
+    below_picture: bool = False
 
 
 @dataclass(frozen=True, slots=True)

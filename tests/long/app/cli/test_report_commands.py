@@ -21,7 +21,7 @@ from app.core.errors import Invalid, NotFound, SetupError
 from app.database import models as m
 from app.database.connection import Database
 from app.reports.frozen.archive import ReportSubject, SubjectKind
-from tests.long.app.reports.kept import take_at
+from tests.long.app.reports.kept import take_at, today
 from tests.long.app.reports.scene import varied
 
 Loa = Callable[..., Result]
@@ -106,11 +106,23 @@ def test_versions_are_frozen_listed_saved_and_proved(loa: Loa, tmp_path: Path, d
     assert "version 1, already frozen," in again.stdout
     assert len(list((tmp_path / "kept").iterdir())) == 6
     assert json.loads(loa("report", "list", "--json").stdout)[0]["version"] == 1
-    assert "Report 1: run 1, version 1, interim" in loa("report", "list", "--run", "1").stdout
+    assert "Report 1: run 1, version 1, draft, interim" in loa("report", "list", "--run", "1").stdout
     assert loa("report", "save", "1", "--folder", "saved").exit_code == 0
     kept, saved = ((tmp_path / name / "bao-cao-run-1-v1.pdf").read_bytes() for name in ("kept", "saved"))
     assert kept == saved
     assert "1 frozen report is unchanged" in loa("report", "verify").stdout
+
+
+def test_an_issued_report_is_listed_by_its_number_and_day(loa: Loa, database_url: str) -> None:
+    with closing(Database(database_url)) as db:
+        db.write(lambda c: c.execute(update(m.run_batches).values(fanned_all=True)))
+    assert loa("report", "freeze", "--run", "1").exit_code == 0
+    day = f"{today()}"
+    signer = ("--signer", "Đại tá Nguyễn Văn A")
+    assert loa("report", "issue", "1", "--number", "125", "--on", day, *signer).exit_code == 0
+    (line,) = loa("report", "list").stdout.splitlines()
+    assert line.startswith(f"Report 1: run 1, version 1, issued as number 125 on {day}")
+    assert "draft" not in line
 
 
 @pytest.mark.prove

@@ -17,6 +17,9 @@ _COLUMNS = (
 )
 
 
+MORE: tuple[tuple[Cell, ...], ...] = (("Y 10:00", 20, 10), ("Z 11:00", 30, 10))
+
+
 def form(*rows: tuple[Cell, ...], across: bool = True) -> ReportTable:
     made = tuple(TableRow(f"r{n}", cells) for n, cells in enumerate(rows))
     total = TableRow("total", ("Tổng cộng", 10**9, 10**9), strong=True)
@@ -33,7 +36,7 @@ def colours(png: bytes) -> set[tuple[int, ...]]:
 
 @pytest.mark.parametrize("across", [True, False])
 def test_a_picture_has_a_colour_for_each_column_of_numbers(across: bool) -> None:
-    picture = chart_images.draw(form(("A 08:00", 90, 70), ("B 09:00", 40, 30), across=across))
+    picture = chart_images.draw(form(("A 08:00", 90, 70), ("B 09:00", 40, 30), *MORE, across=across))
     assert picture is not None
     assert {(143, 168, 200), (46, 125, 79)} <= colours(chart_images.png(picture.plot))
     assert picture.alt == "Kết quả. Tổng cộng: Đã gửi: 1.000.000.000; Đã nhận: 1.000.000.000."
@@ -42,7 +45,7 @@ def test_a_picture_has_a_colour_for_each_column_of_numbers(across: bool) -> None
 
 
 def test_what_no_receipt_proves_is_no_bar() -> None:
-    picture = chart_images.draw(form(("A", 90, "không có biên nhận"), ("B", 40, "không có biên nhận")))
+    picture = chart_images.draw(form(*((name, 90, "không có biên nhận") for name in "ABCD")))
     assert picture is not None
     assert (46, 125, 79) not in colours(chart_images.png(picture.plot))
     assert "Đã nhận" not in picture.alt
@@ -60,7 +63,7 @@ def test_of_very_many_areas_the_largest_are_shown() -> None:
 
 
 def test_a_rest_is_not_drawn_and_is_named() -> None:
-    drawn = form(("A", 90, 70), ("Không xác định", 500, 30), ("B", 80, 60))
+    drawn = form(("A", 90, 70), ("Không xác định", 500, 30), ("B", 80, 60), *MORE)
     rest = drawn.rows[1]._replace(aside=True)
     picture = chart_images.draw(drawn._replace(rows=(drawn.rows[0], rest, *drawn.rows[2:])))
     assert picture is not None
@@ -68,20 +71,26 @@ def test_a_rest_is_not_drawn_and_is_named() -> None:
 
 
 def test_bars_that_may_not_be_added_are_told_one_by_one_each_kind_on_its_own_scale() -> None:
-    drawn = form(("A", 90, 70), ("B", 1_200_000, 30), ("C", 80, 60), ("D", 900_000, 20))
-    first = TableChart("Đo", "name", ("sent", "delivered"), True, ("r0", "r2"), adds=False)
-    found = chart_images.draw_all(
-        drawn._replace(chart=first, more=(first._replace(title="Báo", rows=("r1", "r3")),))
+    drawn = form(*((name, 90, 70) for name in "ABCD"), *((name, 1_200_000, 30) for name in "EFGH"))
+    charts = (
+        TableChart(title, "name", ("sent", "delivered"), True, tuple(f"r{nth}" for nth in rows), adds=False)
+        for title, rows in (("Đo", range(4)), ("Báo", range(4, 8)))
     )
-    assert [each.alt for each in found] == [
-        "Đo. A: Đã gửi: 90; Đã nhận: 70. C: Đã gửi: 80; Đã nhận: 60.",
-        "Báo. B: Đã gửi: 1.200.000; Đã nhận: 30. D: Đã gửi: 900.000; Đã nhận: 20.",
+    found = chart_images.draw_all(drawn._replace(chart=next(charts), more=tuple(charts)))
+    assert [picture.alt for picture in found] == [
+        f"Đo. {' '.join(f'{name}: Đã gửi: 90; Đã nhận: 70.' for name in 'ABCD')}",
+        f"Báo. {' '.join(f'{name}: Đã gửi: 1.200.000; Đã nhận: 30.' for name in 'EFGH')}",
     ]
+
+
+def test_a_few_bars_of_names_are_left_to_the_table_beside_them() -> None:
+    assert chart_images.draw(form(("A", 90, 70), *MORE)) is None
+    assert chart_images.draw(form(("A", 90, 70), ("B", 80, 60), *MORE)) is not None
 
 
 def test_the_same_form_is_the_same_picture() -> None:
     first, second = (
-        chart_images.draw(form(("Một địa bàn có tên rất dài, dài hơn chỗ dành cho nó", 3, 2), ("B", 1, 1)))
+        chart_images.draw(form(("Một địa bàn có tên rất dài, dài hơn chỗ dành cho nó", 3, 2), *MORE, *MORE))
         for _ in "12"
     )
     assert first is not None

@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ from app.reports.forms.citation import kind_of, topic
 from app.reports.frozen import archive
 from app.reports.frozen.archive import Frozen, ReportSubject, SubjectKind
 from app.reports.papers import consolidated_paper
+from app.reports.papers.model import DocumentPicture, Paragraph, Style
 from app.reports.release.freeze import Freezer, build
 from tests.long.app.reports import cells, five_carriers
 from tests.long.app.reports.five_carriers import FIRST, SECOND, THIRD
@@ -339,9 +341,9 @@ def test_the_last_section_alone_stays_with_the_signature(kept: Kept) -> None:
 
 @pytest.mark.prove
 def test_the_mark_can_be_read_through_pictures(kept: Kept) -> None:
-    with zipfile.ZipFile(io.BytesIO(kept.file(kept.directive[0], "docx"))) as archive_:
+    with zipfile.ZipFile(io.BytesIO(kept.file(kept.runs[VIETTEL], "docx"))) as archive_:
         pictures = [name for name in archive_.namelist() if name.endswith(".png")]
-        assert len(pictures) == 1  # the chart of what was measured
+        assert pictures
         assert all(Image.open(archive_.open(name)).getpixel((0, 0))[3] == 0 for name in pictures)
 
 
@@ -377,3 +379,48 @@ def test_no_number_is_broken_over_two_lines(kept: Kept) -> None:
 
 def _bigger(row: TableRow) -> TableRow:
     return row._replace(cells=tuple(12_519_000 if isinstance(value(c), int) else c for c in row.cells))
+
+
+def _rounds(report: consolidated.ConsolidatedReport, times: int) -> consolidated.ConsolidatedReport:
+    """Return the report as if each of its campaigns had been sent so many times, each with its own runs."""
+    lines = [
+        replace(
+            line,
+            run_id=line.run_id + 100 * nth,
+            campaign_id=line.campaign_id + 100 * nth,
+            campaign=f"{line.campaign}, vòng {nth + 1}",
+        )
+        for nth in range(times)
+        for line in report.lines
+    ]
+    return replace(report, lines=tuple(lines))
+
+
+def test_a_text_that_several_campaigns_sent_is_printed_once_under_all_their_names(kept: Kept) -> None:
+    report = kept.db.read(build, DIRECTIVE, FIRST)
+    assert isinstance(report, consolidated.ConsolidatedReport)
+    (head,) = {line.campaign for line in report.lines}
+    paper = consolidated_paper.compose(_rounds(report, 4), HEADS.of("", date(2025, 11, 14)), PREVIEW)
+    wordings = {wording for line in report.lines for wording in line.report.header.texts.values()}
+    printed = [block.text for block in paper.blocks if getattr(block, "style", None) is Style.QUOTED]
+    assert sorted(printed) == sorted(wordings)
+    above = " ".join(block.text for block in paper.blocks if isinstance(block, Paragraph))
+    for nth in range(4):
+        assert f"chiến dịch “{head}, vòng {nth + 1}”" in above
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler is not installed")
+@pytest.mark.parametrize("times", [1, 2, 3, 4])
+def test_no_page_holds_one_picture_alone(kept: Kept, times: int, tmp_path: Path) -> None:
+    report = kept.db.read(build, DIRECTIVE, FIRST)
+    assert isinstance(report, consolidated.ConsolidatedReport)
+    paper = consolidated_paper.compose(_rounds(report, times), HEADS.of("", date(2025, 11, 14)), PREVIEW)
+    pictures = [block for block in paper.blocks if isinstance(block, DocumentPicture)]
+    assert bool(pictures) == (times > 1)  # two bars of one round are read faster in their table
+    file = tmp_path / "b.pdf"
+    file.write_bytes(PAPERS[Format.PDF](paper))
+    pages = subprocess.run(["pdftotext", "-layout", file, "-"], check=True, capture_output=True).stdout
+    with_pictures = [page for page in pages.decode().split("\f") if "Kết quả theo doanh nghiệp: " in page]
+    assert bool(with_pictures) == bool(pictures)
+    for page in with_pictures:
+        assert "Biểu 5 – Tổng hợp" in page or page.count("Kết quả theo doanh nghiệp: ") > 1, page

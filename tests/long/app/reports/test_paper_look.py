@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from docx import Document
 from docx.oxml.ns import qn
+from PIL import Image
 from pypdf import PdfReader
 
 from app.core import clock
@@ -216,7 +217,29 @@ def test_pdf_reads_without_its_mark(printed: PdfReader) -> None:
         first = page.get_contents().get_data().partition(b"EMC")[0]
         assert first.startswith(b"/Artifact")
         assert b"/Type/Background" in first
-        assert b" 92 Tf" in first  # the mark is the largest
+        assert b"Tf" not in first  # letters as outlines: as text they would stand among the page's words
+        assert first.count(b" m ") > 6, "a page without its mark"
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler is not installed")
+def test_no_line_of_a_draft_holds_a_letter_of_its_mark(
+    long_files: dict[Format, bytes], tmp_path: Path
+) -> None:
+    file = tmp_path / "draft.pdf"
+    file.write_bytes(long_files[Format.PDF])
+    text = subprocess.run(
+        ["pdftotext", "-layout", file, "-"], check=True, capture_output=True
+    ).stdout.decode()
+    assert "BÁO CÁO" in text
+    letters = [line.strip() for line in text.splitlines() if re.fullmatch(r"\s*[DỰTHẢO]\s*", line)]
+    assert letters == []
+    assert "DỰ THẢO" not in text
+    shown = subprocess.run(
+        ["pdftoppm", "-r", "40", "-png", "-f", "1", "-l", "1", file], check=True, capture_output=True
+    ).stdout
+    colours = Image.open(io.BytesIO(shown)).convert("L").getcolors() or ()
+    grey = sum(n for n, colour in colours if abs(colour - round(255 * layout.MARK_GREY)) < 3)
+    assert grey > 2000, "the mark is not seen on the page"
 
 
 def test_pdf_tables_repeat_their_head_on_every_page(printed: PdfReader) -> None:

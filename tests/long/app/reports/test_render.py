@@ -105,7 +105,7 @@ def test_csv_has_the_cells_of_every_form(sound: Database) -> None:
     found = carrier_tables.of_campaign(report)
     lines = [line for line in read_csv(render(report, Format.CSV).content) if line]
     assert len(lines) == sum(2 + bool(form.source) + len(form.rows) for form in found)
-    assert found[0].name == "Biểu 5"
+    assert found[0].name == "Biểu 7"
     total = next(line for line in lines if line[1:2] == ["Tổng cộng"])
     assert total[4 : 4 + len(COUNTS)] == [str(getattr(report.total, name)) for name in COUNTS]
 
@@ -118,7 +118,7 @@ def test_text_that_looks_like_a_formula_is_made_harmless(db: Database) -> None:
     lines = read_csv(render(db.read(build_campaign, 2, CUTOFF), Format.CSV).content)
     assert lines[3][:3] == ["1", "'+vnpt", "cuối cùng"]
     book = load_workbook(io.BytesIO(render(db.read(build_campaign, 2, CUTOFF), Format.XLSX).content))
-    cell = book["Biểu 5"]["B4"]
+    cell = book["Biểu 7"]["B4"]
     assert (cell.value, cell.data_type) == ("+vnpt", "s")
 
 
@@ -222,7 +222,7 @@ def test_text_shows_numbers_as_people_read_them(db: Database) -> None:
 
 def test_the_text_of_a_campaign_is_form_5_alone(sound: Database) -> None:
     text = render(campaign_report(sound), Format.TEXT).content.decode()
-    assert text.startswith("Biểu 5 – Tổng hợp theo doanh nghiệp: Phòng, chống lừa đảo")
+    assert text.startswith("Biểu 7 – Tổng hợp theo doanh nghiệp: Phòng, chống lừa đảo")
     assert "Biểu 1" not in text
     assert "01/02/2024 09:00:00" in text
 

@@ -133,7 +133,7 @@ def test_a_campaigns_table_says_the_same_in_every_format(db: Database) -> None:
     lines = list(csv.reader(io.StringIO(render(report, Format.CSV).content.decode("utf-8-sig"))))
     assert next(line[-2:] for line in lines if "Tổng cộng" in line) == ["", ""]
     assert next(line[-2] for line in lines if "Trong đó: biên nhận mức máy" in line) == "76.00"
-    sheet = openpyxl.load_workbook(io.BytesIO(render(report, Format.XLSX).content), data_only=True)["Biểu 5"]
+    sheet = openpyxl.load_workbook(io.BytesIO(render(report, Format.XLSX).content), data_only=True)["Biểu 7"]
     rows = {row[1]: row for row in sheet.iter_rows(values_only=True)}
     assert rows["Tổng cộng"][-2:] == (None, None)
     assert rows["Trong đó: biên nhận mức máy"][-2] == 19 / 25

@@ -67,7 +67,7 @@ def test_a_run_is_shown_with_what_its_receipts_prove(signed_in: In) -> None:
     assert "biên nhận mức tổng đài: nhà mạng đã tiếp nhận, chưa rõ máy đã nhận" in operator
     assert "không có biên nhận" in operator
     assert "Chốt số liệu này" not in handset  # an auditor freezes nothing
-    assert "Biểu 5" in text(paper.get("/reports/campaigns/1").text)
+    assert "Biểu 7" in text(paper.get("/reports/campaigns/1").text)
     assert "Biểu 5" in text(paper.get("/reports/directives/1").text)
 
 
