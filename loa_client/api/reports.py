@@ -138,7 +138,7 @@ class ReportsOperations:
 
     @Operation
     def campaign_report(self, campaign_id: int, *, format: Format | None = None) -> Call[bytes]:
-        """The runs of a campaign side by side (form 5), then each."""
+        """The runs of a campaign side by side (form 7), then each."""
         return Call(
             method="GET",
             path=place("/v1/campaigns/{}/report", campaign_id),
