@@ -30,6 +30,15 @@ _CLOCK = """
     CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS
       $$SELECT pg_catalog.clock_timestamp() + (SELECT ahead_ms FROM public.life_clock) * interval '1 ms'$$
 """
+# Whether a prepared statement keeps a plan for any campaign, which locks every campaign's tables, or is
+# planned for its own goes by the costs of tables that hold a few rows here. The histories ask which
+# campaigns a statement names, so each is planned for its own; in the product that would cost a fifth of the
+# speed (`tests.bench --part path`, in turns).
+_SETTINGS = (
+    "search_path = public, pg_catalog",
+    "synchronous_commit = off",
+    "plan_cache_mode = force_custom_plan",
+)
 _ADVISORY = """
     SELECT objid::int FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory' AND objsubid = 1
        AND classid = 0
@@ -234,7 +243,7 @@ class Places:
     def _new(self, name: str, template: str) -> str:
         database = f"loa_life_{name}_{uuid.uuid4().hex[:12]}"
         self._admin(f"CREATE DATABASE {database} {template}")
-        for setting in ("search_path = public, pg_catalog", "synchronous_commit = off"):
+        for setting in _SETTINGS:
             self._admin(f"ALTER DATABASE {database} SET {setting}")
         return database
 
