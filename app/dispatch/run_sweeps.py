@@ -238,7 +238,7 @@ def _take(connection: Connection, ledger: Ledger, step: RunMove, last_ms: int | 
 
 def last_message_ms(connection: Connection, run_id: int) -> int | None:
     """Return when the run's last message was sent, as its report has it; None if none was."""
-    # On PostgreSQL each campaign has tables of its own: by a subquery instead of a number, all would be opened.
+    # On PostgreSQL each campaign has tables of its own: a subquery instead of a number would open them all.
     campaign_id = connection.execute(select(runs.c.campaign_id).where(runs.c.id == run_id)).scalar_one()
     d = deliveries.c
     query = select(func.max(d.submitted_at)).where(

@@ -62,12 +62,13 @@ def render(paper: PaperDocument) -> bytes:
         if paper.mark:
             outlines: Any = typst.compile(Path(shutil.copy(data / "mark.typ", folder)), format="svg", **fonts)
             (folder / "mark.svg").write_bytes(outlines)
-        return typst.compile(
+        pdf: bytes = typst.compile(
             Path(shutil.copy(data / "paper.typ", folder)),
             **fonts,
             pdf_standards=["a-2a", "ua-1"],  # checked while writing; a-2a contains a-2b
             timestamp=paper.cutoff_ms // 1000,
         )
+        return pdf
 
 
 def _document(paper: PaperDocument, folder: Path) -> _Part:

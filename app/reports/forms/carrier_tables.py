@@ -1,4 +1,4 @@
-"""Forms of the result report (Biểu 1 to 4, and 7) with Vietnamese labels, measured or as a carrier states it."""
+"""Forms of the result report (Biểu 1 to 4, and 7) in Vietnamese, measured or as a carrier states it."""
 
 from __future__ import annotations
 
@@ -96,7 +96,8 @@ def _side_by_side(report: CampaignReport) -> ReportTable:
         TableColumn("level", "Biên nhận", CellKind.TEXT, 18),
     )
     rows = [_run_row(n, run) for n, run in enumerate(report.runs, 1)]
-    title = f"{CAMPAIGN} – Tổng hợp theo doanh nghiệp: {report.campaign} (chốt số liệu {moment(report.cutoff_ms)})"
+    until = moment(report.cutoff_ms)
+    title = f"{CAMPAIGN} – Tổng hợp theo doanh nghiệp: {report.campaign} (chốt số liệu {until})"
     source = measured(report.receipt_level)
     if len(report.by_level) > 1:
         source = (
