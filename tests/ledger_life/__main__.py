@@ -1,7 +1,7 @@
 """Live random histories of a ledger: `python -m tests.ledger_life [--seeds 2000] [--first 1] [--seed N]`.
 
 Prints how many kept every promise, and what a history costs; exit status 1 with each that did not, what it
-broke, and the shortest script that still does.
+broke, and the shortest script that still does, which is written to `broken/`: commit it with its remedy.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tests.ledger_life.planted import PLANTED
 from tests.ledger_life.runner import Runner
-from tests.ledger_life.script import THEMES, Script
+from tests.ledger_life.script import BROKEN, THEMES, Script
+from tests.seeds import first_seed, keep
 
 _SHOWN = 3
 
@@ -22,7 +23,7 @@ _SHOWN = 3
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.ledger_life", description=__doc__)
     parser.add_argument("--seeds", type=int, default=2000)
-    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--first", type=first_seed, default=1, help="a number, `commit` or `today`")
     parser.add_argument("--seed", type=int, help="this one alone, with all its acts")
     parser.add_argument("--theme", choices=THEMES, help="histories about this alone")
     parser.add_argument("--engine", choices=("sqlite", "postgresql"), help="on this alone")
@@ -55,7 +56,10 @@ def main() -> int:
         tried, took = seed + 1 - said.first, time.monotonic() - began
         figures = {"seeds": tried, "broken": bad, "seconds": round(took, 1), **runner.tally}
         figures["processor_s"] = round(time.process_time() - processor, 1)
-        print(f"{tried - len(bad):,} of {tried:,} histories kept every promise, {took / tried:.4f} s each.")
+        print(
+            f"{tried - len(bad):,} of {tried:,} histories from seed {said.first} kept every promise, "
+            f"{took / tried:.4f} s each."
+        )
         print(json.dumps(figures, indent=1))
         if said.out:
             said.out.parent.mkdir(exist_ok=True)
@@ -79,6 +83,7 @@ def _show(runner: Runner, script: Script) -> None:
         f"The shortest script that still does, on {script.engine}:",
         *(f"  {each}" for each in life.trace),
         broken,
+        f"Its script: {keep(BROKEN, short, broken)}",
         sep="\n",
     )
 

@@ -112,7 +112,11 @@ class Audience:
 
 @dataclass(eq=False, slots=True)
 class Hand:
-    """A process with a chunk. wire: halves in flight, each message with the answer that its carrier gave."""
+    """A process with a chunk. wire: halves in flight, each message with the answer that its carrier gave.
+
+    apart: the campaigns that were no rounds of its own when it claimed the chunk; a follow-up to both can make
+    them so later, and each still sends what was approved for itself.
+    """
 
     name: str
     link: Link
@@ -121,6 +125,7 @@ class Hand:
     wire: list[list[tuple[DeliveryToSend, Copy, Any]]] = field(default_factory=list)
     put_off: bool = False
     most: int | None = None
+    apart: frozenset[int] = frozenset()
 
     @property
     def chunk(self) -> tuple[int, int, int]:
@@ -354,7 +359,8 @@ class Life:
         if not isinstance(found, run_content.ClaimedChunk):
             self.sync()
             return None
-        hand = Hand(name, link, found.lease, list(found.lease.items))
+        apart = self.books.campaigns.keys() - self.books.rounds(found.lease.campaign_id)
+        hand = Hand(name, link, found.lease, list(found.lease.items), apart=frozenset(apart))
         before = self._taken_over(hand)
         self._check_claim(hand, before)
         self.hands.append(hand)
@@ -511,10 +517,10 @@ class Life:
         if what == "duplicate":
             copy.taken = chance.random() < 0.5
         if copy.taken:
-            self._taken(message)
+            self._taken(message, hand)
         return copy, _answer(what, copy, chance)
 
-    def _taken(self, message: Message) -> None:
+    def _taken(self, message: Message, hand: Hand) -> None:
         """A message is taken once. A second SMS of one of its rounds is what a person has chosen and counted.
 
         That is: the other one has failed by a receipt, or was perhaps there and was chosen as such.
@@ -523,10 +529,8 @@ class Life:
             raise Broken(f"{_short(message.key)}: the carrier has taken it twice")
         own = self.books.campaigns[message.key.campaign]
         for other in self.books.others(message):
-            if not any(copy.taken for copy in other.copies) or other.state in (
-                rules.UNDELIVERED,
-                rules.EXPIRED,
-            ):
+            failed = other.state in (rules.UNDELIVERED, rules.EXPIRED)
+            if failed or other.key.campaign in hand.apart or not any(copy.taken for copy in other.copies):
                 continue
             if other.key.campaign < own.id and own.outcomes.intersection(rules.PERHAPS):
                 continue

@@ -5,7 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from tests.seeds import read
+
+BROKEN = Path(__file__).with_name("broken")  # scripts that once broke a promise
 _BEGIN = "start start queue"
 # What a history is about: how it begins, and how often each act comes then. Few acts, and those often, find
 # more than all acts at once, as the last has them.
@@ -78,6 +82,12 @@ def script_of(seed: int, server: bool, theme: str | None = None, engine: str | N
     return Script(
         seed, engine, theme, past, twice, tuple(Step(kind, chance.randrange(10**6)) for kind in kinds)
     )
+
+
+def replayed(file: Path) -> Script:
+    """Return a script of before, whatever its seed makes today."""
+    fields = read(file)
+    return Script(**fields | {"steps": tuple(Step(**step) for step in fields["steps"])})
 
 
 def shortest(script: Script, fails: Callable[[Script], bool]) -> Script:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from tests.seeds import kept
 from tests.simulate.runner import Runner
-from tests.simulate.script import Script, script_of
+from tests.simulate.script import BROKEN, Script, replayed, script_of
 from tests.simulate.world import World
 
 
@@ -28,6 +30,11 @@ def test_a_simulated_day_holds_every_promise_and_is_the_same_again(runner: Runne
     assert first.broken == ()
     assert [first] * 3 == again
     assert first.parts >= 15
+
+
+@pytest.mark.parametrize("file", kept(BROKEN), ids=lambda file: file.stem)
+def test_a_day_that_broke_a_promise_keeps_it_now(runner: Runner, file: Path) -> None:
+    assert runner.try_one(replayed(file)).broken == ()
 
 
 _SPOILT = (

@@ -1,7 +1,8 @@
 """Simulate campaign days under faults: `python -m tests.simulate [--seeds 1000] [--first 1] [--seed N]`.
 
 Each seed makes a script of faults and acts, and all delays. Prints how many seeds held every promise; exit
-status 1 with each that did not, what it broke, and the shortest script that still breaks it.
+status 1 with each that did not, what it broke, and the shortest script that still breaks it, which is written
+to `broken/`: commit it with its remedy.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import sys
 import time
 from pathlib import Path
 
+from tests.seeds import first_seed, keep
 from tests.simulate.runner import Found, Runner
+from tests.simulate.script import BROKEN
 
 _SHOWN = 3
 
@@ -21,7 +24,9 @@ _SHOWN = 3
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=1000, help="how many seeds are tried")
-    parser.add_argument("--first", type=int, default=1, help="the first of them")
+    parser.add_argument(
+        "--first", type=first_seed, default=1, help="the first of them: a number, `commit` or `today`"
+    )
     parser.add_argument("--seed", type=int, help="this seed alone, with its script")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that try them")
     parser.add_argument("--power", action="store_true", help="the power fails as well, within commits")
@@ -39,8 +44,8 @@ def main() -> int:
             _show(runner, each, short=not said.until_first)
         tried = runner.tally["tried"]
         print(
-            f"{tried - len(found):,} of {tried:,} simulated days held every promise, in "
-            f"{time.monotonic() - began:.0f} s ({runner.figures()})."
+            f"{tried - len(found):,} of {tried:,} simulated days from seed {said.first} held every promise, "
+            f"in {time.monotonic() - began:.0f} s ({runner.figures()})."
         )
         if out:
             figures = {"first": said.first, "broken": [each.seed for each in found], **runner.tally}
@@ -63,7 +68,9 @@ def _one(runner: Runner, seed: int) -> int:
 def _show(runner: Runner, found: Found, *, short: bool = True) -> None:
     print(f"\nSeed {found.seed} broke a promise:", *found.broken[:_SHOWN], sep="\n  ")
     if short:
-        print("The shortest script that still does:", runner.shortest(found.seed), "", sep="\n")
+        script = runner.shortest(found.seed)
+        file = keep(BROKEN, script, "; ".join(found.broken[:_SHOWN]))
+        print("The shortest script that still does:", script, f"Its script: {file}", "", sep="\n")
 
 
 if __name__ == "__main__":

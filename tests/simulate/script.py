@@ -5,7 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from tests.seeds import read
+
+BROKEN = Path(__file__).with_name("broken")  # scripts that once broke a promise
 LINKS = 2
 WORKERS = 2
 RUNS = 3
@@ -104,6 +108,12 @@ def _event(chance: random.Random, family: tuple[str, ...]) -> Event:
     lasts = round(chance.choice((0.05, 0.5, 2.0, 5.0, 10.0)) * chance.uniform(0.5, 1.5), 3)
     which = chance.randrange(12)
     return Event(at, kind, which, lasts, round(chance.uniform(-1.0, 1.0), 4))
+
+
+def replayed(file: Path) -> Script:
+    """Return a script of before, whatever its seed makes today."""
+    fields = read(file)
+    return Script(**fields | {"events": tuple(Event(**event) for event in fields["events"])})
 
 
 def shortest(script: Script, fails: object) -> Script:
