@@ -114,8 +114,8 @@ class Audience:
 class Hand:
     """A process with a chunk. wire: halves in flight, each message with the answer that its carrier gave.
 
-    apart: the campaigns that were no rounds of its own when it claimed the chunk; a follow-up to both can make
-    them so later, and each still sends what was approved for itself.
+    apart: the campaigns that were no rounds of its own when it claimed the chunk; a follow-up to both can
+    make them so later, and each still sends what was approved for itself.
     """
 
     name: str
